@@ -1,0 +1,1 @@
+//! The nightly job: the stages wired in order.

@@ -1,0 +1,1 @@
+//! Templates on disk: segments, manifest, exact search and HNSW.

@@ -1,0 +1,5 @@
+//! Aligned crops in batches -> liveness and templates.
+
+pub mod template;
+
+pub use template::{ModelId, Template};

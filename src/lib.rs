@@ -1,0 +1,46 @@
+//! `chehra` (चेहरा, "face") audits the selfies of a membership drive.
+//!
+//! The modules stand in the order in which the data flows; a module uses only what stands before it here, plus the
+//! leaves. `tests/it/layering.rs` fails on an arrow that runs back.
+//!
+//! | leaves | |
+//! |---|---|
+//! | [`error`], [`exit`], [`reason`] | what can go wrong with a run, and with a row |
+//! | [`config`] | policy, column names, what was typed resolved into what it means |
+//! | [`device`], [`ops`], [`nn`] | where the arithmetic runs, the operations, the networks and their weights |
+//!
+//! | flow | |
+//! |---|---|
+//! | [`dump`] | Parquet rows -> [`dump::Submission`] |
+//! | [`photo`] | bytes -> [`photo::Photo`] |
+//! | [`face`] | photo -> detections, aligned crops, quality |
+//! | [`infer`] | crops in batches -> liveness, [`infer::Template`] |
+//! | [`roles`] | the faces of one worker's submissions -> who is the worker, who the member |
+//! | [`gallery`] | templates on disk, exact search and HNSW |
+//! | [`matching`] | candidates -> pairs -> clusters |
+//! | [`verdict`] | rules, policy, tables, run folder |
+//! | [`report`] | progress and summaries for people |
+//! | [`audit`] | the stages above wired in order |
+//! | [`evaluate`] | accuracy in ISO/IEC 19795-1 and 30107-3 terms |
+
+pub mod audit;
+pub mod cli;
+pub mod config;
+pub mod device;
+pub mod dump;
+pub mod error;
+pub mod evaluate;
+pub mod exit;
+pub mod face;
+pub mod gallery;
+pub mod infer;
+pub mod matching;
+pub mod nn;
+pub mod ops;
+pub mod photo;
+pub mod reason;
+pub mod report;
+pub mod roles;
+pub mod verdict;
+
+pub use error::{Error, Result};

@@ -1,0 +1,1 @@
+//! Candidates -> pairs -> clusters.

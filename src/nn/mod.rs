@@ -1,0 +1,1 @@
+//! The networks, on candle, and their weights.

@@ -1,0 +1,109 @@
+//! Why a row is not simply accepted: the stable codes of the `reasons` column, in one table.
+
+use serde::{Deserialize, Serialize};
+
+macro_rules! reasons {
+    ($($(#[doc = $doc:literal])+ $name:ident = $code:literal),+ $(,)?) => {
+        /// A stable reason code. The order here is the order in which a row lists its reasons.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        pub enum Reason { $($(#[doc = $doc])+ #[serde(rename = $code)] $name),+ }
+
+        impl Reason {
+            /// All reasons, in table order.
+            pub const ALL: &'static [Reason] = &[$(Reason::$name),+];
+
+            /// The code written to tables.
+            pub fn code(self) -> &'static str {
+                match self { $(Reason::$name => $code),+ }
+            }
+
+            /// One line for people.
+            pub fn meaning(self) -> &'static str {
+                match self { $(Reason::$name => concat!($($doc),+).trim_ascii()),+ }
+            }
+        }
+    };
+}
+
+reasons! {
+    /// A required value is null: submission_id, worker_id, district or captured_at.
+    RequiredFieldMissing = "required_field_missing",
+    /// The same submission_id stands in an earlier row or an earlier night.
+    SubmissionIdRepeated = "submission_id_repeated",
+    /// The selfie is missing, empty, truncated, corrupt or of a kind that is not read.
+    UnreadableImage = "unreadable_image",
+    /// The selfie is over the limits on bytes or pixels and was not decoded.
+    ImageTooLarge = "image_too_large",
+    /// No face was found.
+    NoFace = "no_face",
+    /// Only one face was found where worker and member must both be.
+    OneFace = "one_face",
+    /// More faces stand in the foreground than worker and member.
+    TooManyFaces = "too_many_faces",
+    /// None of the faces is the worker who submitted the selfie.
+    WorkerAbsent = "worker_absent",
+    /// The account's worker is absent and one other face recurs in its place.
+    WorkerMismatch = "worker_mismatch",
+    /// The member is the worker once more.
+    MemberIsWorker = "member_is_worker",
+    /// The member is another worker of the drive.
+    MemberIsOtherWorker = "member_is_other_worker",
+    /// A face was photographed from a print or a screen.
+    PhotoOfPhoto = "photo_of_photo",
+    /// The member's face is too small to be compared.
+    FaceTooSmall = "face_too_small",
+    /// The member's face is too blurred to be compared.
+    FaceBlurred = "face_blurred",
+    /// The member's face is turned too far to be compared.
+    FaceTurned = "face_turned",
+    /// The member's face is covered, or too dark or too bright to be compared.
+    FaceCovered = "face_covered",
+    /// The uploaded photo does not show the member of the selfie.
+    PhotoMismatch = "photo_mismatch",
+    /// The member has been enrolled before.
+    DuplicateMember = "duplicate_member",
+    /// The same picture was submitted before.
+    DuplicateSelfie = "duplicate_selfie",
+    /// The mobile number was used for another member.
+    MobileReused = "mobile_reused",
+    /// The voter-ID number was used for another member.
+    EpicReused = "epic_reused",
+    /// The voter-ID number is not of a known form.
+    EpicMalformed = "epic_malformed",
+    /// The mobile number is not an Indian mobile number.
+    MobileMalformed = "mobile_malformed",
+    /// The member's consent is not recorded.
+    ConsentMissing = "consent_missing",
+}
+
+/// A row that cannot go on, and why: a value, never an error of the run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reject {
+    /// The stable code.
+    pub reason: Reason,
+    /// What was expected and found, for the log and the report.
+    pub detail: String,
+}
+
+impl Reject {
+    /// A reject with its detail.
+    pub fn new(reason: Reason, detail: impl Into<String>) -> Self {
+        Reject { reason, detail: detail.into() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_unique_and_round_trip() {
+        let codes: std::collections::BTreeSet<_> = Reason::ALL.iter().map(|r| r.code()).collect();
+        assert_eq!(codes.len(), Reason::ALL.len());
+        for reason in Reason::ALL {
+            let json = serde_json::to_string(reason).unwrap();
+            assert_eq!(json, format!("\"{}\"", reason.code()));
+            assert!(reason.meaning().ends_with('.'), "{reason:?}");
+        }
+    }
+}

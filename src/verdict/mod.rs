@@ -1,0 +1,1 @@
+//! Rules and policy -> verdicts, tables, run folder.
