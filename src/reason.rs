@@ -40,6 +40,8 @@ reasons! {
     OneFace = "one_face",
     /// More faces stand in the foreground than worker and member.
     TooManyFaces = "too_many_faces",
+    /// It could not be told which face is the worker's: too few submissions and no reference photo.
+    WorkerUnknown = "worker_unknown",
     /// None of the faces is the worker who submitted the selfie.
     WorkerAbsent = "worker_absent",
     /// The account's worker is absent and one other face recurs in its place.
@@ -76,8 +78,41 @@ reasons! {
     ConsentMissing = "consent_missing",
 }
 
+/// What becomes of a row. Later variants outweigh earlier ones when several reasons meet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Verdict {
+    /// Nothing speaks against it.
+    Accept,
+    /// The worker should take the selfie again.
+    Retake,
+    /// A person should look at it.
+    Review,
+    /// Refused.
+    Reject,
+    /// There is no picture to judge.
+    Unreadable,
+}
+
+impl Verdict {
+    /// All verdicts, mildest first.
+    pub const ALL: [Verdict; 5] =
+        [Verdict::Accept, Verdict::Retake, Verdict::Review, Verdict::Reject, Verdict::Unreadable];
+
+    /// The word written to tables.
+    pub fn code(self) -> &'static str {
+        match self {
+            Verdict::Accept => "accept",
+            Verdict::Retake => "retake",
+            Verdict::Review => "review",
+            Verdict::Reject => "reject",
+            Verdict::Unreadable => "unreadable",
+        }
+    }
+}
+
 /// A row that cannot go on, and why: a value, never an error of the run.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reject {
     /// The stable code.
     pub reason: Reason,

@@ -3,7 +3,13 @@
 //! The defaults below are the only place where they are stated; `chehra policy` prints them as TOML, and a
 //! `policy.toml` overrides any of them. Unknown keys are refused, so that a typing error is never a silent default.
 
+use std::collections::BTreeMap;
+use std::path::Path;
+
 use serde::{Deserialize, Serialize};
+
+use crate::reason::{Reason, Verdict};
+use crate::{Error, Result};
 
 /// All of it.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -15,6 +21,58 @@ pub struct Policy {
     pub detection: DetectionPolicy,
     /// Limits under which a face cannot be compared.
     pub quality: QualityPolicy,
+    /// Telling live faces from pictures of faces.
+    pub liveness: LivenessPolicy,
+    /// Telling worker from member.
+    pub roles: RolePolicy,
+    /// When two templates are worth a person's look.
+    pub matching: MatchingPolicy,
+    /// Which reason leads to which verdict; the gravest one wins.
+    pub verdicts: VerdictPolicy,
+}
+
+impl Policy {
+    /// Reads a policy file; what it does not name keeps its default.
+    ///
+    /// # Errors
+    /// [`Error::Input`] when the file is missing, is not TOML, has an unknown key or a value out of range.
+    pub fn read(path: &Path) -> Result<Self> {
+        let refuse = |found: String| {
+            Error::input(path, "policy", "a TOML file as `chehra policy` prints it", found, "correct the line named above")
+        };
+        let text = std::fs::read_to_string(path).map_err(|e| refuse(e.to_string()))?;
+        let policy: Policy = toml::from_str(&text).map_err(|e| refuse(e.to_string()))?;
+        policy.check().map_err(refuse)?;
+        Ok(policy)
+    }
+
+    /// The policy as TOML.
+    ///
+    /// # Errors
+    /// [`Error::Bug`] when it cannot be written as TOML.
+    pub fn to_toml(&self) -> Result<String> {
+        toml::to_string_pretty(self).map_err(|e| Error::bug("printing the policy", e))
+    }
+
+    /// Says which value is out of its range.
+    fn check(&self) -> Result<(), String> {
+        let unit = |name: &str, value: f32| match value {
+            v if (0.0..=1.0).contains(&v) => Ok(()),
+            v => Err(format!("{name} = {v}; a number from 0 to 1 expected")),
+        };
+        unit("detection.min_score", self.detection.min_score)?;
+        unit("detection.nms_iou", self.detection.nms_iou)?;
+        unit("liveness.min_bona_fide", self.liveness.min_bona_fide)?;
+        unit("roles.worker_similarity", self.roles.worker_similarity)?;
+        unit("roles.recurrence_share", self.roles.recurrence_share)?;
+        unit("roles.principal_ratio", self.roles.principal_ratio)?;
+        unit("matching.review_similarity", self.matching.review_similarity)?;
+        unit("matching.photo_similarity", self.matching.photo_similarity)?;
+        if self.detection.scales.is_empty() || self.detection.scales.iter().any(|s| !(32..=4096).contains(s)) {
+            return Err(format!("detection.scales = {:?}; sides from 32 to 4096 expected", self.detection.scales));
+        }
+        Ok(())
+    }
 }
 
 /// Limits on pictures, checked before any pixel is decoded.
@@ -85,5 +143,136 @@ impl Default for QualityPolicy {
             min_brightness: 0.08,
             max_brightness: 0.95,
         }
+    }
+}
+
+/// Telling live faces from pictures of faces.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LivenessPolicy {
+    /// Least probability of a bona fide presentation; a principal face below it is a photo of a photo.
+    pub min_bona_fide: f32,
+}
+
+impl Default for LivenessPolicy {
+    fn default() -> Self {
+        LivenessPolicy { min_bona_fide: 0.5 }
+    }
+}
+
+/// Telling worker from member.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RolePolicy {
+    /// Least similarity of a face to the worker's template for it to be the worker.
+    pub worker_similarity: f32,
+    /// Least share of a worker's submissions in which a face must recur to be learned as the worker's.
+    pub recurrence_share: f32,
+    /// Least number of submissions in which it must recur.
+    pub min_recurrences: usize,
+    /// A face whose height is less than this share of the largest face's stands in the background.
+    pub principal_ratio: f32,
+    /// More principal faces than this are too many.
+    pub max_principals: usize,
+}
+
+impl Default for RolePolicy {
+    fn default() -> Self {
+        RolePolicy {
+            worker_similarity: 0.40,
+            recurrence_share: 0.5,
+            min_recurrences: 3,
+            principal_ratio: 0.4,
+            max_principals: 4,
+        }
+    }
+}
+
+/// When two templates are worth a person's look.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct MatchingPolicy {
+    /// Pairs of members at least this similar are flagged.
+    pub review_similarity: f32,
+    /// The uploaded photo must be at least this similar to the member in the selfie.
+    pub photo_similarity: f32,
+}
+
+impl Default for MatchingPolicy {
+    fn default() -> Self {
+        MatchingPolicy { review_similarity: 0.50, photo_similarity: 0.35 }
+    }
+}
+
+/// Which reason leads to which verdict.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct VerdictPolicy(BTreeMap<Reason, Verdict>);
+
+impl VerdictPolicy {
+    /// The verdict of one reason alone.
+    pub fn of(&self, reason: Reason) -> Verdict {
+        self.0.get(&reason).copied().unwrap_or_else(|| default_verdict(reason))
+    }
+
+    /// The verdict of a row: the gravest of its reasons', or accept.
+    pub fn decide(&self, reasons: &[Reason]) -> Verdict {
+        reasons.iter().map(|&reason| self.of(reason)).max().unwrap_or(Verdict::Accept)
+    }
+}
+
+impl Default for VerdictPolicy {
+    fn default() -> Self {
+        VerdictPolicy(Reason::ALL.iter().map(|&reason| (reason, default_verdict(reason))).collect())
+    }
+}
+
+/// Only a photo of a photo, an exactly reused picture and a missing consent reject on their own: a face match sends to
+/// review, because face evidence at this scale is never certain.
+fn default_verdict(reason: Reason) -> Verdict {
+    use Reason::*;
+    match reason {
+        UnreadableImage | ImageTooLarge => Verdict::Unreadable,
+        PhotoOfPhoto | DuplicateSelfie | ConsentMissing => Verdict::Reject,
+        RequiredFieldMissing | SubmissionIdRepeated | TooManyFaces | WorkerAbsent | WorkerMismatch | MemberIsWorker
+        | MemberIsOtherWorker | PhotoMismatch | DuplicateMember | MobileReused | EpicReused => Verdict::Review,
+        NoFace | OneFace | FaceTooSmall | FaceBlurred | FaceTurned | FaceCovered | EpicMalformed | MobileMalformed => {
+            Verdict::Retake
+        }
+        WorkerUnknown => Verdict::Accept,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_printed_policy_reads_back_as_itself() {
+        let policy = Policy::default();
+        let text = policy.to_toml().unwrap();
+        assert_eq!(toml::from_str::<Policy>(&text).unwrap(), policy);
+        for reason in Reason::ALL {
+            assert!(text.contains(reason.code()), "{reason:?}");
+        }
+    }
+
+    #[test]
+    fn a_part_of_a_policy_keeps_the_other_defaults() {
+        let policy: Policy = toml::from_str("[verdicts]\none_face = \"reject\"\n").unwrap();
+        assert_eq!(policy.verdicts.of(Reason::OneFace), Verdict::Reject);
+        assert_eq!(policy.verdicts.of(Reason::PhotoOfPhoto), Verdict::Reject);
+        assert_eq!(policy.verdicts.decide(&[Reason::DuplicateMember, Reason::FaceTurned]), Verdict::Review);
+        assert_eq!(policy.verdicts.decide(&[]), Verdict::Accept);
+        assert_eq!(policy.photo, PhotoLimits::default());
+    }
+
+    #[test]
+    fn typing_errors_and_values_out_of_range_are_refused() {
+        assert!(toml::from_str::<Policy>("[matching]\nreveiw_similarity = 0.5").is_err());
+        assert!(toml::from_str::<Policy>("[verdicts]\none_face = \"maybe\"").is_err());
+        let mut policy = Policy::default();
+        policy.matching.review_similarity = 1.5;
+        assert!(policy.check().unwrap_err().contains("matching.review_similarity = 1.5"));
     }
 }
