@@ -1,5 +1,7 @@
 //! Aligned crops in batches -> liveness and templates.
 
+pub mod analysis;
 pub mod template;
 
+pub use analysis::{Analysis, Reading, SeenFace, SeenPhoto};
 pub use template::{ModelId, Template};

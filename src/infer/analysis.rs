@@ -1,0 +1,62 @@
+//! What the models saw in one submission: everything later stages need, and no pixel.
+
+use serde::{Deserialize, Serialize};
+
+use crate::dump::RowFacts;
+use crate::face::{Detection, Quality};
+use crate::infer::Template;
+use crate::photo::Fingerprint;
+use crate::reason::Reject;
+
+/// One face of a picture.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SeenFace {
+    /// Where it is.
+    pub detection: Detection,
+    /// What the networks made of it; `None` for a face that was left out as too far in the background.
+    pub reading: Option<Reading>,
+}
+
+/// What the networks made of one face.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Reading {
+    /// How well it can be compared.
+    pub quality: Quality,
+    /// Probability of a bona fide presentation (ISO/IEC 30107-3), 0..=1.
+    pub liveness: f32,
+    /// The face as numbers.
+    pub template: Template,
+}
+
+/// One decoded picture and its faces, tallest first.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SeenPhoto {
+    /// Width of the upright picture, pixels.
+    pub width: u32,
+    /// Height of the upright picture, pixels.
+    pub height: u32,
+    /// Hashes of the file and of the picture.
+    pub fingerprint: Fingerprint,
+    /// All faces found, by height, tallest first.
+    pub faces: Vec<SeenFace>,
+}
+
+/// One row of the dump, seen.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Analysis {
+    /// Position in the dump.
+    pub row: u64,
+    /// Everything the row says besides its pictures.
+    pub facts: RowFacts,
+    /// The selfie, or why there is none.
+    pub selfie: Result<SeenPhoto, Reject>,
+    /// The member's uploaded photo where the row has one.
+    pub photo: Option<Result<SeenPhoto, Reject>>,
+}
+
+impl Analysis {
+    /// The selfie's faces; none when it could not be read.
+    pub fn faces(&self) -> &[SeenFace] {
+        self.selfie.as_ref().map_or(&[], |photo| &photo.faces)
+    }
+}

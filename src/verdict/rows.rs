@@ -1,0 +1,69 @@
+//! One row of `verdicts.parquet`, before it becomes columns.
+
+use crate::reason::{Reason, Verdict};
+use crate::roles::Role;
+
+/// One face of the `faces` column.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FaceRow {
+    /// Left, top, width, height in pixels of the upright selfie.
+    pub bbox: [f32; 4],
+    /// Five landmarks, x and y in turn, in the order of [`crate::face::Detection`].
+    pub landmarks: [f32; 10],
+    /// Worker, member or bystander.
+    pub role: Role,
+    /// Detector score, 0..=1.
+    pub score: f32,
+    /// Quality score, 0..=1; `None` for a face that was left out as too far in the background.
+    pub quality: Option<f32>,
+    /// Probability of a bona fide presentation.
+    pub liveness: Option<f32>,
+}
+
+/// One row of the verdict table: exactly one per row of the dump.
+#[derive(Debug, Clone, PartialEq)]
+pub struct VerdictRow {
+    /// Position in the dump.
+    pub row: u64,
+    /// As in the dump.
+    pub submission_id: Option<String>,
+    /// As in the dump.
+    pub worker_id: Option<String>,
+    /// As in the dump.
+    pub district: Option<String>,
+    /// The verdict.
+    pub verdict: Verdict,
+    /// Its reasons, in table order, each once.
+    pub reasons: Vec<Reason>,
+    /// What was expected and found, for a row without a readable picture.
+    pub detail: Option<String>,
+    /// The submission that enrolled this member first.
+    pub duplicate_of: Option<String>,
+    /// The person's cluster.
+    pub cluster_id: Option<String>,
+    /// Whether the cluster spans districts.
+    pub cross_district: Option<bool>,
+    /// Highest similarity to another membership of the cluster.
+    pub similarity: Option<f32>,
+    /// How many pairs at least that similar the whole gallery would hold by chance.
+    pub expected_false_matches: Option<f64>,
+    /// Probability that the member is really there.
+    pub member_liveness: Option<f32>,
+    /// Probability that the worker is really there.
+    pub worker_liveness: Option<f32>,
+    /// Similarity of the uploaded photo to the member in the selfie.
+    pub photo_similarity: Option<f32>,
+    /// Quality of the member's face.
+    pub quality: Option<f32>,
+    /// All faces found, tallest first.
+    pub faces: Vec<FaceRow>,
+}
+
+impl VerdictRow {
+    /// Adds a reason once, keeping table order.
+    pub fn add(&mut self, reason: Reason) {
+        if let Err(place) = self.reasons.binary_search(&reason) {
+            self.reasons.insert(place, reason);
+        }
+    }
+}
