@@ -1,1 +1,3 @@
 //! The nightly job: the stages wired in order.
+
+mod spool;

@@ -40,7 +40,7 @@ pub struct Submission {
 }
 
 /// What a row says besides its pictures.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct RowFacts {
     /// Unique id of the submission; the verdict table joins back by it.
     pub submission_id: Option<String>,

@@ -24,7 +24,8 @@ pub struct Reading {
     pub quality: Quality,
     /// Probability of a bona fide presentation (ISO/IEC 30107-3), 0..=1.
     pub liveness: f32,
-    /// The face as numbers.
+    /// The face as numbers; written as its master, from which everything else follows.
+    #[serde(with = "master_bits")]
     pub template: Template,
 }
 
@@ -58,5 +59,22 @@ impl Analysis {
     /// The selfie's faces; none when it could not be read.
     pub fn faces(&self) -> &[SeenFace] {
         self.selfie.as_ref().map_or(&[], |photo| &photo.faces)
+    }
+}
+
+/// A template as the bits of its master.
+mod master_bits {
+    use half::f16;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+    use crate::infer::Template;
+
+    pub fn serialize<S: Serializer>(template: &Template, serializer: S) -> Result<S::Ok, S::Error> {
+        template.master.iter().map(|v| v.to_bits()).collect::<Vec<u16>>().serialize(serializer)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Template, D::Error> {
+        let bits = Vec::<u16>::deserialize(deserializer)?;
+        Template::from_master(bits.into_iter().map(f16::from_bits).collect()).map_err(de::Error::custom)
     }
 }

@@ -1,5 +1,9 @@
 //! Bytes -> [`Photo`]: limits, decoding, orientation, fingerprints.
 
+mod fingerprint;
+
+pub use fingerprint::{Fingerprint, hamming};
+
 /// An upright picture in memory.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Photo {

@@ -1,1 +1,7 @@
 //! Progress and summaries for people.
+
+mod progress;
+mod summary;
+
+pub use progress::{Progress, Stage};
+pub use summary::Summary;

@@ -80,15 +80,15 @@ fn learn(selfies: &[&[SeenFace]], policy: &RolePolicy) -> Option<KnownWorker> {
             }
         }
     }
-    let mean = Template::mean(&best?.0)?;
+    let centre = mean(&best?.0)?;
     // A second pass with the mean finds the mates that the one candidate was too far from.
-    let (mates, _) = support(&mean, &sample, policy.worker_similarity);
+    let (mates, _) = support(&centre, &sample, policy.worker_similarity);
     let needed = (sample.len() as f32 * policy.recurrence_share).ceil() as usize;
     if mates.len() < needed.max(policy.min_recurrences) {
         return None;
     }
     Some(KnownWorker {
-        template: Template::mean(&mates)?,
+        template: mean(&mates)?,
         basis: Basis::Recurring { recurrences: mates.len(), submissions: sample.len() },
     })
 }
@@ -107,4 +107,54 @@ fn support<'a>(face: &Template, selfies: &[&[&'a Template]], threshold: f32) -> 
         }
     }
     (mates, total)
+}
+
+/// The normalised mean of faces: where the noise of single pictures has averaged out.
+fn mean(faces: &[&Template]) -> Option<Template> {
+    let mut sum = vec![0f32; faces.first()?.dim()];
+    for face in faces {
+        sum.iter_mut().zip(&face.master).for_each(|(s, v)| *s += v.to_f32());
+    }
+    Template::from_embedding(&sum).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::face::{Detection, Quality};
+    use crate::infer::Reading;
+
+    /// A face whose template points along `axis`, a little off by `noise`.
+    pub fn face(axis: usize, noise: usize) -> SeenFace {
+        let mut embedding = vec![0f32; 64];
+        embedding[axis] = 1.0;
+        embedding[40 + noise % 24] += 0.3;
+        let detection = Detection { bbox: [0.0, 0.0, 100.0, 100.0], landmarks: [[0.0; 2]; 5], score: 0.9 };
+        let template = Template::from_embedding(&embedding).unwrap();
+        SeenFace { detection, reading: Some(Reading { quality: Quality::default(), liveness: 1.0, template }) }
+    }
+
+    #[test]
+    fn the_face_that_recurs_is_the_worker() {
+        let selfies: Vec<Vec<SeenFace>> = (0..6).map(|n| vec![face(1 + n, n), face(0, n)]).collect();
+        let selfies: Vec<&[SeenFace]> = selfies.iter().map(Vec::as_slice).collect();
+        let worker = learn(&selfies, &RolePolicy::default()).unwrap();
+        assert_eq!(worker.basis, Basis::Recurring { recurrences: 6, submissions: 6 });
+        assert!(worker.template.master[0].to_f32() > 0.9);
+    }
+
+    #[test]
+    fn two_submissions_teach_nothing_and_no_submission_neither() {
+        let selfies: Vec<Vec<SeenFace>> = (0..2).map(|n| vec![face(1 + n, n), face(0, n)]).collect();
+        let selfies: Vec<&[SeenFace]> = selfies.iter().map(Vec::as_slice).collect();
+        assert_eq!(learn(&selfies, &RolePolicy::default()), None);
+        assert_eq!(learn(&[], &RolePolicy::default()), None);
+    }
+
+    #[test]
+    fn nobody_recurs_where_every_picture_is_of_others() {
+        let selfies: Vec<Vec<SeenFace>> = (0..10).map(|n| vec![face(2 * n, n), face(2 * n + 1, n)]).collect();
+        let selfies: Vec<&[SeenFace]> = selfies.iter().map(Vec::as_slice).collect();
+        assert_eq!(learn(&selfies, &RolePolicy::default()), None);
+    }
 }

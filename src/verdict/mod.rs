@@ -6,4 +6,5 @@ mod tables;
 
 pub use folder::RunFolder;
 pub use rows::{FaceRow, VerdictRow};
-pub use tables::{write_clusters, write_pairs, write_verdicts};
+pub(crate) use tables::create_private;
+pub use tables::{VerdictWriter, write_clusters, write_pairs};

@@ -1,0 +1,123 @@
+//! Progress of long work on standard error: a bar on a terminal, plain lines elsewhere, nothing when asked to be quiet.
+
+use std::io::IsTerminal;
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use indicatif::{HumanDuration, ProgressBar, ProgressStyle};
+
+/// Seconds between two plain lines.
+const LINE_EVERY: Duration = Duration::from_secs(10);
+
+/// How progress is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Progress {
+    /// A bar that redraws itself.
+    Bar,
+    /// A line every few seconds.
+    Lines,
+    /// Nothing.
+    Quiet,
+}
+
+impl Progress {
+    /// A bar on a terminal, else lines; nothing when `quiet`.
+    pub fn new(quiet: bool) -> Self {
+        match (quiet, std::io::stderr().is_terminal()) {
+            (true, _) => Progress::Quiet,
+            (false, true) => Progress::Bar,
+            (false, false) => Progress::Lines,
+        }
+    }
+
+    /// Begins a stage of `total` items, of which `done` were done by an earlier attempt.
+    pub fn stage(self, name: &'static str, unit: &'static str, total: u64, done: u64) -> Stage {
+        let bar = match self {
+            Progress::Bar => {
+                let bar = ProgressBar::new(total).with_position(done);
+                let template = "{prefix:>10} {wide_bar} {human_pos}/{human_len} {msg} {per_sec:>12} {eta:>6} left";
+                if let Ok(style) = ProgressStyle::with_template(template) {
+                    bar.set_style(style);
+                }
+                bar.set_prefix(name);
+                bar.set_message(unit);
+                bar.reset_eta();
+                bar.enable_steady_tick(Duration::from_millis(250));
+                Some(bar)
+            }
+            Progress::Lines | Progress::Quiet => None,
+        };
+        let now = Instant::now();
+        let lines = (self == Progress::Lines).then(|| Mutex::new(Lines { position: done, last: now }));
+        Stage { name, unit, total, begun: now, begun_at: done, bar, lines }
+    }
+
+    /// A sentence for people, above the bar if there is one.
+    pub fn say(self, text: &str) {
+        if self != Progress::Quiet {
+            eprintln!("{text}");
+        }
+    }
+}
+
+/// One stage under way; ends when dropped.
+#[derive(Debug)]
+pub struct Stage {
+    name: &'static str,
+    unit: &'static str,
+    total: u64,
+    begun: Instant,
+    begun_at: u64,
+    bar: Option<ProgressBar>,
+    lines: Option<Mutex<Lines>>,
+}
+
+#[derive(Debug)]
+struct Lines {
+    position: u64,
+    last: Instant,
+}
+
+impl Stage {
+    /// `count` more items are done.
+    pub fn advance(&self, count: u64) {
+        if let Some(bar) = &self.bar {
+            bar.inc(count);
+        }
+        if let Some(Ok(mut lines)) = self.lines.as_ref().map(Mutex::lock) {
+            lines.position += count;
+            if lines.last.elapsed() >= LINE_EVERY {
+                lines.last = Instant::now();
+                eprintln!("{}", self.line(lines.position));
+            }
+        }
+    }
+
+    /// How long the stage has been running.
+    pub fn elapsed(&self) -> Duration {
+        self.begun.elapsed()
+    }
+
+    fn line(&self, position: u64) -> String {
+        let seconds = self.begun.elapsed().as_secs_f64().max(1e-3);
+        let rate = position.saturating_sub(self.begun_at) as f64 / seconds;
+        let left = match rate > 0.0 {
+            true => HumanDuration(Duration::from_secs_f64(self.total.saturating_sub(position) as f64 / rate)).to_string(),
+            false => "unknown".into(),
+        };
+        format!("{}: {position} of {} {}, {rate:.1}/s, {left} left", self.name, self.total, self.unit)
+    }
+}
+
+impl Drop for Stage {
+    fn drop(&mut self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+        if let Some(Ok(lines)) = self.lines.as_ref().map(Mutex::lock) {
+            let seconds = self.begun.elapsed().as_secs_f64();
+            let rate = lines.position.saturating_sub(self.begun_at) as f64 / seconds.max(1e-3);
+            eprintln!("{}: {} {} in {seconds:.1} s ({rate:.1}/s)", self.name, lines.position, self.unit);
+        }
+    }
+}
