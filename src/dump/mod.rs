@@ -2,68 +2,153 @@
 //!
 //! A dump is one or more Parquet files. Columns are found by name (names can be mapped in the config file), their
 //! types are checked before any work, and rows are streamed batch by batch so that memory does not grow with the dump.
+//! What a picture shows, and whether it is one, is for [`crate::photo`] to say; which rows are answered how, for
+//! [`crate::verdict`]: every row of the dump comes out here, good or bad.
+//!
+//! | part | |
+//! |---|---|
+//! | `inputs` | files, folders, globs -> a sorted list of files |
+//! | `schema` | which column is which, and whether its type will do |
+//! | `table` | footers, row groups, streaming |
+//! | `cells` | Arrow columns -> pictures, texts, times, flags |
+//! | `submission`, `workers` | the rows of the dump, and of the table of workers beside it |
+//! | `carry` | other columns, passed on untouched |
 
-use std::fmt;
-use std::ops::Deref;
+mod carry;
+mod cells;
+mod inputs;
+mod schema;
+mod submission;
+mod table;
+mod workers;
 
-use arrow::buffer::Buffer;
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-/// Bytes of one cell, shared with the batch they came from.
-#[derive(Clone)]
-pub struct Blob(pub Buffer);
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
-impl Deref for Blob {
-    type Target = [u8];
+pub use carry::Carry;
+pub use inputs::{TRUTH_FILE, WORKERS_FILE};
+pub use submission::{Blob, RowFacts, Submission};
+pub use table::{Batches, Row};
+pub use workers::{WorkerRow, Workers, read_workers};
 
-    fn deref(&self) -> &[u8] {
-        self.0.as_slice()
-    }
-}
+use crate::config::Columns;
+use crate::{Error, Result};
 
-impl fmt::Debug for Blob {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Blob({} bytes)", self.len())
-    }
-}
-
-/// One row of the dump. A `None` is a null cell (or, for optional columns, an absent column).
+/// An opened dump: its footers are read and its columns are checked.
 #[derive(Debug, Clone)]
-pub struct Submission {
-    /// Position in the whole dump, from 0, across files in their sorted order.
-    pub row: u64,
-    /// Everything but the pictures.
-    pub facts: RowFacts,
-    /// The selfie of worker and member: an encoded picture.
-    pub selfie: Option<Blob>,
-    /// The member's uploaded photo: an encoded picture.
-    pub photo: Option<Blob>,
+pub struct Dump {
+    table: Arc<table::Table>,
+    workers: Option<PathBuf>,
+    pictures: Vec<String>,
 }
 
-/// What a row says besides its pictures.
-#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct RowFacts {
-    /// Unique id of the submission; the verdict table joins back by it.
-    pub submission_id: Option<String>,
-    /// The field worker's id.
-    pub worker_id: Option<String>,
-    /// District of the enrolment.
-    pub district: Option<String>,
-    /// When the selfie was taken, microseconds since 1970-01-01T00:00:00Z.
-    pub captured_at: Option<i64>,
-    /// Division the district belongs to.
-    pub division: Option<String>,
-    /// Party sector.
-    pub sector: Option<String>,
-    /// Party mandalam.
-    pub mandalam: Option<String>,
-    /// Polling booth.
-    pub booth_id: Option<String>,
-    /// Mobile number as typed.
-    pub mobile: Option<String>,
-    /// Voter-ID (EPIC) number as typed.
-    pub epic: Option<String>,
-    /// Member's name as typed.
-    pub member_name: Option<String>,
-    /// Whether the member consented.
-    pub consent: Option<bool>,
+/// One input file as it was when it was read, for the record of the run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FilePrint {
+    /// The file, as it was named.
+    pub path: PathBuf,
+    /// Its size in bytes.
+    pub size: u64,
+    /// Its SHA-256 (FIPS 180-4), 64 lower-case hex digits.
+    pub sha256: String,
+}
+
+impl Dump {
+    /// Opens files, folders and globs as one dump, in the order of their paths (the rules for which files a folder or a
+    /// glob gives are those of Spark; `workers.parquet` and `truth.parquet` in it are not part of the dump). Only
+    /// footers are read.
+    ///
+    /// # Errors
+    /// [`Error::Input`] naming the file when one is missing, not Parquet or damaged, when it lacks a required column or
+    /// has one of a wrong type, when an optional column that `columns` renames is in no file, and when the whole dump
+    /// has no rows; [`Error::Usage`] when `columns` cannot be meant.
+    pub fn open<P: AsRef<Path>>(inputs: &[P], columns: &Columns) -> Result<Dump> {
+        let wanted = submission::wanted(columns)?;
+        let inputs = inputs::resolve(inputs)?;
+        let table = table::Table::open(&inputs.files, &wanted)?;
+        let first = &table.files[0].path;
+        for (at, column) in wanted.iter().enumerate() {
+            if !column.source.is_empty() && column.source != column.name && !table.has(at) {
+                let item = format!("column `{}`", column.source);
+                let expected = format!("the column that chehra.toml, section [columns], names as {}", column.name);
+                let fix = "correct the name, or set it to \"\" if the dump has no such column";
+                return Err(Error::input(first, item, expected, "no such column in any file", fix));
+            }
+        }
+        if table.rows() == 0 {
+            let found = match table.files.len() {
+                1 => "none: the file has no rows".to_owned(),
+                n => format!("none: the {n} files of the dump have no rows"),
+            };
+            return Err(Error::input(first, "rows", "at least one row", found, "check what wrote the dump"));
+        }
+        let pictures = vec![columns.selfie.clone(), columns.photo.clone()];
+        Ok(Dump { table: Arc::new(table), workers: inputs.workers, pictures })
+    }
+
+    /// Rows of the whole dump.
+    pub fn total_rows(&self) -> u64 {
+        self.table.rows()
+    }
+
+    /// The files in row order.
+    pub fn files(&self) -> impl ExactSizeIterator<Item = &Path> {
+        self.table.files.iter().map(|f| f.path.as_path())
+    }
+
+    /// `workers.parquet` beside the dump: in a folder that was given, or beside a file that was. With several, the
+    /// first by path.
+    pub fn workers_path(&self) -> Option<&Path> {
+        self.workers.as_deref()
+    }
+
+    /// Streams the rows from `start_row` on, in batches of `batch_rows`, or fewer where their pictures together would
+    /// exceed `max_batch_bytes` (one row at least). Rows are the same whatever the two sizes. The iterator holds one
+    /// page of each column besides; it ends after an error.
+    ///
+    /// # Errors
+    /// Each item may be an [`Error::Input`] that names the file and the row group that cannot be read; the rows before
+    /// it are handed out first.
+    pub fn batches(&self, batch_rows: usize, max_batch_bytes: usize, start_row: u64) -> Batches<Submission> {
+        self.table.batches(batch_rows, max_batch_bytes, start_row)
+    }
+
+    /// Prepares to read other columns of the same rows, with the types they were written with.
+    ///
+    /// # Errors
+    /// See [`Carry::open`].
+    pub fn carry(&self, columns: &[String]) -> Result<Carry> {
+        Carry::open(&self.table, columns, &self.pictures)
+    }
+
+    /// Hashes every file, in row order. This reads the whole dump once.
+    ///
+    /// # Errors
+    /// [`Error::Io`] when a file cannot be read.
+    pub fn fingerprint(&self) -> Result<Vec<FilePrint>> {
+        self.files().map(fingerprint).collect()
+    }
+}
+
+fn fingerprint(path: &Path) -> Result<FilePrint> {
+    let mut file = File::open(path).map_err(Error::io("open", path))?;
+    let mut hash = Sha256::new();
+    let mut buffer = vec![0u8; 1 << 20];
+    let mut size = 0;
+    loop {
+        match file.read(&mut buffer).map_err(Error::io("read", path))? {
+            0 => break,
+            n => {
+                hash.update(&buffer[..n]);
+                size += n as u64;
+            }
+        }
+    }
+    let sha256 = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+    Ok(FilePrint { path: path.to_path_buf(), size, sha256 })
 }

@@ -1,4 +1,5 @@
 //! One binary for all integration tests: they link once.
 
+mod dump;
 mod layering;
 mod ops;

@@ -1,0 +1,79 @@
+//! The `[columns]` section of `chehra.toml`: what the dump calls the columns that `chehra` knows.
+//!
+//! Apps and warehouses name things their own way; a dump is not rewritten for that. `selfie = "image_bytes"` says
+//! that the selfie stands in `image_bytes`; an optional column set to `""` is not read even where the dump has one.
+
+use serde::{Deserialize, Serialize};
+
+macro_rules! columns {
+    ($($(#[doc = $doc:literal])+ $name:ident),+ $(,)?) => {
+        /// For each column that `chehra` knows, its name in the dump. The defaults are `chehra`'s own names.
+        #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+        #[serde(default, deny_unknown_fields)]
+        pub struct Columns { $($(#[doc = $doc])+ pub $name: String),+ }
+
+        impl Default for Columns {
+            fn default() -> Self {
+                Columns { $($name: stringify!($name).to_owned()),+ }
+            }
+        }
+
+        impl Columns {
+            /// Every column as (`chehra`'s name, name in the dump), in the order of the contract.
+            pub fn pairs(&self) -> Vec<(&'static str, &str)> {
+                vec![$((stringify!($name), self.$name.as_str())),+]
+            }
+        }
+    };
+}
+
+columns! {
+    /// Required, text: unique id of the submission.
+    submission_id,
+    /// Required, text: the field worker's id.
+    worker_id,
+    /// Required, text: district of the enrolment.
+    district,
+    /// Required, timestamp: when the selfie was taken.
+    captured_at,
+    /// Required, binary: the selfie of worker and member.
+    selfie,
+    /// Optional, binary: the member's uploaded photo.
+    photo,
+    /// Optional, text: division the district belongs to.
+    division,
+    /// Optional, text: party sector.
+    sector,
+    /// Optional, text: party mandalam.
+    mandalam,
+    /// Optional, text: polling booth.
+    booth_id,
+    /// Optional, text: mobile number as typed.
+    mobile,
+    /// Optional, text: voter-ID (EPIC) number as typed.
+    epic,
+    /// Optional, text: the member's name as typed.
+    member_name,
+    /// Optional, yes or no: whether the member consented.
+    consent,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_section_overrides_only_what_it_names() {
+        let columns: Columns = toml::from_str("selfie = \"image_bytes\"\nphoto = \"\"").unwrap();
+        assert_eq!((columns.selfie.as_str(), columns.photo.as_str()), ("image_bytes", ""));
+        assert_eq!(columns.submission_id, "submission_id");
+        assert_eq!(Columns::default().pairs().len(), 14);
+        assert!(Columns::default().pairs().iter().all(|(ours, theirs)| ours == theirs));
+    }
+
+    #[test]
+    fn a_misspelt_key_is_refused() {
+        let error = toml::from_str::<Columns>("selfy = \"image_bytes\"").unwrap_err().to_string();
+        assert!(error.contains("selfy") && error.contains("selfie"), "{error}");
+    }
+}

@@ -1,0 +1,251 @@
+//! What was typed as input -> the sorted list of files that it means.
+//!
+//! - A **file** is taken as it is, whatever its name.
+//! - A **folder** gives every `*.parquet` file in it and in its sub-folders, as Spark reads a folder: names that start
+//!   with `_` or `.` are passed over (`_SUCCESS`, `_temporary`, `.part-0.crc`), links to folders are not followed.
+//! - A **glob** (`*`, `?`, `[...]`, `**`) gives the files it matches, by the same rules; a folder it matches counts as
+//!   a folder.
+//!
+//! In a folder or a glob the names `workers.parquet` and `truth.parquet` are not part of the dump: the first is the
+//! table of workers that may lie beside it, the second the true answers of a synthetic dump.
+//!
+//! All files are sorted by path together, whatever the order in which they were typed, so that row numbers, and with
+//! them resuming, depend on nothing but the files.
+
+use std::collections::HashSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::{Error, Result};
+
+/// The table of workers beside a dump.
+pub const WORKERS_FILE: &str = "workers.parquet";
+/// The true answers beside a synthetic dump.
+pub const TRUTH_FILE: &str = "truth.parquet";
+
+/// Folders nested deeper than this are a mistake, not a dump.
+const MAX_DEPTH: usize = 16;
+
+/// The files of a dump.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Inputs {
+    /// Sorted, each once.
+    pub files: Vec<DumpFile>,
+    /// `workers.parquet` beside the dump, if there.
+    pub workers: Option<PathBuf>,
+}
+
+/// One file of a dump.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DumpFile {
+    /// Where it is.
+    pub path: PathBuf,
+    /// The folder that was asked for and in which it was found: `key=value` folders below it are partition columns.
+    pub root: Option<PathBuf>,
+}
+
+/// Resolves files, folders and globs.
+///
+/// # Errors
+/// [`Error::Usage`] when nothing or a malformed glob was given, [`Error::Input`] when an input does not exist or gives
+/// no file, [`Error::Io`] when a folder cannot be listed.
+pub fn resolve<P: AsRef<Path>>(inputs: &[P]) -> Result<Inputs> {
+    if inputs.is_empty() {
+        return Err(Error::usage("DUMP", "no input was given", "name a Parquet file, a folder of them or a glob"));
+    }
+    let mut files = Vec::new();
+    let mut beside = Vec::new();
+    for input in inputs {
+        let input = input.as_ref();
+        if input.is_dir() {
+            add_folder(input, &mut files)?;
+            beside.push(input.to_path_buf());
+        } else if input.exists() {
+            files.push(DumpFile { path: input.to_path_buf(), root: None });
+            beside.extend(input.parent().map(Path::to_path_buf));
+        } else if is_glob(input) {
+            add_glob(input, &mut files, &mut beside)?;
+        } else {
+            let found = if input.is_symlink() { "a link to nothing" } else { "nothing" };
+            let fix = "check the path; quote a glob so that the shell leaves it alone";
+            return Err(Error::input(input, "the dump", "a Parquet file or a folder of them", found, fix));
+        }
+    }
+    Ok(Inputs { files: sort_unique(files)?, workers: find_workers(&beside) })
+}
+
+fn is_glob(input: &Path) -> bool {
+    input.to_string_lossy().contains(['*', '?', '['])
+}
+
+/// Whether a file found by looking (not named outright) belongs to the dump.
+fn belongs(name: &str) -> bool {
+    let extension = Path::new(name).extension().is_some_and(|e| e.eq_ignore_ascii_case("parquet"));
+    extension && !is_hidden(name) && name != WORKERS_FILE && name != TRUTH_FILE
+}
+
+fn is_hidden(name: &str) -> bool {
+    name.starts_with(['.', '_'])
+}
+
+fn add_folder(folder: &Path, files: &mut Vec<DumpFile>) -> Result<()> {
+    let before = files.len();
+    walk(folder, folder, 0, files)?;
+    if files.len() == before {
+        return Err(Error::input(
+            folder,
+            "the dump",
+            "at least one *.parquet file",
+            format!("none (names that start with _ or ., {WORKERS_FILE} and {TRUTH_FILE} do not count)"),
+            "check the folder, or name the files",
+        ));
+    }
+    Ok(())
+}
+
+fn walk(root: &Path, folder: &Path, depth: usize, files: &mut Vec<DumpFile>) -> Result<()> {
+    if depth > MAX_DEPTH {
+        let found = format!("folders nested deeper than {MAX_DEPTH}");
+        return Err(Error::input(folder, "the dump", "a folder of Parquet files", found, "name the folder itself"));
+    }
+    for entry in fs::read_dir(folder).map_err(Error::io("list", folder))? {
+        let entry = entry.map_err(Error::io("list", folder))?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let kind = entry.file_type().map_err(Error::io("look at", entry.path()))?;
+        if kind.is_dir() {
+            if !is_hidden(&name) {
+                walk(root, &entry.path(), depth + 1, files)?;
+            }
+        } else if belongs(&name) && entry.path().is_file() {
+            files.push(DumpFile { path: entry.path(), root: Some(root.to_path_buf()) });
+        }
+    }
+    Ok(())
+}
+
+fn add_glob(pattern: &Path, files: &mut Vec<DumpFile>, beside: &mut Vec<PathBuf>) -> Result<()> {
+    let text = pattern.to_string_lossy();
+    let matches = glob::glob(&text).map_err(|e| {
+        let fix = "see `*`, `?`, `[abc]` and `**`; a name that holds such a character is written `[*]`";
+        Error::usage(text.as_ref(), format!("not a glob: {e}"), fix)
+    })?;
+    // Partition folders may stand in the pattern itself, so its fixed part is the root.
+    let root: PathBuf = pattern.components().take_while(|c| !is_glob(Path::new(c))).collect();
+    let before = files.len();
+    for found in matches {
+        let path = found.map_err(|e| {
+            let path = e.path().to_path_buf();
+            Error::io("list", path)(e.into())
+        })?;
+        let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+        if is_hidden(&name) || name == WORKERS_FILE || name == TRUTH_FILE {
+            continue;
+        }
+        if path.is_dir() {
+            walk(&root, &path, 0, files)?;
+            beside.push(path);
+        } else {
+            beside.extend(path.parent().map(Path::to_path_buf));
+            files.push(DumpFile { path, root: Some(root.clone()) });
+        }
+    }
+    if files.len() == before {
+        let fix = "check the pattern; relative patterns start at the current folder";
+        return Err(Error::input(pattern, "the dump", "a glob that matches Parquet files", "no match", fix));
+    }
+    Ok(())
+}
+
+/// Sorts by path, and keeps a file that was named twice once: its rows would all be repeats.
+fn sort_unique(mut files: Vec<DumpFile>) -> Result<Vec<DumpFile>> {
+    files.sort_by(|a, b| a.path.cmp(&b.path));
+    let mut seen = HashSet::new();
+    let mut kept = Vec::with_capacity(files.len());
+    for file in files {
+        let real = fs::canonicalize(&file.path).map_err(Error::io("resolve", &file.path))?;
+        if seen.insert(real) {
+            kept.push(file);
+        } else {
+            log::warn!("{}: named more than once, read once", file.path.display());
+        }
+    }
+    Ok(kept)
+}
+
+fn find_workers(beside: &[PathBuf]) -> Option<PathBuf> {
+    let mut found: Vec<PathBuf> = beside.iter().map(|f| f.join(WORKERS_FILE)).filter(|p| p.is_file()).collect();
+    found.sort();
+    found.dedup();
+    if let [first, rest @ ..] = found.as_slice()
+        && !rest.is_empty()
+    {
+        log::warn!("{}: taken; {} more tables of workers lie beside the dump", first.display(), rest.len());
+    }
+    found.into_iter().next()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn touch(folder: &Path, names: &[&str]) {
+        for name in names {
+            let path = folder.join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, b"x").unwrap();
+        }
+    }
+
+    fn names(inputs: &Inputs, folder: &Path) -> Vec<String> {
+        let relative = |f: &DumpFile| f.path.strip_prefix(folder).unwrap().to_string_lossy().into_owned();
+        inputs.files.iter().map(relative).collect()
+    }
+
+    #[test]
+    fn a_folder_is_read_as_spark_reads_it() {
+        let dir = tempfile::tempdir().unwrap();
+        touch(
+            dir.path(),
+            &[
+                "part-1.snappy.parquet",
+                "part-0.parquet",
+                "district=Wayanad/part-0.parquet",
+                "_SUCCESS",
+                "_temporary/0/part-9.parquet",
+                ".part-0.parquet.crc",
+                "notes.txt",
+                "workers.parquet",
+                "truth.parquet",
+            ],
+        );
+        let inputs = resolve(&[dir.path()]).unwrap();
+        assert_eq!(
+            names(&inputs, dir.path()),
+            ["district=Wayanad/part-0.parquet", "part-0.parquet", "part-1.snappy.parquet"]
+        );
+        assert_eq!(inputs.workers, Some(dir.path().join("workers.parquet")));
+    }
+
+    #[test]
+    fn the_order_of_typing_and_repeats_do_not_matter() {
+        let dir = tempfile::tempdir().unwrap();
+        touch(dir.path(), &["a.parquet", "b.parquet", "c.bin"]);
+        let (a, b, c) = (dir.path().join("a.parquet"), dir.path().join("b.parquet"), dir.path().join("c.bin"));
+        let inputs = resolve(&[c, b.clone(), a, b, dir.path().join("*.parquet")]).unwrap();
+        assert_eq!(names(&inputs, dir.path()), ["a.parquet", "b.parquet", "c.bin"]);
+        assert_eq!(inputs.workers, None);
+    }
+
+    #[test]
+    fn what_gives_no_file_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        touch(dir.path(), &["workers.parquet", "_x.parquet"]);
+        for input in [dir.path().to_path_buf(), dir.path().join("*.parquet"), dir.path().join("no.parquet")] {
+            let error = resolve(std::slice::from_ref(&input)).unwrap_err();
+            assert!(matches!(error, Error::Input { .. }), "{error}");
+            assert!(error.to_string().starts_with(input.to_str().unwrap()), "{error}");
+        }
+        assert!(matches!(resolve::<&Path>(&[]).unwrap_err(), Error::Usage { .. }));
+        assert!(matches!(resolve(&[dir.path().join("[")]).unwrap_err(), Error::Usage { .. }));
+    }
+}

@@ -1,0 +1,167 @@
+//! What one row of the dump is to the rest of the program.
+
+use std::fmt;
+use std::ops::Deref;
+
+use arrow::buffer::Buffer;
+
+use super::cells::{flags, parse_flag, parse_time, pictures, texts, times};
+use super::schema::{Kind, Wanted};
+use super::table::{Chunk, Row};
+use crate::config::Columns;
+use crate::{Error, Result};
+
+/// Bytes of one cell, shared with the batch they came from.
+#[derive(Clone)]
+pub struct Blob(pub Buffer);
+
+impl Deref for Blob {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        self.0.as_slice()
+    }
+}
+
+impl fmt::Debug for Blob {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Blob({} bytes)", self.len())
+    }
+}
+
+/// One row of the dump. A `None` is a null cell (or, for optional columns, an absent column).
+#[derive(Debug, Clone)]
+pub struct Submission {
+    /// Position in the whole dump, from 0, across files in their sorted order.
+    pub row: u64,
+    /// Everything but the pictures.
+    pub facts: RowFacts,
+    /// The selfie of worker and member: an encoded picture.
+    pub selfie: Option<Blob>,
+    /// The member's uploaded photo: an encoded picture.
+    pub photo: Option<Blob>,
+}
+
+/// What a row says besides its pictures. Texts stand as written; a blank one is `None`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct RowFacts {
+    /// Unique id of the submission; the verdict table joins back by it.
+    pub submission_id: Option<String>,
+    /// The field worker's id.
+    pub worker_id: Option<String>,
+    /// District of the enrolment.
+    pub district: Option<String>,
+    /// When the selfie was taken, microseconds since 1970-01-01T00:00:00Z.
+    pub captured_at: Option<i64>,
+    /// Division the district belongs to.
+    pub division: Option<String>,
+    /// Party sector.
+    pub sector: Option<String>,
+    /// Party mandalam.
+    pub mandalam: Option<String>,
+    /// Polling booth.
+    pub booth_id: Option<String>,
+    /// Mobile number as typed.
+    pub mobile: Option<String>,
+    /// Voter-ID (EPIC) number as typed.
+    pub epic: Option<String>,
+    /// Member's name as typed.
+    pub member_name: Option<String>,
+    /// Whether the member consented.
+    pub consent: Option<bool>,
+}
+
+/// The columns of the contract under the names that the dump gives them.
+///
+/// # Errors
+/// [`Error::Usage`] when a required column has no name, or two columns have the same.
+pub fn wanted(columns: &Columns) -> Result<Vec<Wanted>> {
+    const REQUIRED: [&str; 5] = ["submission_id", "worker_id", "district", "captured_at", "selfie"];
+    let wanted: Vec<Wanted> = columns
+        .pairs()
+        .into_iter()
+        .map(|(name, source)| Wanted {
+            name,
+            source: source.to_owned(),
+            required: REQUIRED.contains(&name),
+            kind: match name {
+                "selfie" | "photo" => Kind::Picture,
+                "captured_at" => Kind::Time,
+                "consent" => Kind::Flag,
+                _ => Kind::Text,
+            },
+        })
+        .collect();
+    for (i, column) in wanted.iter().enumerate() {
+        let flag = format!("[columns] {}", column.name);
+        if column.required && column.source.is_empty() {
+            return Err(Error::usage(flag, "is required and has no name", "give its name in the dump in chehra.toml"));
+        }
+        if let Some(other) = wanted[..i].iter().find(|o| !o.source.is_empty() && o.source == column.source) {
+            let problem = format!("is `{}`, and so is {}", column.source, other.name);
+            return Err(Error::usage(flag, problem, "give each its own column, or set an optional one to \"\""));
+        }
+    }
+    Ok(wanted)
+}
+
+impl Row for Submission {
+    fn from_chunk(chunk: &Chunk) -> Result<Vec<Self>> {
+        let text = |at: usize| chunk.cells(at, texts, |folder| Some(folder.to_owned())).map(Vec::into_iter);
+        // In the order of `Columns::pairs`, which `the_order_of_columns_is_the_contracts` holds to.
+        let (mut submission_id, mut worker_id, mut district) = (text(0)?, text(1)?, text(2)?);
+        let mut captured_at = chunk.cells(3, times, parse_time)?.into_iter();
+        let mut selfie = chunk.cells(4, pictures, |_| None)?.into_iter();
+        let mut photo = chunk.cells(5, pictures, |_| None)?.into_iter();
+        let (mut division, mut sector, mut mandalam, mut booth_id) = (text(6)?, text(7)?, text(8)?, text(9)?);
+        let (mut mobile, mut epic, mut member_name) = (text(10)?, text(11)?, text(12)?);
+        let mut consent = chunk.cells(13, flags, parse_flag)?.into_iter();
+        let row = |i: usize| Submission {
+            row: chunk.first_row + i as u64,
+            facts: RowFacts {
+                submission_id: submission_id.next().flatten(),
+                worker_id: worker_id.next().flatten(),
+                district: district.next().flatten(),
+                captured_at: captured_at.next().flatten(),
+                division: division.next().flatten(),
+                sector: sector.next().flatten(),
+                mandalam: mandalam.next().flatten(),
+                booth_id: booth_id.next().flatten(),
+                mobile: mobile.next().flatten(),
+                epic: epic.next().flatten(),
+                member_name: member_name.next().flatten(),
+                consent: consent.next().flatten(),
+            },
+            selfie: selfie.next().flatten(),
+            photo: photo.next().flatten(),
+        };
+        Ok((0..chunk.rows).map(row).collect())
+    }
+
+    fn bytes(&self) -> usize {
+        self.selfie.as_ref().map_or(0, |b| b.len()) + self.photo.as_ref().map_or(0, |b| b.len())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_order_of_columns_is_the_contracts() {
+        let names: Vec<&str> = wanted(&Columns::default()).unwrap().iter().map(|w| w.name).collect();
+        let expected = "submission_id worker_id district captured_at selfie photo division sector mandalam booth_id \
+                        mobile epic member_name consent";
+        assert_eq!(names.join(" "), expected);
+    }
+
+    #[test]
+    fn a_mapping_that_cannot_be_meant_is_refused() {
+        let none = Columns { selfie: String::new(), ..Columns::default() };
+        assert!(wanted(&none).unwrap_err().to_string().contains("[columns] selfie"));
+        let twice = Columns { photo: "selfie".into(), ..Columns::default() };
+        assert!(wanted(&twice).unwrap_err().to_string().contains("and so is selfie"));
+        let unread = Columns { photo: String::new(), epic: String::new(), ..Columns::default() };
+        assert_eq!(wanted(&unread).unwrap().len(), 14);
+    }
+}

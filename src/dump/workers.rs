@@ -1,0 +1,95 @@
+//! The optional table of workers: a reference photo of each, from which their face is known beforehand.
+//!
+//! Columns: `worker_id` (text) and `photo` (binary) are required, `district` (text) is optional; anything else is left
+//! alone, with a word in the log.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use super::cells::{pictures, texts};
+use super::inputs::DumpFile;
+use super::schema::{Kind, Wanted};
+use super::submission::Blob;
+use super::table::{Batches, Chunk, Row, Table};
+use crate::Result;
+
+/// One row of the table of workers. A `None` is a null cell.
+#[derive(Debug, Clone)]
+pub struct WorkerRow {
+    /// Position in the table, from 0.
+    pub row: u64,
+    /// The worker's id, as in the dump.
+    pub worker_id: Option<String>,
+    /// The worker's district.
+    pub district: Option<String>,
+    /// The reference photo: an encoded picture.
+    pub photo: Option<Blob>,
+}
+
+/// An opened table of workers: half a million reference photos are streamed like the dump is.
+#[derive(Debug, Clone)]
+pub struct Workers {
+    table: Arc<Table>,
+}
+
+const COLUMNS: [(&str, bool, Kind); 3] =
+    [("worker_id", true, Kind::Text), ("district", false, Kind::Text), ("photo", true, Kind::Picture)];
+
+impl Workers {
+    /// Reads the footer and checks the columns. A table without rows is a table.
+    ///
+    /// # Errors
+    /// [`crate::Error::Input`] as for the dump.
+    pub fn open(path: &Path) -> Result<Workers> {
+        let wanted = COLUMNS.map(|(name, required, kind)| Wanted { name, source: name.to_owned(), required, kind });
+        let table = Table::open(&[DumpFile { path: path.to_path_buf(), root: None }], &wanted)?;
+        let plan = &table.files[0].plan;
+        let others = plan.arrow.fields().iter().enumerate().filter(|(i, _)| plan.roots.binary_search(i).is_err());
+        let others: Vec<&str> = others.map(|(_, field)| field.name().as_str()).collect();
+        if !others.is_empty() {
+            log::warn!("{}: columns not read: {}", path.display(), super::schema::list(&others));
+        }
+        Ok(Workers { table: Arc::new(table) })
+    }
+
+    /// Rows of the table.
+    pub fn total_rows(&self) -> u64 {
+        self.table.rows()
+    }
+
+    /// Streams the rows; see [`super::Dump::batches`].
+    pub fn batches(&self, batch_rows: usize, max_batch_bytes: usize, start_row: u64) -> Batches<WorkerRow> {
+        self.table.batches(batch_rows, max_batch_bytes, start_row)
+    }
+}
+
+/// The whole table in memory: for small ones.
+///
+/// # Errors
+/// As [`Workers::open`] and [`Workers::batches`].
+pub fn read_workers(path: &Path) -> Result<Vec<WorkerRow>> {
+    let mut rows = Vec::new();
+    for batch in Workers::open(path)?.batches(64, 64 << 20, 0) {
+        rows.extend(batch?);
+    }
+    Ok(rows)
+}
+
+impl Row for WorkerRow {
+    fn from_chunk(chunk: &Chunk) -> Result<Vec<Self>> {
+        let text = |at: usize| chunk.cells(at, texts, |folder| Some(folder.to_owned()));
+        let rows = text(0)?.into_iter().zip(text(1)?).zip(chunk.cells(2, pictures, |_| None)?).enumerate();
+        Ok(rows
+            .map(|(i, ((worker_id, district), photo))| WorkerRow {
+                row: chunk.first_row + i as u64,
+                worker_id,
+                district,
+                photo,
+            })
+            .collect())
+    }
+
+    fn bytes(&self) -> usize {
+        self.photo.as_ref().map_or(0, |b| b.len())
+    }
+}
