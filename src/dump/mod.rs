@@ -9,13 +9,14 @@
 //! |---|---|
 //! | `inputs` | files, folders, globs -> a sorted list of files |
 //! | `schema` | which column is which, and whether its type will do |
-//! | `table` | footers, row groups, streaming |
+//! | `footer`, `table` | what files say of themselves; row groups, streaming |
 //! | `cells` | Arrow columns -> pictures, texts, times, flags |
 //! | `submission`, `workers` | the rows of the dump, and of the table of workers beside it |
 //! | `carry` | other columns, passed on untouched |
 
 mod carry;
 mod cells;
+mod footer;
 mod inputs;
 mod schema;
 mod submission;
@@ -33,7 +34,7 @@ use sha2::{Digest, Sha256};
 pub use carry::Carry;
 pub use inputs::{TRUTH_FILE, WORKERS_FILE};
 pub use submission::{Blob, RowFacts, Submission};
-pub use table::{Batches, Row};
+pub use table::Batches;
 pub use workers::{WorkerRow, Workers, read_workers};
 
 use crate::config::Columns;
