@@ -107,11 +107,13 @@ pub struct DetectionPolicy {
     pub nms_iou: f32,
     /// Most faces kept per picture, best score first.
     pub max_faces: usize,
+    /// Most faces per picture whose liveness and template are taken, tallest first.
+    pub max_read: usize,
 }
 
 impl Default for DetectionPolicy {
     fn default() -> Self {
-        DetectionPolicy { scales: vec![640, 224], min_score: 0.6, nms_iou: 0.3, max_faces: 32 }
+        DetectionPolicy { scales: vec![640, 224], min_score: 0.6, nms_iou: 0.3, max_faces: 32, max_read: 6 }
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod folder;
 mod rows;
+pub mod rules;
 mod tables;
 
 pub use folder::RunFolder;
