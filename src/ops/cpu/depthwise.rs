@@ -307,7 +307,7 @@ unsafe fn any_at<L: Lanes, const V: usize>(job: &Job<'_>, c: usize, n: usize) {
 #[inline(always)]
 unsafe fn load<L: Lanes>(from: *const f32, n: usize) -> L::V {
     // SAFETY: the caller's promise.
-    unsafe { if n == L::N { L::load(from) } else { L::load_part(from, n) } }
+    unsafe { if n == L::N { L::load(from) } else { L::load_part(from, L::mask(n)) } }
 }
 
 /// Activation, residual and store of one vector, `at` in the output, of the channels from `c`.
@@ -323,6 +323,6 @@ unsafe fn finish<L: Lanes>(job: &Job<'_>, at: usize, c: usize, sum: L::V, n: usi
         if !job.residual.is_null() {
             value = L::add(value, load::<L>(job.residual.add(at), n));
         }
-        if n == L::N { L::store(job.y.add(at), value) } else { L::store_part(job.y.add(at), value, n) }
+        if n == L::N { L::store(job.y.add(at), value) } else { L::store_part(job.y.add(at), value, L::mask(n)) }
     }
 }

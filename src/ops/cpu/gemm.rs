@@ -410,22 +410,29 @@ mod arm {
 
 /// The kernel: `R` output pixels by `V` vectors of output channels.
 ///
+/// Choices stand outside the loops over the sums and not inside: the compiler unrolls only what is small, and a single
+/// loop left standing would put all sums into memory.
+///
 /// # Safety
 /// The CPU has the instruction set of `L` and the addresses of the job are good for this tile.
 #[inline(always)]
 unsafe fn tile<L: Lanes, const R: usize, const V: usize>(job: &Job<'_>) {
     // SAFETY: the caller's promise.
     unsafe {
-        let mut acc = [[L::splat(0.0); V]; R];
         let whole = job.lanes == V * L::N;
-        for (r, row) in acc.iter_mut().enumerate() {
-            for (v, sum) in row.iter_mut().enumerate() {
-                *sum = if job.bias.is_null() {
-                    load::<L>(job.y.add(r * job.cout + v * L::N), job.lanes - v * L::N, whole)
-                } else {
-                    L::load(job.bias.add(v * L::N))
-                };
+        let mut mask = [L::mask(L::N); V];
+        for (v, mask) in mask.iter_mut().enumerate() {
+            *mask = L::mask(job.lanes - v * L::N);
+        }
+        let mut acc = [[L::splat(0.0); V]; R];
+        if !job.bias.is_null() {
+            for row in &mut acc {
+                for (v, sum) in row.iter_mut().enumerate() {
+                    *sum = L::load(job.bias.add(v * L::N));
+                }
             }
+        } else {
+            fetch::<L, R, V>(&mut acc, job.y, job.cout, (!whole).then_some(mask), |_, y| y);
         }
         let (mut w, step) = (job.weight, job.step);
         for chunk in job.chunks {
@@ -443,34 +450,58 @@ unsafe fn tile<L: Lanes, const R: usize, const V: usize>(job: &Job<'_>) {
                 w = w.add(V * L::N);
             }
         }
-        for (r, row) in acc.iter().enumerate() {
-            for (v, &sum) in row.iter().enumerate() {
-                let (at, left) = (r * job.cout + v * L::N, job.lanes - v * L::N);
-                let mut value = sum;
-                if let Some(finish) = job.finish {
-                    value = match finish {
-                        Finish::None => value,
-                        Finish::Relu => L::relu(value),
-                        Finish::PRelu => L::prelu(value, L::load(job.slope.add(v * L::N))),
-                    };
-                    if !job.residual.is_null() {
-                        value = L::add(value, load::<L>(job.residual.add(at), left, whole));
+        match job.finish {
+            Some(Finish::Relu) => {
+                for row in &mut acc {
+                    for sum in row {
+                        *sum = L::relu(*sum);
                     }
                 }
-                if whole || left >= L::N {
-                    L::store(job.y.add(at), value);
-                } else {
-                    L::store_part(job.y.add(at), value, left);
+            }
+            Some(Finish::PRelu) => {
+                for row in &mut acc {
+                    for (v, sum) in row.iter_mut().enumerate() {
+                        *sum = L::prelu(*sum, L::load(job.slope.add(v * L::N)));
+                    }
                 }
+            }
+            Some(Finish::None) | None => {}
+        }
+        if job.finish.is_some() && !job.residual.is_null() {
+            fetch::<L, R, V>(&mut acc, job.residual, job.cout, (!whole).then_some(mask), |sum, r| L::add(sum, r));
+        }
+        for (r, row) in acc.iter().enumerate() {
+            for (v, &sum) in row.iter().enumerate() {
+                let to = job.y.add(r * job.cout + v * L::N);
+                if whole { L::store(to, sum) } else { L::store_part(to, sum, mask[v]) }
             }
         }
     }
 }
 
+/// Combines every sum with a value of a tile in memory.
+///
 /// # Safety
-/// As for [`Lanes`]; `left` lanes are there, more than a vector if `whole`.
+/// As for [`tile`].
 #[inline(always)]
-unsafe fn load<L: Lanes>(from: *const f32, left: usize, whole: bool) -> L::V {
-    // SAFETY: the caller's promise.
-    unsafe { if whole || left >= L::N { L::load(from) } else { L::load_part(from, left) } }
+unsafe fn fetch<L: Lanes, const R: usize, const V: usize>(
+    acc: &mut [[L::V; V]; R],
+    from: *const f32,
+    cout: usize,
+    mask: Option<[L::Mask; V]>,
+    join: impl Fn(L::V, L::V) -> L::V,
+) {
+    for (r, row) in acc.iter_mut().enumerate() {
+        for (v, sum) in row.iter_mut().enumerate() {
+            // SAFETY: the caller's promise.
+            let value = unsafe {
+                let from = from.add(r * cout + v * L::N);
+                match mask {
+                    None => L::load(from),
+                    Some(mask) => L::load_part(from, mask[v]),
+                }
+            };
+            *sum = join(*sum, value);
+        }
+    }
 }

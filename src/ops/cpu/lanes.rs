@@ -9,15 +9,19 @@
 /// All methods need a CPU that has the instruction set; pointers must be good for the lanes read or written.
 pub(crate) trait Lanes: Copy {
     type V: Copy;
+    /// Some of the first lanes.
+    type Mask: Copy;
     /// Lanes in a vector.
     const N: usize;
     unsafe fn splat(value: f32) -> Self::V;
     unsafe fn load(from: *const f32) -> Self::V;
     unsafe fn store(to: *mut f32, v: Self::V);
-    /// The first `n < N` lanes; the others are zero and their memory is not touched.
-    unsafe fn load_part(from: *const f32, n: usize) -> Self::V;
-    /// The first `n < N` lanes; the memory of the others is not touched.
-    unsafe fn store_part(to: *mut f32, v: Self::V, n: usize);
+    /// The first `n` lanes, all of them for any `n` above [`Lanes::N`].
+    unsafe fn mask(n: usize) -> Self::Mask;
+    /// The lanes of the mask; the others are zero and their memory is not touched.
+    unsafe fn load_part(from: *const f32, mask: Self::Mask) -> Self::V;
+    /// The lanes of the mask; the memory of the others is not touched.
+    unsafe fn store_part(to: *mut f32, v: Self::V, mask: Self::Mask);
     /// `a * b + c` with one rounding.
     unsafe fn fma(a: Self::V, b: Self::V, c: Self::V) -> Self::V;
     unsafe fn add(a: Self::V, b: Self::V) -> Self::V;
@@ -44,6 +48,7 @@ mod x86 {
 
     impl Lanes for Avx512 {
         type V = __m512;
+        type Mask = __mmask16;
         const N: usize = 16;
 
         #[inline(always)]
@@ -59,12 +64,16 @@ mod x86 {
             unsafe { _mm512_storeu_ps(to, v) }
         }
         #[inline(always)]
-        unsafe fn load_part(from: *const f32, n: usize) -> __m512 {
-            unsafe { _mm512_maskz_loadu_ps((1u16 << n) - 1, from) }
+        unsafe fn mask(n: usize) -> __mmask16 {
+            ((1u32 << n.min(16)) - 1) as __mmask16
         }
         #[inline(always)]
-        unsafe fn store_part(to: *mut f32, v: __m512, n: usize) {
-            unsafe { _mm512_mask_storeu_ps(to, (1u16 << n) - 1, v) }
+        unsafe fn load_part(from: *const f32, mask: __mmask16) -> __m512 {
+            unsafe { _mm512_maskz_loadu_ps(mask, from) }
+        }
+        #[inline(always)]
+        unsafe fn store_part(to: *mut f32, v: __m512, mask: __mmask16) {
+            unsafe { _mm512_mask_storeu_ps(to, mask, v) }
         }
         #[inline(always)]
         unsafe fn fma(a: __m512, b: __m512, c: __m512) -> __m512 {
@@ -94,14 +103,9 @@ mod x86 {
     /// A window into this that starts at `8 - n` masks the first `n` lanes.
     static MASK: [i32; 16] = [-1, -1, -1, -1, -1, -1, -1, -1, 0, 0, 0, 0, 0, 0, 0, 0];
 
-    #[inline(always)]
-    unsafe fn mask(n: usize) -> __m256i {
-        debug_assert!(n < 8);
-        unsafe { _mm256_loadu_si256(MASK.as_ptr().add(8 - n).cast()) }
-    }
-
     impl Lanes for Avx2 {
         type V = __m256;
+        type Mask = __m256i;
         const N: usize = 8;
 
         #[inline(always)]
@@ -117,12 +121,16 @@ mod x86 {
             unsafe { _mm256_storeu_ps(to, v) }
         }
         #[inline(always)]
-        unsafe fn load_part(from: *const f32, n: usize) -> __m256 {
-            unsafe { _mm256_maskload_ps(from, mask(n)) }
+        unsafe fn mask(n: usize) -> __m256i {
+            unsafe { _mm256_loadu_si256(MASK.as_ptr().add(8 - n.min(8)).cast()) }
         }
         #[inline(always)]
-        unsafe fn store_part(to: *mut f32, v: __m256, n: usize) {
-            unsafe { _mm256_maskstore_ps(to, mask(n), v) }
+        unsafe fn load_part(from: *const f32, mask: __m256i) -> __m256 {
+            unsafe { _mm256_maskload_ps(from, mask) }
+        }
+        #[inline(always)]
+        unsafe fn store_part(to: *mut f32, v: __m256, mask: __m256i) {
+            unsafe { _mm256_maskstore_ps(to, mask, v) }
         }
         #[inline(always)]
         unsafe fn fma(a: __m256, b: __m256, c: __m256) -> __m256 {
@@ -157,6 +165,7 @@ mod arm {
 
     impl Lanes for Neon {
         type V = float32x4_t;
+        type Mask = usize;
         const N: usize = 4;
 
         #[inline(always)]
@@ -170,6 +179,10 @@ mod arm {
         #[inline(always)]
         unsafe fn store(to: *mut f32, v: float32x4_t) {
             unsafe { vst1q_f32(to, v) }
+        }
+        #[inline(always)]
+        unsafe fn mask(n: usize) -> usize {
+            n.min(4)
         }
         #[inline(always)]
         unsafe fn load_part(from: *const f32, n: usize) -> float32x4_t {
