@@ -1,0 +1,84 @@
+//! Fingerprints of a picture: of its bytes, and of what it shows.
+//!
+//! The difference hash (N. Krawetz, "Kind of Like That", 2013): the picture is averaged to 9 columns and 8 rows of
+//! luma (Rec. 601), and each of the 64 bits says whether a cell is brighter than its right neighbour. It survives
+//! rescaling and another compression, and tells a picture sent twice from two pictures of the same people: those
+//! differ in far more than ten bits unless nobody moved.
+
+use sha2::{Digest, Sha256};
+
+use super::Photo;
+
+/// Cells of the difference hash.
+const COLUMNS: usize = 9;
+const ROWS: usize = 8;
+
+/// What is kept of a picture to recognise it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Fingerprint {
+    /// SHA-256 of the encoded bytes: equal for the same file only.
+    pub sha256: [u8; 32],
+    /// Difference hash of the upright picture; bit 63 is the top left comparison, row by row.
+    pub dhash: u64,
+    /// Difference hash of the picture's mirror image.
+    pub mirrored_dhash: u64,
+}
+
+impl Fingerprint {
+    /// Of the encoded bytes and the photo that they decode to.
+    pub fn of(bytes: &[u8], photo: &Photo) -> Fingerprint {
+        let (dhash, mirrored_dhash) = difference_hashes(photo);
+        Fingerprint { sha256: Sha256::digest(bytes).into(), dhash, mirrored_dhash }
+    }
+
+    /// In how many of 64 bits two pictures differ, the second one mirrored or not, whichever is nearer.
+    pub fn distance(&self, other: &Fingerprint) -> u32 {
+        hamming(self.dhash, other.dhash).min(hamming(self.dhash, other.mirrored_dhash))
+    }
+}
+
+/// In how many bits two difference hashes differ, 0..=64.
+pub fn hamming(a: u64, b: u64) -> u32 {
+    (a ^ b).count_ones()
+}
+
+/// The hash of the picture and of its mirror image.
+fn difference_hashes(photo: &Photo) -> (u64, u64) {
+    let cells = cells(photo);
+    let (mut plain, mut mirrored) = (0, 0);
+    for row in cells {
+        for column in 0..COLUMNS - 1 {
+            plain = plain << 1 | u64::from(row[column] > row[column + 1]);
+            let (left, right) = (row[COLUMNS - 1 - column], row[COLUMNS - 2 - column]);
+            mirrored = mirrored << 1 | u64::from(left > right);
+        }
+    }
+    (plain, mirrored)
+}
+
+/// Mean luma of each cell in 1/256 steps of a grey level. A pixel belongs to the one cell that holds its top left
+/// corner; the borders are placed symmetrically, so that the mirror image has the mirrored cells.
+fn cells(photo: &Photo) -> [[u64; COLUMNS]; ROWS] {
+    let border = |cell: usize, cells: usize, side: usize| (cell * side + cells / 2) / cells;
+    let mut sums = [[0u64; COLUMNS]; ROWS];
+    for (row, sums) in sums.iter_mut().enumerate() {
+        let (top, bottom) = (border(row, ROWS, photo.height), border(row + 1, ROWS, photo.height));
+        let mut counts = [0u64; COLUMNS];
+        for line in photo.rgb.chunks_exact(photo.width * 3).take(bottom).skip(top) {
+            for column in 0..COLUMNS {
+                let (left, right) = (border(column, COLUMNS, photo.width), border(column + 1, COLUMNS, photo.width));
+                let mut channels = [0u32; 3];
+                for pixel in line[left * 3..right * 3].as_chunks::<3>().0 {
+                    for (sum, &sample) in channels.iter_mut().zip(pixel) {
+                        *sum += u32::from(sample);
+                    }
+                }
+                let [r, g, b] = channels.map(u64::from);
+                sums[column] += 77 * r + 150 * g + 29 * b;
+                counts[column] += (right - left) as u64;
+            }
+        }
+        sums.iter_mut().zip(counts).for_each(|(sum, count)| *sum /= count.max(1));
+    }
+    sums
+}
