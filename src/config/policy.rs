@@ -133,17 +133,20 @@ pub struct QualityPolicy {
     pub min_brightness: f32,
     /// Brightest mean luma, 0..=1.
     pub max_brightness: f32,
+    /// Least standard deviation of luma, 0..=0.5; less is a covered or burnt-out face.
+    pub min_contrast: f32,
 }
 
 impl Default for QualityPolicy {
     fn default() -> Self {
         QualityPolicy {
             min_eye_distance: 18.0,
-            min_sharpness: 0.0,
+            min_sharpness: 0.12,
             max_yaw: 50.0,
             max_pitch: 40.0,
             min_brightness: 0.08,
             max_brightness: 0.95,
+            min_contrast: 0.03,
         }
     }
 }

@@ -3,3 +3,4 @@
 mod dump;
 mod layering;
 mod ops;
+mod photo;
