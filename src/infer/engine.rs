@@ -155,7 +155,7 @@ impl Engine {
         for ((&(photo, face), crop), liveness) in chosen.iter().zip(&crops).zip(live) {
             let reading = crop.as_ref().and_then(|crop| {
                 let template = Template::from_embedding(&embeddings.next()?).ok()?;
-                Some(Reading { quality: quality::assess(face, crop), liveness, template })
+                Some(Reading { quality: quality::assess(face, crop, &self.policy.quality), liveness, template })
             });
             readings[photo].push(reading);
         }

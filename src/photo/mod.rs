@@ -21,10 +21,6 @@ pub use fingerprint::{Fingerprint, hamming};
 use crate::config::policy::PhotoLimits;
 use crate::reason::{Reason, Reject};
 
-mod fingerprint;
-
-pub use fingerprint::{Fingerprint, hamming};
-
 /// An upright picture in memory.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Photo {
