@@ -38,7 +38,13 @@ impl Policy {
     /// [`Error::Input`] when the file is missing, is not TOML, has an unknown key or a value out of range.
     pub fn read(path: &Path) -> Result<Self> {
         let refuse = |found: String| {
-            Error::input(path, "policy", "a TOML file as `chehra policy` prints it", found, "correct the line named above")
+            Error::input(
+                path,
+                "policy",
+                "a TOML file as `chehra policy` prints it",
+                found,
+                "correct the line named above",
+            )
         };
         let text = std::fs::read_to_string(path).map_err(|e| refuse(e.to_string()))?;
         let policy: Policy = toml::from_str(&text).map_err(|e| refuse(e.to_string()))?;

@@ -7,6 +7,7 @@
 use candle_core::{Device, Tensor};
 use rayon::prelude::*;
 
+use crate::Result;
 use crate::config::Policy;
 use crate::dump::Submission;
 use crate::face::align::{Crop, SIDE};
@@ -17,7 +18,6 @@ use crate::infer::{Analysis, Reading, SeenFace, SeenPhoto, Template};
 use crate::nn::{Embedder, Liveness, WeightStore, Yunet, load_embedder, load_liveness};
 use crate::photo::{Fingerprint, Photo};
 use crate::reason::{Reason, Reject};
-use crate::Result;
 
 /// Pictures that go through the networks together.
 const GROUP: usize = 4;
@@ -108,7 +108,8 @@ impl Engine {
     /// # Errors
     /// Only the device's.
     pub fn see(&self, pictures: &[&[u8]]) -> Result<Vec<Result<SeenPhoto, Reject>>> {
-        let groups: Vec<Vec<_>> = pictures.par_chunks(GROUP).map(|group| self.see_group(group)).collect::<Result<_>>()?;
+        let groups: Vec<Vec<_>> =
+            pictures.par_chunks(GROUP).map(|group| self.see_group(group)).collect::<Result<_>>()?;
         Ok(groups.into_iter().flatten().collect())
     }
 
@@ -170,7 +171,7 @@ impl Engine {
         let mut input = vec![0.0; faces.len() * side * side * 3];
         for (&(photo, face), out) in faces.iter().zip(input.chunks_exact_mut(side * side * 3)) {
             let photo = photos[photo];
-            let region = Region::around(face, self.liveness.box_scale(), photo.width, photo.height);
+            let region = Region::around(face, f64::from(self.liveness.box_scale()), photo.width, photo.height);
             resize_into(photo, region, side, Colours::Rgb, out);
         }
         self.liveness.bona_fide(&Tensor::from_vec(input, (faces.len(), side, side, 3), &self.device)?)
@@ -201,4 +202,3 @@ impl HeadsNet for Yunet {
         Ok(levels.into_iter().map(heads).collect())
     }
 }
-

@@ -2,5 +2,6 @@
 
 mod dump;
 mod layering;
+mod nn;
 mod ops;
 mod photo;
