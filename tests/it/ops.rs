@@ -191,6 +191,41 @@ fn a_picture_alone_gives_the_bits_it_gives_in_a_batch() {
 }
 
 #[test]
+fn neighbours_in_memory_do_not_matter() {
+    // Not-a-number on either side of the input and of the residual would show in the result if it were read.
+    let between = |x: &Tensor| {
+        let n = x.dim(0).unwrap();
+        let nan = x.affine(0.0, f64::NAN).unwrap();
+        Tensor::cat(&[&nan, x, &nan], 0).unwrap().narrow(0, n, n).unwrap()
+    };
+    let shapes = [
+        (square(13, 20, 1, 1, 0), [1, 5, 3]),
+        (square(512, 33, 1, 1, 0), [1, 5, 3]),
+        (square(13, 20, 3, 1, 1), [1, 5, 4]),
+        (square(13, 20, 3, 2, 0), [2, 6, 5]),
+        (square(9, 31, 1, 2, 0), [2, 4, 6]),
+        (depthwise(13, 3, 1, 1), [1, 5, 9]),
+        (depthwise(70, 3, 2, 0), [2, 6, 8]),
+        (depthwise(52, 7, 1, 0), [1, 7, 7]),
+    ];
+    for (shape, [n, h, w]) in shapes {
+        let x = tensor(4, &[n, h, w, shape.cin]);
+        let (oh, ow) = shape.output(h, w);
+        let residual = tensor(5, &[n, oh, ow, shape.cout]);
+        for isa in fast() {
+            for precision in [Precision::F32, Precision::Bf16] {
+                let (weight, bias) = weights(shape);
+                let make = || Conv2d::with_precision(shape, &weight, &bias, Activation::Relu, precision);
+                let Ok(conv) = isa.with(make).unwrap() else { continue };
+                let expected = conv.forward_add(&x, &residual).unwrap();
+                let got = conv.forward_add(&between(&x), &between(&residual)).unwrap();
+                assert_eq!(bits(&got), bits(&expected), "{isa} {precision:?} {shape:?}");
+            }
+        }
+    }
+}
+
+#[test]
 fn threads_do_not_change_bits() {
     let conv = conv(&case(square(40, 33, 3, 1, 1), [1, 20, 20], 2, false));
     let pictures: Vec<Tensor> = (0..8).map(|i| tensor(i, &[1, 20, 20, 40])).collect();

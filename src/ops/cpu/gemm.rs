@@ -294,6 +294,9 @@ impl Dense {
         let Some((_, vectors, lanes)) = geometry(self.isa) else { return };
         let (panel, sum) = (vectors * lanes, ky * kx * self.slots);
         let weight = self.weight.as_ptr().cast::<f32>();
+        let last = tiles.iter().map(|t| t.from + (t.count - 1) * stride * source.pixel).max().unwrap_or(0);
+        let reach = blocks.iter().flatten().map(|c| c.end).max().unwrap_or(0);
+        assert!(last + reach <= source.x.len(), "a tile reads beyond its band");
         let mut depth = 0;
         for (number, chunks) in blocks.iter().enumerate() {
             for first in (0..cout).step_by(panel) {
@@ -301,12 +304,6 @@ impl Dense {
                 let across = lanes_here.div_ceil(lanes);
                 let kernels = kernels(self.isa, self.precision, across);
                 for tile in tiles {
-                    debug_assert!(
-                        tile.from
-                            + (tile.count - 1) * stride * source.pixel
-                            + chunks.iter().map(|c| c.end).max().unwrap_or(0)
-                            <= source.x.len()
-                    );
                     let at = tile.to * cout + first;
                     // SAFETY: offsets within the arrays, by the caller's promise and the layout of the panels.
                     unsafe {
@@ -348,5 +345,29 @@ fn split(tiles: &mut Vec<Tile>, most: usize, from: usize, to: usize, count: usiz
         let end = count * (piece + 1) / pieces;
         tiles.push(Tile { from: from + done * step, to: to + done, count: end - done });
         done = end;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::writes_only_inside;
+    use super::*;
+
+    #[test]
+    fn nothing_is_written_beyond_the_output() {
+        for (cin, cout, kernel, stride, pad) in
+            [(13, 103, 1, 1, 0), (512, 33, 1, 1, 0), (13, 20, 3, 1, 1), (8, 1, 3, 2, 0)]
+        {
+            let shape = ConvShape { cin, cout, kernel: [kernel; 2], stride, pad: [pad; 4], groups: 1 };
+            let (weight, bias) = (vec![0.5; cout * cin * kernel * kernel], vec![0.25; cout]);
+            let x = vec![1.0; 2 * 5 * 7 * cin];
+            let (oh, ow) = shape.output(5, 7);
+            writes_only_inside(2 * oh * ow * cout, |isa, y| {
+                let dense = Dense::new((isa, Precision::F32), shape, &weight, &bias, &Activation::None)?;
+                // SAFETY: `y` has the length of the output, `x` that of the input.
+                unsafe { dense.forward(&x, [2, 5, 7], None, y) };
+                Some(())
+            });
+        }
     }
 }

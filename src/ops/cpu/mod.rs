@@ -224,6 +224,20 @@ fn floats(lines: &mut [Line]) -> &mut [f32] {
     unsafe { std::slice::from_raw_parts_mut(lines.as_mut_ptr().cast(), lines.len() * 16) }
 }
 
+/// Runs a kernel on every instruction set of this machine that has it, on an output between guards: every element of
+/// the output is written, and no guard.
+#[cfg(test)]
+fn writes_only_inside(len: usize, work: impl Fn(Isa, *mut f32) -> Option<()>) {
+    const GUARD: usize = 64;
+    for isa in Isa::ALL.into_iter().filter(|isa| isa.is_supported()) {
+        let mut memory = vec![f32::NAN; len + 2 * GUARD];
+        if work(isa, memory[GUARD..].as_mut_ptr()).is_some() {
+            assert!(memory[GUARD..GUARD + len].iter().all(|v| !v.is_nan()), "{isa}: an element was left out");
+            assert!(memory[..GUARD].iter().chain(&memory[GUARD + len..]).all(|v| v.is_nan()), "{isa}: beyond");
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
