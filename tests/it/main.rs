@@ -1,4 +1,5 @@
 //! One binary for all integration tests: they link once.
 
+mod face;
 mod layering;
 mod photo;
