@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 
 use chehra::config::policy::{DetectionPolicy, PhotoLimits, QualityPolicy};
 use chehra::face::crop::{Colours, Region, resize_into};
-use chehra::face::detect::{BatchHeads, Detector, HeadsNet};
+use chehra::face::detect::{Detector, HeadsNet};
 use chehra::face::resize::{Fit, shrink_into};
 use chehra::face::{Crop, Detection, quality};
+use chehra::nn::YunetLevel;
 use chehra::photo::{Photo, decode};
 
 fn file(name: &str) -> PathBuf {
@@ -116,7 +117,7 @@ fn a_good_portrait_has_good_quality() {
 struct Spots;
 
 impl HeadsNet for Spots {
-    fn heads(&self, nhwc: &[f32], batch: usize, height: usize, width: usize) -> chehra::Result<Vec<BatchHeads>> {
+    fn heads(&self, nhwc: Vec<f32>, batch: usize, height: usize, width: usize) -> chehra::Result<Vec<YunetLevel>> {
         assert_eq!(nhwc.len(), batch * height * width * 3);
         let mut levels = Vec::new();
         for stride in [8, 16, 32] {
@@ -130,13 +131,8 @@ impl HeadsNet for Spots {
                 *score = nhwc[at] / 255.0;
             }
             let obj = vec![1.0; cells];
-            levels.push(BatchHeads {
-                stride,
-                cls,
-                obj,
-                bbox: [0.5, 0.5, 0.0, 0.0].repeat(cells),
-                kps: vec![0.5; cells * 10],
-            });
+            let (bbox, kps) = ([0.5, 0.5, 0.0, 0.0].repeat(cells), vec![0.5; cells * 10]);
+            levels.push(YunetLevel { stride, height: rows, width: cols, cls, obj, bbox, kps });
         }
         Ok(levels)
     }

@@ -2,4 +2,5 @@
 
 mod face;
 mod layering;
+mod nn;
 mod photo;
