@@ -4,4 +4,7 @@ mod dump;
 mod layering;
 mod nn;
 mod ops;
+mod face;
+mod layering;
+mod nn;
 mod photo;
