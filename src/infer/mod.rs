@@ -2,4 +2,4 @@
 
 pub mod template;
 
-pub use template::{ModelId, Template};
+pub use template::{BadEmbedding, ModelId, Template};
