@@ -12,7 +12,7 @@ use crate::config::Policy;
 use crate::dump::Submission;
 use crate::face::align::{Crop, SIDE};
 use crate::face::crop::{Colours, Region, resize_into};
-use crate::face::detect::{BatchHeads, Detector, HeadsNet};
+use crate::face::detect::Detector;
 use crate::face::{Detection, quality};
 use crate::infer::{Analysis, Reading, SeenFace, SeenPhoto, Template};
 use crate::nn::{Embedder, Liveness, WeightStore, Yunet, load_embedder, load_liveness};
@@ -171,7 +171,7 @@ impl Engine {
         let mut input = vec![0.0; faces.len() * side * side * 3];
         for (&(photo, face), out) in faces.iter().zip(input.chunks_exact_mut(side * side * 3)) {
             let photo = photos[photo];
-            let region = Region::around(face, f64::from(self.liveness.box_scale()), photo.width, photo.height);
+            let region = Region::around(face, self.liveness.box_scale(), photo.width, photo.height);
             resize_into(photo, region, side, Colours::Rgb, out);
         }
         self.liveness.bona_fide(&Tensor::from_vec(input, (faces.len(), side, side, 3), &self.device)?)
@@ -185,20 +185,5 @@ impl Engine {
         }
         let crops = Tensor::from_vec(input, (count, SIDE, SIDE, 3), &self.device)?;
         Ok(self.embedder.embed(&crops)?.to_vec2::<f32>()?)
-    }
-}
-
-impl HeadsNet for Yunet {
-    fn heads(&self, nhwc: &[f32], batch: usize, height: usize, width: usize) -> Result<Vec<BatchHeads>> {
-        let pictures = Tensor::from_slice(nhwc, (batch, height, width, 3), &Device::Cpu)?;
-        let levels = self.forward(&pictures)?;
-        let heads = |l: crate::nn::YunetLevel| BatchHeads {
-            stride: l.stride,
-            cls: l.cls,
-            obj: l.obj,
-            bbox: l.bbox,
-            kps: l.kps,
-        };
-        Ok(levels.into_iter().map(heads).collect())
     }
 }
