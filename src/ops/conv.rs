@@ -1,13 +1,22 @@
-//! 2-D convolution with folded bias and fused activation, in NHWC.
+//! 2-D convolution with folded bias, fused activation and fused residual, in NHWC.
+//!
+//! One type for all kinds that the networks use: 1x1, k x k, depthwise, and the fully connected layer as a 1x1 over
+//! `(n, 1, 1, c)`. The weights are packed for the instruction set at load time. [`Conv2d`] keeps the reference,
+//! [`crate::ops::cpu`] the fast paths; all give the same bits.
 
-use candle_core::{CpuStorage, CustomOp1, Layout, Shape, Tensor};
+use candle_core::{CpuStorage, CustomOp1, CustomOp2, Layout, Result, Shape, Tensor, bail};
+
+use super::check;
+use super::cpu::Isa;
+use super::cpu::depthwise::Depthwise;
+use super::cpu::gemm::Dense;
 
 /// What follows a convolution, applied per output channel.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Activation {
     /// Nothing.
     None,
-    /// `max(x, 0)`.
+    /// `x` where positive, else zero.
     Relu,
     /// `x` where positive, else `slope[channel] * x`.
     PRelu(Vec<f32>),
@@ -31,11 +40,38 @@ pub struct ConvShape {
 }
 
 impl ConvShape {
-    /// Output height and width for an input height and width.
+    /// Output height and width for an input height and width, which with the padding hold at least one kernel.
     pub fn output(&self, height: usize, width: usize) -> (usize, usize) {
         let side = |n: usize, k: usize, a: usize, b: usize| (n + a + b - k) / self.stride + 1;
         let [top, left, bottom, right] = self.pad;
         (side(height, self.kernel[0], top, bottom), side(width, self.kernel[1], left, right))
+    }
+
+    /// Multiply-adds for one image, padded taps included.
+    pub fn multiply_adds(&self, height: usize, width: usize) -> usize {
+        let (oh, ow) = self.output(height, width);
+        oh * ow * self.cout * self.cin / self.groups * self.kernel[0] * self.kernel[1]
+    }
+
+    fn check(&self, weight: &[f32], bias: &[f32], activation: &Activation) -> Result<()> {
+        let ConvShape { cin, cout, kernel: [ky, kx], stride, groups, .. } = *self;
+        if [cin, cout, ky, kx, stride].contains(&0) {
+            bail!("conv2d {self:?}: expected channels, kernel and stride of at least 1");
+        }
+        if groups != 1 && (groups != cin || cout != cin) {
+            bail!("conv2d {self:?}: expected groups of 1, or of cin with cout equal to cin");
+        }
+        let expected = cout * (cin / groups) * ky * kx;
+        if weight.len() != expected || bias.len() != cout {
+            let (w, b) = (weight.len(), bias.len());
+            bail!("conv2d {self:?}: expected {expected} weights and {cout} biases, got {w} and {b}");
+        }
+        if let Activation::PRelu(slope) = activation
+            && slope.len() != cout
+        {
+            bail!("conv2d {self:?}: expected {cout} slopes, got {}", slope.len());
+        }
+        Ok(())
     }
 }
 
@@ -43,34 +79,34 @@ impl ConvShape {
 #[derive(Debug, Clone)]
 pub struct Conv2d {
     shape: ConvShape,
-    /// `[kernel_y][kernel_x][cin / groups][cout]`
-    weight: Vec<f32>,
-    bias: Vec<f32>,
-    activation: Activation,
+    isa: Isa,
+    path: Path,
+}
+
+#[derive(Debug, Clone)]
+enum Path {
+    Plain(Plain),
+    Dense(Dense),
+    Depthwise(Depthwise),
 }
 
 impl Conv2d {
-    /// Packs a convolution.
+    /// Packs a convolution for [`Isa::current`].
     ///
     /// `weight` is in the order of ONNX and PyTorch, `(cout, cin / groups, kernel_y, kernel_x)`; `bias` has `cout` values.
     ///
     /// # Errors
-    /// When a length does not fit the shape.
-    pub fn new(shape: ConvShape, weight: &[f32], bias: &[f32], activation: Activation) -> candle_core::Result<Self> {
-        let per_group = shape.cin / shape.groups;
-        let [ky, kx] = shape.kernel;
-        if weight.len() != shape.cout * per_group * ky * kx || bias.len() != shape.cout {
-            candle_core::bail!("conv {shape:?}: {} weights and {} biases do not fit", weight.len(), bias.len());
-        }
-        let mut packed = vec![0.0; weight.len()];
-        for o in 0..shape.cout {
-            for i in 0..per_group {
-                for p in 0..ky * kx {
-                    packed[(p * per_group + i) * shape.cout + o] = weight[(o * per_group + i) * ky * kx + p];
-                }
-            }
-        }
-        Ok(Conv2d { shape, weight: packed, bias: bias.to_vec(), activation })
+    /// When a length does not fit the shape, or the instruction set asked for is not there.
+    pub fn new(shape: ConvShape, weight: &[f32], bias: &[f32], activation: Activation) -> Result<Self> {
+        shape.check(weight, bias, &activation)?;
+        let isa = Isa::current()?;
+        let fast = if shape.groups == 1 {
+            Dense::new(isa, shape, weight, bias, &activation).map(Path::Dense)
+        } else {
+            Depthwise::new(isa, shape, weight, bias, &activation).map(Path::Depthwise)
+        };
+        let path = fast.unwrap_or_else(|| Path::Plain(Plain::new(shape, weight, bias, activation)));
+        Ok(Conv2d { shape, isa, path })
     }
 
     /// The geometry.
@@ -78,67 +114,149 @@ impl Conv2d {
         self.shape
     }
 
+    /// The instruction set it was packed for.
+    pub fn isa(&self) -> Isa {
+        self.isa
+    }
+
     /// `activation(conv(x) + bias)`: `(n, h, w, cin)` to `(n, h', w', cout)`.
     ///
     /// # Errors
-    /// When `x` is not contiguous f32 with `cin` channels.
-    pub fn forward(&self, x: &Tensor) -> candle_core::Result<Tensor> {
-        x.contiguous()?.apply_op1_no_bwd(self)
+    /// When `x` is not contiguous f32 with `cin` channels, is empty, or is smaller than the kernel.
+    pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        x.apply_op1_no_bwd(self)
+    }
+
+    /// `activation(conv(x) + bias) + residual`: the residual has the shape of the result.
+    ///
+    /// # Errors
+    /// As for [`Conv2d::forward`], and when `residual` is not contiguous f32 of that shape.
+    pub fn forward_add(&self, x: &Tensor, residual: &Tensor) -> Result<Tensor> {
+        x.apply_op2_no_bwd(residual, self)
+    }
+
+    /// The input and its sides, and the shape of the result.
+    fn input<'a>(&self, storage: &'a CpuStorage, layout: &Layout) -> Result<(&'a [f32], [usize; 3], [usize; 4])> {
+        let (x, [n, h, w, c]) = check::nhwc("conv2d", storage, layout)?;
+        let ConvShape { cin, cout, kernel: [ky, kx], pad: [top, left, bottom, right], .. } = self.shape;
+        if c != cin {
+            bail!("conv2d: expected {cin} input channels, got {:?}", layout.shape());
+        }
+        if h + top + bottom < ky || w + left + right < kx {
+            bail!("conv2d: expected an input of at least the kernel of {:?}, got {:?}", self.shape, layout.shape());
+        }
+        let (oh, ow) = self.shape.output(h, w);
+        Ok((x, [n, h, w], [n, oh, ow, cout]))
+    }
+
+    fn run(&self, x: &[f32], sides: [usize; 3], out: [usize; 4], residual: Option<&[f32]>) -> (CpuStorage, Shape) {
+        let len = out.iter().product();
+        let mut y: Vec<f32> = Vec::with_capacity(len);
+        match &self.path {
+            Path::Plain(plain) => {
+                y.resize(len, 0.0);
+                plain.forward(x, sides, residual, &mut y);
+            }
+            // SAFETY: `input` checked the sides against `x`, `same_shape` the residual; every element is written.
+            Path::Dense(dense) => unsafe {
+                dense.forward(x, sides, residual, y.as_mut_ptr());
+                y.set_len(len);
+            },
+            // SAFETY: as above.
+            Path::Depthwise(depthwise) => unsafe {
+                depthwise.forward(x, sides, residual, y.as_mut_ptr());
+                y.set_len(len);
+            },
+        }
+        (CpuStorage::F32(y), Shape::from(&out[..]))
     }
 }
 
 impl CustomOp1 for Conv2d {
     fn name(&self) -> &'static str {
-        "conv2d_nhwc"
+        "conv2d"
     }
 
-    fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> candle_core::Result<(CpuStorage, Shape)> {
-        let (n, h, w, c) = layout.shape().dims4()?;
-        if c != self.shape.cin {
-            candle_core::bail!("conv2d_nhwc: {} input channels expected, got {:?}", self.shape.cin, layout.shape());
-        }
-        let Some((start, end)) = layout.contiguous_offsets() else {
-            candle_core::bail!("conv2d_nhwc: a contiguous input expected");
-        };
-        let x = &storage.as_slice::<f32>()?[start..end];
-        let (oh, ow) = self.shape.output(h, w);
-        let mut y = vec![0f32; n * oh * ow * self.shape.cout];
-        self.plain(x, (n, h, w), &mut y);
-        Ok((CpuStorage::F32(y), Shape::from((n, oh, ow, self.shape.cout))))
+    fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
+        let (x, sides, out) = self.input(storage, layout)?;
+        Ok(self.run(x, sides, out, None))
     }
 }
 
-impl Conv2d {
-    /// The reference: every output is a sum over kernel rows, kernel columns and input channels, in that order.
-    fn plain(&self, x: &[f32], (n, h, w): (usize, usize, usize), y: &mut [f32]) {
+impl CustomOp2 for Conv2d {
+    fn name(&self) -> &'static str {
+        "conv2d_add"
+    }
+
+    fn cpu_fwd(
+        &self,
+        storage: &CpuStorage,
+        layout: &Layout,
+        residual: &CpuStorage,
+        residual_layout: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
+        let (x, sides, out) = self.input(storage, layout)?;
+        let residual = check::same_shape("conv2d_add", residual, residual_layout, &out)?;
+        Ok(self.run(x, sides, out, Some(residual)))
+    }
+}
+
+/// The reference: the definition, one output element after the other.
+#[derive(Debug, Clone)]
+struct Plain {
+    shape: ConvShape,
+    /// `(cout, cin / groups, kernel_y, kernel_x)`
+    weight: Vec<f32>,
+    bias: Vec<f32>,
+    activation: Activation,
+}
+
+impl Plain {
+    fn new(shape: ConvShape, weight: &[f32], bias: &[f32], activation: Activation) -> Self {
+        Plain { shape, weight: weight.to_vec(), bias: bias.to_vec(), activation }
+    }
+
+    /// Every output is a sum from the bias over kernel rows, kernel columns and input channels, in that order, each
+    /// step rounded once; padding is zeros like any others.
+    fn forward(&self, x: &[f32], [_, h, w]: [usize; 3], residual: Option<&[f32]>, y: &mut [f32]) {
         let ConvShape { cin, cout, kernel: [ky, kx], stride, pad, groups } = self.shape;
         let (oh, ow) = self.shape.output(h, w);
         let per_group = cin / groups;
-        for (index, out) in y.chunks_exact_mut(cout).enumerate() {
-            let (b, oy, ox) = (index / (oh * ow), index / ow % oh, index % ow);
-            debug_assert!(b < n);
-            out.copy_from_slice(&self.bias);
+        for (index, out) in y.iter_mut().enumerate() {
+            let (o, ox, oy, b) = (index % cout, index / cout % ow, index / cout / ow % oh, index / cout / ow / oh);
+            let mut sum = self.bias[o];
             for dy in 0..ky {
-                let Some(iy) = (oy * stride + dy).checked_sub(pad[0]).filter(|&v| v < h) else { continue };
+                let iy = (oy * stride + dy).checked_sub(pad[0]).filter(|&v| v < h);
                 for dx in 0..kx {
-                    let Some(ix) = (ox * stride + dx).checked_sub(pad[1]).filter(|&v| v < w) else { continue };
-                    let pixel = &x[((b * h + iy) * w + ix) * cin..][..cin];
+                    let ix = (ox * stride + dx).checked_sub(pad[1]).filter(|&v| v < w);
                     for i in 0..per_group {
-                        let weights = &self.weight[((dy * kx + dx) * per_group + i) * cout..][..cout];
-                        for (o, (out, &k)) in out.iter_mut().zip(weights).enumerate() {
-                            let v = if groups == 1 { pixel[i] } else { pixel[o] };
-                            *out = v.mul_add(k, *out);
-                        }
+                        let channel = if groups == 1 { i } else { o };
+                        let v = match (iy, ix) {
+                            (Some(iy), Some(ix)) => x[((b * h + iy) * w + ix) * cin + channel],
+                            _ => 0.0,
+                        };
+                        sum = v.mul_add(self.weight[((o * per_group + i) * ky + dy) * kx + dx], sum);
                     }
                 }
             }
-            match &self.activation {
-                Activation::None => {}
-                Activation::Relu => out.iter_mut().for_each(|v| *v = v.max(0.0)),
-                Activation::PRelu(slope) => {
-                    out.iter_mut().zip(slope).for_each(|(v, &s)| *v = if *v > 0.0 { *v } else { s * *v });
+            let sum = match &self.activation {
+                Activation::None => sum,
+                Activation::Relu => {
+                    if sum > 0.0 {
+                        sum
+                    } else {
+                        0.0
+                    }
                 }
-            }
+                Activation::PRelu(slope) => {
+                    if sum > 0.0 {
+                        sum
+                    } else {
+                        slope[o] * sum
+                    }
+                }
+            };
+            *out = sum + residual.map_or(-0.0, |r| r[index]);
         }
     }
 }

@@ -1,8 +1,16 @@
 //! The operations the networks are made of, one trait method per device, each held to a plain reference.
 //!
 //! Every activation tensor is f32 in NHWC order: `(batch, height, width, channels)`. Channels last makes a 1x1
-//! convolution a matrix product and lets every other operation run along contiguous channels.
+//! convolution a matrix product and lets every other operation run along contiguous channels. Inputs are contiguous
+//! and not empty; anything else is an error that names the operation, what it expected and what it got, because a
+//! silent copy in the middle of a network would be a cost that nobody sees.
 
+mod check;
 pub mod conv;
+pub mod cpu;
+pub mod pointwise;
+pub mod pool;
 
 pub use conv::{Activation, Conv2d, ConvShape};
+pub use pointwise::{affine, scale_channels, sigmoid, upsample2_add};
+pub use pool::{global_avg_pool, max_pool2};

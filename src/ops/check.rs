@@ -1,0 +1,41 @@
+//! What every operation asks of its inputs, with errors that carry operation, expected and got.
+
+use candle_core::{CpuStorage, DType, Layout, Result, bail};
+
+/// A contiguous f32 tensor in NHWC order without an empty side.
+pub(super) fn nhwc<'a>(op: &str, storage: &'a CpuStorage, layout: &Layout) -> Result<(&'a [f32], [usize; 4])> {
+    let shape = layout.shape();
+    let &[n, h, w, c] = shape.dims() else {
+        bail!("{op}: expected (batch, height, width, channels), got {shape:?}");
+    };
+    if n * h * w * c == 0 {
+        bail!("{op}: expected at least one element, got {shape:?}");
+    }
+    Ok((slice(op, storage, layout)?, [n, h, w, c]))
+}
+
+/// The elements of a contiguous f32 tensor.
+pub(super) fn slice<'a>(op: &str, storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [f32]> {
+    let shape = layout.shape();
+    let CpuStorage::F32(values) = storage else {
+        let got = candle_core::backend::BackendStorage::dtype(storage);
+        bail!("{op}: expected {:?}, got {got:?} of {shape:?}", DType::F32);
+    };
+    let Some((start, end)) = layout.contiguous_offsets() else {
+        bail!("{op}: expected a contiguous tensor, got {shape:?} with strides {:?}", layout.stride());
+    };
+    Ok(&values[start..end])
+}
+
+/// A second input with the shape of the result.
+pub(super) fn same_shape<'a>(
+    op: &str,
+    storage: &'a CpuStorage,
+    layout: &Layout,
+    expected: &[usize],
+) -> Result<&'a [f32]> {
+    if layout.shape().dims() != expected {
+        bail!("{op}: expected a second input of {expected:?}, got {:?}", layout.shape());
+    }
+    slice(op, storage, layout)
+}

@@ -1,0 +1,328 @@
+//! Depthwise convolution: every channel by its own kernel, vectors along the channels.
+//!
+//! A step computes a few neighbouring output pixels for one vector of channels, so that an input is loaded once for
+//! all the kernel columns it meets. The inputs are named by a table of addresses in which a padded tap is the address
+//! of zeros: border and interior run the same code.
+
+use super::lanes::Lanes;
+use super::{Finish, Isa, Line, floats, lines};
+use crate::ops::conv::{Activation, ConvShape};
+
+/// Output pixels that one step of the 3x3 kernel computes at most: the face networks have widths of 7 * 2^n.
+const ACROSS: usize = 7;
+/// Input columns of such a step at stride 2.
+const COLUMNS: usize = (ACROSS - 1) * 2 + 3;
+/// Vectors of channels side by side where a step computes one pixel, to hide the latency of the sum.
+const ABREAST: usize = 4;
+
+/// A depthwise convolution with its weights by vectors of channels.
+#[derive(Debug, Clone)]
+pub(crate) struct Depthwise {
+    isa: Isa,
+    shape: ConvShape,
+    /// `[channel / lanes][kernel_y][kernel_x][lanes]`
+    weight: Vec<Line>,
+    /// Padded to whole vectors.
+    bias: Vec<f32>,
+    slope: Vec<f32>,
+    /// One pixel of padding.
+    zeros: Vec<f32>,
+    finish: Finish,
+}
+
+/// The addresses of one step.
+struct Job<'a> {
+    /// Per kernel row, the input columns from left to right.
+    taps: &'a [*const f32],
+    weight: *const f32,
+    bias: *const f32,
+    slope: *const f32,
+    finish: Finish,
+    /// Null: nothing to add.
+    residual: *const f32,
+    y: *mut f32,
+    channels: usize,
+}
+
+type Kernel = unsafe fn(&Job<'_>);
+
+impl Depthwise {
+    /// Packs weights in the order `(channel, 1, kernel_y, kernel_x)`. `None`: there are no kernels for `isa`.
+    pub(crate) fn new(
+        isa: Isa,
+        shape: ConvShape,
+        weight: &[f32],
+        bias: &[f32],
+        activation: &Activation,
+    ) -> Option<Self> {
+        let n = lanes(isa)?;
+        let (channels, taps) = (shape.cout, shape.kernel[0] * shape.kernel[1]);
+        let padded = channels.next_multiple_of(n);
+        let mut packed = lines(padded * taps);
+        let values = floats(&mut packed);
+        for c in 0..channels {
+            for tap in 0..taps {
+                values[(c / n * taps + tap) * n + c % n] = weight[c * taps + tap];
+            }
+        }
+        let pad = |v: &[f32]| v.iter().copied().chain(std::iter::repeat(0.0)).take(padded).collect::<Vec<f32>>();
+        let slope = if let Activation::PRelu(slope) = activation { pad(slope) } else { Vec::new() };
+        let (bias, zeros, finish) = (pad(bias), vec![0.0; channels], activation.into());
+        Some(Depthwise { isa, shape, weight: packed, bias, slope, zeros, finish })
+    }
+
+    /// Computes every element of the output into `y`, `(n, h', w', channels)`.
+    ///
+    /// # Safety
+    /// `x` is `(n, h, w, channels)`, `y` is good for writes of the whole output, and `residual` has its length.
+    pub(crate) unsafe fn forward(&self, x: &[f32], [n, h, w]: [usize; 3], residual: Option<&[f32]>, y: *mut f32) {
+        let ConvShape { cin, kernel: [ky, kx], stride, pad, .. } = self.shape;
+        let (oh, ow) = self.shape.output(h, w);
+        let three = ky == 3 && kx == 3 && stride <= 2;
+        let most = if three { ACROSS } else { 1 };
+        let steps = ow.div_ceil(most);
+        let mut table = [self.zeros.as_ptr(); 3 * COLUMNS];
+        let mut large = vec![self.zeros.as_ptr(); if three { 0 } else { ky * kx }];
+        for row in 0..n * oh {
+            let (image, oy) = (row / oh, row % oh);
+            for s in 0..steps {
+                let (first, last) = (ow * s / steps, ow * (s + 1) / steps);
+                let columns = (last - first - 1) * stride + kx;
+                let taps = if three { &mut table[..ky * columns] } else { &mut large[..] };
+                for (dy, line) in taps.chunks_exact_mut(columns).enumerate() {
+                    let inside = (oy * stride + dy).checked_sub(pad[0]).filter(|&iy| iy < h);
+                    let Some(iy) = inside else {
+                        line.fill(self.zeros.as_ptr());
+                        continue;
+                    };
+                    let from = &x[(image * h + iy) * w * cin..][..w * cin];
+                    let left = first * stride;
+                    if left >= pad[1] && left + columns <= w + pad[1] {
+                        let from = &from[(left - pad[1]) * cin..][..columns * cin];
+                        for (j, tap) in line.iter_mut().enumerate() {
+                            *tap = from.as_ptr().wrapping_add(j * cin);
+                        }
+                    } else {
+                        for (j, tap) in line.iter_mut().enumerate() {
+                            let inside = (left + j).checked_sub(pad[1]).filter(|&ix| ix < w);
+                            *tap = inside.map_or(self.zeros.as_ptr(), |ix| from[ix * cin..][..cin].as_ptr());
+                        }
+                    }
+                }
+                let at = (row * ow + first) * cin;
+                let job = Job {
+                    taps,
+                    weight: self.weight.as_ptr().cast(),
+                    bias: self.bias.as_ptr(),
+                    slope: self.slope.as_ptr(),
+                    finish: self.finish,
+                    residual: residual.map_or(std::ptr::null(), |r| r[at..][..(last - first) * cin].as_ptr()),
+                    y: y.wrapping_add(at),
+                    channels: cin,
+                };
+                let Some(kernel) = kernel(self.isa, three.then_some(stride), last - first) else { return };
+                // SAFETY: each tap is `channels` floats of `x` or zeros; `y` is good by the caller's promise.
+                unsafe { kernel(&job) };
+            }
+        }
+    }
+}
+
+fn lanes(isa: Isa) -> Option<usize> {
+    match isa {
+        Isa::Plain => None,
+        Isa::Avx512 => Some(16),
+        Isa::Avx2 => Some(8),
+        Isa::Neon => Some(4),
+    }
+}
+
+/// The kernel for 3x3 at a stride, or for one pixel of any other kernel.
+fn kernel(isa: Isa, three: Option<usize>, across: usize) -> Option<Kernel> {
+    let [one, two, any]: &[&[Kernel]; 3] = match isa {
+        #[cfg(target_arch = "x86_64")]
+        Isa::Avx512 => &[&x86::AVX512_1, &x86::AVX512_2, &[x86::avx512_any as Kernel]],
+        #[cfg(target_arch = "x86_64")]
+        Isa::Avx2 => &[&x86::AVX2_1, &x86::AVX2_2, &[x86::avx2_any as Kernel]],
+        #[cfg(target_arch = "aarch64")]
+        Isa::Neon => &[&arm::NEON_1, &arm::NEON_2, &[arm::neon_any as Kernel]],
+        _ => return None,
+    };
+    let table = match three {
+        Some(1) => one,
+        Some(_) => two,
+        None => any,
+    };
+    table.get(across - 1).copied()
+}
+
+#[cfg(target_arch = "x86_64")]
+mod x86 {
+    use super::super::lanes::{Avx2, Avx512};
+    use super::{Job, Kernel, any, three};
+
+    #[target_feature(enable = "avx512f")]
+    unsafe fn avx512<const T: usize, const S: usize>(job: &Job<'_>) {
+        // SAFETY: compiled for the instruction set; the rest is the caller's promise.
+        unsafe { three::<Avx512, T, S>(job) }
+    }
+
+    #[target_feature(enable = "avx512f")]
+    pub(super) unsafe fn avx512_any(job: &Job<'_>) {
+        // SAFETY: compiled for the instruction set; the rest is the caller's promise.
+        unsafe { any::<Avx512>(job) }
+    }
+
+    #[target_feature(enable = "avx2,fma")]
+    unsafe fn avx2<const T: usize, const S: usize>(job: &Job<'_>) {
+        // SAFETY: compiled for the instruction set; the rest is the caller's promise.
+        unsafe { three::<Avx2, T, S>(job) }
+    }
+
+    #[target_feature(enable = "avx2,fma")]
+    pub(super) unsafe fn avx2_any(job: &Job<'_>) {
+        // SAFETY: compiled for the instruction set; the rest is the caller's promise.
+        unsafe { any::<Avx2>(job) }
+    }
+
+    macro_rules! table {
+        ($kernel:ident, $stride:literal: $($across:literal)*) => { [$($kernel::<$across, $stride>),*] };
+    }
+    pub(super) static AVX512_1: [Kernel; 7] = table!(avx512, 1: 1 2 3 4 5 6 7);
+    pub(super) static AVX512_2: [Kernel; 7] = table!(avx512, 2: 1 2 3 4 5 6 7);
+    pub(super) static AVX2_1: [Kernel; 7] = table!(avx2, 1: 1 2 3 4 5 6 7);
+    pub(super) static AVX2_2: [Kernel; 7] = table!(avx2, 2: 1 2 3 4 5 6 7);
+}
+
+#[cfg(target_arch = "aarch64")]
+mod arm {
+    use super::super::lanes::Neon;
+    use super::{Job, Kernel, any, three};
+
+    unsafe fn neon<const T: usize, const S: usize>(job: &Job<'_>) {
+        // SAFETY: NEON belongs to the baseline of aarch64; the rest is the caller's promise.
+        unsafe { three::<Neon, T, S>(job) }
+    }
+
+    pub(super) unsafe fn neon_any(job: &Job<'_>) {
+        // SAFETY: as above.
+        unsafe { any::<Neon>(job) }
+    }
+
+    macro_rules! table {
+        ($stride:literal: $($across:literal)*) => { [$(neon::<$across, $stride>),*] };
+    }
+    pub(super) static NEON_1: [Kernel; 7] = table!(1: 1 2 3 4 5 6 7);
+    pub(super) static NEON_2: [Kernel; 7] = table!(2: 1 2 3 4 5 6 7);
+}
+
+/// 3x3 with stride `S`, `T` neighbouring output pixels.
+///
+/// # Safety
+/// The CPU has the instruction set of `L` and the addresses of the job are good.
+#[inline(always)]
+unsafe fn three<L: Lanes, const T: usize, const S: usize>(job: &Job<'_>) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let mut c = 0;
+        while c + L::N <= job.channels {
+            three_at::<L, T, S>(job, c, L::N);
+            c += L::N;
+        }
+        if c < job.channels {
+            three_at::<L, T, S>(job, c, job.channels - c);
+        }
+    }
+}
+
+/// One vector of channels; `n` of its lanes exist.
+#[inline(always)]
+unsafe fn three_at<L: Lanes, const T: usize, const S: usize>(job: &Job<'_>, c: usize, n: usize) {
+    let columns = (T - 1) * S + 3;
+    // SAFETY: the caller's promise.
+    unsafe {
+        let mut acc = [L::load(job.bias.add(c)); T];
+        for dy in 0..3 {
+            let w = job.weight.add(c * 9 + dy * 3 * L::N);
+            let w = [L::load(w), L::load(w.add(L::N)), L::load(w.add(2 * L::N))];
+            for j in 0..columns {
+                let x = load::<L>((*job.taps.get_unchecked(dy * columns + j)).add(c), n);
+                for (dx, &w) in w.iter().enumerate() {
+                    if j >= dx && (j - dx) % S == 0 && (j - dx) / S < T {
+                        acc[(j - dx) / S] = L::fma(x, w, acc[(j - dx) / S]);
+                    }
+                }
+            }
+        }
+        for (t, &sum) in acc.iter().enumerate() {
+            finish::<L>(job, t * job.channels + c, c, sum, n);
+        }
+    }
+}
+
+/// Any kernel, one output pixel.
+///
+/// # Safety
+/// As for [`three`].
+#[inline(always)]
+unsafe fn any<L: Lanes>(job: &Job<'_>) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let mut c = 0;
+        while c + ABREAST * L::N <= job.channels {
+            any_at::<L, ABREAST>(job, c, L::N);
+            c += ABREAST * L::N;
+        }
+        while c + L::N <= job.channels {
+            any_at::<L, 1>(job, c, L::N);
+            c += L::N;
+        }
+        if c < job.channels {
+            any_at::<L, 1>(job, c, job.channels - c);
+        }
+    }
+}
+
+#[inline(always)]
+unsafe fn any_at<L: Lanes, const V: usize>(job: &Job<'_>, c: usize, n: usize) {
+    let count = job.taps.len();
+    // SAFETY: the caller's promise.
+    unsafe {
+        let mut acc = [L::splat(0.0); V];
+        for (v, sum) in acc.iter_mut().enumerate() {
+            *sum = L::load(job.bias.add(c + v * L::N));
+        }
+        for (tap, &x) in job.taps.iter().enumerate() {
+            for (v, sum) in acc.iter_mut().enumerate() {
+                let w = L::load(job.weight.add((c + v * L::N) * count + tap * L::N));
+                *sum = L::fma(load::<L>(x.add(c + v * L::N), n), w, *sum);
+            }
+        }
+        for (v, &sum) in acc.iter().enumerate() {
+            finish::<L>(job, c + v * L::N, c + v * L::N, sum, n);
+        }
+    }
+}
+
+#[inline(always)]
+unsafe fn load<L: Lanes>(from: *const f32, n: usize) -> L::V {
+    // SAFETY: the caller's promise.
+    unsafe { if n == L::N { L::load(from) } else { L::load_part(from, L::mask(n)) } }
+}
+
+/// Activation, residual and store of one vector, `at` in the output, of the channels from `c`.
+#[inline(always)]
+unsafe fn finish<L: Lanes>(job: &Job<'_>, at: usize, c: usize, sum: L::V, n: usize) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let mut value = match job.finish {
+            Finish::None => sum,
+            Finish::Relu => L::relu(sum),
+            Finish::PRelu => L::prelu(sum, L::load(job.slope.add(c))),
+        };
+        if !job.residual.is_null() {
+            value = L::add(value, load::<L>(job.residual.add(at), n));
+        }
+        if n == L::N { L::store(job.y.add(at), value) } else { L::store_part(job.y.add(at), value, L::mask(n)) }
+    }
+}

@@ -1,0 +1,167 @@
+//! What is done to each element: per-channel factors, the sum of two scales, the logistic function.
+
+use candle_core::{CpuStorage, CustomOp1, CustomOp2, Layout, Result, Shape, Tensor, bail};
+
+use super::check;
+use super::cpu::{Isa, Loop};
+
+/// `y + small`, each pixel of `small` repeated 2x2: `(n, h, w, c)` and `(n, 2h, 2w, c)` to the latter.
+///
+/// The step from a coarse to a finer level of a feature pyramid.
+///
+/// # Errors
+/// When an input is not contiguous f32 in NHWC or is empty, or `y` is not twice as high and wide.
+pub fn upsample2_add(small: &Tensor, y: &Tensor) -> Result<Tensor> {
+    small.apply_op2_no_bwd(y, &Upsample2Add)
+}
+
+/// `x * s` with one factor per image and channel (squeeze and excite): `(n, h, w, c)` and `(n, 1, 1, c)`.
+///
+/// # Errors
+/// When an input is not contiguous f32 in NHWC or is empty, or `s` has another shape.
+pub fn scale_channels(x: &Tensor, s: &Tensor) -> Result<Tensor> {
+    x.apply_op2_no_bwd(s, &ScaleChannels)
+}
+
+/// `x * scale + shift` with one rounding and one pair per channel: a normalisation that no convolution could take in.
+///
+/// # Errors
+/// When `x` is not contiguous f32 in NHWC or is empty, or `scale` and `shift` have not one value per channel.
+pub fn affine(x: &Tensor, scale: &[f32], shift: &[f32]) -> Result<Tensor> {
+    x.apply_op1_no_bwd(&Affine { scale, shift })
+}
+
+/// The logistic function `1 / (1 + exp(-x))` of each element, for any shape.
+///
+/// # Errors
+/// When `x` is not contiguous f32.
+pub fn sigmoid(x: &Tensor) -> Result<Tensor> {
+    x.apply_op1_no_bwd(&Sigmoid)
+}
+
+struct Upsample2Add;
+
+impl CustomOp2 for Upsample2Add {
+    fn name(&self) -> &'static str {
+        "upsample2_add"
+    }
+
+    fn cpu_fwd(&self, s1: &CpuStorage, l1: &Layout, s2: &CpuStorage, l2: &Layout) -> Result<(CpuStorage, Shape)> {
+        let (small, [n, h, w, c]) = check::nhwc("upsample2_add", s1, l1)?;
+        let large = check::same_shape("upsample2_add", s2, l2, &[n, 2 * h, 2 * w, c])?;
+        let mut y = Vec::with_capacity(large.len());
+        Isa::current()?.run(UpsampleLoop { small, large, sides: [w, c], y: &mut y });
+        Ok((CpuStorage::F32(y), l2.shape().clone()))
+    }
+}
+
+struct UpsampleLoop<'a> {
+    small: &'a [f32],
+    large: &'a [f32],
+    sides: [usize; 2],
+    y: &'a mut Vec<f32>,
+}
+
+impl Loop for UpsampleLoop<'_> {
+    #[inline(always)]
+    fn run(self) {
+        let [w, c] = self.sides;
+        for (small, rows) in self.small.chunks_exact(w * c).zip(self.large.chunks_exact(4 * w * c)) {
+            for row in rows.chunks_exact(2 * w * c) {
+                for (a, pair) in small.chunks_exact(c).zip(row.chunks_exact(2 * c)) {
+                    let (left, right) = pair.split_at(c);
+                    self.y.extend(left.iter().zip(a).map(|(y, a)| y + a));
+                    self.y.extend(right.iter().zip(a).map(|(y, a)| y + a));
+                }
+            }
+        }
+    }
+}
+
+struct ScaleChannels;
+
+impl CustomOp2 for ScaleChannels {
+    fn name(&self) -> &'static str {
+        "scale_channels"
+    }
+
+    fn cpu_fwd(&self, s1: &CpuStorage, l1: &Layout, s2: &CpuStorage, l2: &Layout) -> Result<(CpuStorage, Shape)> {
+        let (x, [n, h, w, c]) = check::nhwc("scale_channels", s1, l1)?;
+        let scale = check::same_shape("scale_channels", s2, l2, &[n, 1, 1, c])?;
+        let mut y = Vec::with_capacity(x.len());
+        Isa::current()?.run(ScaleLoop { x, scale, sides: [h * w, c], y: &mut y });
+        Ok((CpuStorage::F32(y), l1.shape().clone()))
+    }
+}
+
+struct ScaleLoop<'a> {
+    x: &'a [f32],
+    scale: &'a [f32],
+    sides: [usize; 2],
+    y: &'a mut Vec<f32>,
+}
+
+impl Loop for ScaleLoop<'_> {
+    #[inline(always)]
+    fn run(self) {
+        let [pixels, c] = self.sides;
+        for (image, scale) in self.x.chunks_exact(pixels * c).zip(self.scale.chunks_exact(c)) {
+            for pixel in image.chunks_exact(c) {
+                self.y.extend(pixel.iter().zip(scale).map(|(x, s)| x * s));
+            }
+        }
+    }
+}
+
+struct Affine<'a> {
+    scale: &'a [f32],
+    shift: &'a [f32],
+}
+
+impl CustomOp1 for Affine<'_> {
+    fn name(&self) -> &'static str {
+        "affine"
+    }
+
+    fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
+        let (x, [.., c]) = check::nhwc("affine", storage, layout)?;
+        let Affine { scale, shift } = *self;
+        if scale.len() != c || shift.len() != c {
+            let (a, b) = (scale.len(), shift.len());
+            bail!("affine: expected {c} factors and {c} terms for {:?}, got {a} and {b}", layout.shape());
+        }
+        let mut y = Vec::with_capacity(x.len());
+        Isa::current()?.run(AffineLoop { x, scale, shift, y: &mut y });
+        Ok((CpuStorage::F32(y), layout.shape().clone()))
+    }
+}
+
+struct AffineLoop<'a> {
+    x: &'a [f32],
+    scale: &'a [f32],
+    shift: &'a [f32],
+    y: &'a mut Vec<f32>,
+}
+
+impl Loop for AffineLoop<'_> {
+    #[inline(always)]
+    fn run(self) {
+        for pixel in self.x.chunks_exact(self.scale.len()) {
+            self.y.extend(pixel.iter().zip(self.scale).zip(self.shift).map(|((x, &a), &b)| x.mul_add(a, b)));
+        }
+    }
+}
+
+struct Sigmoid;
+
+impl CustomOp1 for Sigmoid {
+    fn name(&self) -> &'static str {
+        "sigmoid"
+    }
+
+    fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
+        let x = check::slice("sigmoid", storage, layout)?;
+        let y = x.iter().map(|&x| 1.0 / (1.0 + (-x).exp())).collect();
+        Ok((CpuStorage::F32(y), layout.shape().clone()))
+    }
+}

@@ -1,0 +1,103 @@
+//! Pooling: the largest of 2x2, and the mean over all pixels.
+
+use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor, bail};
+
+use super::check;
+use super::cpu::{Isa, Loop};
+
+/// The largest of each 2x2 square: `(n, h, w, c)` to `(n, h / 2, w / 2, c)`, with stride 2 and without padding.
+///
+/// An odd last row or column is left out. Not-a-number loses against any number.
+///
+/// # Errors
+/// When `x` is not contiguous f32 in NHWC, is empty, or has a side of 1.
+pub fn max_pool2(x: &Tensor) -> Result<Tensor> {
+    x.apply_op1_no_bwd(&MaxPool2)
+}
+
+/// The mean over all pixels: `(n, h, w, c)` to `(n, 1, 1, c)`.
+///
+/// The sum runs over rows and columns in ascending order and is then divided, so its bits do not depend on the machine.
+///
+/// # Errors
+/// When `x` is not contiguous f32 in NHWC, or is empty.
+pub fn global_avg_pool(x: &Tensor) -> Result<Tensor> {
+    x.apply_op1_no_bwd(&GlobalAvgPool)
+}
+
+struct MaxPool2;
+
+impl CustomOp1 for MaxPool2 {
+    fn name(&self) -> &'static str {
+        "max_pool2"
+    }
+
+    fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
+        let (x, [n, h, w, c]) = check::nhwc("max_pool2", storage, layout)?;
+        if h < 2 || w < 2 {
+            bail!("max_pool2: expected height and width of at least 2, got {:?}", layout.shape());
+        }
+        let mut y = Vec::with_capacity(n * (h / 2) * (w / 2) * c);
+        Isa::current()?.run(MaxLoop { x, sides: [h, w, c], y: &mut y });
+        Ok((CpuStorage::F32(y), Shape::from((n, h / 2, w / 2, c))))
+    }
+}
+
+struct MaxLoop<'a> {
+    x: &'a [f32],
+    sides: [usize; 3],
+    y: &'a mut Vec<f32>,
+}
+
+impl Loop for MaxLoop<'_> {
+    #[inline(always)]
+    fn run(self) {
+        let [h, w, c] = self.sides;
+        // Written out rather than `f32::max`, whose choice between the zeros of both signs is free.
+        let larger = |a: f32, b: f32| if a > b || b.is_nan() { a } else { b };
+        for image in self.x.chunks_exact(h * w * c) {
+            for rows in image.chunks_exact(2 * w * c) {
+                let (upper, lower) = rows.split_at(w * c);
+                for (a, b) in upper.chunks_exact(2 * c).zip(lower.chunks_exact(2 * c)) {
+                    let ((a0, a1), (b0, b1)) = (a.split_at(c), b.split_at(c));
+                    let squares = a0.iter().zip(a1).zip(b0.iter().zip(b1));
+                    self.y.extend(squares.map(|((&a0, &a1), (&b0, &b1))| larger(larger(a0, a1), larger(b0, b1))));
+                }
+            }
+        }
+    }
+}
+
+struct GlobalAvgPool;
+
+impl CustomOp1 for GlobalAvgPool {
+    fn name(&self) -> &'static str {
+        "global_avg_pool"
+    }
+
+    fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
+        let (x, [n, h, w, c]) = check::nhwc("global_avg_pool", storage, layout)?;
+        let mut y = vec![0f32; n * c];
+        Isa::current()?.run(MeanLoop { x, sides: [h, w, c], y: &mut y });
+        Ok((CpuStorage::F32(y), Shape::from((n, 1, 1, c))))
+    }
+}
+
+struct MeanLoop<'a> {
+    x: &'a [f32],
+    sides: [usize; 3],
+    y: &'a mut [f32],
+}
+
+impl Loop for MeanLoop<'_> {
+    #[inline(always)]
+    fn run(self) {
+        let [h, w, c] = self.sides;
+        for (image, y) in self.x.chunks_exact(h * w * c).zip(self.y.chunks_exact_mut(c)) {
+            for pixel in image.chunks_exact(c) {
+                y.iter_mut().zip(pixel).for_each(|(sum, v)| *sum += v);
+            }
+            y.iter_mut().for_each(|sum| *sum /= (h * w) as f32);
+        }
+    }
+}

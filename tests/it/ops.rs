@@ -1,0 +1,327 @@
+//! Every operation on every instruction set of this machine gives the bits of the plain reference, and the reference
+//! agrees with candle's own operations and with the definition.
+
+use candle_core::{D, DType, Device, Tensor};
+use chehra::ops::cpu::Isa;
+use chehra::ops::{
+    Activation, Conv2d, ConvShape, affine, global_avg_pool, max_pool2, scale_channels, sigmoid, upsample2_add,
+};
+use proptest::prelude::*;
+
+/// Values in -1..1, the same for the same seed on every machine.
+fn values(seed: u64, len: usize) -> Vec<f32> {
+    let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
+    let mut next = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        (state >> 40) as f32 / (1u64 << 23) as f32 - 1.0
+    };
+    (0..len).map(|_| next()).collect()
+}
+
+fn tensor(seed: u64, shape: &[usize]) -> Tensor {
+    Tensor::from_vec(values(seed, shape.iter().product()), shape, &Device::Cpu).unwrap()
+}
+
+fn bits(x: &Tensor) -> Vec<u32> {
+    x.flatten_all().unwrap().to_vec1::<f32>().unwrap().into_iter().map(f32::to_bits).collect()
+}
+
+/// The fast instruction sets of this machine.
+fn fast() -> Vec<Isa> {
+    Isa::ALL.into_iter().filter(|&isa| isa != Isa::Plain && isa.is_supported()).collect()
+}
+
+#[derive(Debug, Clone)]
+struct Case {
+    shape: ConvShape,
+    input: [usize; 3],
+    /// 0 none, 1 ReLU, 2 PReLU.
+    activation: u8,
+    residual: bool,
+}
+
+fn square(cin: usize, cout: usize, kernel: usize, stride: usize, pad: usize) -> ConvShape {
+    ConvShape { cin, cout, kernel: [kernel; 2], stride, pad: [pad; 4], groups: 1 }
+}
+
+fn depthwise(channels: usize, kernel: usize, stride: usize, pad: usize) -> ConvShape {
+    ConvShape { groups: channels, ..square(channels, channels, kernel, stride, pad) }
+}
+
+fn weights(shape: ConvShape) -> (Vec<f32>, Vec<f32>) {
+    let count = shape.cout * shape.cin / shape.groups * shape.kernel[0] * shape.kernel[1];
+    (values(1, count), values(2, shape.cout))
+}
+
+fn conv(case: &Case) -> Conv2d {
+    let (weight, bias) = weights(case.shape);
+    let activation = match case.activation {
+        0 => Activation::None,
+        1 => Activation::Relu,
+        _ => Activation::PRelu(values(3, case.shape.cout)),
+    };
+    Conv2d::new(case.shape, &weight, &bias, activation).unwrap()
+}
+
+fn run(case: &Case, isa: Isa) -> Tensor {
+    let ([n, h, w], shape) = (case.input, case.shape);
+    let x = tensor(4, &[n, h, w, shape.cin]);
+    let conv = isa.with(|| conv(case)).unwrap();
+    assert_eq!(conv.isa(), isa);
+    if !case.residual {
+        return conv.forward(&x).unwrap();
+    }
+    let (oh, ow) = shape.output(h, w);
+    conv.forward_add(&x, &tensor(5, &[n, oh, ow, shape.cout])).unwrap()
+}
+
+/// One body for every kind of convolution: the same bits on every instruction set.
+fn same_bits(case: &Case) {
+    let expected = run(case, Isa::Plain);
+    for isa in fast() {
+        let got = run(case, isa);
+        assert_eq!(got.dims(), expected.dims(), "{isa} {case:?}");
+        let differ = bits(&got).iter().zip(bits(&expected)).position(|(&a, b)| a != b);
+        assert_eq!(differ, None, "{isa} {case:?}: first differing element");
+    }
+}
+
+fn case(shape: ConvShape, input: [usize; 3], activation: u8, residual: bool) -> Case {
+    Case { shape, input, activation, residual }
+}
+
+#[test]
+fn pointwise_convolutions_give_the_same_bits() {
+    for (cin, cout) in [(1, 1), (13, 103), (103, 13), (52, 231), (64, 128), (512, 33), (400, 64), (1024, 48)] {
+        same_bits(&case(square(cin, cout, 1, 1, 0), [2, 5, 3], 2, false));
+        same_bits(&case(square(cin, cout, 1, 1, 0), [1, 7, 7], 0, true));
+    }
+    same_bits(&case(square(64, 96, 1, 2, 0), [2, 7, 8], 1, false));
+    same_bits(&case(square(256, 32, 1, 2, 0), [2, 6, 5], 1, true));
+}
+
+#[test]
+fn fully_connected_layers_give_the_same_bits() {
+    same_bits(&case(square(1003, 131, 1, 1, 0), [1, 1, 1], 0, false));
+    same_bits(&case(square(1536, 128, 1, 1, 0), [17, 1, 1], 0, false));
+}
+
+#[test]
+fn dense_convolutions_give_the_same_bits() {
+    for stride in [1, 2] {
+        for (cin, cout) in [(3, 32), (16, 16), (13, 52), (64, 70), (256, 33), (512, 17)] {
+            same_bits(&case(square(cin, cout, 3, stride, 1), [2, 7, 9], 2, false));
+            same_bits(&case(square(cin, cout, 3, stride, 0), [1, 6, 7], 1, true));
+        }
+    }
+    same_bits(&case(ConvShape { pad: [0, 1, 2, 3], ..square(5, 20, 3, 1, 0) }, [2, 4, 3], 0, true));
+    same_bits(&case(ConvShape { kernel: [5, 2], ..square(7, 35, 3, 2, 2) }, [3, 9, 8], 0, false));
+    same_bits(&case(square(64, 40, 7, 1, 0), [3, 7, 7], 0, false));
+    // Wide and high enough for several bands.
+    same_bits(&case(square(64, 8, 3, 1, 1), [1, 40, 120], 1, false));
+    same_bits(&case(square(1100, 8, 3, 1, 1), [3, 5, 5], 1, false));
+}
+
+#[test]
+fn depthwise_convolutions_give_the_same_bits() {
+    for stride in [1, 2] {
+        for channels in [1, 13, 16, 52, 64, 103, 231] {
+            same_bits(&case(depthwise(channels, 3, stride, 1), [2, 9, 15], 2, true));
+            same_bits(&case(depthwise(channels, 3, stride, 0), [1, 5, 17], 0, false));
+        }
+    }
+    for channels in [13, 64, 199, 512] {
+        same_bits(&case(depthwise(channels, 7, 1, 0), [2, 7, 7], 0, false));
+        same_bits(&case(depthwise(channels, 5, 2, 2), [1, 8, 7], 1, true));
+        same_bits(&case(depthwise(channels, 3, 3, 1), [1, 8, 7], 1, false));
+    }
+}
+
+fn any_case() -> impl Strategy<Value = Case> {
+    let kernel = (1usize..=5, 1usize..=5, 1usize..=3);
+    let pad = prop::array::uniform4(0usize..=2);
+    let sides = (1usize..=3, 0usize..=9, 0usize..=20);
+    (kernel, pad, sides, 1usize..=70, 1usize..=70, any::<bool>(), 0u8..3, any::<bool>()).prop_map(
+        |((ky, kx, stride), pad, (n, h, w), cin, cout, dense, activation, residual)| {
+            let (cout, groups) = if dense { (cout, 1) } else { (cin, cin) };
+            let shape = ConvShape { cin, cout, kernel: [ky, kx], stride, pad, groups };
+            Case { shape, input: [n, h + ky, w + kx], activation, residual }
+        },
+    )
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
+    #[test]
+    fn any_convolution_gives_the_same_bits(case in any_case()) {
+        same_bits(&case);
+    }
+}
+
+#[test]
+fn the_reference_agrees_with_candle() {
+    for shape in [square(13, 20, 3, 2, 1), square(8, 8, 1, 1, 0), depthwise(12, 3, 1, 1)] {
+        let case = case(shape, [2, 9, 9], 0, false);
+        let (weight, bias) = weights(shape);
+        let kernel = (shape.cout, shape.cin / shape.groups, shape.kernel[0], shape.kernel[1]);
+        let kernel = Tensor::from_vec(weight, kernel, &Device::Cpu).unwrap();
+        let x = tensor(4, &[2, 9, 9, shape.cin]).permute((0, 3, 1, 2)).unwrap();
+        let y = x.conv2d(&kernel, shape.pad[0], shape.stride, 1, shape.groups).unwrap();
+        let bias = Tensor::from_vec(bias, (1, 1, 1, shape.cout), &Device::Cpu).unwrap();
+        let y = y.permute((0, 2, 3, 1)).unwrap().broadcast_add(&bias).unwrap();
+        let worst = (y - run(&case, Isa::Plain)).unwrap().abs().unwrap().flatten_all().unwrap().max(0).unwrap();
+        assert!(worst.to_scalar::<f32>().unwrap() < 1e-5, "{shape:?}: {worst}");
+    }
+}
+
+#[test]
+fn a_picture_alone_gives_the_bits_it_gives_in_a_batch() {
+    for shape in [square(64, 70, 1, 1, 0), square(20, 33, 3, 2, 1), depthwise(52, 3, 1, 1)] {
+        let conv = conv(&case(shape, [5, 7, 7], 2, false));
+        let x = tensor(4, &[5, 7, 7, shape.cin]);
+        let together = conv.forward(&x).unwrap();
+        for i in 0..5 {
+            let alone = conv.forward(&x.narrow(0, i, 1).unwrap()).unwrap();
+            assert_eq!(bits(&alone), bits(&together.narrow(0, i, 1).unwrap()), "{shape:?} {i}");
+        }
+    }
+}
+
+#[test]
+fn threads_do_not_change_bits() {
+    let conv = conv(&case(square(40, 33, 3, 1, 1), [1, 20, 20], 2, false));
+    let pictures: Vec<Tensor> = (0..8).map(|i| tensor(i, &[1, 20, 20, 40])).collect();
+    let alone: Vec<_> = pictures.iter().map(|x| bits(&conv.forward(x).unwrap())).collect();
+    let (conv, pictures) = (&conv, &pictures);
+    std::thread::scope(|scope| {
+        let runs: Vec<_> = pictures.iter().map(|x| scope.spawn(move || bits(&conv.forward(x).unwrap()))).collect();
+        for (run, alone) in runs.into_iter().zip(alone) {
+            assert_eq!(run.join().unwrap(), alone);
+        }
+    });
+}
+
+#[test]
+fn odd_values_go_through_activations_alike() {
+    // The weight 1 hands each value on; not-a-number becomes zero under ReLU and stays under PReLU.
+    let odd = [0.0, -0.0, 1.0, -1.0, f32::NAN, f32::INFINITY, f32::NEG_INFINITY, f32::MIN_POSITIVE, -1e-40, 1e38];
+    let x = Tensor::from_slice(&odd, (1, odd.len(), 1, 1), &Device::Cpu).unwrap();
+    for activation in [Activation::None, Activation::Relu, Activation::PRelu(vec![-0.25])] {
+        for shape in [square(1, 1, 1, 1, 0), depthwise(1, 3, 1, 1)] {
+            let mut weight = vec![0.0; shape.kernel[0] * shape.kernel[1]];
+            let middle = weight.len() / 2;
+            weight[middle] = 1.0;
+            let make = || Conv2d::new(shape, &weight, &[-0.0], activation.clone()).unwrap().forward(&x).unwrap();
+            let plain = bits(&Isa::Plain.with(make).unwrap());
+            for isa in fast() {
+                for (got, &plain) in bits(&isa.with(make).unwrap()).into_iter().zip(&plain) {
+                    let both_nan = f32::from_bits(got).is_nan() && f32::from_bits(plain).is_nan();
+                    assert!(got == plain || both_nan, "{isa} {activation:?} {shape:?}: {got:x} {plain:x}");
+                }
+            }
+        }
+    }
+}
+
+/// One body for the operations without weights: the same bits on every instruction set; the plain result.
+fn everywhere(work: impl Fn() -> Tensor) -> Tensor {
+    let plain = Isa::Plain.with(&work).unwrap();
+    for isa in fast() {
+        let got = isa.with(&work).unwrap();
+        assert_eq!(got.dims(), plain.dims());
+        assert_eq!(bits(&got), bits(&plain), "{isa}");
+    }
+    plain
+}
+
+fn close(a: &Tensor, b: &Tensor, tolerance: f32) {
+    assert_eq!(a.dims(), b.dims());
+    let worst = (a - b).unwrap().abs().unwrap().flatten_all().unwrap().max(0).unwrap().to_scalar::<f32>().unwrap();
+    assert!(worst <= tolerance, "{worst}");
+}
+
+fn nchw(x: &Tensor) -> Tensor {
+    x.permute((0, 3, 1, 2)).unwrap().contiguous().unwrap()
+}
+
+#[test]
+fn max_pool2_takes_the_largest_of_each_square() {
+    for [n, h, w, c] in [[1, 2, 2, 1], [2, 6, 8, 16], [1, 7, 5, 13], [3, 4, 10, 52]] {
+        let x = tensor(6, &[n, h, w, c]);
+        let got = everywhere(|| max_pool2(&x).unwrap());
+        assert_eq!(got.dims(), [n, h / 2, w / 2, c]);
+        close(&nchw(&got), &nchw(&x).max_pool2d(2).unwrap(), 0.0);
+    }
+}
+
+#[test]
+fn global_avg_pool_is_the_mean() {
+    for [n, h, w, c] in [[1, 1, 1, 1], [2, 7, 7, 128], [3, 5, 4, 13]] {
+        let x = tensor(7, &[n, h, w, c]);
+        let got = everywhere(|| global_avg_pool(&x).unwrap());
+        let mean = x.flatten(1, 2).unwrap().mean_keepdim(1).unwrap().reshape((n, 1, 1, c)).unwrap();
+        close(&got, &mean, 1e-6);
+    }
+}
+
+#[test]
+fn upsample2_add_repeats_each_pixel_in_a_square() {
+    for [n, h, w, c] in [[1, 1, 1, 1], [2, 5, 4, 64], [1, 3, 7, 13]] {
+        let (small, large) = (tensor(8, &[n, h, w, c]), tensor(9, &[n, 2 * h, 2 * w, c]));
+        let got = everywhere(|| upsample2_add(&small, &large).unwrap());
+        let up = nchw(&small).upsample_nearest2d(2 * h, 2 * w).unwrap();
+        close(&nchw(&got), &(up + nchw(&large)).unwrap(), 0.0);
+    }
+}
+
+#[test]
+fn channel_operations_follow_their_formulas() {
+    for [n, h, w, c] in [[1, 1, 1, 1], [2, 5, 4, 64], [3, 3, 7, 13]] {
+        let (x, s) = (tensor(10, &[n, h, w, c]), tensor(11, &[n, 1, 1, c]));
+        close(&everywhere(|| scale_channels(&x, &s).unwrap()), &x.broadcast_mul(&s).unwrap(), 0.0);
+        let (a, b) = (values(12, c), values(13, c));
+        let [ta, tb] = [&a, &b].map(|v| Tensor::from_slice(v, c, &Device::Cpu).unwrap());
+        let expected = x.broadcast_mul(&ta).unwrap().broadcast_add(&tb).unwrap();
+        close(&everywhere(|| affine(&x, &a, &b).unwrap()), &expected, 1e-6);
+    }
+    let x = Tensor::new(&[-1e30f32, -2.0, 0.0, 2.0, 1e30], &Device::Cpu).unwrap();
+    let y = everywhere(|| sigmoid(&x).unwrap());
+    close(&y, &Tensor::new(&[0f32, 0.119_202_92, 0.5, 0.880_797_1, 1.0], &Device::Cpu).unwrap(), 1e-7);
+}
+
+#[test]
+fn unfit_inputs_are_errors_that_say_what_was_expected() {
+    let conv = conv(&case(square(4, 6, 3, 1, 0), [1, 3, 3], 0, false));
+    let x = tensor(1, &[1, 5, 5, 4]);
+    let says = |result: candle_core::Result<Tensor>, words: &[&str]| {
+        let message = result.unwrap_err().to_string();
+        assert!(words.iter().all(|w| message.contains(w)), "{words:?} in {message:?}");
+    };
+    says(conv.forward(&x.t().unwrap()), &["conv2d", "contiguous", "strides"]);
+    says(conv.forward(&x.to_dtype(DType::F64).unwrap()), &["conv2d", "F32", "F64"]);
+    says(conv.forward(&x.narrow(0, 0, 0).unwrap()), &["conv2d", "at least one", "[0, 5, 5, 4]"]);
+    says(conv.forward(&tensor(1, &[1, 5, 5, 3])), &["4 input channels", "[1, 5, 5, 3]"]);
+    says(conv.forward(&tensor(1, &[1, 2, 5, 4])), &["kernel", "[1, 2, 5, 4]"]);
+    says(conv.forward(&tensor(1, &[5, 5, 4])), &["(batch, height, width, channels)", "[5, 5, 4]"]);
+    says(conv.forward_add(&x, &tensor(1, &[1, 5, 5, 6])), &["conv2d_add", "[1, 3, 3, 6]", "[1, 5, 5, 6]"]);
+    says(max_pool2(&tensor(1, &[1, 1, 5, 4])), &["max_pool2", "at least 2"]);
+    says(global_avg_pool(&x.narrow(D::Minus1, 0, 2).unwrap()), &["global_avg_pool", "contiguous"]);
+    says(upsample2_add(&x, &x), &["upsample2_add", "[1, 10, 10, 4]"]);
+    says(scale_channels(&x, &tensor(1, &[1, 1, 1, 3])), &["scale_channels", "[1, 1, 1, 4]"]);
+    says(affine(&x, &[1.0; 3], &[0.0; 4]), &["affine", "4 factors", "got 3 and 4"]);
+    says(sigmoid(&x.to_dtype(DType::F16).unwrap()), &["sigmoid", "F16"]);
+}
+
+#[test]
+fn unfit_weights_are_errors() {
+    let unfit = |shape, weights: usize, biases: usize, activation| {
+        Conv2d::new(shape, &vec![0.0; weights], &vec![0.0; biases], activation).unwrap_err().to_string()
+    };
+    assert!(unfit(square(4, 6, 3, 1, 0), 215, 6, Activation::None).contains("216 weights and 6 biases, got 215"));
+    assert!(unfit(square(4, 6, 3, 1, 0), 216, 6, Activation::PRelu(vec![0.0])).contains("6 slopes, got 1"));
+    let grouped = ConvShape { groups: 2, ..square(4, 6, 3, 1, 0) };
+    assert!(unfit(grouped, 108, 6, Activation::None).contains("groups"));
+    assert!(unfit(square(4, 6, 3, 0, 0), 216, 6, Activation::None).contains("stride"));
+}
