@@ -1,7 +1,7 @@
-//! What the four networks are built from: convolutions read by name, and the few steps between them.
+//! Layers read by name: the weights of a convolution, its batch-norm folded in, its slopes, packed for `ops`.
 //!
-//! Every tensor is `(batch, height, width, channels)`. Each step treats every picture of a batch by itself and in a
-//! fixed order of arithmetic, so a picture alone gives the same bits as in any batch.
+//! What runs between the convolutions is in `ops` too. Every operation there treats each picture of a batch by itself
+//! and in a fixed order of arithmetic, so a picture alone gives the same bits as in any batch.
 
 use candle_core::Tensor;
 
@@ -168,37 +168,6 @@ pub fn swap_red_and_blue(shape: ConvShape, mut linear: Linear) -> Linear {
     linear
 }
 
-/// The largest of each 2x2 square: `(n, h, w, c)` to `(n, h / 2, w / 2, c)`; even sides.
-///
-/// # Errors
-/// When a side is odd.
-pub fn max_pool_2x2(x: &Tensor) -> Result<Tensor> {
-    let (n, h, w, c) = x.dims4()?;
-    let columns = x.contiguous()?.reshape((n * h, w / 2, 2 * c))?;
-    let wide = columns.narrow(2, 0, c)?.maximum(&columns.narrow(2, c, c)?)?;
-    let rows = wide.reshape((n, h / 2, 2, w / 2 * c))?;
-    Ok(rows.narrow(2, 0, 1)?.maximum(&rows.narrow(2, 1, 1)?)?.reshape((n, h / 2, w / 2, c))?)
-}
-
-/// `fine + coarse`, each pixel of `coarse` repeated over a 2x2 square.
-///
-/// # Errors
-/// When `fine` is not twice as large.
-pub fn upsample_add(fine: &Tensor, coarse: &Tensor) -> Result<Tensor> {
-    let (n, h, w, c) = coarse.dims4()?;
-    let wide = coarse.reshape((n, h, 1, w, 1, c))?.broadcast_as((n, h, 2, w, 2, c))?;
-    Ok((fine + wide.reshape((n, 2 * h, 2 * w, c))?)?)
-}
-
-/// The mean of each channel: `(n, h, w, c)` to `(n, 1, 1, c)`.
-///
-/// # Errors
-/// When `x` has not four dimensions.
-pub fn global_average(x: &Tensor) -> Result<Tensor> {
-    let (_, h, w, _) = x.dims4()?;
-    Ok((x.sum_keepdim((1, 2))? / (h * w) as f64)?)
-}
-
 /// `(n, c)` from `(n, 1, 1, c)`.
 ///
 /// # Errors
@@ -209,39 +178,7 @@ pub fn squeeze(x: &Tensor) -> Result<Tensor> {
 
 #[cfg(test)]
 mod tests {
-    use candle_core::Device;
-
     use super::*;
-
-    fn ramp(shape: (usize, usize, usize, usize)) -> Tensor {
-        let (n, h, w, c) = shape;
-        let values: Vec<f32> = (0..n * h * w * c).map(|i| ((i * 7919) % 101) as f32 - 50.0).collect();
-        Tensor::from_vec(values, shape, &Device::Cpu).unwrap()
-    }
-
-    fn at(x: &Tensor, n: usize, y: usize, z: usize, c: usize) -> f32 {
-        x.get(n).unwrap().get(y).unwrap().get(z).unwrap().get(c).unwrap().to_scalar().unwrap()
-    }
-
-    #[test]
-    fn pooling_takes_the_largest_of_four() {
-        let x = ramp((2, 4, 6, 3));
-        let y = max_pool_2x2(&x).unwrap();
-        assert_eq!(y.dims(), [2, 2, 3, 3]);
-        for (n, i, j, c) in [(0, 0, 0, 0), (1, 1, 2, 2), (1, 0, 1, 1)] {
-            let four = [(0, 0), (0, 1), (1, 0), (1, 1)].map(|(a, b)| at(&x, n, 2 * i + a, 2 * j + b, c));
-            assert_eq!(at(&y, n, i, j, c), four.into_iter().fold(f32::MIN, f32::max));
-        }
-    }
-
-    #[test]
-    fn upsampling_repeats_each_pixel() {
-        let (fine, coarse) = (ramp((2, 4, 6, 3)), ramp((2, 2, 3, 3)));
-        let y = upsample_add(&fine, &coarse).unwrap();
-        for (n, i, j, c) in [(0, 0, 0, 0), (1, 3, 5, 2), (1, 2, 1, 1)] {
-            assert_eq!(at(&y, n, i, j, c), at(&fine, n, i, j, c) + at(&coarse, n, i / 2, j / 2, c));
-        }
-    }
 
     #[test]
     fn flattened_columns_change_order() {

@@ -5,15 +5,15 @@
 //! last block of a stage weighs its channels (squeeze and excitation, Hu et al., CVPR 2018). All of that is read off
 //! the weights, under the names of the original PyTorch definition, so MiniFASNetV2 and V1SE need no code of their own.
 
-use candle_core::{D, Tensor};
+use candle_core::{D, DType, Tensor};
 
 use crate::Error;
 use crate::Result;
 use crate::nn::fold::Linear;
-use crate::nn::layers::{Geometry, Layers, dense, global_average, squeeze};
+use crate::nn::layers::{Geometry, Layers, dense, squeeze};
 use crate::nn::weights::{LivenessSpec, Role, WeightStore};
 use crate::nn::{Liveness, Preparation};
-use crate::ops::{Activation, Conv2d};
+use crate::ops::{Activation, Conv2d, global_avg_pool, scale_channels, sigmoid};
 
 /// The network.
 #[derive(Debug)]
@@ -102,7 +102,7 @@ impl Block {
             return Err(layers.weights().refuse(&format!("{name}.project.conv.weight"), format!("{cin}"), found));
         }
         let se = format!("{name}.se_module");
-        let excite = match layers.weights().has(&format!("{se}.fc1.weight")) {
+        let excite = match residual && layers.weights().has(&format!("{se}.fc1.weight")) {
             true => Some(Excite::load(layers, &se, project.shape().cout)?),
             false => None,
         };
@@ -114,11 +114,13 @@ impl Block {
     }
 
     fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        let mut y = self.layers.iter().try_fold(x.clone(), |x, layer| layer.forward(&x))?;
-        if let Some(excite) = &self.excite {
-            y = excite.forward(&y)?;
-        }
-        Ok(if self.residual { (x + y)? } else { y })
+        let [expand, filter, project] = &self.layers;
+        let y = filter.forward(&expand.forward(x)?)?;
+        Ok(match &self.excite {
+            Some(excite) => (x + excite.forward(&project.forward(&y)?)?)?,
+            None if self.residual => project.forward_add(&y, x)?,
+            None => project.forward(&y)?,
+        })
     }
 }
 
@@ -135,8 +137,8 @@ impl Excite {
     }
 
     fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        let weights = self.widen.forward(&self.squeeze.forward(&global_average(x)?)?)?;
-        Ok(x.broadcast_mul(&candle_nn::ops::sigmoid(&weights)?)?)
+        let weights = self.widen.forward(&self.squeeze.forward(&global_avg_pool(x)?)?)?;
+        Ok(scale_channels(x, &sigmoid(&weights)?)?)
     }
 }
 
@@ -149,7 +151,7 @@ impl Liveness for MiniFasNet {
             return Err(Error::bug("scoring liveness", format!("{:?} where one pixel must be left", x.dims())));
         }
         let logits = squeeze(&self.classifier.iter().try_fold(x, |x, layer| layer.forward(&x))?)?;
-        let probabilities = candle_nn::ops::softmax(&logits, D::Minus1)?;
+        let probabilities = candle_nn::ops::softmax(&logits.to_dtype(DType::F32)?, D::Minus1)?;
         Ok(probabilities.narrow(1, self.spec.bona_fide_class, 1)?.flatten_all()?.to_vec1()?)
     }
 

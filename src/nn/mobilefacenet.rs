@@ -80,8 +80,8 @@ impl Block {
     }
 
     fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        let y = self.project.forward(&self.depthwise.forward(&self.expand.forward(x)?)?)?;
-        Ok(if self.residual { (x + y)? } else { y })
+        let y = self.depthwise.forward(&self.expand.forward(x)?)?;
+        Ok(if self.residual { self.project.forward_add(&y, x)? } else { self.project.forward(&y)? })
     }
 }
 

@@ -3,7 +3,8 @@
 //! Each network is one file that reads top to bottom like the figure in its paper, made of the convolutions of `ops`.
 //! Crops come as `(n, height, width, 3)` in **red, green, blue**, 0..=255; what a network wants instead (mean, factor,
 //! blue first) its manifest entry says and [`Preparation`] does. The detector alone takes blue, green, red.
-//! Detection proper, alignment and L2 normalisation are left to `face` and `infer`.
+//! Weights stay f32 until `ops` packs them, so a device that computes in f16 or bf16 rounds each of them once; what
+//! leaves a network is f32 again. Detection proper, alignment and L2 normalisation are left to `face` and `infer`.
 
 pub mod fold;
 pub mod layers;
@@ -22,7 +23,7 @@ pub use self::sface::Sface;
 pub use self::weights::{Passport, Role, WeightStore};
 pub use self::yunet::{Yunet, YunetLevel};
 use crate::nn::weights::{Colour, Input};
-use crate::ops::Conv2d;
+use crate::ops::{Conv2d, affine};
 use crate::{Error, Result};
 
 /// A network that turns aligned faces into embeddings.
@@ -143,9 +144,10 @@ impl Preparation {
             }
         }
         let Input { mean, factor, .. } = self.input;
+        let crops = crops.contiguous()?;
         if mean == 0.0 && factor == 1.0 {
-            return Ok(crops.clone());
+            return Ok(crops);
         }
-        Ok(crops.affine(f64::from(factor), -f64::from(mean) * f64::from(factor))?)
+        Ok(affine(&crops, &[factor; 3], &[-mean * factor; 3])?)
     }
 }

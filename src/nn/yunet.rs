@@ -3,11 +3,11 @@
 //! A backbone of depthwise-separable units, a neck that adds coarse features to finer ones, and four heads on strides
 //! 8, 16 and 32. What comes out is raw: turning it into boxes, scores and landmarks is left to `face`.
 
-use candle_core::Tensor;
+use candle_core::{DType, Tensor};
 
-use crate::nn::layers::{Geometry, Layers, max_pool_2x2, upsample_add};
+use crate::nn::layers::{Geometry, Layers};
 use crate::nn::weights::{Role, WeightStore};
-use crate::ops::{Activation, Conv2d, ConvShape};
+use crate::ops::{Activation, Conv2d, ConvShape, max_pool2, upsample2_add};
 use crate::{Error, Result};
 
 /// The strides of the three levels, in the order of [`Yunet::forward`].
@@ -107,15 +107,15 @@ impl Yunet {
         }
         let [model0, model1, model2, model3, model4, model5] = &self.backbone;
         let run = |x: Tensor, units: &[Unit]| units.iter().try_fold(x, |x, unit| unit.forward(&x));
-        let x = run(self.stem.forward(pictures)?, model0)?;
-        let x = run(run(max_pool_2x2(&x)?, model1)?, model2)?;
-        let fine = run(max_pool_2x2(&x)?, model3)?;
-        let middle = run(max_pool_2x2(&fine)?, model4)?;
-        let coarse = run(max_pool_2x2(&middle)?, model5)?;
+        let x = run(self.stem.forward(&pictures.contiguous()?)?, model0)?;
+        let x = run(run(max_pool2(&x)?, model1)?, model2)?;
+        let fine = run(max_pool2(&x)?, model3)?;
+        let middle = run(max_pool2(&fine)?, model4)?;
+        let coarse = run(max_pool2(&middle)?, model5)?;
 
         let coarse = self.laterals[2].forward(&coarse)?;
-        let middle = self.laterals[1].forward(&upsample_add(&middle, &coarse)?)?;
-        let fine = self.laterals[0].forward(&upsample_add(&fine, &middle)?)?;
+        let middle = self.laterals[1].forward(&upsample2_add(&coarse, &middle)?)?;
+        let fine = self.laterals[0].forward(&upsample2_add(&middle, &fine)?)?;
         let level = |i: usize, x: &Tensor| YunetLevel::read(STRIDES[i], &self.heads[i].forward(x)?);
         Ok([level(0, &fine)?, level(1, &middle)?, level(2, &coarse)?])
     }
@@ -185,7 +185,7 @@ impl YunetLevel {
     /// Splits the stacked heads and puts the two probabilities through their sigmoid.
     fn read(stride: usize, heads: &Tensor) -> Result<Self> {
         let (n, height, width, channels) = heads.dims4()?;
-        let values = heads.flatten_all()?.to_vec1::<f32>()?;
+        let values = heads.flatten_all()?.to_dtype(DType::F32)?.to_vec1::<f32>()?;
         let cells = n * height * width;
         let mut level = YunetLevel {
             stride,

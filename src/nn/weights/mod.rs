@@ -49,13 +49,13 @@ impl WeightStore {
     /// # Errors
     /// [`Error::Input`] when there are none, or the manifest is missing or wrong.
     pub fn open(given: Option<&Path>) -> Result<Self> {
-        if let Some(folder) = given {
-            return Self::folder(folder);
-        }
-        if let Some(folder) = std::env::var_os(VARIABLE).filter(|value| !value.is_empty()) {
-            return Self::folder(Path::new(&folder));
-        }
-        if let Some(folder) = beside_executable() {
+        let variable = std::env::var_os(VARIABLE).filter(|value| !value.is_empty()).map(PathBuf::from);
+        Self::first_of(given, variable, beside_executable())
+    }
+
+    /// The three folders in their order, then what is built in.
+    fn first_of(given: Option<&Path>, variable: Option<PathBuf>, beside: Option<PathBuf>) -> Result<Self> {
+        if let Some(folder) = given.map(Path::to_path_buf).or(variable).or(beside) {
             return Self::folder(&folder);
         }
         match built_in::MANIFEST {
@@ -239,6 +239,24 @@ mod tests {
         assert_eq!(store.entries().len(), 4);
         for passport in store.entries() {
             store.verify(&passport.name).unwrap();
+        }
+    }
+
+    #[test]
+    fn the_first_place_named_is_the_only_one_used() {
+        let weights = Path::new(env!("CARGO_MANIFEST_DIR")).join("weights");
+        let nowhere = PathBuf::from("no/such/folder");
+        let first_of = WeightStore::first_of;
+        assert_eq!(first_of(None, None, None).unwrap().origin(), "built in");
+        let found = first_of(Some(&weights), Some(nowhere.clone()), Some(nowhere.clone())).unwrap();
+        assert_eq!(found.origin(), weights.display().to_string());
+        for (given, variable, beside) in [
+            (Some(nowhere.as_path()), Some(weights.clone()), Some(weights.clone())),
+            (None, Some(nowhere.clone()), Some(weights.clone())),
+            (None, None, Some(nowhere.clone())),
+        ] {
+            let error = first_of(given, variable, beside).unwrap_err().to_string();
+            assert!(error.contains("no/such/folder"), "{error}");
         }
     }
 }
