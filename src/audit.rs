@@ -79,7 +79,7 @@ pub fn run(job: &Job, engine: &Engine, progress: Progress, stop: &AtomicBool) ->
 
     let summary = write(&folder, &rows, &found, &mut carry, engine, &mut record)?;
     if let Some(store) = &store {
-        record.stored(store.begin()?.add_run(record.run_id(), &found.tonight)?);
+        record.stored(store.begin()?.add_run(record.run_id(), &found.enrolled)?);
     }
     record.write(&folder, &summary)?;
     folder.commit()?;

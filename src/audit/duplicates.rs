@@ -14,8 +14,8 @@ use crate::Result;
 /// What the search found.
 #[derive(Debug)]
 pub struct Duplicates {
-    /// Tonight's enrolments in row order, as the store takes them.
-    pub tonight: Vec<(Member, Template)>,
+    /// Tonight's members in row order, as the store takes them.
+    pub enrolled: Vec<(Member, Template)>,
     /// Tonight's enrolments, then those of earlier nights that are in a pair.
     pub enrolments: Vec<Enrolment>,
     /// Pairs above the review threshold.
@@ -63,7 +63,8 @@ pub fn mark_reuse(analyses: &[Analysis], earlier: &Gallery, rows: &mut [VerdictR
 /// Compares tonight's members with each other and with earlier nights.
 ///
 /// A row enrols its member when the verdict so far is accept or review: somebody who is told to take the selfie again,
-/// or whose photo of a photo was refused, may come back and is no duplicate of that attempt.
+/// or whose photo of a photo was refused, may come back and is no duplicate of that attempt. A face that belongs to a
+/// worker is no member. A row whose id was there before is compared, but enrols nobody: its id would name two people.
 pub fn find(
     analyses: &[Analysis],
     casts: &[Cast],
@@ -76,9 +77,9 @@ pub fn find(
     let mut tonight = Vec::new();
     let mut enrolments = Vec::new();
     for ((analysis, cast), row) in analyses.iter().zip(casts).zip(rows) {
-        let enrols = matches!(row.verdict, Verdict::Accept | Verdict::Review)
-            && !row.reasons.contains(&Reason::SubmissionIdRepeated);
-        if let (true, Some(member)) = (enrols, member(analysis, cast, &model)) {
+        let is_worker = [Reason::MemberIsWorker, Reason::MemberIsOtherWorker].iter().any(|r| row.reasons.contains(r));
+        let stands = matches!(row.verdict, Verdict::Accept | Verdict::Review) && !is_worker;
+        if let (true, Some(member)) = (stands, member(analysis, cast, &model)) {
             enrolments.push(enrolment(&member.0, Some(row.row)));
             tonight.push(member);
         }
@@ -122,7 +123,13 @@ pub fn find(
         pairs.push(Pair { a: probe, b: mate, similarity: hit.similarity, expected_false_matches });
     }
     let clusters = clusters(&enrolments, &pairs);
-    Ok(Duplicates { tonight, enrolments, pairs, clusters, report })
+    let repeated = |row: u64| rows[row as usize].reasons.contains(&Reason::SubmissionIdRepeated);
+    let enrolled = tonight
+        .into_iter()
+        .zip(&enrolments)
+        .filter_map(|(member, enrolment)| (!enrolment.row.is_some_and(repeated)).then_some(member))
+        .collect();
+    Ok(Duplicates { enrolled, enrolments, pairs, clusters, report })
 }
 
 /// Marks tonight's duplicates: every member of a cluster but its original.

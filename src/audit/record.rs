@@ -125,7 +125,7 @@ impl Record {
     pub fn search(&mut self, found: &Duplicates, earlier: usize) {
         self.search = Some(found.report.clone());
         self.members_of_earlier_nights = earlier;
-        self.members_enrolled_tonight = found.tonight.len();
+        self.members_enrolled_tonight = found.enrolled.len();
         self.stage("search");
     }
 
