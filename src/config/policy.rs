@@ -27,6 +27,8 @@ pub struct Policy {
     pub roles: RolePolicy,
     /// When two templates are worth a person's look.
     pub matching: MatchingPolicy,
+    /// Numbers, times and their reuse.
+    pub facts: FactsPolicy,
     /// Which reason leads to which verdict; the gravest one wins.
     pub verdicts: VerdictPolicy,
 }
@@ -215,6 +217,25 @@ impl Default for MatchingPolicy {
     }
 }
 
+/// Numbers, times and their reuse.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct FactsPolicy {
+    /// A number sent again by the same worker within so many minutes is another try for the same member.
+    pub retry_minutes: u32,
+    /// So many members may share one mobile number; families often have one phone.
+    pub members_per_mobile: usize,
+    /// First day on which a selfie can have been taken, in days since 1970-01-01.
+    pub captured_from_days: i64,
+}
+
+impl Default for FactsPolicy {
+    fn default() -> Self {
+        // 2015-01-01: no phone clock that is merely unset (1970, 1980, 2000, 2010) passes.
+        FactsPolicy { retry_minutes: 30, members_per_mobile: 1, captured_from_days: 16_436 }
+    }
+}
+
 /// Which reason leads to which verdict.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -246,11 +267,13 @@ fn default_verdict(reason: Reason) -> Verdict {
         UnreadableImage | ImageTooLarge => Verdict::Unreadable,
         PhotoOfPhoto | DuplicateSelfie | ConsentMissing => Verdict::Reject,
         RequiredFieldMissing | SubmissionIdRepeated | TooManyFaces | WorkerAbsent | WorkerMismatch | MemberIsWorker
-        | MemberIsOtherWorker | PhotoMismatch | DuplicateMember | MobileReused | EpicReused => Verdict::Review,
+        | MemberIsOtherWorker | PhotoMismatch | DuplicateMember | MobileReused | EpicReused | BoothOutsideDistrict => {
+            Verdict::Review
+        }
         NoFace | OneFace | FaceTooSmall | FaceBlurred | FaceTurned | FaceCovered | EpicMalformed | MobileMalformed => {
             Verdict::Retake
         }
-        WorkerUnknown => Verdict::Accept,
+        WorkerUnknown | CapturedAtImplausible => Verdict::Accept,
     }
 }
 

@@ -11,11 +11,14 @@
 //! | `schema` | which column is which, and whether its type will do |
 //! | `footer`, `table` | what files say of themselves; row groups, streaming |
 //! | `cells` | Arrow columns -> pictures, texts, times, flags |
-//! | `submission`, `workers` | the rows of the dump, and of the table of workers beside it |
+//! | `submission`, `workers`, `booths` | the rows of the dump, and of the tables beside it |
+//! | [`facts`] | numbers, consent and time of a row, in normal form and checked |
 //! | `carry` | other columns, passed on untouched |
 
+mod booths;
 mod carry;
 mod cells;
+pub mod facts;
 mod footer;
 mod inputs;
 mod schema;
@@ -31,6 +34,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+pub use booths::{Booths, Place};
 pub use carry::Carry;
 pub use inputs::{TRUTH_FILE, WORKERS_FILE};
 pub use submission::{Blob, RowFacts, Submission};

@@ -2,6 +2,7 @@
 
 mod clusters;
 mod prior;
+pub mod reuse;
 
 pub use clusters::{Cluster, clusters};
 pub use prior::FalseMatchRate;
