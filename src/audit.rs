@@ -8,6 +8,8 @@
 //! a run that is stopped in between finds its own rows in the store and gives the same verdicts.
 
 mod duplicates;
+mod impostors;
+mod numbers;
 mod record;
 mod see;
 mod spool;
@@ -67,13 +69,16 @@ pub fn run(job: &Job, engine: &Engine, progress: Progress, stop: &AtomicBool) ->
     let analyses = see::see(&dump, engine, &folder.spool(), progress, stop, &mut record)?;
 
     let casts = cast_all(&analyses, &enrolled, &job.policy, &mut record);
-    let mut rows = first_looks(&analyses, &casts, &job.policy);
+    let has_consent = dump.has_column("consent");
+    let first_look = |(analysis, cast)| rules::first_look(analysis, cast, has_consent, &job.policy);
+    let mut rows: Vec<VerdictRow> = analyses.iter().zip(&casts).map(first_look).collect();
 
     let earlier = store.as_ref().map_or_else(|| Ok(Gallery::empty()), |s| s.view(Some(record.run_id())))?;
     duplicates::mark_reuse(&analyses, &earlier, &mut rows);
     settle(&mut rows, &job.policy);
     let found = duplicates::find(&analyses, &casts, &rows, &earlier, engine, job)?;
     duplicates::mark(&found, &mut rows);
+    numbers::mark(&found, &earlier, &job.policy, &mut rows);
     settle(&mut rows, &job.policy);
     record.search(&found, earlier.live());
 
@@ -103,10 +108,6 @@ fn cast_all(
         .collect()
 }
 
-fn first_looks(analyses: &[Analysis], casts: &[Cast], policy: &Policy) -> Vec<VerdictRow> {
-    analyses.iter().zip(casts).map(|(analysis, cast)| rules::first_look(analysis, cast, policy)).collect()
-}
-
 /// Brings the verdicts up to the reasons.
 fn settle(rows: &mut [VerdictRow], policy: &Policy) {
     for row in rows {
@@ -134,13 +135,13 @@ fn write(
         writer.write(chunk, &carry.read(first, chunk.len())?)?;
     }
     writer.finish()?;
-    write_pairs(&tables.join("pairs.parquet"), &found.enrolments, &found.pairs)?;
-    write_clusters(&tables.join("clusters.parquet"), &found.enrolments, &found.clusters)?;
+    write_pairs(&tables.join("pairs.parquet"), &found.enrolments, &found.judged.pairs)?;
+    write_clusters(&tables.join("clusters.parquet"), &found.enrolments, &found.judged.clusters)?;
     record.stage("write");
     let mut summary = Summary {
-        pairs: found.pairs.len() as u64,
-        clusters: found.clusters.len() as u64,
-        cross_district_clusters: found.clusters.iter().filter(|c| c.cross_district()).count() as u64,
+        pairs: found.judged.pairs.len() as u64,
+        clusters: found.judged.clusters.len() as u64,
+        cross_district_clusters: found.judged.clusters.iter().filter(|c| c.cross_district()).count() as u64,
         ..Summary::default()
     };
     summary.count(rows);

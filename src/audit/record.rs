@@ -14,6 +14,7 @@ use crate::config::Policy;
 use crate::dump::{Dump, FilePrint};
 use crate::gallery::{Commit, SearchReport};
 use crate::infer::Engine;
+use crate::matching::MatchingStatistics;
 use crate::report::{Progress, Summary};
 use crate::roles::{Basis, KnownWorker};
 use crate::verdict::{RunFolder, create_private};
@@ -32,6 +33,7 @@ pub struct Record {
     threads: usize,
     workers: WorkerCounts,
     search: Option<SearchReport>,
+    matching: Option<MatchingStatistics>,
     members_of_earlier_nights: usize,
     members_enrolled_tonight: usize,
     members_added_to_store: Option<u64>,
@@ -79,6 +81,7 @@ impl Record {
             threads: rayon::current_num_threads(),
             workers: WorkerCounts::default(),
             search: None,
+            matching: None,
             members_of_earlier_nights: 0,
             members_enrolled_tonight: 0,
             members_added_to_store: None,
@@ -124,6 +127,7 @@ impl Record {
     /// How the gallery was searched.
     pub fn search(&mut self, found: &Duplicates, earlier: usize) {
         self.search = Some(found.report.clone());
+        self.matching = Some(found.judged.statistics.clone());
         self.members_of_earlier_nights = earlier;
         self.members_enrolled_tonight = found.enrolled.len();
         self.stage("search");

@@ -45,11 +45,6 @@ impl Spool {
         Ok(spool)
     }
 
-    /// How many batches are finished.
-    pub fn batches(&self) -> u64 {
-        self.batches
-    }
-
     /// Makes one more batch durable.
     ///
     /// # Errors
@@ -139,7 +134,7 @@ mod tests {
         let mut bytes = fs::read(&path).unwrap();
         *bytes.last_mut().unwrap() ^= 1;
         fs::write(&path, bytes).unwrap();
-        assert_eq!(Spool::open(&folder, "run").unwrap().batches(), 1);
+        assert_eq!(Spool::open(&folder, "run").unwrap().batches, 1);
     }
 
     #[test]
@@ -147,6 +142,6 @@ mod tests {
         let temp = tempfile::tempdir().unwrap();
         let folder = temp.path().join("spool");
         Spool::open(&folder, "run").unwrap().push(&[analysis(0)]).unwrap();
-        assert_eq!(Spool::open(&folder, "other").unwrap().batches(), 0);
+        assert_eq!(Spool::open(&folder, "other").unwrap().batches, 0);
     }
 }

@@ -50,6 +50,7 @@ pub struct Dump {
     table: Arc<table::Table>,
     workers: Option<PathBuf>,
     pictures: Vec<String>,
+    present: Vec<&'static str>,
 }
 
 /// One input file as it was when it was read, for the record of the run.
@@ -93,7 +94,13 @@ impl Dump {
             return Err(Error::input(first, "rows", "at least one row", found, "check what wrote the dump"));
         }
         let pictures = vec![columns.selfie.clone(), columns.photo.clone()];
-        Ok(Dump { table: Arc::new(table), workers: inputs.workers, pictures })
+        let present = wanted.iter().enumerate().filter(|(at, _)| table.has(*at)).map(|(_, w)| w.name).collect();
+        Ok(Dump { table: Arc::new(table), workers: inputs.workers, pictures, present })
+    }
+
+    /// Whether any file has the column that goes by this name in `chehra`.
+    pub fn has_column(&self, name: &str) -> bool {
+        self.present.contains(&name)
     }
 
     /// Rows of the whole dump.
