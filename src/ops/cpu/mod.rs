@@ -7,6 +7,7 @@
 //!
 //! An operation runs on the thread that calls it: photos are what runs in parallel, and one level of it is enough.
 
+mod align;
 pub(super) mod depthwise;
 pub(super) mod gemm;
 mod lanes;
@@ -22,6 +23,7 @@ use half::bf16;
 
 use super::conv::Activation;
 
+pub use align::CacheAligned;
 pub use peak::fma_peak;
 
 /// The environment variable that names the instruction set to use: `plain`, `avx2`, `avx512` or `neon`.
