@@ -7,10 +7,10 @@
 //!
 //! An operation runs on the thread that calls it: photos are what runs in parallel, and one level of it is enough.
 
-mod align;
 pub(super) mod depthwise;
 pub(super) mod gemm;
 mod lanes;
+mod memory;
 mod peak;
 mod tile;
 
@@ -23,7 +23,7 @@ use half::bf16;
 
 use super::conv::Activation;
 
-pub use align::CacheAligned;
+pub use memory::TensorMemory;
 pub use peak::fma_peak;
 
 /// The environment variable that names the instruction set to use: `plain`, `avx2`, `avx512` or `neon`.
