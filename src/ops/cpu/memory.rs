@@ -81,7 +81,7 @@ impl Default for TensorMemory {
 /// The class of a size, where blocks of it are kept.
 fn class(layout: Layout) -> Option<usize> {
     let size = layout.size();
-    if size < KEPT || size > KEPT_MOST || layout.align() > LINE {
+    if !(KEPT..=KEPT_MOST).contains(&size) || layout.align() > LINE {
         return None;
     }
     let power = size.ilog2() as usize;
