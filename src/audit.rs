@@ -1,3 +1,151 @@
 //! The nightly job: the stages wired in order.
+//!
+//! ```text
+//! dump -> see (photo, face, infer; durable batch by batch) -> roles -> first look -> reuse -> duplicates -> tables
+//! ```
+//! Only `see` touches pictures and networks, and only it is long; its batches survive a stop. Everything after it is a
+//! pure function of what was seen and of the store, and is computed anew. The store is committed before the run folder:
+//! a run that is stopped in between finds its own rows in the store and gives the same verdicts.
 
+mod duplicates;
+mod record;
+mod see;
 mod spool;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
+
+use crate::config::{Columns, Policy};
+use crate::dump::{Carry, Dump};
+use crate::gallery::{Gallery, SearchPolicy, Store};
+use crate::infer::{Analysis, Engine, Template};
+use crate::report::{Progress, Summary};
+use crate::roles::{Cast, cast, known_workers};
+use crate::verdict::{RunFolder, VerdictRow, VerdictWriter, rules, write_clusters, write_pairs};
+use crate::{Error, Result};
+
+use duplicates::Duplicates;
+use record::Record;
+
+/// What to audit, against what, and where to put the result.
+#[derive(Debug, Clone)]
+pub struct Job {
+    /// Parquet files, folders or globs.
+    pub inputs: Vec<PathBuf>,
+    /// What the dump's columns are called.
+    pub columns: Columns,
+    /// Columns carried through to the verdict table.
+    pub carry: Vec<String>,
+    /// The workers table; `None` for the one beside the dump, if there is one.
+    pub workers: Option<PathBuf>,
+    /// The store of earlier nights; `None` compares this dump with itself alone.
+    pub store: Option<PathBuf>,
+    /// The run folder to create.
+    pub out: PathBuf,
+    /// Replace the run folder if it exists.
+    pub force: bool,
+    /// How to search.
+    pub search: SearchPolicy,
+    /// Limits and verdicts.
+    pub policy: Policy,
+}
+
+/// Audits a dump and commits the run folder.
+///
+/// # Errors
+/// Before any work: an unusable dump, store or run folder. Later only [`Error::Io`], [`Error::Interrupted`] and bugs: a
+/// bad row is a row.
+pub fn run(job: &Job, engine: &Engine, progress: Progress, stop: &AtomicBool) -> Result<Summary> {
+    let dump = Dump::open(&job.inputs, &job.columns)?;
+    let mut carry = dump.carry(&job.carry)?;
+    let store = job.store.as_ref().map(Store::open_or_create).transpose()?;
+    let folder = RunFolder::begin(&job.out, job.force)?;
+    let mut record = Record::begin(job, &dump, engine, progress)?;
+
+    let enrolled = see::enrolled_workers(job, &dump, engine, progress, &mut record)?;
+    let analyses = see::see(&dump, engine, &folder.spool(), progress, stop, &mut record)?;
+
+    let casts = cast_all(&analyses, &enrolled, &job.policy, &mut record);
+    let mut rows = first_looks(&analyses, &casts, &job.policy);
+
+    let earlier = store.as_ref().map_or_else(|| Ok(Gallery::empty()), |s| s.view(Some(record.run_id())))?;
+    duplicates::mark_reuse(&analyses, &earlier, &mut rows);
+    settle(&mut rows, &job.policy);
+    let found = duplicates::find(&analyses, &casts, &rows, &earlier, engine, job)?;
+    duplicates::mark(&found, &mut rows);
+    settle(&mut rows, &job.policy);
+    record.search(&found, earlier.live());
+
+    let summary = write(&folder, &rows, &found, &mut carry, engine, &mut record)?;
+    if let Some(store) = &store {
+        record.stored(store.begin()?.add_run(record.run_id(), &found.enrolled)?);
+    }
+    record.write(&folder, &summary)?;
+    folder.commit()?;
+    Ok(summary)
+}
+
+fn cast_all(
+    analyses: &[Analysis],
+    enrolled: &BTreeMap<String, Template>,
+    policy: &Policy,
+    record: &mut Record,
+) -> Vec<Cast> {
+    let workers = known_workers(analyses, enrolled, &policy.roles);
+    record.workers(&workers);
+    analyses
+        .iter()
+        .map(|analysis| {
+            let worker = analysis.facts.worker_id.as_ref().and_then(|id| workers.get(id)).map(|w| &w.template);
+            cast(analysis.faces(), worker, &policy.roles)
+        })
+        .collect()
+}
+
+fn first_looks(analyses: &[Analysis], casts: &[Cast], policy: &Policy) -> Vec<VerdictRow> {
+    analyses.iter().zip(casts).map(|(analysis, cast)| rules::first_look(analysis, cast, policy)).collect()
+}
+
+/// Brings the verdicts up to the reasons.
+fn settle(rows: &mut [VerdictRow], policy: &Policy) {
+    for row in rows {
+        row.verdict = policy.verdicts.decide(&row.reasons);
+    }
+}
+
+/// Rows per write: large enough for good row groups, small beside the analyses in memory.
+const WRITE_ROWS: usize = 16_384;
+
+fn write(
+    folder: &RunFolder,
+    rows: &[VerdictRow],
+    found: &Duplicates,
+    carry: &mut Carry,
+    engine: &Engine,
+    record: &mut Record,
+) -> Result<Summary> {
+    let tables = folder.tables();
+    let fields = carry.schema().fields().iter().cloned().collect();
+    let models = engine.models().join(" ");
+    let path = tables.join("verdicts.parquet");
+    let mut writer = VerdictWriter::create(&path, fields, models, record.run_id().to_owned())?;
+    for (chunk, first) in rows.chunks(WRITE_ROWS).zip((0u64..).step_by(WRITE_ROWS)) {
+        writer.write(chunk, &carry.read(first, chunk.len())?)?;
+    }
+    writer.finish()?;
+    write_pairs(&tables.join("pairs.parquet"), &found.enrolments, &found.pairs)?;
+    write_clusters(&tables.join("clusters.parquet"), &found.enrolments, &found.clusters)?;
+    record.stage("write");
+    let mut summary = Summary {
+        pairs: found.pairs.len() as u64,
+        clusters: found.clusters.len() as u64,
+        cross_district_clusters: found.clusters.iter().filter(|c| c.cross_district()).count() as u64,
+        ..Summary::default()
+    };
+    summary.count(rows);
+    match summary.rows == rows.len() as u64 {
+        true => Ok(summary),
+        false => Err(Error::bug("writing verdicts", format!("{} rows for {}", summary.rows, rows.len()))),
+    }
+}

@@ -76,7 +76,12 @@ impl Policy {
         unit("roles.other_worker_similarity", self.roles.other_worker_similarity)?;
         unit("roles.recurrence_share", self.roles.recurrence_share)?;
         unit("roles.principal_ratio", self.roles.principal_ratio)?;
-        unit("matching.review_similarity", self.matching.review_similarity)?;
+        let above_zero = |name: &str, value: f64| match value {
+            v if v > 0.0 && v.is_finite() => Ok(()),
+            v => Err(format!("{name} = {v}; a number above 0 expected")),
+        };
+        above_zero("matching.review_expected_false_matches", self.matching.review_expected_false_matches)?;
+        above_zero("matching.candidate_false_pairs", self.matching.candidate_false_pairs)?;
         unit("matching.photo_similarity", self.matching.photo_similarity)?;
         if self.detection.scales.is_empty() || self.detection.scales.iter().any(|s| !(32..=4096).contains(s)) {
             return Err(format!("detection.scales = {:?}; sides from 32 to 4096 expected", self.detection.scales));
@@ -216,15 +221,18 @@ impl Default for RolePolicy {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct MatchingPolicy {
-    /// Pairs of members at least this similar are flagged.
-    pub review_similarity: f32,
+    /// Pairs of members are flagged while at most so many pairs as similar are expected in the whole gallery by chance.
+    pub review_expected_false_matches: f64,
+    /// A search reaches down to where so many pairs of the whole gallery are expected by chance; on them the limit
+    /// above is fitted.
+    pub candidate_false_pairs: f64,
     /// The uploaded photo must be at least this similar to the member in the selfie.
     pub photo_similarity: f32,
 }
 
 impl Default for MatchingPolicy {
     fn default() -> Self {
-        MatchingPolicy { review_similarity: 0.50, photo_similarity: 0.35 }
+        MatchingPolicy { review_expected_false_matches: 0.01, candidate_false_pairs: 2000.0, photo_similarity: 0.35 }
     }
 }
 
@@ -314,10 +322,12 @@ mod tests {
 
     #[test]
     fn typing_errors_and_values_out_of_range_are_refused() {
-        assert!(toml::from_str::<Policy>("[matching]\nreveiw_similarity = 0.5").is_err());
+        assert!(toml::from_str::<Policy>("[matching]\nreveiw_expected_false_matches = 0.5").is_err());
         assert!(toml::from_str::<Policy>("[verdicts]\none_face = \"maybe\"").is_err());
         let mut policy = Policy::default();
-        policy.matching.review_similarity = 1.5;
-        assert!(policy.check().unwrap_err().contains("matching.review_similarity = 1.5"));
+        policy.matching.photo_similarity = 1.5;
+        assert!(policy.check().unwrap_err().contains("matching.photo_similarity = 1.5"));
+        policy.matching = MatchingPolicy { review_expected_false_matches: 0.0, ..MatchingPolicy::default() };
+        assert!(policy.check().unwrap_err().contains("matching.review_expected_false_matches = 0"));
     }
 }

@@ -35,12 +35,14 @@ impl Region {
     /// The surroundings of a face: its box times `scale`, shrunk and moved to lie inside a photo of `width` x `height`.
     ///
     /// A box without area or with numbers that are none gives the whole photo.
-    pub fn around(face: &Detection, scale: f64, width: usize, height: usize) -> Region {
+    pub fn around(face: &Detection, scale: f32, width: usize, height: usize) -> Region {
         let [x, y, box_width, box_height] = face.bbox.map(f64::from);
         let (right, bottom) = (width as f64 - 1.0, height as f64 - 1.0);
         if !(box_width > 0.0 && box_height > 0.0 && (x + y + box_width + box_height).is_finite()) {
             return Region { left: 0, top: 0, width, height };
         }
+        // 2.7 as it is meant, and not the nearest f32: where the product is a whole number, the column depends on it.
+        let scale = (f64::from(scale) * 1e4).round() / 1e4;
         let scale = scale.min(bottom / box_height).min(right / box_width);
         let range = |centre: f64, half: f64, last: f64| {
             let (mut low, mut high) = (centre - half, centre + half);

@@ -6,11 +6,14 @@
 
 use std::collections::BTreeMap;
 
+use candle_core::Tensor;
+
 use super::Detection;
 use super::decode::{Heads, Placement, decode, suppress};
 use super::resize::{Fit, shrink_into};
 use crate::config::policy::DetectionPolicy;
 use crate::error::{Error, Result};
+use crate::nn::{Yunet, YunetLevel};
 use crate::photo::Photo;
 
 /// Most floats of one batch given to the network: 32 pictures of 640x480.
@@ -18,33 +21,26 @@ const MAX_BATCH_FLOATS: usize = 32 * 640 * 480 * 3;
 /// A scale less than this much smaller than the last one adds nothing.
 const LEAST_STEP: f32 = 1.4;
 
-/// The outputs of one stride for a whole batch; picture `n` has the `n`-th equal part of each.
-#[derive(Debug, Clone, Default)]
-pub struct BatchHeads {
-    /// Input pixels per cell.
-    pub stride: usize,
-    /// `batch * rows * cols`, a probability.
-    pub cls: Vec<f32>,
-    /// `batch * rows * cols`, a probability.
-    pub obj: Vec<f32>,
-    /// `batch * rows * cols * 4`.
-    pub bbox: Vec<f32>,
-    /// `batch * rows * cols * 10`.
-    pub kps: Vec<f32>,
-}
-
 /// A network with YuNet's outputs.
 pub trait HeadsNet {
-    /// Runs on `batch * height * width * 3` floats, NHWC, B, G, R, 0..=255, sides multiples of 32; gives one entry a stride.
+    /// Runs on `batch * height * width * 3` floats, NHWC, blue, green, red, 0..=255, sides multiples of 32; gives one level a
+    /// stride.
     ///
     /// # Errors
     /// Whatever the device says.
-    fn heads(&self, nhwc: &[f32], batch: usize, height: usize, width: usize) -> Result<Vec<BatchHeads>>;
+    fn heads(&self, nhwc: Vec<f32>, batch: usize, height: usize, width: usize) -> Result<Vec<YunetLevel>>;
+}
+
+impl HeadsNet for Yunet {
+    fn heads(&self, nhwc: Vec<f32>, batch: usize, height: usize, width: usize) -> Result<Vec<YunetLevel>> {
+        let pictures = Tensor::from_vec(nhwc, (batch, height, width, 3), &candle_core::Device::Cpu)?;
+        Ok(self.forward(&pictures)?.into())
+    }
 }
 
 /// Finds faces with a network and a policy.
 #[derive(Debug, Clone)]
-pub struct Detector<N> {
+pub struct Detector<N = Yunet> {
     network: N,
     policy: DetectionPolicy,
 }
@@ -94,18 +90,18 @@ impl<N: HeadsNet> Detector<N> {
         for (&(index, fit), slot) in jobs.iter().zip(input.chunks_exact_mut(width * height * 3)) {
             shrink_into(photos[index], fit, slot);
         }
-        for level in self.network.heads(&input, jobs.len(), height, width)? {
-            let stride = level.stride.max(1);
-            let (rows, cols) = (height / stride, width / stride);
+        for level in self.network.heads(input, jobs.len(), height, width)? {
+            let (rows, cols) = (level.height, level.width);
             let cells = rows * cols;
             if [level.cls.len(), level.obj.len(), level.bbox.len() / 4, level.kps.len() / 10] != [cells * jobs.len(); 4]
             {
-                let found = format!("{} cells at stride {stride} for {} of {cells}", level.cls.len(), jobs.len());
+                let found =
+                    format!("{} cells at stride {} for {} of {cells}", level.cls.len(), level.stride, jobs.len());
                 return Err(Error::bug("decoding the detector's outputs", found));
             }
             for (n, &(index, fit)) in jobs.iter().enumerate() {
                 let heads = Heads {
-                    stride,
+                    stride: level.stride,
                     rows,
                     cols,
                     cls: &level.cls[n * cells..][..cells],

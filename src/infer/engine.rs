@@ -7,17 +7,17 @@
 use candle_core::{Device, Tensor};
 use rayon::prelude::*;
 
+use crate::Result;
 use crate::config::Policy;
 use crate::dump::Submission;
 use crate::face::align::{Crop, SIDE};
 use crate::face::crop::{Colours, Region, resize_into};
-use crate::face::detect::{BatchHeads, Detector, HeadsNet};
+use crate::face::detect::Detector;
 use crate::face::{Detection, quality};
 use crate::infer::{Analysis, Reading, SeenFace, SeenPhoto, Template};
 use crate::nn::{Embedder, Liveness, WeightStore, Yunet, load_embedder, load_liveness};
 use crate::photo::{Fingerprint, Photo};
 use crate::reason::{Reason, Reject};
-use crate::Result;
 
 /// Pictures that go through the networks together.
 const GROUP: usize = 4;
@@ -108,7 +108,8 @@ impl Engine {
     /// # Errors
     /// Only the device's.
     pub fn see(&self, pictures: &[&[u8]]) -> Result<Vec<Result<SeenPhoto, Reject>>> {
-        let groups: Vec<Vec<_>> = pictures.par_chunks(GROUP).map(|group| self.see_group(group)).collect::<Result<_>>()?;
+        let groups: Vec<Vec<_>> =
+            pictures.par_chunks(GROUP).map(|group| self.see_group(group)).collect::<Result<_>>()?;
         Ok(groups.into_iter().flatten().collect())
     }
 
@@ -186,19 +187,3 @@ impl Engine {
         Ok(self.embedder.embed(&crops)?.to_vec2::<f32>()?)
     }
 }
-
-impl HeadsNet for Yunet {
-    fn heads(&self, nhwc: &[f32], batch: usize, height: usize, width: usize) -> Result<Vec<BatchHeads>> {
-        let pictures = Tensor::from_slice(nhwc, (batch, height, width, 3), &Device::Cpu)?;
-        let levels = self.forward(&pictures)?;
-        let heads = |l: crate::nn::YunetLevel| BatchHeads {
-            stride: l.stride,
-            cls: l.cls,
-            obj: l.obj,
-            bbox: l.bbox,
-            kps: l.kps,
-        };
-        Ok(levels.into_iter().map(heads).collect())
-    }
-}
-

@@ -6,4 +6,4 @@ pub mod template;
 
 pub use analysis::{Analysis, Reading, SeenFace, SeenPhoto};
 pub use engine::Engine;
-pub use template::{ModelId, Template};
+pub use template::{BadEmbedding, ModelId, Template};

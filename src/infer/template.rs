@@ -202,7 +202,13 @@ mod tests {
         assert!((f64::from(similarity(&a, &b)) - exact).abs() < 1e-7);
         assert_eq!(similarity(&a, &b).to_bits(), similarity(&b, &a).to_bits());
         assert_eq!(similarity(&a, &b).to_bits(), 0x3e39_0f49, "{:#x}", similarity(&a, &b).to_bits());
-        assert_eq!((a.scale.to_bits(), a.residual.to_bits()), (0, 0), "{:#x} {:#x}", a.scale.to_bits(), a.residual.to_bits());
+        assert_eq!(
+            (a.scale.to_bits(), a.residual.to_bits()),
+            (0, 0),
+            "{:#x} {:#x}",
+            a.scale.to_bits(),
+            a.residual.to_bits()
+        );
     }
 
     proptest! {

@@ -94,12 +94,12 @@ mod tests {
             worker_id: format!("W-{district}"),
             district: district.into(),
             captured_at,
-            row: None,
+            ..Enrolment::default()
         }
     }
 
     fn pair(a: usize, b: usize, similarity: f32) -> Pair {
-        Pair { a, b, similarity, expected_false_matches: 0.0 }
+        Pair { a, b, similarity, expected_false_matches: 0.0, expected_false_matches_upper: 0.0 }
     }
 
     #[test]

@@ -1,14 +1,34 @@
 //! Candidates -> pairs -> clusters: which members are the same person, and how sure that is.
+//!
+//! A cosine says nothing on its own: among five million members there are 1.25e13 pairs, and what is rare among a
+//! thousand is common there. So every pair is stated as how many pairs at least as similar the whole gallery would hold
+//! by chance. The way of a score:
+//!
+//! 1. [`impostor`]: how similar different people are, fitted on the run's own scores; [`prior`] where they are too few.
+//! 2. [`candidate_floor`]: from that, how low a search of the gallery must reach.
+//! 3. [`judge`]: candidates -> pairs with [`Pair::expected_false_matches`], clusters, statistics.
+//!
+//! Pure functions of their arguments; neither order nor thread count changes a bit of the result. Searching is
+//! [`crate::gallery`]'s, verdicts are [`crate::verdict`]'s.
 
 mod clusters;
-mod prior;
+pub mod impostor;
+mod judge;
+mod mixture;
+pub mod pareto;
+pub mod prior;
+mod random;
 pub mod reuse;
 
+use crate::infer::ModelId;
+
 pub use clusters::{Cluster, clusters};
+pub use impostor::{Basis, ImpostorModel, ImpostorReport, ImpostorScore};
+pub use judge::{Case, Judged, MatchingStatistics, Searched, candidate_floor, judge, pairs_of};
 pub use prior::FalseMatchRate;
 
 /// One membership as matching sees it: from tonight's dump or an earlier night.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Enrolment {
     /// Unique id of the submission.
     pub submission_id: String,
@@ -20,6 +40,29 @@ pub struct Enrolment {
     pub captured_at: i64,
     /// Row of tonight's dump, or `None` for an earlier night.
     pub row: Option<u64>,
+    /// Polling booth.
+    pub booth_id: Option<String>,
+    /// Mobile number as typed.
+    pub mobile: Option<String>,
+    /// Voter-ID (EPIC) number as typed.
+    pub epic: Option<String>,
+    /// Member's name as typed, Latin or Devanagari.
+    pub member_name: Option<String>,
+    /// Hash of the picture's content; equal hashes are one picture.
+    pub picture: Option<u64>,
+    /// Group of members whose scores differ from others' (a band of quality, an age group); 0 where none is told apart.
+    pub group: u8,
+}
+
+/// Two memberships that a search of the gallery found alike. Indexes into the list of enrolments, in any order.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Candidate {
+    /// The one.
+    pub a: usize,
+    /// The other.
+    pub b: usize,
+    /// Cosine of the two masters, -1..=1.
+    pub similarity: f32,
 }
 
 /// Two memberships that look like one person. `a < b`, indexes into the list of enrolments.
@@ -33,4 +76,53 @@ pub struct Pair {
     pub similarity: f32,
     /// How many pairs at least this similar the whole gallery would hold by chance.
     pub expected_false_matches: f64,
+    /// Upper bound of it, one-sided 95 %.
+    pub expected_false_matches_upper: f64,
+}
+
+/// How similar different people are, pooled and by stratum.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Impostors {
+    pooled: ImpostorModel,
+    strata: Vec<(u16, ImpostorModel)>,
+}
+
+impl Impostors {
+    /// Fits the scores of pairs known to differ; with too few of them, the curve shipped for the network stands in.
+    /// A stratum with too few scores of its own uses the pooled curve.
+    pub fn new(model: &ModelId, scores: &[ImpostorScore]) -> Self {
+        let pooled = ImpostorModel::fit(scores).unwrap_or_else(|| prior::of(model).model(scores.len()));
+        let mut names: Vec<u16> = scores.iter().map(|s| s.stratum).collect();
+        names.sort_unstable();
+        names.dedup();
+        let fit = |&stratum: &u16| {
+            let own: Vec<ImpostorScore> = scores.iter().filter(|s| s.stratum == stratum).copied().collect();
+            ImpostorModel::fit(&own).map(|model| (stratum, model))
+        };
+        let strata = if names.len() > 1 { names.iter().filter_map(fit).collect() } else { Vec::new() };
+        Impostors { pooled, strata }
+    }
+
+    /// The pooled curve.
+    pub fn pooled(&self) -> &ImpostorModel {
+        &self.pooled
+    }
+
+    /// The curve of a stratum: its own where there is one, else the pooled one.
+    pub fn of(&self, stratum: u16) -> &ImpostorModel {
+        match self.strata.binary_search_by_key(&stratum, |(name, _)| *name) {
+            Ok(at) => &self.strata[at].1,
+            Err(_) => &self.pooled,
+        }
+    }
+
+    /// Strata with curves of their own.
+    pub fn strata(&self) -> impl Iterator<Item = (u16, &ImpostorModel)> {
+        self.strata.iter().map(|(name, model)| (*name, model))
+    }
+}
+
+/// The stratum of a pair of two groups, the same either way round.
+pub fn stratum(a: u8, b: u8) -> u16 {
+    u16::from(a.min(b)) << 8 | u16::from(a.max(b))
 }

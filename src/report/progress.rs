@@ -102,7 +102,9 @@ impl Stage {
         let seconds = self.begun.elapsed().as_secs_f64().max(1e-3);
         let rate = position.saturating_sub(self.begun_at) as f64 / seconds;
         let left = match rate > 0.0 {
-            true => HumanDuration(Duration::from_secs_f64(self.total.saturating_sub(position) as f64 / rate)).to_string(),
+            true => {
+                HumanDuration(Duration::from_secs_f64(self.total.saturating_sub(position) as f64 / rate)).to_string()
+            }
             false => "unknown".into(),
         };
         format!("{}: {position} of {} {}, {rate:.1}/s, {left} left", self.name, self.total, self.unit)

@@ -24,7 +24,11 @@ impl RunFolder {
     /// [`Error::Input`] when `out` exists and `force` is not set, [`Error::Busy`] when another process is writing it.
     pub fn begin(out: &Path, force: bool) -> Result<Self> {
         let name = out.file_name().and_then(|n| n.to_str()).ok_or_else(|| {
-            Error::usage("--out", format!("'{}' does not end in a folder name", out.display()), "name a folder to create")
+            Error::usage(
+                "--out",
+                format!("'{}' does not end in a folder name", out.display()),
+                "name a folder to create",
+            )
         })?;
         if fs::symlink_metadata(out).is_ok() && !force {
             return Err(Error::input(

@@ -59,19 +59,20 @@ impl VerdictWriter {
     /// [`Error::Io`] when the disk refuses.
     pub fn finish(mut self) -> Result<()> {
         if self.table.writer.is_none() {
-            self.write(&[], &self.carry.iter().map(|f| arrow::array::new_empty_array(f.data_type())).collect::<Vec<_>>())?;
+            self.write(
+                &[],
+                &self.carry.iter().map(|f| arrow::array::new_empty_array(f.data_type())).collect::<Vec<_>>(),
+            )?;
         }
         self.table.finish()
     }
 }
 
 fn verdict_columns(rows: &[VerdictRow], models: &str, run_id: &str) -> Vec<Column> {
-    let text = |get: fn(&VerdictRow) -> Option<&str>| -> ArrayRef {
-        Arc::new(rows.iter().map(get).collect::<StringArray>())
-    };
-    let number = |get: fn(&VerdictRow) -> Option<f32>| -> ArrayRef {
-        Arc::new(rows.iter().map(get).collect::<Float32Array>())
-    };
+    let text =
+        |get: fn(&VerdictRow) -> Option<&str>| -> ArrayRef { Arc::new(rows.iter().map(get).collect::<StringArray>()) };
+    let number =
+        |get: fn(&VerdictRow) -> Option<f32>| -> ArrayRef { Arc::new(rows.iter().map(get).collect::<Float32Array>()) };
     let everywhere = |value: &str| -> ArrayRef { Arc::new(StringArray::from(vec![value; rows.len()])) };
     let reasons: Vec<Vec<&str>> = rows.iter().map(|r| r.reasons.iter().map(|x| x.code()).collect()).collect();
     vec![
@@ -84,10 +85,7 @@ fn verdict_columns(rows: &[VerdictRow], models: &str, run_id: &str) -> Vec<Colum
         ("cluster_id", text(|r| r.cluster_id.as_deref())),
         ("cross_district", Arc::new(rows.iter().map(|r| r.cross_district).collect::<BooleanArray>())),
         ("similarity", number(|r| r.similarity)),
-        (
-            "expected_false_matches",
-            Arc::new(rows.iter().map(|r| r.expected_false_matches).collect::<Float64Array>()),
-        ),
+        ("expected_false_matches", Arc::new(rows.iter().map(|r| r.expected_false_matches).collect::<Float64Array>())),
         ("member_liveness", number(|r| r.member_liveness)),
         ("worker_liveness", number(|r| r.worker_liveness)),
         ("photo_similarity", number(|r| r.photo_similarity)),
@@ -185,10 +183,7 @@ pub fn write_clusters(path: &Path, enrolments: &[Enrolment], clusters: &[Cluster
         vec![
             ("cluster_id", Arc::new(StringArray::from_iter_values(clusters.iter().map(|c| &c.id)))),
             ("size", Arc::new(clusters.iter().map(|c| c.members.len() as i32).collect::<Int32Array>())),
-            (
-                "original",
-                Arc::new(StringArray::from_iter_values(clusters.iter().map(|c| &original(c).submission_id))),
-            ),
+            ("original", Arc::new(StringArray::from_iter_values(clusters.iter().map(|c| &original(c).submission_id)))),
             ("submissions", string_lists(&clusters.iter().map(ids).collect::<Vec<_>>())),
             ("districts", string_lists(&clusters.iter().map(|c| c.districts.clone()).collect::<Vec<_>>())),
             ("workers", string_lists(&clusters.iter().map(|c| c.workers.clone()).collect::<Vec<_>>())),
@@ -260,4 +255,3 @@ pub(crate) fn create_private(path: &Path) -> Result<File> {
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     options.open(path).map_err(Error::io("create", path))
 }
-

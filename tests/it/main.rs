@@ -1,6 +1,9 @@
 //! One binary for all integration tests: they link once.
 
 mod dump;
+mod face;
+mod gallery;
 mod layering;
+mod nn;
 mod ops;
 mod photo;

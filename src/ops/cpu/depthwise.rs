@@ -326,3 +326,32 @@ unsafe fn finish<L: Lanes>(job: &Job<'_>, at: usize, c: usize, sum: L::V, n: usi
         if n == L::N { L::store(job.y.add(at), value) } else { L::store_part(job.y.add(at), value, L::mask(n)) }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::writes_only_inside;
+    use super::*;
+
+    #[test]
+    fn nothing_is_written_beyond_the_output() {
+        for (channels, kernel, stride, pad) in [(13, 3, 1, 1), (70, 3, 2, 0), (52, 5, 1, 0), (1, 3, 1, 1)] {
+            let shape = ConvShape {
+                cin: channels,
+                cout: channels,
+                kernel: [kernel; 2],
+                stride,
+                pad: [pad; 4],
+                groups: channels,
+            };
+            let (weight, bias) = (vec![0.5; channels * kernel * kernel], vec![0.25; channels]);
+            let x = vec![1.0; 2 * 5 * 9 * channels];
+            let (oh, ow) = shape.output(5, 9);
+            writes_only_inside(2 * oh * ow * channels, |isa, y| {
+                let depthwise = Depthwise::new(isa, shape, &weight, &bias, &Activation::None)?;
+                // SAFETY: `y` has the length of the output, `x` that of the input.
+                unsafe { depthwise.forward(&x, [2, 5, 9], None, y) };
+                Some(())
+            });
+        }
+    }
+}

@@ -32,7 +32,7 @@ pub(crate) trait Lanes: Copy {
 }
 
 #[cfg(target_arch = "x86_64")]
-pub(crate) use x86::{Avx2, Avx512};
+pub(crate) use x86::{Avx2, Avx512, Avx512Bf16, bf16_pairs};
 
 #[cfg(target_arch = "aarch64")]
 pub(crate) use arm::Neon;
@@ -43,56 +43,98 @@ mod x86 {
     use super::Lanes;
     use std::arch::x86_64::*;
 
-    #[derive(Clone, Copy)]
-    pub(crate) struct Avx512;
+    /// Sixteen lanes whose multiply-add is `$fma`.
+    macro_rules! avx512 {
+        ($name:ident, $fma:expr) => {
+            #[derive(Clone, Copy)]
+            pub(crate) struct $name;
 
-    impl Lanes for Avx512 {
-        type V = __m512;
-        type Mask = __mmask16;
-        const N: usize = 16;
+            impl Lanes for $name {
+                type V = __m512;
+                type Mask = __mmask16;
+                const N: usize = 16;
 
-        #[inline(always)]
-        unsafe fn splat(value: f32) -> __m512 {
-            unsafe { _mm512_set1_ps(value) }
+                #[inline(always)]
+                unsafe fn splat(value: f32) -> __m512 {
+                    unsafe { _mm512_set1_ps(value) }
+                }
+                #[inline(always)]
+                unsafe fn load(from: *const f32) -> __m512 {
+                    unsafe { _mm512_loadu_ps(from) }
+                }
+                #[inline(always)]
+                unsafe fn store(to: *mut f32, v: __m512) {
+                    unsafe { _mm512_storeu_ps(to, v) }
+                }
+                #[inline(always)]
+                unsafe fn mask(n: usize) -> __mmask16 {
+                    ((1u32 << n.min(16)) - 1) as __mmask16
+                }
+                #[inline(always)]
+                unsafe fn load_part(from: *const f32, mask: __mmask16) -> __m512 {
+                    unsafe { _mm512_maskz_loadu_ps(mask, from) }
+                }
+                #[inline(always)]
+                unsafe fn store_part(to: *mut f32, v: __m512, mask: __mmask16) {
+                    unsafe { _mm512_mask_storeu_ps(to, mask, v) }
+                }
+                #[inline(always)]
+                unsafe fn fma(a: __m512, b: __m512, c: __m512) -> __m512 {
+                    unsafe { $fma(a, b, c) }
+                }
+                #[inline(always)]
+                unsafe fn add(a: __m512, b: __m512) -> __m512 {
+                    unsafe { _mm512_add_ps(a, b) }
+                }
+                #[inline(always)]
+                unsafe fn relu(v: __m512) -> __m512 {
+                    // The second operand is the result where either is not a number or both are zero.
+                    unsafe { _mm512_max_ps(v, _mm512_setzero_ps()) }
+                }
+                #[inline(always)]
+                unsafe fn prelu(v: __m512, slope: __m512) -> __m512 {
+                    unsafe {
+                        let positive = _mm512_cmp_ps_mask::<_CMP_GT_OQ>(v, _mm512_setzero_ps());
+                        _mm512_mask_blend_ps(positive, _mm512_mul_ps(slope, v), v)
+                    }
+                }
+            }
+        };
+    }
+
+    avx512!(Avx512, _mm512_fmadd_ps);
+    // Every lane of both factors holds two bf16 values.
+    avx512!(Avx512Bf16, pairs_fmadd);
+
+    #[inline(always)]
+    unsafe fn pairs_fmadd(a: __m512, b: __m512, c: __m512) -> __m512 {
+        // `__m512bh` is sixty-four bytes like `__m512`, and any bits are valid for both.
+        unsafe {
+            _mm512_dpbf16_ps(c, std::mem::transmute::<__m512, __m512bh>(a), std::mem::transmute::<__m512, __m512bh>(b))
         }
-        #[inline(always)]
-        unsafe fn load(from: *const f32) -> __m512 {
-            unsafe { _mm512_loadu_ps(from) }
-        }
-        #[inline(always)]
-        unsafe fn store(to: *mut f32, v: __m512) {
-            unsafe { _mm512_storeu_ps(to, v) }
-        }
-        #[inline(always)]
-        unsafe fn mask(n: usize) -> __mmask16 {
-            ((1u32 << n.min(16)) - 1) as __mmask16
-        }
-        #[inline(always)]
-        unsafe fn load_part(from: *const f32, mask: __mmask16) -> __m512 {
-            unsafe { _mm512_maskz_loadu_ps(mask, from) }
-        }
-        #[inline(always)]
-        unsafe fn store_part(to: *mut f32, v: __m512, mask: __mmask16) {
-            unsafe { _mm512_mask_storeu_ps(to, mask, v) }
-        }
-        #[inline(always)]
-        unsafe fn fma(a: __m512, b: __m512, c: __m512) -> __m512 {
-            unsafe { _mm512_fmadd_ps(a, b, c) }
-        }
-        #[inline(always)]
-        unsafe fn add(a: __m512, b: __m512) -> __m512 {
-            unsafe { _mm512_add_ps(a, b) }
-        }
-        #[inline(always)]
-        unsafe fn relu(v: __m512) -> __m512 {
-            // The second operand is the result where either is not a number or both are zero.
-            unsafe { _mm512_max_ps(v, _mm512_setzero_ps()) }
-        }
-        #[inline(always)]
-        unsafe fn prelu(v: __m512, slope: __m512) -> __m512 {
-            unsafe {
-                let positive = _mm512_cmp_ps_mask::<_CMP_GT_OQ>(v, _mm512_setzero_ps());
-                _mm512_mask_blend_ps(positive, _mm512_mul_ps(slope, v), v)
+    }
+
+    /// Rounds floats to bf16, two to a slot, the first in the low half; an odd last one is paired with zero.
+    ///
+    /// # Safety
+    /// The CPU has the features.
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512bf16")]
+    pub(crate) unsafe fn bf16_pairs(to: &mut [f32], from: &[f32]) {
+        assert!(to.len() == from.len().div_ceil(2));
+        let (mut i, to) = (0, to.as_mut_ptr());
+        unsafe {
+            while i + 32 <= from.len() {
+                let [low, high] = [i, i + 16].map(|i| _mm512_loadu_ps(from.as_ptr().add(i)));
+                let pairs = std::mem::transmute::<__m512bh, __m512>(_mm512_cvtne2ps_pbh(high, low));
+                _mm512_storeu_ps(to.add(i / 2), pairs);
+                i += 32;
+            }
+            while i < from.len() {
+                let count = (from.len() - i).min(16);
+                let floats = _mm512_maskz_loadu_ps(Avx512::mask(count), from.as_ptr().add(i));
+                let pairs = std::mem::transmute::<__m256bh, __m256>(_mm512_cvtneps_pbh(floats));
+                _mm256_mask_storeu_ps(to.add(i / 2), Avx512::mask(count.div_ceil(2)) as __mmask8, pairs);
+                i += 16;
             }
         }
     }

@@ -1,0 +1,192 @@
+//! Members and pictures that were there before, tonight or on an earlier night.
+
+use std::collections::HashMap;
+
+use crate::audit::Job;
+use crate::gallery::{self, Filter, Gallery, Member, Probe, SearchReport, Want};
+use crate::infer::{Analysis, Engine, ModelId, Template};
+use crate::matching::{Cluster, Enrolment, FalseMatchRate, Pair, clusters};
+use crate::reason::{Reason, Verdict};
+use crate::roles::Cast;
+use crate::verdict::{VerdictRow, rules};
+use crate::Result;
+
+/// What the search found.
+#[derive(Debug)]
+pub struct Duplicates {
+    /// Tonight's members in row order, as the store takes them.
+    pub enrolled: Vec<(Member, Template)>,
+    /// Tonight's enrolments, then those of earlier nights that are in a pair.
+    pub enrolments: Vec<Enrolment>,
+    /// Pairs above the review threshold.
+    pub pairs: Vec<Pair>,
+    /// Persons with two or more memberships.
+    pub clusters: Vec<Cluster>,
+    /// How the gallery was searched.
+    pub report: SearchReport,
+}
+
+/// Marks ids and pictures that came before: in an earlier row, or on an earlier night.
+///
+/// A repeated id is answered with its own reason. A repeated picture names the submission that had it first; a row
+/// with the id of an earlier night is that submission delivered again, so its picture is no reuse.
+pub fn mark_reuse(analyses: &[Analysis], earlier: &Gallery, rows: &mut [VerdictRow]) {
+    let mut first_id: HashMap<&str, usize> = HashMap::new();
+    let mut first_picture: HashMap<[u8; 32], usize> = HashMap::new();
+    for (index, analysis) in analyses.iter().enumerate() {
+        if let Some(id) = &analysis.facts.submission_id
+            && *first_id.entry(id).or_insert(index) != index
+        {
+            rows[index].add(Reason::SubmissionIdRepeated);
+        }
+        if let Ok(photo) = &analysis.selfie {
+            let first = *first_picture.entry(photo.fingerprint.sha256).or_insert(index);
+            if first != index {
+                rows[index].add(Reason::DuplicateSelfie);
+                rows[index].duplicate_of = analyses[first].facts.submission_id.clone();
+            }
+        }
+    }
+    for (_, stored) in earlier.iter() {
+        if let Some(&index) = first_id.get(stored.submission_id) {
+            rows[index].add(Reason::SubmissionIdRepeated);
+        }
+        if let Some(&index) = first_picture.get(stored.selfie_sha256)
+            && analyses[index].facts.submission_id.as_deref() != Some(stored.submission_id)
+        {
+            rows[index].add(Reason::DuplicateSelfie);
+            rows[index].duplicate_of = Some(stored.submission_id.to_owned());
+        }
+    }
+}
+
+/// Compares tonight's members with each other and with earlier nights.
+///
+/// A row enrols its member when the verdict so far is accept or review: somebody who is told to take the selfie again,
+/// or whose photo of a photo was refused, may come back and is no duplicate of that attempt. A face that belongs to a
+/// worker is no member. A row whose id was there before is compared, but enrols nobody: its id would name two people.
+pub fn find(
+    analyses: &[Analysis],
+    casts: &[Cast],
+    rows: &[VerdictRow],
+    earlier: &Gallery,
+    engine: &Engine,
+    job: &Job,
+) -> Result<Duplicates> {
+    let model = ModelId(engine.embedder_id().to_owned());
+    let mut tonight = Vec::new();
+    let mut enrolments = Vec::new();
+    for ((analysis, cast), row) in analyses.iter().zip(casts).zip(rows) {
+        let is_worker = [Reason::MemberIsWorker, Reason::MemberIsOtherWorker].iter().any(|r| row.reasons.contains(r));
+        let stands = matches!(row.verdict, Verdict::Accept | Verdict::Review) && !is_worker;
+        if let (true, Some(member)) = (stands, member(analysis, cast, &model)) {
+            enrolments.push(enrolment(&member.0, Some(row.row)));
+            tonight.push(member);
+        }
+    }
+    let gallery = earlier.followed_by(&Gallery::from_rows(&tonight)?);
+    let probes: Vec<Probe> = tonight
+        .iter()
+        .map(|(_, template)| Probe { template, model: &model, filter: Filter::default() })
+        .collect();
+    let want = Want::Above(job.policy.matching.review_similarity);
+    let (hits, report) = gallery::search(&gallery, &probes, want, &job.search)?;
+
+    let rate = FalseMatchRate::of(&model);
+    let members = gallery.live() as f64;
+    let all_pairs = members * (members - 1.0) / 2.0;
+    let mut place: HashMap<u32, usize> = HashMap::new();
+    let mut pairs = Vec::new();
+    for hit in hits {
+        let probe = hit.probe as usize;
+        let mate = match (hit.row as usize).checked_sub(earlier.rows()) {
+            // Each of tonight's pairs is found from both ends.
+            Some(mate) if mate <= probe => continue,
+            Some(mate) => mate,
+            None => match (place.get(&hit.row), gallery.row(hit.row)) {
+                (Some(&mate), _) => mate,
+                (None, Some(stored)) => {
+                    enrolments.push(Enrolment {
+                        submission_id: stored.submission_id.to_owned(),
+                        worker_id: stored.worker_id.to_owned(),
+                        district: stored.district.to_owned(),
+                        captured_at: stored.captured_at,
+                        row: None,
+                    });
+                    place.insert(hit.row, enrolments.len() - 1);
+                    enrolments.len() - 1
+                }
+                (None, None) => continue,
+            },
+        };
+        let expected_false_matches = rate.at(hit.similarity) * all_pairs;
+        pairs.push(Pair { a: probe, b: mate, similarity: hit.similarity, expected_false_matches });
+    }
+    let clusters = clusters(&enrolments, &pairs);
+    let repeated = |row: u64| rows[row as usize].reasons.contains(&Reason::SubmissionIdRepeated);
+    let enrolled = tonight
+        .into_iter()
+        .zip(&enrolments)
+        .filter_map(|(member, enrolment)| (!enrolment.row.is_some_and(repeated)).then_some(member))
+        .collect();
+    Ok(Duplicates { enrolled, enrolments, pairs, clusters, report })
+}
+
+/// Marks tonight's duplicates: every member of a cluster but its original.
+pub fn mark(found: &Duplicates, rows: &mut [VerdictRow]) {
+    let mut best: HashMap<usize, &Pair> = HashMap::new();
+    for pair in &found.pairs {
+        for side in [pair.a, pair.b] {
+            let known = best.entry(side).or_insert(pair);
+            if pair.similarity > known.similarity {
+                *known = pair;
+            }
+        }
+    }
+    for cluster in &found.clusters {
+        let original = &found.enrolments[cluster.original];
+        for &member in &cluster.members {
+            let Some(row) = found.enrolments[member].row.and_then(|row| rows.get_mut(row as usize)) else { continue };
+            row.cluster_id = Some(cluster.id.clone());
+            row.cross_district = Some(cluster.cross_district());
+            if let Some(pair) = best.get(&member) {
+                row.similarity = Some(pair.similarity);
+                row.expected_false_matches = Some(pair.expected_false_matches);
+            }
+            if member != cluster.original {
+                row.duplicate_of = Some(original.submission_id.clone());
+                row.add(Reason::DuplicateMember);
+            }
+        }
+    }
+}
+
+fn member(analysis: &Analysis, cast: &Cast, model: &ModelId) -> Option<(Member, Template)> {
+    let reading = rules::member_reading(analysis, cast)?;
+    let photo = analysis.selfie.as_ref().ok()?;
+    let facts = &analysis.facts;
+    let member = Member {
+        submission_id: facts.submission_id.clone()?,
+        worker_id: facts.worker_id.clone()?,
+        district: facts.district.clone()?,
+        captured_at: facts.captured_at?,
+        mobile: facts.mobile.clone(),
+        epic: facts.epic.clone(),
+        member_name: facts.member_name.clone(),
+        quality: reading.quality.score,
+        model: model.clone(),
+        selfie_sha256: photo.fingerprint.sha256,
+        selfie_dhash: photo.fingerprint.dhash,
+    };
+    Some((member, reading.template.clone()))
+}
+
+fn enrolment(member: &Member, row: Option<u64>) -> Enrolment {
+    Enrolment {
+        submission_id: member.submission_id.clone(),
+        worker_id: member.worker_id.clone(),
+        district: member.district.clone(),
+        captured_at: member.captured_at,
+        row,
+    }
+}

@@ -1,0 +1,410 @@
+//! How similar different people are: the false-match rate, fitted on the run's own scores.
+//!
+//! # What it is fitted on
+//! Scores of pairs known to be different people without any label: the two people of one selfie, and members of
+//! different districts drawn at random, which almost never are one person.
+//!
+//! # How
+//! 1. **True duplicates out.** The upper end is taken apart into different people and mates ([`super::mixture`]);
+//!    scores that are rather mates' are removed, and how many is reported.
+//! 2. **Body**: the empirical distribution of what remains.
+//! 3. **Tail**: a generalised Pareto tail ([`super::pareto`]) above the lowest of several thresholds from which on it fits
+//!    (Anderson-Darling p at least [`GOOD_FIT`]; Bader, Yan and Zhang 2018). A lower threshold has more scores, a
+//!    higher one is nearer to what is extrapolated; goodness of fit decides.
+//! 4. **Upper bound**: the 95th percentile of [`RESAMPLES`] fits, each with every identity drawn anew (a pair weighs the
+//!    product of its two people's draws: Owen, "The pigeonhole bootstrap", 2007), for one odd face spoils all its
+//!    pairs at once. The belief about the shape is drawn anew as well.
+//! 5. **Far end** ([`ImpostorModel::with_candidates`]): a search of the whole gallery returns every pair above a floor, and
+//!    those just above it are mostly different people. They carry the tail to where decisions are made.
+//!
+//! NIST FRTE (Part 2, and Part 3 on demographic differentials, NISTIR 8280) shows false-match rates that differ tenfold
+//! and more between groups of people: hence the fit on the run's own scores, in strata where they suffice.
+
+use rayon::prelude::*;
+use serde::Serialize;
+
+use super::mixture::{Anchor, Mixture, part};
+use super::pareto::{Belief, Beliefs, Binned, Tail, fit, goodness};
+use super::prior::FalseMatchRate;
+use super::random::{Random, mix, poisson_weight};
+
+/// Least number of scores a tail is fitted on.
+pub const LEAST_SCORES: usize = 5_000;
+
+/// Least number of scores in the tail.
+const LEAST_EXCEEDANCES: usize = 60;
+
+/// Most scores in the tail: beyond, more of them only bring the tail's start nearer to the body.
+const MOST_EXCEEDANCES: usize = 4_000;
+
+/// Anderson-Darling p-value from which on a tail fits.
+pub const GOOD_FIT: f64 = 0.10;
+
+/// Number of resamples behind an upper bound.
+pub const RESAMPLES: usize = 200;
+
+/// Shares of the scores tried as tails, largest first.
+const TAIL_SHARES: [f64; 7] = [0.05, 0.03, 0.02, 0.01, 0.005, 0.002, 0.001];
+
+/// Shapes of impostor tails before the data: what cosines of two networks show on pictures of 7,701 faces (see
+/// [`super::prior`]), and about what a normal distribution shows at such depths.
+pub(super) const SHAPE: Belief = Belief { mean: -0.06, deviation: 0.04 };
+
+/// Score of two people known to differ.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ImpostorScore {
+    /// Who the one is; equal numbers are one person (or one enrolment, where that is all that is known).
+    pub a: u64,
+    /// Who the other is.
+    pub b: u64,
+    /// Cosine of the two masters, -1..=1.
+    pub similarity: f32,
+    /// Group of pairs it belongs to; 0 where groups are not told apart.
+    pub stratum: u16,
+}
+
+/// Where a model comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Basis {
+    /// From this run's own scores.
+    Fitted,
+    /// From the curve shipped for the network: the run has too few scores.
+    Prior,
+}
+
+/// What was fitted, for `run.json`.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ImpostorReport {
+    /// Where the body of the curve comes from.
+    pub basis: Basis,
+    /// The shipped curve behind a prior.
+    pub prior: Option<String>,
+    /// Finite scores given.
+    pub scores: usize,
+    /// Scores removed because they are rather mates'.
+    pub removed: usize,
+    /// The tail's start, cosine.
+    pub threshold: Option<f64>,
+    /// Scores in the tail.
+    pub exceedances: usize,
+    /// The tail's scale, cosine.
+    pub scale: Option<f64>,
+    /// The tail's shape.
+    pub shape: Option<f64>,
+    /// Anderson-Darling p-value of the tail.
+    pub goodness: Option<f64>,
+    /// What the candidates of the search added.
+    pub far: Option<FarReport>,
+}
+
+/// The far end, fitted on the candidates of a search.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct FarReport {
+    /// Every compared pair at least this similar was a candidate.
+    pub floor: f64,
+    /// Candidates.
+    pub candidates: usize,
+    /// False pairs the curve predicted above the floor before the candidates were seen.
+    pub predicted: f64,
+    /// False pairs among the candidates after fitting.
+    pub false_pairs: f64,
+    /// True pairs among the candidates.
+    pub mated_pairs: f64,
+    /// Scale of the far tail, cosine.
+    pub scale: f64,
+    /// Shape of the far tail.
+    pub shape: f64,
+}
+
+/// A false-match rate with its upper bound.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ImpostorModel {
+    rate: FalseMatchRate,
+    upper: FalseMatchRate,
+    report: ImpostorReport,
+    resampled: Vec<FalseMatchRate>,
+}
+
+impl ImpostorModel {
+    /// The curve shipped for a network, with its upper bound.
+    pub fn from_prior(name: &str, rate: FalseMatchRate, upper: FalseMatchRate, scores: usize) -> Self {
+        let report = ImpostorReport {
+            basis: Basis::Prior,
+            prior: Some(name.to_owned()),
+            scores,
+            removed: 0,
+            threshold: None,
+            exceedances: 0,
+            scale: None,
+            shape: None,
+            goodness: None,
+            far: None,
+        };
+        ImpostorModel { rate, upper, report, resampled: Vec::new() }
+    }
+
+    /// Fits the scores, or `None` where they are too few, or all alike. Their order does not matter.
+    pub fn fit(scores: &[ImpostorScore]) -> Option<Self> {
+        let sample = Sample::new(scores)?;
+        let (chosen, goodness) = sample.choose_tail()?;
+        let rate = sample.curve(&vec![1.0; sample.scores.len()], &chosen);
+        // Each resample depends on its number alone, and they come back in order, whatever thread made them.
+        let resampled: Vec<FalseMatchRate> =
+            (0..RESAMPLES as u64).into_par_iter().filter_map(|r| sample.resample(r, &chosen)).collect();
+        let upper = upper_bound(&resampled, &rate);
+        let report = ImpostorReport {
+            basis: Basis::Fitted,
+            prior: None,
+            scores: sample.scores.len() + sample.removed,
+            removed: sample.removed,
+            threshold: Some(chosen.start),
+            exceedances: (chosen.rate * sample.scores.len() as f64).round() as usize,
+            scale: Some(chosen.scale),
+            shape: Some(chosen.shape),
+            goodness: Some(goodness),
+            far: None,
+        };
+        Some(ImpostorModel { rate, upper, report, resampled })
+    }
+
+    /// The false-match rate at a similarity: the share of pairs of different people at least this similar, 0..=1.
+    pub fn fmr(&self, similarity: f32) -> f64 {
+        self.rate.at(similarity)
+    }
+
+    /// Upper bound of [`Self::fmr`], one-sided 95 %.
+    pub fn fmr_upper(&self, similarity: f32) -> f64 {
+        self.upper.at(similarity)
+    }
+
+    /// The curve itself.
+    pub fn rate(&self) -> &FalseMatchRate {
+        &self.rate
+    }
+
+    /// What was fitted.
+    pub fn report(&self) -> &ImpostorReport {
+        &self.report
+    }
+
+    /// Carries the tail on with what a search of the gallery found: all of `similarities` at or above `floor`, out of
+    /// `compared` pairs. Returns the model and, where there was enough to fit, the two populations above the floor.
+    ///
+    /// The curve below the floor bends towards the floor's new rate and keeps its place where it starts to be a tail.
+    pub(super) fn with_candidates(mut self, found: &[Found], compared: f64, floor: f32) -> (Self, Option<Populations>) {
+        let mut found: Vec<Found> =
+            found.iter().filter(|c| c.similarity >= floor && c.similarity <= 1.0).copied().collect();
+        found.sort_by(|x, y| x.similarity.total_cmp(&y.similarity).then((x.a, x.b).cmp(&(y.a, y.b))));
+        let predicted = self.fmr(floor) * compared;
+        let start = f64::from(floor);
+        let (hazard, anchor) = (self.hazard(floor), self.anchor(floor));
+        if found.len() < LEAST_EXCEEDANCES || predicted < LEAST_FALSE_CANDIDATES || hazard <= 0.0 {
+            return (self, None);
+        }
+        let binned = |weight: &dyn Fn(&Found) -> f64| {
+            let values: Vec<(f64, f64)> = found.iter().map(|c| (f64::from(c.similarity), weight(c))).collect();
+            Binned::new(values.iter().copied(), start, 0.1 / hazard)
+        };
+        let counts = binned(&|_| 1.0);
+        let Some(mixture) = part(&counts, start, compared, &anchor) else { return (self, None) };
+        let before = self.rate.clone();
+        self.rate = bend(&before, &mixture.tail);
+        let draws =
+            if self.resampled.is_empty() { vec![before; RESAMPLES] } else { std::mem::take(&mut self.resampled) };
+        self.resampled = draws
+            .iter()
+            .enumerate()
+            .filter_map(|(r, curve)| {
+                let r = r as u64;
+                let weight = |c: &Found| {
+                    let bin =
+                        (((f64::from(c.similarity) - start) / counts.width) as usize).min(counts.weights.len() - 1);
+                    poisson_weight(c.a, r) * poisson_weight(c.b, r) * mixture.stranger_share(bin)
+                };
+                let drawn = drawn_anchor(&anchor, r);
+                let weighted = binned(&weight);
+                let (scale, shape) = fit(&weighted, &drawn.beliefs)?;
+                let rate = super::mixture::best_rate(weighted.total(), compared, drawn.log_rate);
+                Some(bend(curve, &Tail { start, rate, scale, shape }))
+            })
+            .collect();
+        self.upper = upper_bound(&self.resampled, &self.rate);
+        self.report.far = Some(FarReport {
+            floor: start,
+            candidates: found.len(),
+            predicted,
+            false_pairs: mixture.strangers.iter().sum(),
+            mated_pairs: mixture.mated(),
+            scale: mixture.tail.scale,
+            shape: mixture.tail.shape,
+        });
+        let populations = Populations { start, width: counts.width, mixture };
+        (self, Some(populations))
+    }
+
+    /// Minus the slope of the curve's logarithm: the inverse of the tail's scale there.
+    fn hazard(&self, at: f32) -> f64 {
+        let step = 0.01f32;
+        (self.rate.log10(at) - self.rate.log10(at + step)) * std::f64::consts::LN_10 / f64::from(step)
+    }
+
+    /// What the curve so far says about the tail above a floor, and how sure it is.
+    fn anchor(&self, floor: f32) -> Anchor {
+        let (centre, upper) = (self.rate.log10(floor), self.upper.log10(floor));
+        // A one-sided 95 % bound lies 1.645 deviations out; a model is never sure to less than a fifth of its rate.
+        let deviation = ((upper - centre) * std::f64::consts::LN_10 / 1.645).max(0.2);
+        let hazard = self.hazard(floor).max(1e-6);
+        Anchor {
+            beliefs: Beliefs { shape: SHAPE, log_scale: Some(Belief { mean: -hazard.ln(), deviation: 0.25 }) },
+            log_rate: Some(Belief { mean: centre * std::f64::consts::LN_10, deviation }),
+        }
+    }
+}
+
+/// The candidates say something about the far end when at least so many of them are expected to be false.
+const LEAST_FALSE_CANDIDATES: f64 = 30.0;
+
+/// A pair that a search found.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Found {
+    pub(super) a: u64,
+    pub(super) b: u64,
+    pub(super) similarity: f32,
+}
+
+/// The two populations above the floor.
+#[derive(Debug, Clone)]
+pub(super) struct Populations {
+    pub(super) start: f64,
+    pub(super) width: f64,
+    pub(super) mixture: Mixture,
+}
+
+/// The curve with its end replaced: above the tail's start the tail; below, bent so that both meet there.
+fn bend(curve: &FalseMatchRate, tail: &Tail) -> FalseMatchRate {
+    let ln = |s: f64| curve.log10(s as f32) * std::f64::consts::LN_10;
+    let off = tail.rate.max(1e-300).ln() - ln(tail.start);
+    // Where one pair in a hundred is as similar, the body is known well and stays.
+    let firm = f64::from(curve.inverse(1e-2)).min(tail.start - 1e-3);
+    FalseMatchRate::from_log(|s| match s {
+        s if s >= tail.start => tail.log_survival(s),
+        s if s <= firm => ln(s),
+        s => ln(s) + off * (s - firm) / (tail.start - firm),
+    })
+}
+
+fn drawn_anchor(anchor: &Anchor, resample: u64) -> Anchor {
+    let mut random = Random::new(mix(resample ^ 0xc0ff_ee00));
+    let mut draw = |belief: Belief| Belief { mean: belief.mean + belief.deviation * random.normal(), ..belief };
+    Anchor {
+        beliefs: Beliefs { shape: draw(anchor.beliefs.shape), log_scale: anchor.beliefs.log_scale.map(&mut draw) },
+        log_rate: anchor.log_rate.map(&mut draw),
+    }
+}
+
+/// At each similarity the rate that 95 % of the resamples do not exceed, and never less than the estimate itself.
+fn upper_bound(resampled: &[FalseMatchRate], rate: &FalseMatchRate) -> FalseMatchRate {
+    let at = |s: f64| {
+        let mut values: Vec<f64> = resampled.iter().map(|curve| curve.log10(s as f32)).collect();
+        values.sort_by(f64::total_cmp);
+        let index = (values.len() as f64 * 0.95).ceil() as usize;
+        values.get(index.saturating_sub(1)).copied().unwrap_or(0.0)
+    };
+    FalseMatchRate::from_log(|s| at(s) * std::f64::consts::LN_10).widest(rate)
+}
+
+/// Scores cleaned of mates, ascending.
+struct Sample {
+    scores: Vec<ImpostorScore>,
+    removed: usize,
+}
+
+impl Sample {
+    fn new(scores: &[ImpostorScore]) -> Option<Self> {
+        let mut scores: Vec<ImpostorScore> = scores.iter().filter(|s| s.similarity.is_finite()).copied().collect();
+        scores.sort_by(|x, y| x.similarity.total_cmp(&y.similarity).then((x.a, x.b).cmp(&(y.a, y.b))));
+        if scores.len() < LEAST_SCORES || scores.first()?.similarity == scores.last()?.similarity {
+            return None;
+        }
+        let before = scores.len();
+        let start = f64::from(scores[before - before / 50].similarity);
+        let counts = Binned::new(scores.iter().map(|s| (f64::from(s.similarity), 1.0)), start, 0.002);
+        let anchor = Anchor { beliefs: Beliefs { shape: SHAPE, log_scale: None }, log_rate: None };
+        if let Some(mixture) = part(&counts, start, before as f64, &anchor) {
+            let bin = |s: f32| (((f64::from(s) - start) / counts.width) as usize).min(counts.weights.len() - 1);
+            // The end of the tail goes with the mates it drowns in; it is extrapolated all the same.
+            let cut = (0..counts.weights.len()).find(|&k| mixture.stranger_share(k) < 0.5);
+            if let Some(cut) = cut {
+                scores.retain(|s| f64::from(s.similarity) < start || bin(s.similarity) < cut);
+            }
+        }
+        Some(Sample { removed: before - scores.len(), scores })
+    }
+
+    fn exceedances(&self, count: usize) -> (f64, Vec<f64>) {
+        let first = self.scores.len() - count;
+        let start = f64::from(self.scores[first].similarity);
+        (start, self.scores[first..].iter().map(|s| f64::from(s.similarity) - start).collect())
+    }
+
+    /// The largest tail that fits, or else the one that fits best; with its p-value.
+    fn choose_tail(&self) -> Option<(Tail, f64)> {
+        let n = self.scores.len();
+        let mut counts: Vec<usize> = TAIL_SHARES.iter().map(|share| (share * n as f64) as usize).collect();
+        counts.push(MOST_EXCEEDANCES.min(n / 20));
+        counts.retain(|c| (LEAST_EXCEEDANCES..=MOST_EXCEEDANCES).contains(c));
+        counts.sort_unstable_by(|x, y| y.cmp(x));
+        counts.dedup();
+        let mut best: Option<(Tail, f64)> = None;
+        for count in counts {
+            let (start, exceedances) = self.exceedances(count);
+            let beliefs = Beliefs { shape: SHAPE, log_scale: None };
+            let mean = exceedances.iter().sum::<f64>() / count as f64;
+            let width = (mean / 20.0).max(1e-5);
+            let binned = Binned::new(exceedances.iter().map(|&y| (y, 1.0)), 0.0, width);
+            let Some((scale, shape)) = fit(&binned, &beliefs) else { continue };
+            let p = goodness(&exceedances, width, (scale, shape), &beliefs);
+            if best.is_none_or(|(_, before)| p > before) {
+                best = Some((Tail { start, rate: count as f64 / n as f64, scale, shape }, p));
+            }
+            if p >= GOOD_FIT {
+                break;
+            }
+        }
+        best
+    }
+
+    /// The empirical body of weighted scores with a tail.
+    fn curve(&self, weights: &[f64], tail: &Tail) -> FalseMatchRate {
+        let total: f64 = weights.iter().sum::<f64>().max(1e-300);
+        let mut above = total;
+        let mut rates = Vec::with_capacity(weights.len());
+        for (score, weight) in self.scores.iter().zip(weights) {
+            rates.push((f64::from(score.similarity), above / total));
+            above -= weight;
+        }
+        let body = |s: f64| {
+            let at = rates.partition_point(|&(x, _)| x < s);
+            rates.get(at).map_or(tail.rate, |&(_, rate)| rate).max(tail.rate)
+        };
+        FalseMatchRate::from_log(|s| if s >= tail.start { tail.log_survival(s) } else { body(s).ln() })
+    }
+
+    /// The curve with every identity drawn anew.
+    fn resample(&self, r: u64, chosen: &Tail) -> Option<FalseMatchRate> {
+        let weights: Vec<f64> = self.scores.iter().map(|s| poisson_weight(s.a, r) * poisson_weight(s.b, r)).collect();
+        let mut belief = SHAPE;
+        belief.mean += SHAPE.deviation * Random::new(mix(r)).normal();
+        let from = self.scores.partition_point(|s| f64::from(s.similarity) < chosen.start);
+        let tail_scores = (from..weights.len()).map(|k| (f64::from(self.scores[k].similarity), weights[k]));
+        let binned = Binned::new(tail_scores, chosen.start, (chosen.scale / 20.0).max(1e-5));
+        let (scale, shape) = fit(&binned, &Beliefs { shape: belief, log_scale: None })?;
+        let total: f64 = weights.iter().sum();
+        if total <= 0.0 {
+            return None;
+        }
+        let rate = (binned.total() / total).clamp(1e-300, 1.0);
+        Some(self.curve(&weights, &Tail { start: chosen.start, rate, scale, shape }))
+    }
+}
