@@ -34,6 +34,14 @@ pub struct Placement {
     pub inside: (f32, f32),
 }
 
+impl Placement {
+    /// A point of the input in the photo. Pixel centres are whole numbers in both, so the input's pixel 0, which is the
+    /// mean of the photo's first `ratio` pixels, lies at their middle: the same face gives the same crop at any size.
+    fn to_photo(&self, x: f32, y: f32) -> [f32; 2] {
+        [(x + 0.5) * self.ratio.0 - 0.5, (y + 0.5) * self.ratio.1 - 0.5]
+    }
+}
+
 /// Appends the faces of one stride that score at least `min_score` and have their centre inside the photo.
 pub fn decode(heads: &Heads<'_>, place: Placement, min_score: f32, faces: &mut Vec<Detection>) {
     let stride = heads.stride as f32;
@@ -52,10 +60,10 @@ pub fn decode(heads: &Heads<'_>, place: Placement, min_score: f32, faces: &mut V
         if !inside || !(width * height).is_finite() || points.iter().any(|p| !p.is_finite()) {
             continue;
         }
-        let (across, down) = place.ratio;
-        let point = |k: usize| [(col + points[2 * k]) * stride * across, (row + points[2 * k + 1]) * stride * down];
+        let point = |k: usize| place.to_photo((col + points[2 * k]) * stride, (row + points[2 * k + 1]) * stride);
+        let [left, top] = place.to_photo(x - width / 2.0, y - height / 2.0);
         faces.push(Detection {
-            bbox: [(x - width / 2.0) * across, (y - height / 2.0) * down, width * across, height * down],
+            bbox: [left, top, width * place.ratio.0, height * place.ratio.1],
             landmarks: std::array::from_fn(point),
             score,
         });
@@ -116,11 +124,12 @@ mod tests {
         assert_eq!(faces.len(), 1);
         let (width, height) = (1f32.exp() * 16.0, 32.0);
         assert!((faces[0].score - 0.9).abs() < 1e-6);
-        let expected = [(40.0 - width / 2.0) * 2.0, (20.0 - height / 2.0) * 4.0, width * 2.0, height * 4.0];
+        let (left, top) = ((40.5 - width / 2.0) * 2.0 - 0.5, (20.5 - height / 2.0) * 4.0 - 0.5);
+        let expected = [left, top, width * 2.0, height * 4.0];
         for (found, expected) in faces[0].bbox.iter().zip(expected) {
             assert!((found - expected).abs() < 1e-4);
         }
-        assert_eq!(faces[0].landmarks[2], [2.5 * 16.0 * 2.0, 1.5 * 16.0 * 4.0]);
+        assert_eq!(faces[0].landmarks[2], [40.5 * 2.0 - 0.5, 24.5 * 4.0 - 0.5]);
         decode(&heads, Placement { inside: (39.0, 32.0), ..place }, 0.5, &mut faces);
         assert_eq!(faces.len(), 1, "a centre in the padding is no face");
     }
