@@ -1,3 +1,4 @@
 //! One binary for all integration tests: they link once.
 
 mod layering;
+mod synth;
