@@ -21,6 +21,7 @@
 //! | [`verdict`] | rules, policy, tables, run folder |
 //! | [`report`] | progress and summaries for people |
 //! | [`audit`] | the stages above wired in order |
+//! | [`synth`] | dumps with known truth, from any face pictures |
 //! | [`evaluate`] | accuracy in ISO/IEC 19795-1 and 30107-3 terms |
 
 pub mod audit;
@@ -41,6 +42,7 @@ pub mod photo;
 pub mod reason;
 pub mod report;
 pub mod roles;
+pub mod synth;
 pub mod verdict;
 
 pub use error::{Error, Result};

@@ -9,3 +9,4 @@ mod nn;
 mod ops;
 mod photo;
 mod util;
+mod synth;
