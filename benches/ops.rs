@@ -5,11 +5,11 @@ use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use candle_core::{Device, Result, Tensor};
-use chehra::ops::cpu::{Isa, TensorMemory, fma_peak};
+use chehra::ops::cpu::{Isa, fma_peak};
 use chehra::ops::{Activation, Conv2d, ConvShape, Precision};
 
 #[global_allocator]
-static ALLOCATOR: TensorMemory = TensorMemory::new();
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Time to measure one layer for.
 const BUDGET: Duration = Duration::from_millis(60);

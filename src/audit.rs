@@ -9,21 +9,21 @@
 
 mod duplicates;
 mod impostors;
+pub mod memory;
 mod numbers;
 mod record;
 mod see;
 mod spool;
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 
 use crate::config::{Columns, Policy};
 use crate::dump::{Carry, Dump};
 use crate::gallery::{Gallery, SearchPolicy, Store};
-use crate::infer::{Analysis, Engine, Template};
+use crate::infer::{Engine, ModelId};
 use crate::report::{Progress, Summary};
-use crate::roles::{Cast, cast, known_workers};
+use crate::roles::assign;
 use crate::verdict::{RunFolder, VerdictRow, VerdictWriter, rules, write_clusters, write_pairs};
 use crate::{Error, Result};
 
@@ -68,15 +68,19 @@ pub fn run(job: &Job, engine: &Engine, progress: Progress, stop: &AtomicBool) ->
     let enrolled = see::enrolled_workers(job, &dump, engine, progress, &mut record)?;
     let analyses = see::see(&dump, engine, &folder.spool(), progress, stop, &mut record)?;
 
-    let casts = cast_all(&analyses, &enrolled, &job.policy, &mut record);
+    let model = ModelId(engine.embedder_id().to_owned());
+    let remembered = memory::read(store.as_ref(), record.run_id(), &model)?;
+    let roles = assign(&analyses, &enrolled, &remembered, &job.policy.roles);
+    record.workers(&roles);
+    let casts = &roles.casts;
     let has_consent = dump.has_column("consent");
     let first_look = |(analysis, cast)| rules::first_look(analysis, cast, has_consent, &job.policy);
-    let mut rows: Vec<VerdictRow> = analyses.iter().zip(&casts).map(first_look).collect();
+    let mut rows: Vec<VerdictRow> = analyses.iter().zip(casts).map(first_look).collect();
 
     let earlier = store.as_ref().map_or_else(|| Ok(Gallery::empty()), |s| s.view(Some(record.run_id())))?;
     duplicates::mark_reuse(&analyses, &earlier, &mut rows);
     settle(&mut rows, &job.policy);
-    let found = duplicates::find(&analyses, &casts, &rows, &earlier, engine, job)?;
+    let found = duplicates::find(&analyses, casts, &rows, &earlier, engine, job)?;
     duplicates::mark(&found, &mut rows);
     numbers::mark(&found, &earlier, &job.policy, &mut rows);
     settle(&mut rows, &job.policy);
@@ -84,28 +88,13 @@ pub fn run(job: &Job, engine: &Engine, progress: Progress, stop: &AtomicBool) ->
 
     let summary = write(&folder, &rows, &found, &mut carry, engine, &mut record)?;
     if let Some(store) = &store {
-        record.stored(store.begin()?.add_run(record.run_id(), &found.enrolled)?);
+        let commit = store.begin()?.add_run(record.run_id(), &found.enrolled)?;
+        memory::write(store, commit.commit, &roles.remember(&remembered, &model, &job.policy.roles))?;
+        record.stored(commit);
     }
     record.write(&folder, &summary)?;
     folder.commit()?;
     Ok(summary)
-}
-
-fn cast_all(
-    analyses: &[Analysis],
-    enrolled: &BTreeMap<String, Template>,
-    policy: &Policy,
-    record: &mut Record,
-) -> Vec<Cast> {
-    let workers = known_workers(analyses, enrolled, &policy.roles);
-    record.workers(&workers);
-    analyses
-        .iter()
-        .map(|analysis| {
-            let worker = analysis.facts.worker_id.as_ref().and_then(|id| workers.get(id)).map(|w| &w.template);
-            cast(analysis.faces(), worker, &policy.roles)
-        })
-        .collect()
 }
 
 /// Brings the verdicts up to the reasons.

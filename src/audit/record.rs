@@ -16,7 +16,7 @@ use crate::gallery::{Commit, SearchReport};
 use crate::infer::Engine;
 use crate::matching::MatchingStatistics;
 use crate::report::{Progress, Summary};
-use crate::roles::{Basis, KnownWorker};
+use crate::roles::{Basis, Roles};
 use crate::verdict::{RunFolder, create_private};
 use crate::{Error, Result, device};
 
@@ -54,11 +54,14 @@ struct WorkerCounts {
     table: Option<String>,
     enrolled: u64,
     photos_refused: u64,
+    remembered: u64,
     learned: u64,
+    unknown: u64,
 }
 
 impl Record {
-    /// Hashes the inputs and names the run: the same inputs, models, limits and version make the same run.
+    /// Hashes the inputs and names the run: the same dump, workers table, models, limits
+    /// and version make the same run.
     pub fn begin(job: &Job, dump: &Dump, engine: &Engine, progress: Progress) -> Result<Self> {
         let clock = Instant::now();
         progress.say(&format!("{} selfies in {} files", dump.total_rows(), dump.files().len()));
@@ -66,7 +69,8 @@ impl Record {
         let [detector, liveness, embedder] = engine.models();
         let models = BTreeMap::from([("detector", detector), ("liveness", liveness), ("embedder", embedder)]);
         let device = device::name(engine.device()).to_owned();
-        let hashes: Vec<&str> = inputs.iter().map(|file| file.sha256.as_str()).collect();
+        let workers = job.workers.as_deref().or_else(|| dump.workers_path()).map(FilePrint::of).transpose()?;
+        let hashes: Vec<&str> = inputs.iter().chain(&workers).map(|file| file.sha256.as_str()).collect();
         let key = (env!("CARGO_PKG_VERSION"), hashes, &models, &device, &job.columns, job.policy.to_toml()?);
         let key = serde_json::to_vec(&key).map_err(|e| Error::bug("naming the run", e))?;
         let digest = Sha256::digest(key);
@@ -118,9 +122,15 @@ impl Record {
     }
 
     /// Which workers are known.
-    pub fn workers(&mut self, workers: &BTreeMap<String, KnownWorker>) {
-        let learned = |worker: &&KnownWorker| matches!(worker.basis, Basis::Recurring { .. });
-        self.workers.learned = workers.values().filter(learned).count() as u64;
+    pub fn workers(&mut self, roles: &Roles) {
+        for worker in roles.accounts.values() {
+            match worker.worker.as_ref().map(|known| known.basis) {
+                Some(Basis::Enrolled) => {}
+                Some(Basis::Remembered { .. }) => self.workers.remembered += 1,
+                Some(Basis::Recurring { .. }) => self.workers.learned += 1,
+                None => self.workers.unknown += 1,
+            }
+        }
         self.stage("roles");
     }
 

@@ -4,13 +4,13 @@
 //! bytes, and the folder carries the key of the run: what was read, with which models, limits and version. Batches of
 //! another run are thrown away, a damaged one is computed anew.
 
-use std::fs::{self, File};
-use std::io::Write;
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
 use crate::infer::Analysis;
+use crate::verdict::write_durably;
 use crate::{Error, Result};
 
 /// Changes when [`Analysis`] is written differently.
@@ -83,20 +83,6 @@ impl Spool {
     fn path(&self, number: u64) -> PathBuf {
         self.folder.join(format!("{number:08}.batch"))
     }
-}
-
-/// Writes a file that is whole or absent, whatever happens.
-fn write_durably(path: &Path, bytes: &[u8]) -> Result<()> {
-    let temporary = path.with_extension("tmp");
-    let mut file = crate::verdict::create_private(&temporary)?;
-    file.write_all(bytes).and_then(|()| file.sync_all()).map_err(Error::io("write", &temporary))?;
-    fs::rename(&temporary, path).map_err(Error::io("rename", path))?;
-    if cfg!(unix)
-        && let Some(folder) = path.parent()
-    {
-        File::open(folder).and_then(|f| f.sync_all()).map_err(Error::io("flush", folder))?;
-    }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -64,6 +64,30 @@ pub struct FilePrint {
     pub sha256: String,
 }
 
+impl FilePrint {
+    /// Reads a file from end to end.
+    ///
+    /// # Errors
+    /// [`Error::Io`] when it cannot be read.
+    pub fn of(path: &Path) -> Result<FilePrint> {
+        let mut file = File::open(path).map_err(Error::io("open", path))?;
+        let mut hash = Sha256::new();
+        let mut buffer = vec![0u8; 1 << 20];
+        let mut size = 0;
+        loop {
+            match file.read(&mut buffer).map_err(Error::io("read", path))? {
+                0 => break,
+                n => {
+                    hash.update(&buffer[..n]);
+                    size += n as u64;
+                }
+            }
+        }
+        let sha256 = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+        Ok(FilePrint { path: path.to_path_buf(), size, sha256 })
+    }
+}
+
 impl Dump {
     /// Opens files, folders and globs as one dump, in the order of their paths (the rules for which files a folder or a
     /// glob gives are those of Spark; `workers.parquet` and `truth.parquet` in it are not part of the dump). Only
@@ -143,24 +167,6 @@ impl Dump {
     /// # Errors
     /// [`Error::Io`] when a file cannot be read.
     pub fn fingerprint(&self) -> Result<Vec<FilePrint>> {
-        self.files().map(fingerprint).collect()
+        self.files().map(FilePrint::of).collect()
     }
-}
-
-fn fingerprint(path: &Path) -> Result<FilePrint> {
-    let mut file = File::open(path).map_err(Error::io("open", path))?;
-    let mut hash = Sha256::new();
-    let mut buffer = vec![0u8; 1 << 20];
-    let mut size = 0;
-    loop {
-        match file.read(&mut buffer).map_err(Error::io("read", path))? {
-            0 => break,
-            n => {
-                hash.update(&buffer[..n]);
-                size += n as u64;
-            }
-        }
-    }
-    let sha256 = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
-    Ok(FilePrint { path: path.to_path_buf(), size, sha256 })
 }

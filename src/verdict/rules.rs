@@ -43,8 +43,9 @@ pub fn first_look(analysis: &Analysis, cast: &Cast, has_consent: bool, policy: &
             row.detail = Some(reject.detail.clone());
         }
         Ok(_) => {
-            // Without a worker_id there is no worker to be unknown.
-            let counts = |reason: &&Reason| **reason != Reason::WorkerUnknown || facts.worker_id.is_some();
+            // Without a worker_id there is no worker to be unknown or to be another one.
+            let of_account = |reason: &Reason| matches!(reason, Reason::WorkerUnknown | Reason::WorkerMismatch);
+            let counts = |reason: &&Reason| facts.worker_id.is_some() || !of_account(reason);
             cast.reasons.iter().filter(counts).for_each(|&reason| row.add(reason));
             let live = |reading: &Reading| reading.liveness >= policy.liveness.min_bona_fide;
             if !member.into_iter().chain(worker).all(live) {

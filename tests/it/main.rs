@@ -8,5 +8,5 @@ mod layering;
 mod nn;
 mod ops;
 mod photo;
-mod util;
 mod synth;
+mod util;

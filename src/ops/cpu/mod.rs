@@ -10,7 +10,6 @@
 pub(super) mod depthwise;
 pub(super) mod gemm;
 mod lanes;
-mod memory;
 mod peak;
 mod tile;
 
@@ -23,7 +22,6 @@ use half::bf16;
 
 use super::conv::Activation;
 
-pub use memory::TensorMemory;
 pub use peak::fma_peak;
 
 /// The environment variable that names the instruction set to use: `plain`, `avx2`, `avx512` or `neon`.
