@@ -29,6 +29,8 @@ pub struct Policy {
     pub matching: MatchingPolicy,
     /// Numbers, times and their reuse.
     pub facts: FactsPolicy,
+    /// When a worker, a booth or a district stands out among its peers.
+    pub peers: PeersPolicy,
     /// Which reason leads to which verdict; the gravest one wins.
     pub verdicts: VerdictPolicy,
 }
@@ -252,6 +254,37 @@ impl Default for FactsPolicy {
     fn default() -> Self {
         // 2015-01-01: no phone clock that is merely unset (1970, 1980, 2000, 2010) passes.
         FactsPolicy { retry_minutes: 30, members_per_mobile: 1, captured_from_days: 16_436 }
+    }
+}
+
+/// When a worker, a booth or a district stands out among its peers.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct PeersPolicy {
+    /// Fewer submissions than this flag nobody.
+    pub min_submissions: u64,
+    /// Fewer submissions with the reason than this flag nobody.
+    pub min_count: u64,
+    /// A district or division with fewer other submissions than this does not say what is usual.
+    pub min_peer_submissions: u64,
+    /// How many submissions at the peers' rate are added before rates are compared.
+    pub prior_weight: f64,
+    /// The rate, so drawn towards the peers', must be at least this many times theirs.
+    pub min_ratio: f64,
+    /// Largest false discovery rate among those flagged.
+    pub max_q: f64,
+}
+
+impl Default for PeersPolicy {
+    fn default() -> Self {
+        PeersPolicy {
+            min_submissions: 10,
+            min_count: 3,
+            min_peer_submissions: 100,
+            prior_weight: 20.0,
+            min_ratio: 2.0,
+            max_q: 0.05,
+        }
     }
 }
 

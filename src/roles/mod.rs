@@ -124,14 +124,14 @@ pub fn assign(
     Roles { casts, accounts }
 }
 
-/// Every worker whose face is enrolled, remembered or can be learned from the night, by worker id.
+/// Every worker whose face is enrolled or can be learned from the night for certain, by worker id.
 pub fn known_workers(
     analyses: &[Analysis],
     enrolled: &BTreeMap<String, Template>,
     policy: &RolePolicy,
 ) -> BTreeMap<String, KnownWorker> {
     let accounts = accounts(analyses, enrolled, &BTreeMap::new(), policy);
-    accounts.into_iter().filter_map(|(id, account)| Some((id, account.worker?))).collect()
+    accounts.into_iter().filter_map(|(id, account)| Some((id, account.worker.filter(|w| w.certain)?))).collect()
 }
 
 fn accounts(
