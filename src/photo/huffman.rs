@@ -80,6 +80,9 @@ impl Table {
 }
 
 /// Reads the bits of one entropy-coded segment, up to the next marker.
+///
+/// It is `Copy` and its rare path works on a copy, so that a loop over blocks can keep all of it in registers.
+#[derive(Debug, Clone, Copy)]
 pub struct Bits<'a> {
     bytes: &'a [u8],
     /// The next byte to load.
@@ -112,16 +115,17 @@ impl<'a> Bits<'a> {
                 return;
             }
         }
-        self.fill_slowly();
+        *self = self.filled_slowly();
     }
 
     #[cold]
-    fn fill_slowly(&mut self) {
+    #[inline(never)]
+    fn filled_slowly(mut self) -> Self {
         while (0..=48).contains(&self.left) {
-            let Some(&byte) = self.bytes.get(self.at) else { return };
+            let Some(&byte) = self.bytes.get(self.at) else { break };
             if byte == 0xff {
                 if self.bytes.get(self.at + 1) != Some(&0) {
-                    return; // a marker: the segment ends here
+                    break; // a marker: the segment ends here
                 }
                 self.at += 1;
             }
@@ -129,6 +133,7 @@ impl<'a> Bits<'a> {
             self.buffer |= u64::from(byte) << (56 - self.left);
             self.left += 8;
         }
+        self
     }
 
     /// The next 16 bits, zeros beyond the end.

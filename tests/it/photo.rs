@@ -59,6 +59,47 @@ fn good_pictures_look_as_in_another_decoder() {
     assert!(seen > 30);
 }
 
+/// Quarters would not show a column shifted or a border garbled; every pixel of every coding of the same face does.
+#[test]
+fn every_coding_of_the_face_shows_the_same_pixels() {
+    let plain = ok(&bytes("rgb.png"));
+    let names = [
+        "baseline.jpg",
+        "progressive.jpg",
+        "full_chroma.jpg",
+        "half_chroma.jpg",
+        "restart.jpg",
+        "progressive_restart.jpg",
+        "rgb_not_ycbcr.jpg",
+        "chroma_440.jpg",
+        "chroma_440_progressive.jpg",
+        "chroma_411.jpg",
+        "chroma_411_progressive.jpg",
+        "cmyk_adobe.jpg",
+        "cmyk_plain.jpg",
+        "exif_1.jpg",
+        "appended.jpg",
+        "lossy.webp",
+        "lossless.webp",
+        "animated.webp",
+        "rgb_16.png",
+        "named_as.jpg",
+    ];
+    for name in names {
+        let photo = ok(&bytes(name));
+        let stride = photo.width * 3;
+        let errors = photo.rgb.iter().zip(&plain.rgb).map(|(&a, &b)| f64::from(a.abs_diff(b)));
+        let (mut rows, mut columns) = (vec![0.0; photo.height], vec![0.0; photo.width]);
+        for (at, error) in errors.enumerate() {
+            rows[at / stride] += error / stride as f64;
+            columns[at % stride / 3] += error / (3 * photo.height) as f64;
+        }
+        let worst = |means: &[f64]| means.iter().copied().fold(0.0, f64::max);
+        let found = (worst(&rows), worst(&columns));
+        assert!(found.0 < 12.0 && found.1 < 12.0, "{name}: worst row and column {found:?}");
+    }
+}
+
 #[test]
 fn bad_pictures_are_refused_with_their_reason() {
     let mut seen = 0;
