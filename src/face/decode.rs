@@ -1,8 +1,8 @@
 //! YuNet's raw outputs -> boxes, landmarks, scores; overlapping ones reduced to the best.
 //!
 //! Formulas of OpenCV's `FaceDetectorYN` (W. Wu, H. Peng, S. Yu, "YuNet: A Tiny Millisecond-level Face Detector",
-//! 2023): per cell of a grid with the given stride, `score = sqrt(cls * obj)`, centre = (cell + d) * stride, size = exp(.) *
-//! stride, landmark = (cell + k) * stride, all in pixels of the detector's input.
+//! 2023): per cell of a grid with the given stride, `score = sqrt(cls * obj)`, centre = (cell + d) * stride, size =
+//! exp(.) * stride, landmark = (cell + k) * stride, all in pixels of the detector's input.
 
 use super::Detection;
 

@@ -3,7 +3,7 @@
 //! Only what the position of the next code depends on is kept: for a progressive file's refining scans that is which
 //! coefficients are not zero, 64 bits a block.
 
-use super::huffman::{Bits, Table};
+use super::huffman::{Bits, END_OF_BLOCK, NO_CODE, Table};
 
 /// The position in one entropy-coded segment.
 pub struct Walk<'a> {
@@ -33,18 +33,11 @@ impl<'a> Walk<'a> {
         while k < 64 {
             self.bits.fill();
             let symbol = ac.symbol(self.bits.sixteen());
-            let (run, size) = (u32::from(symbol.value >> 4), u32::from(symbol.value & 15));
-            if symbol.length == 0 {
-                return false;
-            }
-            self.bits.skip(u32::from(symbol.length) + size);
-            match (run, size) {
-                (15, 0) => k += 16,
-                (_, 0) => return !self.bits.overdrawn(),
-                _ => k += run + 1,
-            }
+            self.bits.skip(u32::from(symbol.skip));
+            k += usize::from(symbol.advance);
         }
-        k == 64 && !self.bits.overdrawn()
+        let ended = k == 64 || (usize::from(END_OF_BLOCK)..usize::from(NO_CODE)).contains(&k);
+        ended && !self.bits.overdrawn()
     }
 
     /// Passes over a DC difference.
@@ -55,7 +48,7 @@ impl<'a> Walk<'a> {
         if symbol.length == 0 || symbol.value > 15 {
             return false;
         }
-        self.bits.skip(u32::from(symbol.length) + u32::from(symbol.value));
+        self.bits.skip(u32::from(symbol.skip));
         !self.bits.overdrawn()
     }
 

@@ -1,10 +1,10 @@
 //! Whether a JPEG's scans are all there: every Huffman code of every block, walked without making a pixel.
 //!
 //! Decoders cannot be asked. When data run out, or an EOI stands in the middle (as after a "repair" of a cut file),
-//! they decode zeros to the end of the picture and call it done; data left over, which show that the header understates the
-//! height, they skip. Here each scan must give exactly the blocks that the frame header promises, each restart
+//! they decode zeros to the end of the picture and call it done; data left over, which show that the header understates
+//! the height, they skip. Here each scan must give exactly the blocks that the frame header promises, each restart
 //! interval its own share, and each coefficient of a progressive file must have been brought to full precision.
-//! It costs about a tenth of decoding, since symbols are passed over and not evaluated.
+//! It costs about a fifth of decoding, since symbols are passed over and not evaluated.
 
 use std::ops::Range;
 
