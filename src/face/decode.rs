@@ -1,8 +1,8 @@
 //! YuNet's raw outputs -> boxes, landmarks, scores; overlapping ones reduced to the best.
 //!
 //! Formulas of OpenCV's `FaceDetectorYN` (W. Wu, H. Peng, S. Yu, "YuNet: A Tiny Millisecond-level Face Detector",
-//! 2023): per cell of a grid with the given stride, `score = sqrt(cls * obj)`, centre = (cell + d) * stride, size = exp(.) *
-//! stride, landmark = (cell + k) * stride, all in pixels of the detector's input.
+//! 2023): per cell of a grid with the given stride, `score = sqrt(cls * obj)`, centre = (cell + d) * stride, size =
+//! exp(.) * stride, landmark = (cell + k) * stride, all in pixels of the detector's input.
 
 use super::Detection;
 
@@ -37,7 +37,7 @@ pub struct Placement {
 impl Placement {
     /// A point of the input in the photo. Pixel centres are whole numbers in both, so the input's pixel 0, which is the
     /// mean of the photo's first `ratio` pixels, lies at their middle: the same face gives the same crop at any size.
-    fn to_photo(&self, x: f32, y: f32) -> [f32; 2] {
+    fn in_photo(&self, x: f32, y: f32) -> [f32; 2] {
         [(x + 0.5) * self.ratio.0 - 0.5, (y + 0.5) * self.ratio.1 - 0.5]
     }
 }
@@ -49,8 +49,7 @@ pub fn decode(heads: &Heads<'_>, place: Placement, min_score: f32, faces: &mut V
     let (boxes, landmarks) = (heads.bbox.as_chunks::<4>().0, heads.kps.as_chunks::<10>().0);
     for (cell, (offset, points)) in boxes.iter().zip(landmarks).take(cells).enumerate() {
         let score = (heads.cls[cell].clamp(0.0, 1.0) * heads.obj[cell].clamp(0.0, 1.0)).sqrt();
-        // Written so that a NaN is refused.
-        if !(score >= min_score) {
+        if score.is_nan() || score < min_score {
             continue;
         }
         let (row, col) = ((cell / heads.cols) as f32, (cell % heads.cols) as f32);
@@ -60,8 +59,8 @@ pub fn decode(heads: &Heads<'_>, place: Placement, min_score: f32, faces: &mut V
         if !inside || !(width * height).is_finite() || points.iter().any(|p| !p.is_finite()) {
             continue;
         }
-        let point = |k: usize| place.to_photo((col + points[2 * k]) * stride, (row + points[2 * k + 1]) * stride);
-        let [left, top] = place.to_photo(x - width / 2.0, y - height / 2.0);
+        let point = |k: usize| place.in_photo((col + points[2 * k]) * stride, (row + points[2 * k + 1]) * stride);
+        let [left, top] = place.in_photo(x - width / 2.0, y - height / 2.0);
         faces.push(Detection {
             bbox: [left, top, width * place.ratio.0, height * place.ratio.1],
             landmarks: std::array::from_fn(point),

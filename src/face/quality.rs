@@ -7,8 +7,8 @@
 //! With eye distance as unit of length, and the ArcFace template as the mean frontal face:
 //! - the nose tip stands [`NOSE_DEPTH`] before the plane of eyes and mouth corners;
 //! - turned by yaw, it moves aside by `NOSE_DEPTH * sin(yaw)` while the eyes' distance shrinks by `cos(yaw)`:
-//!   `tan(yaw) = aside / (eye distance * NOSE_DEPTH)`, with the offset taken from the line that joins the middles of eyes and
-//!   mouth corners;
+//!   `tan(yaw) = aside / (eye distance * NOSE_DEPTH)`, with the offset taken from the line that joins the middles of
+//!   eyes and mouth corners;
 //! - turned by pitch, it moves along that line by `NOSE_DEPTH * sin(pitch)` while the line shrinks by `cos(pitch)`:
 //!   `tan(pitch) = (NOSE_POSITION - t) * FACE_LENGTH / NOSE_DEPTH`, where `t` is how far down the line the nose lies;
 //! - roll is the direction of the line through the eyes.
@@ -76,13 +76,13 @@ impl Luma {
 /// Measures a face. `crop` is the face's own aligned crop.
 ///
 /// `sharpness` is the root mean square of the Laplacian of luma divided by the standard deviation of luma (no less
-/// than [`NOISE`] levels), so that lighting does not count. Of the pictures of LFW none is below 0.14, and half are above
-/// 0.36; blurred by 7 % of the eye distance (Gaussian sigma) they come to 0.075, where SFace loses a fifth of its
+/// than [`NOISE`] levels), so that lighting does not count. Of the pictures of LFW none is below 0.14, and half are
+/// above 0.36; blurred by 7 % of the eye distance (Gaussian sigma) they come to 0.075, where SFace loses a fifth of its
 /// similarity between mates, and by 9 % to 0.054, where it loses a third. It loses a tenth where the eyes are 14 pixels
 /// apart.
-/// `score` is the product of four factors in 0..=1: size and sharpness rise from 0 at half the given policy's minimum to
-/// 1 at twice it, pose is `cos(yaw) * cos(pitch)`, exposure falls from 1 in the middle half of the range to 0 at black
-/// and white.
+/// `score` is the product of four factors in 0..=1: size and sharpness rise from 0 at half the given policy's minimum
+/// to 1 at twice it, pose is `cos(yaw) * cos(pitch)`, exposure falls from 1 in the middle half of the range to 0 at
+/// black and white.
 pub fn assess(face: &Detection, crop: &Crop, policy: &QualityPolicy) -> Quality {
     let luma = crop.luma();
     debug_assert_eq!(luma.side, SIDE);

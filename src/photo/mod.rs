@@ -8,6 +8,7 @@
 //!
 //! Colour profiles are ignored: the networks were trained on pictures whose profiles were ignored too.
 
+mod blocks;
 mod fingerprint;
 mod huffman;
 mod jpeg;
