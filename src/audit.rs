@@ -21,10 +21,11 @@ use std::sync::atomic::AtomicBool;
 use crate::config::{Columns, Policy};
 use crate::dump::{Carry, Dump};
 use crate::gallery::{Gallery, SearchPolicy, Store};
-use crate::infer::{Engine, ModelId};
+use crate::infer::{Analysis, Engine, ModelId};
 use crate::report::{Progress, Summary};
 use crate::roles::assign;
-use crate::verdict::{RunFolder, VerdictRow, VerdictWriter, rules, write_clusters, write_pairs};
+use crate::verdict::peers::{Judged, UnitRow, compare};
+use crate::verdict::{RunFolder, VerdictRow, VerdictWriter, rules, write_clusters, write_pairs, write_workers_audit};
 use crate::{Error, Result};
 
 use duplicates::Duplicates;
@@ -69,7 +70,7 @@ pub fn run(job: &Job, engine: &Engine, progress: Progress, stop: &AtomicBool) ->
     let analyses = see::see(&dump, engine, &folder.spool(), progress, stop, &mut record)?;
 
     let model = ModelId(engine.embedder_id().to_owned());
-    let remembered = memory::read(store.as_ref(), record.run_id(), &model)?;
+    let remembered = memory::read(store.as_ref(), record.store_key(), &model)?;
     let roles = assign(&analyses, &enrolled, &remembered, &job.policy.roles);
     record.workers(&roles);
     let casts = &roles.casts;
@@ -77,7 +78,7 @@ pub fn run(job: &Job, engine: &Engine, progress: Progress, stop: &AtomicBool) ->
     let first_look = |(analysis, cast)| rules::first_look(analysis, cast, has_consent, &job.policy);
     let mut rows: Vec<VerdictRow> = analyses.iter().zip(casts).map(first_look).collect();
 
-    let earlier = store.as_ref().map_or_else(|| Ok(Gallery::empty()), |s| s.view(Some(record.run_id())))?;
+    let earlier = store.as_ref().map_or_else(|| Ok(Gallery::empty()), |s| s.view(Some(record.store_key())))?;
     duplicates::mark_reuse(&analyses, &earlier, &mut rows);
     settle(&mut rows, &job.policy);
     let found = duplicates::find(&analyses, casts, &rows, &earlier, engine, job)?;
@@ -87,8 +88,9 @@ pub fn run(job: &Job, engine: &Engine, progress: Progress, stop: &AtomicBool) ->
     record.search(&found, earlier.live());
 
     let summary = write(&folder, &rows, &found, &mut carry, engine, &mut record)?;
+    write_workers_audit(&folder.tables().join("workers_audit.parquet"), &peers(&analyses, &rows, &job.policy))?;
     if let Some(store) = &store {
-        let commit = store.begin()?.add_run(record.run_id(), &found.enrolled)?;
+        let commit = store.begin()?.add_run(record.store_key(), &found.enrolled)?;
         memory::write(store, commit.commit, &roles.remember(&remembered, &model, &job.policy.roles))?;
         record.stored(commit);
     }
@@ -102,6 +104,23 @@ fn settle(rows: &mut [VerdictRow], policy: &Policy) {
     for row in rows {
         row.verdict = policy.verdicts.decide(&row.reasons);
     }
+}
+
+/// Workers, booths and districts against their peers.
+fn peers(analyses: &[Analysis], rows: &[VerdictRow], policy: &Policy) -> Vec<UnitRow> {
+    let judged: Vec<Judged> = analyses
+        .iter()
+        .zip(rows)
+        .map(|(Analysis { facts, .. }, row)| Judged {
+            worker_id: facts.worker_id.as_deref(),
+            booth_id: facts.booth_id.as_deref(),
+            district: facts.district.as_deref(),
+            division: facts.division.as_deref(),
+            verdict: row.verdict,
+            reasons: &row.reasons,
+        })
+        .collect();
+    compare(&judged, &policy.verdicts, &policy.peers)
 }
 
 /// Rows per write: large enough for good row groups, small beside the analyses in memory.

@@ -20,6 +20,7 @@
 //! | [`matching`] | candidates -> pairs -> clusters |
 //! | [`verdict`] | rules, policy, tables, run folder |
 //! | [`report`] | progress and summaries for people |
+//! | [`dedup`] | a whole store against itself |
 //! | [`audit`] | the stages above wired in order |
 //! | [`synth`] | dumps with known truth, from any face pictures |
 //! | [`evaluate`] | accuracy in ISO/IEC 19795-1 and 30107-3 terms |
@@ -27,6 +28,7 @@
 pub mod audit;
 pub mod cli;
 pub mod config;
+pub mod dedup;
 pub mod device;
 pub mod dump;
 pub mod error;

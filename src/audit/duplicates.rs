@@ -5,8 +5,9 @@ use std::collections::HashMap;
 use crate::Result;
 use crate::audit::Job;
 use crate::audit::impostors;
+use crate::dedup;
 use crate::dump::facts::{Epic, Mobile};
-use crate::gallery::{self, Filter, Gallery, Hit, Member, Probe, Row, SearchReport, Want};
+use crate::gallery::{self, Filter, Gallery, Hit, Member, Probe, SearchReport, Want};
 use crate::infer::template::similarity;
 use crate::infer::{Analysis, Engine, ModelId, Template};
 use crate::matching::{
@@ -135,7 +136,7 @@ fn candidates(
             None => match (place.get(&hit.row), gallery.row(hit.row)) {
                 (Some(&mate), _) => mate,
                 (None, Some(stored)) => {
-                    enrolments.push(stored_enrolment(&stored));
+                    enrolments.push(dedup::enrolment(&stored));
                     place.insert(hit.row, enrolments.len() - 1);
                     met.push(hit.row);
                     enrolments.len() - 1
@@ -209,21 +210,6 @@ fn enrolment(member: &Member) -> Enrolment {
         epic: member.epic.clone(),
         member_name: member.member_name.clone(),
         picture: Some(member.selfie_dhash),
-        ..Enrolment::default()
-    }
-}
-
-fn stored_enrolment(stored: &Row) -> Enrolment {
-    let text = |value: Option<&str>| value.map(str::to_owned);
-    Enrolment {
-        submission_id: stored.submission_id.to_owned(),
-        worker_id: stored.worker_id.to_owned(),
-        district: stored.district.to_owned(),
-        captured_at: stored.captured_at,
-        mobile: text(stored.mobile),
-        epic: text(stored.epic),
-        member_name: text(stored.member_name),
-        picture: Some(stored.selfie_dhash),
         ..Enrolment::default()
     }
 }

@@ -28,9 +28,9 @@ pub type Memory = BTreeMap<String, WorkerMemory>;
 ///
 /// # Errors
 /// [`Error::Input`] when the file is damaged or of a later version.
-pub fn read(store: Option<&Store>, run_id: &str, model: &ModelId) -> Result<Memory> {
+pub fn read(store: Option<&Store>, store_key: &str, model: &ModelId) -> Result<Memory> {
     let Some(store) = store else { return Ok(Memory::new()) };
-    let own = store.runs()?.into_iter().find(|run| run.key == run_id).map_or(u64::MAX, |run| run.commit);
+    let own = store.runs()?.into_iter().find(|run| run.key == store_key).map_or(u64::MAX, |run| run.commit);
     let files = files(store)?;
     let Some((_, path)) = files.into_iter().rfind(|(commit, _)| *commit < own) else { return Ok(Memory::new()) };
     let memory = parse(&path)?;

@@ -24,6 +24,7 @@ use crate::{Error, Result, device};
 #[derive(Debug, Serialize)]
 pub struct Record {
     run_id: String,
+    store_key: String,
     version: &'static str,
     inputs: Vec<FilePrint>,
     rows: u64,
@@ -72,10 +73,11 @@ impl Record {
         let workers = job.workers.as_deref().or_else(|| dump.workers_path()).map(FilePrint::of).transpose()?;
         let hashes: Vec<&str> = inputs.iter().chain(&workers).map(|file| file.sha256.as_str()).collect();
         let key = (env!("CARGO_PKG_VERSION"), hashes, &models, &device, &job.columns, job.policy.to_toml()?);
-        let key = serde_json::to_vec(&key).map_err(|e| Error::bug("naming the run", e))?;
-        let digest = Sha256::digest(key);
+        let dump_hashes: Vec<&str> = inputs.iter().map(|file| file.sha256.as_str()).collect();
+        let store_key = digest(&(dump_hashes, &models["embedder"]))?;
         let mut record = Record {
-            run_id: digest.iter().take(12).map(|byte| format!("{byte:02x}")).collect(),
+            run_id: digest(&key)?,
+            store_key,
             version: env!("CARGO_PKG_VERSION"),
             inputs,
             rows: dump.total_rows(),
@@ -100,6 +102,12 @@ impl Record {
     /// The run's name: 24 hexadecimal digits.
     pub fn run_id(&self) -> &str {
         &self.run_id
+    }
+
+    /// By what the store knows this dump: its bytes and the embedder. An audit of the same dump with another policy sees
+    /// the store as the first one saw it and adds nothing twice.
+    pub fn store_key(&self) -> &str {
+        &self.store_key
     }
 
     /// A stage has ended.
@@ -162,4 +170,10 @@ impl Record {
         let text = serde_json::to_string_pretty(&whole).map_err(|e| Error::bug("writing run.json", e))?;
         create_private(&path)?.write_all(text.as_bytes()).map_err(Error::io("write", &path))
     }
+}
+
+/// The first 24 hexadecimal digits of the SHA-256 of a value.
+fn digest(value: &impl Serialize) -> Result<String> {
+    let bytes = serde_json::to_vec(value).map_err(|e| Error::bug("naming the run", e))?;
+    Ok(Sha256::digest(bytes).iter().take(12).map(|byte| format!("{byte:02x}")).collect())
 }
