@@ -20,23 +20,23 @@ use crate::infer::Template;
 use crate::{Error, Result};
 
 /// Ending and magic number of the codes file.
-pub(super) const CODES: Kind = Kind { ending: "codes", magic: *b"CHEHRAcd" };
+pub(super) const CODES: Kind = Kind { ending: "codes", magic: *b"CHEHRAcd", version: 1 };
 /// Ending and magic number of the masters file.
-pub(super) const MASTERS: Kind = Kind { ending: "masters", magic: *b"CHEHRAms" };
-/// Ending and magic number of the graph file.
-pub(super) const GRAPH: Kind = Kind { ending: "graph", magic: *b"CHEHRAgr" };
+pub(super) const MASTERS: Kind = Kind { ending: "masters", magic: *b"CHEHRAms", version: 1 };
+/// Ending and magic number of the graph file. Its version also stands for how graphs are built.
+pub(super) const GRAPH: Kind = Kind { ending: "graph", magic: *b"CHEHRAgr", version: 1 };
 
 /// A kind of derived file.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Kind {
     pub(super) ending: &'static str,
     magic: [u8; 8],
+    version: u32,
 }
 
 /// Header: magic, version u32, dim u32, rows u64, payload length u64, source sha256 (64 hex digits), payload sha256
 /// (64 hex digits), zeros. A page long, so that the payload is aligned in memory.
 const HEADER: usize = 4096;
-const VERSION: u32 = 1;
 
 /// Bytes in memory or mapped from a file.
 #[derive(Debug)]
@@ -68,7 +68,7 @@ impl Kind {
         payload.iter().for_each(|part| hash.update(part));
         let length: usize = payload.iter().map(|part| part.len()).sum();
         let mut header = self.magic.to_vec();
-        header.extend(VERSION.to_le_bytes());
+        header.extend(self.version.to_le_bytes());
         header.extend((source.dim as u32).to_le_bytes());
         header.extend((source.rows as u64).to_le_bytes());
         header.extend((length as u64).to_le_bytes());

@@ -141,7 +141,10 @@ impl Crowd {
 /// `(Σw²)² / Σw⁴` of them, whose inverse is the variance of an impostor's similarity.
 fn decay(dim: usize) -> f64 {
     let share = (152.0 / dim as f64).min(0.95);
-    let filled = |c: f64| 3.0 * c / ((1.0 + c).powi(2) * (1.0 - (1.0 + c).powi(-3)));
+    let filled = |c: f64| {
+        let d = 1.0 + c;
+        3.0 * c / (d * d * (1.0 - 1.0 / (d * d * d)))
+    };
     let (mut low, mut high) = (1e-3, 1e3);
     for _ in 0..60 {
         let middle = (low + high) / 2.0;
