@@ -32,7 +32,8 @@ impl Canvas {
 
     /// To 8-bit RGB, rounded and clamped.
     pub fn to_image(&self) -> RgbImage {
-        let raw = self.pixels.iter().flat_map(|p| p.map(|v| v.clamp(0.0, 255.0).round() as u8)).collect();
+        // A cast saturates, so adding a half rounds and clamps.
+        let raw = self.pixels.as_flattened().iter().map(|v| (v + 0.5) as u8).collect();
         RgbImage::from_raw(self.width as u32, self.height as u32, raw).unwrap_or_default()
     }
 
@@ -85,10 +86,22 @@ impl Canvas {
         if width * 2 < self.width && height * 2 < self.height {
             return self.halved().resized(width, height);
         }
-        let (sx, sy) = (self.width as f32 / width as f32, self.height as f32 / height as f32);
-        let mut out = Canvas::new(width, height, [0.0; 3]);
-        out.each(|x, y, p| *p = self.bilinear((x as f32 + 0.5) * sx - 0.5, (y as f32 + 0.5) * sy - 0.5));
-        out
+        // Two source lines and their weight for each line of the result, and the same for columns.
+        let steps = |from: usize, to: usize| -> Vec<(usize, usize, f32)> {
+            let step = |k: usize| {
+                let at = ((k as f32 + 0.5) * from as f32 / to as f32 - 0.5).clamp(0.0, (from - 1) as f32);
+                (at as usize, (at as usize + 1).min(from - 1), at.fract())
+            };
+            (0..to).map(step).collect()
+        };
+        let columns = steps(self.width, width);
+        let mut pixels = Vec::with_capacity(width * height);
+        for (top, bottom, t) in steps(self.height, height) {
+            let line = |y: usize| &self.pixels[y * self.width..(y + 1) * self.width];
+            let mixed: Vec<Pixel> = line(top).iter().zip(line(bottom)).map(|(a, b)| mix(*a, *b, t)).collect();
+            pixels.extend(columns.iter().map(|&(a, b, t)| mix(mixed[a], mixed[b], t)));
+        }
+        Canvas { width, height, pixels }
     }
 
     /// Half the size: the mean of four.
@@ -105,20 +118,21 @@ impl Canvas {
     /// A three-tap blur in both directions, of variance `sigma * sigma` (up to 0.9; the kernel has no room for more).
     pub fn softened(&self, sigma: f32) -> Canvas {
         let side = (sigma * sigma / 2.0).min(0.45);
-        let taps = [side, 1.0 - 2.0 * side, side];
-        let mut across = Canvas::new(self.width, self.height, [0.0; 3]);
-        across.each(|x, y, p| {
-            for (k, tap) in taps.into_iter().enumerate() {
-                add(p, self.at(x as isize + k as isize - 1, y as isize), tap);
-            }
-        });
-        let mut out = Canvas::new(self.width, self.height, [0.0; 3]);
-        out.each(|x, y, p| {
-            for (k, tap) in taps.into_iter().enumerate() {
-                add(p, across.at(x as isize, y as isize + k as isize - 1), tap);
-            }
-        });
-        out
+        let taps = |a: Pixel, b: Pixel, c: Pixel| -> Pixel {
+            std::array::from_fn(|k| side * (a[k] + c[k]) + (1.0 - 2.0 * side) * b[k])
+        };
+        let (w, h) = (self.width, self.height);
+        let mut across = Vec::with_capacity(w * h);
+        for row in self.pixels.chunks_exact(w) {
+            across.extend((0..w).map(|x| taps(row[x.saturating_sub(1)], row[x], row[(x + 1).min(w - 1)])));
+        }
+        let line = |y: usize| &across[y * w..(y + 1) * w];
+        let mut pixels = Vec::with_capacity(w * h);
+        for y in 0..h {
+            let (above, here, below) = (line(y.saturating_sub(1)), line(y), line((y + 1).min(h - 1)));
+            pixels.extend(above.iter().zip(here).zip(below).map(|((a, b), c)| taps(*a, *b, *c)));
+        }
+        Canvas { width: w, height: h, pixels }
     }
 
     /// Unsharp masking: `amount` of the difference from the softened picture is added.

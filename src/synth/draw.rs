@@ -222,7 +222,7 @@ impl Studio<'_> {
         let shown = self.picture_of(shown, &mut rng, [0.5 * long, 0.9 * long, 0.36 * long])?;
         let pitch = rng.between(2.9, 3.7);
         let bezel = [0.02 * long, 0.045 * long, 0.02 * long, 0.045 * long].map(|v| v as usize);
-        let phone = screen(&mut rng, &shown, pitch).framed(bezel, [12.0, 12.0, 14.0]);
+        let phone = screen(&mut rng, &shown, pitch, 0.03).framed(bezel, [12.0, 12.0, 14.0]);
         let (w, h) = (canvas.width as f32, canvas.height as f32);
         let top = h * 0.55 - 0.25 * long + rng.between(-0.03, 0.03) * long;
         let quad = tilted(&mut rng, w * 0.53, top, 0.29 * long, 0.53 * long, 0.05);
@@ -250,18 +250,19 @@ impl Studio<'_> {
         let mut canvas = background(&mut rng, first.width, first.height, None);
         let edge = (0.035 * self.plan.long_side as f32) as usize;
         if row.pattern == Pattern::MonitorFrame {
-            let pitch = rng.between(2.2, 2.7);
-            let panel = screen(&mut rng, first, pitch).framed([edge; 4], [20.0, 20.0, 22.0]);
+            let (pitch, fringes) = (rng.between(2.2, 2.7), rng.between(0.0, 0.06));
+            let panel = screen(&mut rng, first, pitch, fringes).framed([edge; 4], [20.0, 20.0, 22.0]);
             canvas.each(|_, _, p| *p = p.map(|v| v * 0.35));
             let quad = tilted(&mut rng, -0.03 * w, -0.03 * h, 1.06 * w, 1.06 * h, 0.015);
             held(&mut canvas, &panel, quad);
         } else {
-            let pitch = rng.between(3.6, 4.6);
+            let pitch = rng.between(3.2, 4.6);
             let sheet = paper(&mut rng, first, pitch).framed([edge; 4], [230.0, 225.0, 210.0]);
             let quad = tilted(&mut rng, 0.02 * w, 0.02 * h, 0.96 * w, 0.96 * h, 0.02);
             held(&mut canvas, &sheet, quad);
         }
-        canvas
+        // A flat thing this near is rarely in focus all over.
+        canvas.softened(0.9).softened(0.9)
     }
 }
 

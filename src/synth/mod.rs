@@ -17,6 +17,7 @@
 //! reasons apart; its error rates on real phones must be measured on real phones.
 
 mod canvas;
+mod cast;
 mod draw;
 mod facts;
 mod people;

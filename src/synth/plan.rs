@@ -200,7 +200,8 @@ pub struct Plan {
     pub fraud: Option<f64>,
     /// The share of rows of each pattern.
     pub rates: Rates,
-    /// When there are more members to enrol than people: make the rest duplicates (true ones), or refuse.
+    /// When there are more members to enrol than people: enrol people again (the truth then calls those rows duplicates
+    /// whatever their pattern), or refuse.
     pub repeat_people: bool,
     /// Long side of the selfies in pixels; the short side is three quarters of it.
     pub long_side: usize,
@@ -237,8 +238,8 @@ impl Default for Plan {
             portrait_share: 0.7,
             exif_share: 0.25,
             quality: [74, 92],
-            noise: [0.4, 1.6],
-            face: [0.12, 0.17],
+            noise: [0.2, 0.8],
+            face: [0.13, 0.18],
             rows_per_file: 20_000,
         }
     }

@@ -10,11 +10,15 @@ use super::rng::Rng;
 /// Four corners in pixels, from the top left, clockwise.
 pub type Quad = [[f32; 2]; 4];
 
-/// A picture as a lit panel shows it; `pitch` is the width of its pixels in pixels of `picture`.
-pub fn screen(rng: &mut Rng, picture: &Canvas, pitch: f32) -> Canvas {
+/// A picture as a lit panel shows it; `pitch` is the width of its pixels in pixels of `picture`, `fringes` the depth of
+/// the coloured moire that the panel's grid makes with the sensor's (0 for none).
+pub fn screen(rng: &mut Rng, picture: &Canvas, pitch: f32, fringes: f32) -> Canvas {
     use std::f32::consts::TAU;
     let (width, height) = (picture.width as f32, picture.height as f32);
     let (at, strength, power) = (rng.between(0.2, 0.6), rng.between(28.0, 55.0), rng.between(0.9, 1.05));
+    // Moire: slow bands, slightly bent, out of phase between the colours.
+    let ((sin, cos), period) = (rng.between(0.0, TAU).sin_cos(), rng.between(14.0, 34.0));
+    let bend = Field::new(rng, picture.width, picture.height, 4);
     let mut out = picture.clone();
     let wave = |phase: f32| 0.5 + 0.5 * (TAU * phase).cos();
     let rows: Vec<f32> = (0..picture.height).map(|y| 0.8 + 0.25 * wave(y as f32 / pitch)).collect();
@@ -24,8 +28,10 @@ pub fn screen(rng: &mut Rng, picture: &Canvas, pitch: f32) -> Canvas {
     out.each(|x, y, p| {
         let along = (x as f32 * 0.825 + y as f32 * 0.565) / (width + height);
         let glare = strength * (-((along - at) / 0.07).powi(2)).exp();
+        let band = (x as f32 * cos + y as f32 * sin) / period + 0.6 * bend.at(x, y);
         for c in 0..3 {
-            let lit = p[c].clamp(0.0, 255.0) * columns[x][c] * rows[y] * power;
+            let moire = 1.0 + fringes * (TAU * (band + c as f32 / 3.0)).cos();
+            let lit = p[c].clamp(0.0, 255.0) * columns[x][c] * rows[y] * power * moire;
             p[c] = [18.0, 22.0, 34.0][c] + lit * [0.86, 0.95, 1.08][c] + glare;
         }
     });
@@ -145,7 +151,7 @@ mod tests {
         let mut ramp = Canvas::new(120, 80, [0.0; 3]);
         ramp.each(|x, _, p| *p = [2.0 * x as f32; 3]);
         for (name, out) in [
-            ("screen", screen(&mut Rng::new(1, Use::Recapture, 1), &ramp, 3.3)),
+            ("screen", screen(&mut Rng::new(1, Use::Recapture, 1), &ramp, 3.3, 0.1)),
             ("paper", paper(&mut Rng::new(1, Use::Recapture, 1), &ramp, 4.4)),
         ] {
             let mean = |from: usize| out.cropped(from, 0, 20, 80).pixels.iter().map(|p| p[1]).sum::<f32>() / 1600.0;

@@ -77,7 +77,7 @@ fn room(rng: &mut Rng, w: usize, h: usize) -> Canvas {
     for _ in 0..12 {
         let centre = [rng.between(0.0, w as f32), rng.between(0.0, h as f32)];
         let radii = [rng.between(0.05, 0.25) * w as f32, rng.between(0.05, 0.35) * h as f32];
-        let (colour, turn) = (muted(rng, 40.0, 220.0), rng.between(0.0, 3.14));
+        let (colour, turn) = (muted(rng, 40.0, 220.0), rng.between(0.0, std::f32::consts::PI));
         let (sin, cos) = turn.sin_cos();
         out.each(|x, y, p| {
             let (dx, dy) = (x as f32 - centre[0], y as f32 - centre[1]);
@@ -101,7 +101,7 @@ fn out_of_focus(rng: &mut Rng, w: usize, h: usize, own: &Canvas) -> Canvas {
 fn opacity(u: f32, v: f32) -> f32 {
     let head = ((u / 0.70).powi(2) + ((v + 0.04) / 0.71).powi(2)).sqrt();
     let head = smoothstep(1.09, 0.91, head);
-    let half = if v < 0.62 { 0.36 + 0.57 * (v - 0.36) / 0.26 } else { 0.93 + 0.32 * ((v - 0.62) / 0.5).min(1.0) };
+    let half = if v < 0.62 { 0.36 + 0.57 * (v - 0.36) / 0.26 } else { 0.93 + 0.45 * ((v - 0.62) / 0.7).min(1.0) };
     let body = smoothstep(half + 0.06, half - 0.06, u.abs()) * smoothstep(0.34, 0.40, v);
     head.max(body)
 }
@@ -113,8 +113,8 @@ struct Cutout {
     face: [f32; 4],
     /// Where the picture gives way to cloth, in rows.
     hem: f32,
-    /// The colours of the picture's lower part, by column.
-    cloth: Vec<Pixel>,
+    /// The colours of the picture's lower part by column, near the hem and further down.
+    cloth: [Vec<Pixel>; 2],
 }
 
 impl Cutout {
@@ -130,31 +130,44 @@ impl Cutout {
         let picture = if height > 1.25 * h { picture.sharpened(0.6) } else { picture };
         // Aligned collections have black wedges along their edges: cloth starts a good way above the lower one.
         let hem = (picture.height as f32 * 0.86).max(y + h * 1.05).min(picture.height as f32 - 1.0);
-        let rows = 4.max(picture.height / 20) as isize;
-        let reach = (w * 0.06).max(1.0) as isize;
-        let cloth = (0..picture.width as isize).map(|column| {
-            let mut sum = [0.0; 3];
-            let weight = 1.0 / (rows * (2 * reach + 1)) as f32;
-            for row in 0..rows {
-                for aside in -reach..=reach {
-                    super::canvas::add(&mut sum, picture.at(column + aside, hem as isize - row), weight);
-                }
-            }
-            sum
-        });
-        let cloth = cloth.collect();
-        Cutout { face: [x + w / 2.0, y + h / 2.0, w, h], hem, cloth, picture }
+        let near = lower_colours(&picture, hem, (w * 0.08).max(1.0));
+        let far = lower_colours(&picture, hem, w * 0.5);
+        Cutout { face: [x + w / 2.0, y + h / 2.0, w, h], hem, cloth: [near, far], picture }
     }
 
     fn colour(&self, x: f32, y: f32, folds: f32) -> Pixel {
         let fade = smoothstep(self.hem - 0.06 * self.face[3], self.hem, y);
         let mut out = if fade < 1.0 { self.picture.bicubic(x, y) } else { [0.0; 3] };
         if fade > 0.0 {
-            let column = (x.max(0.0) as usize).min(self.cloth.len() - 1);
-            out = mix(out, self.cloth[column].map(|v| v * (1.0 + 0.10 * folds)), fade);
+            // Further down the columns melt into one another, or the body would hang down in strips.
+            let column = (x.max(0.0) as usize).min(self.cloth[0].len() - 1);
+            let depth = smoothstep(0.0, 0.7, (y - self.hem) / self.face[3]);
+            let cloth = mix(self.cloth[0][column], self.cloth[1][column], depth);
+            out = mix(out, cloth.map(|v| v * (1.0 + 0.14 * folds)), fade);
         }
         out
     }
+}
+
+/// The mean colour of the rows above `hem`, for each column, over `reach` columns to either side.
+fn lower_colours(picture: &Canvas, hem: f32, reach: f32) -> Vec<Pixel> {
+    let rows = 4.max(picture.height / 20);
+    let mean = |column: usize| {
+        let mut sum = [0.0; 3];
+        for row in 0..rows {
+            super::canvas::add(&mut sum, picture.at(column as isize, hem as isize - row as isize), 1.0 / rows as f32);
+        }
+        sum
+    };
+    let columns: Vec<Pixel> = (0..picture.width).map(mean).collect();
+    let reach = reach as usize;
+    let blurred = |k: usize| {
+        let window = &columns[k.saturating_sub(reach)..(k + reach + 1).min(columns.len())];
+        let mut sum = [0.0; 3];
+        window.iter().for_each(|p| super::canvas::add(&mut sum, *p, 1.0 / window.len() as f32));
+        sum
+    };
+    (0..columns.len()).map(blurred).collect()
 }
 
 /// Puts a person on the canvas.
@@ -165,7 +178,7 @@ pub fn put(canvas: &mut Canvas, source: &Source, stand: &Stand, rng: &mut Rng) {
     let (sin, cos) = stand.angle.sin_cos();
     let folds = Field::new(rng, canvas.width, canvas.height, 14);
     // The person never reaches further than this from the middle of the face, but downwards to the frame's end.
-    let reach = scale * (1.4 * w).max(1.0 * h) * 1.25;
+    let reach = scale * (1.6 * w).max(1.0 * h) * 1.2;
     let left = (stand.centre[0] - reach).max(0.0) as usize;
     let right = ((stand.centre[0] + reach).max(0.0) as usize).min(canvas.width);
     let top = (stand.centre[1] - reach).max(0.0) as usize;

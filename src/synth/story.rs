@@ -9,6 +9,7 @@
 use std::collections::HashMap;
 use std::ops::Range;
 
+use super::cast::{Cast, Member, another, hand_out, member_of, pick};
 use super::people::Person;
 use super::plan::{Kind, Pattern, Plan};
 use super::rng::{Rng, Use};
@@ -67,7 +68,7 @@ pub struct Worker {
     /// Whether `workers.parquet` has a photo.
     pub enrolled: bool,
     /// The worker's slots.
-    slots: Range<u32>,
+    pub slots: Range<u32>,
 }
 
 /// The drive.
@@ -77,31 +78,6 @@ pub struct Story {
     pub rows: Vec<Row>,
     /// Accounts.
     pub workers: Vec<Worker>,
-}
-
-/// How a pattern gets its member.
-#[derive(PartialEq)]
-enum Member {
-    New,
-    Ghost,
-    Repeated,
-    Worker,
-    OtherWorker,
-    Nobody,
-}
-
-fn member_of(pattern: Pattern) -> Member {
-    use Pattern::*;
-    match pattern {
-        InnocentRetry | DuplicateSameDistrict | DuplicateCrossDistrict => Member::Repeated,
-        SameFile | Reencoded | Cropped | Mirrored => Member::Repeated,
-        MemberIsWorker => Member::Worker,
-        MemberIsOtherWorker => Member::OtherWorker,
-        WorkerAlone | NoFace | BrokenFile => Member::Nobody,
-        WorkerAbsent | WorkerMismatch | MemberAlone | Group | BackgroundReused => Member::Ghost,
-        PhoneMember | PrintMember | PhoneWorker | MonitorFrame | PrintFrame => Member::Ghost,
-        _ => Member::New,
-    }
 }
 
 /// Whether the pattern repeats something of an earlier row.
@@ -116,12 +92,10 @@ fn is_base(pattern: Pattern) -> bool {
     matches!(pattern, Pattern::Honest | Pattern::Bystander)
 }
 
-/// The people by part.
-struct Cast {
-    strangers: Range<usize>,
-    members: Range<usize>,
-    ghosts: Range<usize>,
-    order: Vec<u32>,
+/// The clean rows so far.
+struct Bases {
+    all: Vec<usize>,
+    of_worker: Vec<Vec<usize>>,
 }
 
 /// Makes the drive.
@@ -262,70 +236,10 @@ fn drop_orphans(rows: &mut [Row], workers: &[Worker], keys: &mut [f64]) {
     }
 }
 
-/// Gives every part a person: workers are those with most pictures, since theirs recur; strangers and helpers next;
-/// then the new members, from the most honest slot down; ghosts from the other end.
-fn hand_out(plan: &Plan, people: &[Person], workers: &mut [Worker], rows: &mut [Row], keys: &[f64]) -> Result<Cast> {
-    let mut order: Vec<u32> = (0..people.len() as u32).collect();
-    let mut rng = Rng::new(plan.seed, Use::Cast, 0);
-    rng.shuffle(&mut order);
-    order.sort_by_key(|&p| std::cmp::Reverse(people[p as usize].portraits.len().min(8)));
-    let accounts = workers.len().min(order.len());
-    rng.shuffle(&mut order[accounts..]);
-
-    let strangers = workers.len()..workers.len() + (workers.len() / 4).max(6);
-    let helpers = strangers.end..strangers.end + workers.iter().filter(|w| w.helper.is_some()).count();
-    let mut new: Vec<usize> = (0..rows.len()).filter(|&k| member_of(rows[k].pattern) == Member::New).collect();
-    new.sort_by(|&a, &b| keys[rows[b].slot as usize].total_cmp(&keys[rows[a].slot as usize]).then(a.cmp(&b)));
-    let ghost_rows = rows.iter().filter(|r| member_of(r.pattern) == Member::Ghost).count();
-    let ghosts = order.len().saturating_sub((ghost_rows.div_ceil(3)).max(6))..order.len();
-    let members = helpers.end..ghosts.start;
-    let room = members.end.saturating_sub(members.start);
-    if room == 0 || (room < new.len() && !plan.repeat_people) {
-        return Err(Error::usage(
-            "rows",
-            format!(
-                "{} people cannot play {} workers, {} strangers, {} helpers, {} new members and {} people of frauds",
-                people.len(),
-                workers.len(),
-                strangers.len(),
-                helpers.len(),
-                new.len(),
-                ghosts.len()
-            ),
-            format!("lower rows below about {}, add faces, or set repeat_people", room * rows.len() / new.len().max(1)),
-        ));
-    }
-    for (k, worker) in workers.iter_mut().enumerate() {
-        worker.person = order[k];
-        let mut rng = Rng::new(plan.seed, Use::Cast, 1 + k as u64);
-        let stand_in = order[strangers.start + 1 + rng.below(strangers.len() - 1)];
-        worker.successor = worker.successor.map(|_| stand_in);
-    }
-    for (worker, person) in workers.iter_mut().filter(|w| w.helper.is_some()).zip(helpers) {
-        worker.helper = Some(order[person]);
-    }
-    for (k, &row) in new.iter().enumerate() {
-        let person = order[members.start + k % room];
-        rows[row].member = Some(pick(plan, people, person, rows[row].slot, 0));
-    }
-    Ok(Cast { strangers, members, ghosts, order })
-}
-
-/// A picture of a person for one use in one slot.
-fn pick(plan: &Plan, people: &[Person], person: u32, slot: u32, what: u64) -> Pick {
-    let mut rng = Rng::new(plan.seed, Use::Cast, (1 << 40) | (what << 32) | u64::from(slot));
-    Pick { person, portrait: rng.below(people[person as usize].portraits.len()) as u32 }
-}
-
-/// Another picture of the same person, if there is one.
-fn another(people: &[Person], pick: Pick) -> Pick {
-    Pick { portrait: (pick.portrait + 1) % people[pick.person as usize].portraits.len() as u32, ..pick }
-}
-
 impl Story {
     /// Chooses, in order of time, what each repeating row repeats.
     fn repeat(&mut self, plan: &Plan, people: &[Person]) {
-        let mut bases: Vec<usize> = Vec::new();
+        let mut bases = Bases { all: Vec::new(), of_worker: vec![Vec::new(); self.workers.len()] };
         for k in 0..self.rows.len() {
             let pattern = self.rows[k].pattern;
             if needs_original(pattern) {
@@ -340,19 +254,23 @@ impl Story {
                 }
             }
             if is_base(pattern) {
-                bases.push(k);
+                bases.all.push(k);
+                bases.of_worker[self.rows[k].worker as usize].push(k);
             }
         }
     }
 
     /// An earlier clean row for row `k`: first with every wish granted, then with the pattern's own condition alone.
-    fn original(&self, plan: &Plan, people: &[Person], k: usize, bases: &[usize]) -> Option<usize> {
+    fn original(&self, plan: &Plan, people: &[Person], k: usize, bases: &Bases) -> Option<usize> {
         let row = &self.rows[k];
         let district = |r: &Row| self.workers[r.worker as usize].district;
         let mut rng = Rng::new(plan.seed, Use::Original, (1 << 40) | u64::from(row.slot));
         let (days_apart, same_worker) = (rng.chance(0.7), rng.chance(0.7));
         let copies =
             matches!(row.pattern, Pattern::SameFile | Pattern::Reencoded | Pattern::Cropped | Pattern::Mirrored);
+        let own = &bases.of_worker[row.worker as usize];
+        let near = row.pattern == Pattern::InnocentRetry || copies && same_worker && !own.is_empty();
+        let bases = if near { own } else { &bases.all };
         let must = |o: &Row| match row.pattern {
             Pattern::DuplicateSameDistrict => district(o) == district(row),
             Pattern::DuplicateCrossDistrict => district(o) != district(row),
@@ -365,7 +283,7 @@ impl Story {
                 pictures(o) > 1 && (plan.nights == 1 || !days_apart || o.night != row.night)
             }
             Pattern::MobileReused | Pattern::EpicReused => o.worker != row.worker,
-            _ => !copies || !same_worker || o.worker == row.worker,
+            _ => true,
         };
         for try_ in 0..80 {
             let of = *bases.get(rng.below(bases.len()))?;
@@ -374,8 +292,7 @@ impl Story {
                 return Some(of);
             }
         }
-        let both = bases.iter().rev().find(|&&of| must(&self.rows[of]) && wish(&self.rows[of]));
-        both.or_else(|| bases.iter().rev().find(|&&of| must(&self.rows[of]))).copied()
+        bases.iter().rev().find(|&&of| must(&self.rows[of])).copied()
     }
 
     /// Fills the other places: who stands for the worker, ghosts, bystanders, helpers, photos.
@@ -422,34 +339,11 @@ impl Story {
             {
                 others.push(helper);
             }
-            let photo = self.photo(plan, people, k, member, &mut rng, cast);
+            let photo = photo((plan, people, cast), row, member, &mut rng);
             let front = front.map(|p| pick(plan, people, p, slot, 1));
             let others = others.into_iter().zip(2..).map(|(p, what)| pick(plan, people, p, slot, what)).collect();
             let row = &mut self.rows[k];
             (row.front, row.member, row.others, row.photo) = (front, member, others, photo);
-        }
-    }
-
-    fn photo(
-        &self,
-        plan: &Plan,
-        people: &[Person],
-        k: usize,
-        member: Option<Pick>,
-        rng: &mut Rng,
-        cast: &Cast,
-    ) -> Option<Pick> {
-        let row = &self.rows[k];
-        let share = rng.chance(plan.photo_share);
-        match (row.pattern, member) {
-            (Pattern::PhotoMismatch, Some(own)) => {
-                let room = cast.members.len();
-                let person =
-                    (0..20).map(|_| cast.order[cast.members.start + rng.below(room)]).find(|&p| p != own.person);
-                person.map(|p| pick(plan, people, p, row.slot, 9))
-            }
-            (_, Some(own)) if share => Some(another(people, own)),
-            _ => None,
         }
     }
 
@@ -461,5 +355,24 @@ impl Story {
         for row in &mut self.rows {
             row.of = row.of.and_then(|old| place.get(&slots[old]).copied());
         }
+    }
+}
+
+/// The uploaded photo of a row: the member in another picture, or somebody else where that is planted.
+fn photo(
+    (plan, people, cast): (&Plan, &[Person], &Cast),
+    row: &Row,
+    member: Option<Pick>,
+    rng: &mut Rng,
+) -> Option<Pick> {
+    let share = rng.chance(plan.photo_share);
+    match (row.pattern, member) {
+        (Pattern::PhotoMismatch, Some(own)) => {
+            let mut anybody = || cast.order[cast.members.start + rng.below(cast.members.len())];
+            let person = (0..20).map(|_| anybody()).find(|&p| p != own.person);
+            person.map(|p| pick(plan, people, p, row.slot, 9))
+        }
+        (_, Some(own)) if share => Some(another(people, own)),
+        _ => None,
     }
 }
