@@ -2,4 +2,5 @@
 
 mod dump;
 mod layering;
+mod matching;
 mod ops;
