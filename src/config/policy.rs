@@ -84,6 +84,12 @@ impl Policy {
         };
         above_zero("matching.review_expected_false_matches", self.matching.review_expected_false_matches)?;
         above_zero("matching.candidate_false_pairs", self.matching.candidate_false_pairs)?;
+        above_zero("matching.duplicate_share", self.matching.duplicate_share)?;
+        unit("matching.duplicate_share", self.matching.duplicate_share as f32)?;
+        if !(0.0..=6.0).contains(&self.matching.most_record_evidence) {
+            let found = self.matching.most_record_evidence;
+            return Err(format!("matching.most_record_evidence = {found}; decades from 0 to 6 expected"));
+        }
         unit("matching.photo_similarity", self.matching.photo_similarity)?;
         if self.detection.scales.is_empty() || self.detection.scales.iter().any(|s| !(32..=4096).contains(s)) {
             return Err(format!("detection.scales = {:?}; sides from 32 to 4096 expected", self.detection.scales));
@@ -228,13 +234,24 @@ pub struct MatchingPolicy {
     /// A search reaches down to where so many pairs of the whole gallery are expected by chance; on them the limit
     /// above is fitted.
     pub candidate_false_pairs: f64,
+    /// Agreement of records (mobile, EPIC, place, time, name, picture) weighs at most so many decades, for kin share
+    /// records and look alike.
+    pub most_record_evidence: f64,
+    /// Share of memberships believed to be a person's second, where a gallery is too small to show it.
+    pub duplicate_share: f64,
     /// The uploaded photo must be at least this similar to the member in the selfie.
     pub photo_similarity: f32,
 }
 
 impl Default for MatchingPolicy {
     fn default() -> Self {
-        MatchingPolicy { review_expected_false_matches: 0.01, candidate_false_pairs: 2000.0, photo_similarity: 0.35 }
+        MatchingPolicy {
+            review_expected_false_matches: 0.01,
+            candidate_false_pairs: 20_000.0,
+            most_record_evidence: 2.0,
+            duplicate_share: 0.02,
+            photo_similarity: 0.35,
+        }
     }
 }
 

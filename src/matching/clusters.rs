@@ -1,6 +1,10 @@
 //! Pairs -> clusters: one per person with two or more memberships.
+//!
+//! Pairs chain: A looks like B and B like C, and with enough members anybody reaches anybody. So a chain is only a
+//! proposal; within it every pair is compared, and groups are joined while all their pairs together speak for it.
 
-use std::collections::BTreeMap;
+use std::cmp::Ordering;
+use std::collections::{BTreeMap, HashMap};
 
 use sha2::{Digest, Sha256};
 
@@ -19,7 +23,7 @@ pub struct Cluster {
     pub districts: Vec<String>,
     /// Workers of the memberships, sorted, each once.
     pub workers: Vec<String>,
-    /// The least similar of the cluster's pairs.
+    /// The least similar of the cluster's flagged pairs.
     pub weakest: f32,
 }
 
@@ -30,24 +34,146 @@ impl Cluster {
     }
 }
 
-/// Joins pairs that share a membership. The result depends on the set of pairs alone, not on their order.
-pub fn clusters(enrolments: &[Enrolment], pairs: &[Pair]) -> Vec<Cluster> {
-    let mut parent: Vec<usize> = (0..enrolments.len()).collect();
+/// Groups memberships into persons: flagged pairs propose, all pairs of a proposal decide. `odds` gives log10 of the odds
+/// that two memberships are one person. The result depends on the set of pairs alone, not on their order, nor on the order
+/// of the memberships.
+pub fn clusters(enrolments: &[Enrolment], pairs: &[Pair], odds: &dyn Fn(usize, usize) -> f64) -> Vec<Cluster> {
+    let mut found: Vec<Cluster> = Vec::new();
+    for (members, links) in components(enrolments, pairs) {
+        let groups = match members.len() {
+            2 => vec![members],
+            n if n <= MOST_LINKED => linked(&members, odds),
+            _ => joined(&members, odds),
+        };
+        let of: HashMap<usize, usize> =
+            groups.iter().enumerate().flat_map(|(g, group)| group.iter().map(move |&m| (m, g))).collect();
+        let mut weakest = vec![f32::INFINITY; groups.len()];
+        for pair in links.iter().filter(|p| of.get(&p.a) == of.get(&p.b)) {
+            if let Some(&g) = of.get(&pair.a) {
+                weakest[g] = weakest[g].min(pair.similarity);
+            }
+        }
+        let persons = groups.into_iter().zip(weakest).filter(|(group, _)| group.len() > 1);
+        found.extend(persons.map(|(group, weakest)| cluster(enrolments, group, weakest)));
+    }
+    found.sort_by_key(|cluster| age(&enrolments[cluster.original]));
+    found
+}
+
+/// Up to so many memberships, all pairs of a component are compared.
+const MOST_LINKED: usize = 400;
+
+/// Members of a group that a membership of a larger component is compared with.
+const COMPARED: usize = 16;
+
+/// A single pair speaks no louder than this, log10 odds: one bad picture must not outvote all others.
+const LOUDEST: f64 = 6.0;
+
+/// Memberships connected by pairs, earliest first, each with its pairs.
+fn components<'p>(enrolments: &[Enrolment], pairs: &'p [Pair]) -> Vec<(Vec<usize>, Vec<&'p Pair>)> {
+    let mut parent: HashMap<usize, usize> = HashMap::new();
     for pair in pairs {
         let (a, b) = (root(&mut parent, pair.a), root(&mut parent, pair.b));
         // The smaller index becomes the root, whatever the order of the pairs.
-        parent[a.max(b)] = a.min(b);
+        parent.insert(a.max(b), a.min(b));
     }
-    let mut groups: BTreeMap<usize, (Vec<usize>, f32)> = BTreeMap::new();
+    let mut groups: BTreeMap<usize, (Vec<usize>, Vec<&Pair>)> = BTreeMap::new();
     for pair in pairs {
-        let group = groups.entry(root(&mut parent, pair.a)).or_insert((Vec::new(), f32::INFINITY));
+        let group = groups.entry(root(&mut parent, pair.a)).or_default();
         group.0.extend([pair.a, pair.b]);
-        group.1 = group.1.min(pair.similarity);
+        group.1.push(pair);
     }
-    let mut found: Vec<Cluster> =
-        groups.into_values().map(|(members, weakest)| cluster(enrolments, members, weakest)).collect();
-    found.sort_by_key(|cluster| age(&enrolments[cluster.original]));
-    found
+    let mut components: Vec<_> = groups.into_values().collect();
+    for (members, _) in &mut components {
+        members.sort_by_key(|&m| (age(&enrolments[m]), m));
+        members.dedup();
+    }
+    components
+}
+
+/// Average linkage (Sokal and Michener 1958) over log odds: the two groups whose members are most probably one person on
+/// average are joined, as long as that average speaks for it. `members` earliest first, which settles ties.
+fn linked(members: &[usize], odds: &dyn Fn(usize, usize) -> f64) -> Vec<Vec<usize>> {
+    let n = members.len();
+    let mut groups: Vec<Vec<usize>> = members.iter().map(|&m| vec![m]).collect();
+    // Sums of bounded and of full odds between groups; the full ones only settle ties of the bounded.
+    let mut sums = vec![(0.0f64, 0.0f64); n * n];
+    for i in 0..n {
+        for j in i + 1..n {
+            let full = finite(odds(members[i], members[j]));
+            let sum = (full.clamp(-LOUDEST, LOUDEST), full);
+            sums[i * n + j] = sum;
+            sums[j * n + i] = sum;
+        }
+    }
+    let mean = |sums: &[(f64, f64)], groups: &[Vec<usize>], i: usize, j: usize| {
+        let count = (groups[i].len() * groups[j].len()) as f64;
+        (sums[i * n + j].0 / count, sums[i * n + j].1 / count)
+    };
+    let best_of = |sums: &[(f64, f64)], groups: &[Vec<usize>], i: usize| {
+        (0..n).filter(|&j| j != i && !groups[j].is_empty()).map(|j| (mean(sums, groups, i, j), j)).reduce(better)
+    };
+    let mut best: Vec<_> = (0..n).map(|i| best_of(&sums, &groups, i)).collect();
+    loop {
+        let next = (0..n).filter_map(|i| best[i].map(|(mean, j)| (mean, (i, j)))).reduce(better);
+        let Some((_, (i, j))) = next.filter(|(mean, _)| mean.0 > 0.0) else { break };
+        let (keep, gone) = (i.min(j), i.max(j));
+        let moved = std::mem::take(&mut groups[gone]);
+        groups[keep].extend(moved);
+        best[gone] = None;
+        for k in (0..n).filter(|&k| k != keep && !groups[k].is_empty()) {
+            let (more, full) = sums[gone * n + k];
+            for at in [keep * n + k, k * n + keep] {
+                sums[at].0 += more;
+                sums[at].1 += full;
+            }
+        }
+        for k in (0..n).filter(|&k| !groups[k].is_empty()) {
+            if k == keep || best[k].is_some_and(|(_, j)| j == keep || j == gone) {
+                best[k] = best_of(&sums, &groups, k);
+            } else {
+                // A mean of two means is above neither, so the joined group can at most tie with the old best.
+                let here = (mean(&sums, &groups, k, keep), keep);
+                best[k] = best[k].map(|old| better(old, here));
+            }
+        }
+    }
+    groups
+}
+
+/// The greater mean; the earlier of equals.
+fn better<T: PartialOrd>(x: ((f64, f64), T), y: ((f64, f64), T)) -> ((f64, f64), T) {
+    match x.0.0.total_cmp(&y.0.0).then(x.0.1.total_cmp(&y.0.1)) {
+        Ordering::Less => y,
+        Ordering::Greater => x,
+        Ordering::Equal if y.1 < x.1 => y,
+        Ordering::Equal => x,
+    }
+}
+
+/// One picture enrolled thousands of times: each membership, earliest first, joins the group that it is most probably one
+/// person with on average over members spread evenly through the group, or begins its own.
+fn joined(members: &[usize], odds: &dyn Fn(usize, usize) -> f64) -> Vec<Vec<usize>> {
+    let mut groups: Vec<Vec<usize>> = Vec::new();
+    for &member in members {
+        let mean = |group: &[usize]| {
+            let step = group.len().div_ceil(COMPARED);
+            let heard: Vec<f64> = group.iter().step_by(step).map(|&other| finite(odds(other, member))).collect();
+            let count = heard.len() as f64;
+            (heard.iter().map(|o| o.clamp(-LOUDEST, LOUDEST)).sum::<f64>() / count, heard.iter().sum::<f64>() / count)
+        };
+        let best = groups.iter().enumerate().map(|(g, group)| (mean(group), g)).reduce(better);
+        match best.filter(|(mean, _)| mean.0 > 0.0) {
+            Some((_, g)) => groups[g].push(member),
+            None => groups.push(vec![member]),
+        }
+    }
+    groups
+}
+
+/// What cannot be compared speaks neither for nor against.
+fn finite(odds: f64) -> f64 {
+    if odds.is_nan() { 0.0 } else { odds.clamp(-300.0, 300.0) }
 }
 
 fn cluster(enrolments: &[Enrolment], mut members: Vec<usize>, weakest: f32) -> Cluster {
@@ -76,12 +202,14 @@ fn age(enrolment: &Enrolment) -> (i64, &str) {
     (enrolment.captured_at, &enrolment.submission_id)
 }
 
-fn root(parent: &mut [usize], mut node: usize) -> usize {
-    while parent[node] != node {
-        parent[node] = parent[parent[node]];
-        node = parent[node];
+fn root(parent: &mut HashMap<usize, usize>, node: usize) -> usize {
+    let mut at = node;
+    while let Some(&up) = parent.get(&at).filter(|&&up| up != at) {
+        at = up;
     }
-    node
+    // Short ways from now on.
+    parent.insert(node, at);
+    at
 }
 
 #[cfg(test)]
@@ -99,7 +227,11 @@ mod tests {
     }
 
     fn pair(a: usize, b: usize, similarity: f32) -> Pair {
-        Pair { a, b, similarity, expected_false_matches: 0.0, expected_false_matches_upper: 0.0 }
+        Pair { a: a.min(b), b: a.max(b), similarity, ..Pair::default() }
+    }
+
+    fn people(n: usize) -> Vec<Enrolment> {
+        (0..n).map(|k| enrolment(&format!("s{k:05}"), "Ujjain", k as i64)).collect()
     }
 
     #[test]
@@ -111,7 +243,7 @@ mod tests {
             enrolment("s4", "Indore", 5),
         ];
         let pairs = [pair(0, 1, 0.7), pair(0, 2, 0.6)];
-        let found = clusters(&people, &pairs);
+        let found = clusters(&people, &pairs, &|_, _| 3.0);
         assert_eq!(found.len(), 1);
         assert_eq!(found[0].members, [1, 2, 0]);
         assert_eq!(found[0].original, 1);
@@ -119,11 +251,86 @@ mod tests {
         assert!(found[0].cross_district());
         assert_eq!(found[0].weakest, 0.6);
         let reversed: Vec<Pair> = pairs.iter().rev().copied().collect();
-        assert_eq!(clusters(&people, &reversed), found);
+        assert_eq!(clusters(&people, &reversed, &|_, _| 3.0), found);
     }
 
     #[test]
-    fn no_pairs_no_clusters() {
-        assert!(clusters(&[enrolment("s1", "Ujjain", 1)], &[]).is_empty());
+    fn a_chain_does_not_join_what_speaks_against_it() {
+        let people = people(3);
+        let pairs = [pair(0, 1, 0.7), pair(1, 2, 0.65)];
+        let against = |a: usize, b: usize| match (a.min(b), a.max(b)) {
+            (0, 1) => 9.0,
+            (1, 2) => 8.0,
+            _ => -12.0,
+        };
+        let found = clusters(&people, &pairs, &against);
+        assert_eq!(found.iter().map(|c| c.members.clone()).collect::<Vec<_>>(), [vec![0, 1]]);
+        // A doubtful third pair, one bad picture, does not part what the two others join.
+        let doubtful = |a: usize, b: usize| if a.abs_diff(b) == 1 { 8.0 } else { -1.0 };
+        assert_eq!(clusters(&people, &pairs, &doubtful)[0].members, [0, 1, 2]);
+    }
+
+    #[test]
+    fn a_long_chain_of_lookalikes_falls_apart() {
+        let n = 40;
+        let people = people(n);
+        let pairs: Vec<Pair> = (1..n).map(|k| pair(k - 1, k, 0.6)).collect();
+        let found = clusters(&people, &pairs, &|a, b| if a.abs_diff(b) == 1 { 6.0 } else { -6.0 });
+        assert!(found.iter().all(|c| c.members.len() == 2), "{found:?}");
+    }
+
+    #[test]
+    fn the_order_of_memberships_does_not_matter() {
+        let n = 60;
+        // Persons are numbers modulo 7, and some strangers are alike.
+        let odds = |a: usize, b: usize| match a % 7 == b % 7 {
+            true => 4.0 + ((a * 31 + b * 31) % 5) as f64,
+            false => -9.0 + ((a * 17 + b * 17) % 11) as f64,
+        };
+        let all = people(n);
+        let pairs: Vec<Pair> = (0..n)
+            .flat_map(|a| (a + 1..n).map(move |b| (a, b)))
+            .filter(|&(a, b)| odds(a, b) > 0.0)
+            .map(|(a, b)| pair(a, b, 0.6))
+            .collect();
+        let names = |people: &[Enrolment], found: &[Cluster]| -> Vec<(String, Vec<String>)> {
+            let name = |&m: &usize| people[m].submission_id.clone();
+            found.iter().map(|c| (c.id.clone(), c.members.iter().map(name).collect())).collect()
+        };
+        let expected = names(&all, &clusters(&all, &pairs, &odds));
+        assert_eq!(expected.len(), 7);
+        let place = |k: usize| (k * 23) % n;
+        let mut shuffled = all.clone();
+        (0..n).for_each(|k| shuffled[place(k)] = all[k].clone());
+        let moved: Vec<Pair> = pairs.iter().rev().map(|p| pair(place(p.a), place(p.b), p.similarity)).collect();
+        let back = |at: usize| (0..n).find(|&k| place(k) == at).unwrap();
+        let found = clusters(&shuffled, &moved, &|a, b| odds(back(a), back(b)));
+        assert_eq!(names(&shuffled, &found), expected);
+    }
+
+    #[test]
+    fn one_picture_a_thousand_times_is_one_person() {
+        let n = 1200;
+        let pairs: Vec<Pair> = (1..n).map(|k| pair(0, k, 0.99)).collect();
+        let odds = |a: usize, b: usize| if (a % 100 == 99) == (b % 100 == 99) { 12.0 } else { -12.0 };
+        let found = clusters(&people(n), &pairs, &odds);
+        assert_eq!(found.iter().map(|c| c.members.len()).collect::<Vec<_>>(), [n - n / 100, n / 100]);
+    }
+
+    #[test]
+    fn an_id_stays_while_the_original_stays() {
+        let people = people(4);
+        let one = clusters(&people, &[pair(1, 2, 0.7)], &|_, _| 5.0);
+        let more = clusters(&people, &[pair(1, 2, 0.7), pair(2, 3, 0.7)], &|_, _| 5.0);
+        assert_eq!(one[0].id, more[0].id);
+        let earlier = clusters(&people, &[pair(1, 2, 0.7), pair(0, 2, 0.7)], &|_, _| 5.0);
+        assert_ne!(one[0].id, earlier[0].id);
+    }
+
+    #[test]
+    fn no_pairs_no_clusters_and_nan_says_nothing() {
+        assert!(clusters(&people(1), &[], &|_, _| 1.0).is_empty());
+        let found = clusters(&people(3), &[pair(0, 1, 0.7), pair(1, 2, 0.7)], &|_, _| f64::NAN);
+        assert!(found.is_empty());
     }
 }

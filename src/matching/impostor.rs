@@ -46,9 +46,13 @@ pub const RESAMPLES: usize = 200;
 /// Shares of the scores tried as tails, largest first.
 const TAIL_SHARES: [f64; 7] = [0.05, 0.03, 0.02, 0.01, 0.005, 0.002, 0.001];
 
-/// Shapes of impostor tails before the data: what cosines of two networks show on pictures of 7,701 faces (see
-/// [`super::prior`]), and about what a normal distribution shows at such depths.
-pub(super) const SHAPE: Belief = Belief { mean: -0.06, deviation: 0.04 };
+/// Shapes of impostor tails before the data. On the pictures behind the shipped curves ([`super::prior`]) the shape above
+/// false-match rates of 1e-2, 1e-3, 1e-4 and 3e-5 is -0.08, -0.06, -0.05, -0.04 (SFace) and -0.12, -0.09, -0.06, -0.04
+/// (MobileFaceNet-192): the deeper, the nearer to 0, as theory has it for anything near normal.
+const SHAPE: Belief = Belief { mean: -0.06, deviation: 0.04 };
+
+/// The same at the depths of a whole gallery, 1e-5 and below.
+const FAR_SHAPE: Belief = Belief { mean: -0.04, deviation: 0.03 };
 
 /// Score of two people known to differ.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -150,8 +154,11 @@ impl ImpostorModel {
         let (chosen, goodness) = sample.choose_tail()?;
         let rate = sample.curve(&vec![1.0; sample.scores.len()], &chosen);
         // Each resample depends on its number alone, and they come back in order, whatever thread made them.
-        let resampled: Vec<FalseMatchRate> =
-            (0..RESAMPLES as u64).into_par_iter().filter_map(|r| sample.resample(r, &chosen)).collect();
+        let resampled: Vec<FalseMatchRate> = (0..RESAMPLES as u64)
+            // Each resample depends on its number alone, and they come back in order, whatever thread made them.
+            .into_par_iter()
+            .filter_map(|r| sample.resample(r, &chosen))
+            .collect();
         let upper = upper_bound(&resampled, &rate);
         let report = ImpostorReport {
             basis: Basis::Fitted,
@@ -256,7 +263,7 @@ impl ImpostorModel {
         let deviation = ((upper - centre) * std::f64::consts::LN_10 / 1.645).max(0.2);
         let hazard = self.hazard(floor).max(1e-6);
         Anchor {
-            beliefs: Beliefs { shape: SHAPE, log_scale: Some(Belief { mean: -hazard.ln(), deviation: 0.25 }) },
+            beliefs: Beliefs { shape: FAR_SHAPE, log_scale: Some(Belief { mean: -hazard.ln(), deviation: 0.25 }) },
             log_rate: Some(Belief { mean: centre * std::f64::consts::LN_10, deviation }),
         }
     }

@@ -1,10 +1,14 @@
 //! Candidates -> pairs, clusters and the run's statistics: the one entry that a run calls.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
 use super::clusters::{Cluster, clusters};
+use super::evidence::{Levels, Weights, compare};
+use super::fdr::{FdrReport, LocalFdr, Scene};
 use super::impostor::{Found, ImpostorModel, ImpostorReport};
-use super::{Candidate, Enrolment, Impostors, Pair, stratum};
+use super::{Candidate, Enrolment, Grounds, Impostors, Pair, stratum};
 use crate::config::policy::MatchingPolicy;
 
 /// Never ask a search for more than this share of all pairs.
@@ -19,8 +23,12 @@ pub fn pairs_of(size: u64) -> f64 {
 /// gallery are expected by chance. Those are the far end of the impostor scores, on which the limit for review is then
 /// fitted; they are few against the pairs compared, so the work grows with the pairs found and not with their square.
 pub fn candidate_floor(impostors: &Impostors, gallery_size: u64, policy: &MatchingPolicy) -> f32 {
-    let rate = policy.candidate_false_pairs.max(policy.review_expected_false_matches) / pairs_of(gallery_size).max(1.0);
-    impostors.pooled().rate().inverse(rate.min(MOST_CANDIDATES))
+    let all = pairs_of(gallery_size).max(1.0);
+    // Records may make up for some decades of face; and a stratum whose people are less alike is searched deeper.
+    let limit = policy.review_expected_false_matches * 10f64.powf(policy.most_record_evidence);
+    let floor = |model: &ImpostorModel, expected: f64| model.rate().inverse((expected / all).min(MOST_CANDIDATES));
+    let pooled = floor(impostors.pooled(), policy.candidate_false_pairs.max(limit));
+    impostors.strata().map(|(_, model)| floor(model, limit)).fold(pooled, f32::min)
 }
 
 /// What a search covered.
@@ -77,10 +85,14 @@ pub struct MatchingStatistics {
     pub review_similarity: f32,
     /// Pairs flagged.
     pub flagged_pairs: usize,
+    /// Of these, how many because their records agree.
+    pub flagged_with_records: usize,
     /// How many of the compared pairs chance alone would have put into the table.
     pub expected_false_pairs: f64,
     /// Upper bound of it, one-sided 95 %.
     pub expected_false_pairs_upper: f64,
+    /// Sum over the flagged pairs of the probability that the two are different people.
+    pub sum_of_probabilities_false: f64,
     /// The false-match rate that the limit comes to.
     pub false_match_rate: f64,
     /// Persons with two or more memberships.
@@ -89,6 +101,10 @@ pub struct MatchingStatistics {
     pub impostors: ImpostorReport,
     /// Curves of strata.
     pub strata: Vec<StratumReport>,
+    /// Mates beside strangers.
+    pub local_fdr: FdrReport,
+    /// What the fields of the record weigh.
+    pub records: Weights,
 }
 
 /// One stratum with a curve of its own.
@@ -105,62 +121,180 @@ pub struct StratumReport {
 /// Judges the candidates of a run. `score` gives the similarity of any two enrolments, for pairs that were no
 /// candidates but stand between some. The result depends on the set of candidates alone.
 pub fn judge(case: &Case, policy: &MatchingPolicy, score: &dyn Fn(usize, usize) -> f32) -> Judged {
-    let _ = score;
     let candidates = each_once(case);
-    let found: Vec<Found> = candidates
-        .iter()
-        .map(|c| Found { a: identity(case, c.a), b: identity(case, c.b), similarity: c.similarity })
-        .collect();
-    let searched = case.searched;
-    let all = pairs_of(searched.gallery_size);
-    let (pooled, _populations) =
-        case.impostors.pooled().clone().with_candidates(&found, searched.compared, searched.floor);
-    let model_of = |c: &Candidate| -> &ImpostorModel {
-        let stratum = stratum(case.enrolments[c.a].group, case.enrolments[c.b].group);
-        case.impostors.strata().find(|(name, _)| *name == stratum).map_or(&pooled, |(_, model)| model)
-    };
+    let models = Models::new(case, &candidates, policy);
+    let levels: Vec<Levels> =
+        candidates.iter().map(|c| compare(&case.enrolments[c.a], &case.enrolments[c.b])).collect();
+    let odds: Vec<f64> =
+        candidates.iter().map(|c| models.fdr.prior_log10_odds() + models.fdr.evidence(models.level(case, c))).collect();
+    let weights = Weights::estimate(case.enrolments, &levels, &odds);
     let pairs: Vec<Pair> = candidates
         .iter()
-        .map(|c| {
-            let model = model_of(c);
-            Pair {
-                a: c.a,
-                b: c.b,
-                similarity: c.similarity,
-                expected_false_matches: model.fmr(c.similarity) * all,
-                expected_false_matches_upper: model.fmr_upper(c.similarity) * all,
-            }
-        })
-        .filter(|pair| pair.expected_false_matches <= policy.review_expected_false_matches)
+        .zip(levels)
+        .filter_map(|(c, levels)| models.pair(case, policy, c, (&weights, levels)))
         .collect();
-    let clusters = clusters(case.enrolments, &pairs);
-    let rate = policy.review_expected_false_matches / all.max(1.0);
-    let review_similarity = pooled.rate().inverse(rate);
-    let statistics = MatchingStatistics {
-        gallery_size: searched.gallery_size,
-        gallery_pairs: all,
-        compared_pairs: searched.compared,
-        candidate_floor: searched.floor,
-        candidates: candidates.len(),
-        review_expected_false_matches: policy.review_expected_false_matches,
-        review_similarity,
-        flagged_pairs: pairs.len(),
-        expected_false_pairs: searched.compared * pooled.fmr(review_similarity),
-        expected_false_pairs_upper: searched.compared * pooled.fmr_upper(review_similarity),
-        false_match_rate: pooled.fmr(review_similarity),
-        clusters: clusters.len(),
-        strata: case
+    let clusters = clusters(case.enrolments, &pairs, &|a, b| {
+        let c = Candidate { a, b, similarity: score(a, b) };
+        let parts = weights.parts(0.0, compare(&case.enrolments[a], &case.enrolments[b]));
+        let more = parts.record_total().clamp(-policy.most_record_evidence, policy.most_record_evidence);
+        models.fdr.prior_log10_odds() + models.fdr.evidence(models.level(case, &c)) + more
+    });
+    let statistics = models.statistics(case, policy, (candidates.len(), &pairs, clusters.len()), weights);
+    Judged { pairs, clusters, statistics }
+}
+
+/// The models of one run, fitted.
+struct Models {
+    pooled: ImpostorModel,
+    strata: Vec<(u16, ImpostorModel)>,
+    fdr: LocalFdr,
+    /// Pairs of the whole gallery.
+    all: f64,
+}
+
+impl Models {
+    fn new(case: &Case, candidates: &[Candidate], policy: &MatchingPolicy) -> Self {
+        let searched = case.searched;
+        let all = pairs_of(searched.gallery_size);
+        let found = |wanted: &dyn Fn(&Candidate) -> bool| -> Vec<Found> {
+            let named =
+                |c: &Candidate| Found { a: identity(case, c.a), b: identity(case, c.b), similarity: c.similarity };
+            candidates.iter().filter(|c| wanted(c)).map(named).collect()
+        };
+        let everything = found(&|_| true);
+        let (pooled, populations) =
+            case.impostors.pooled().clone().with_candidates(&everything, searched.compared, searched.floor);
+        let shares = stratum_shares(case.enrolments);
+        let strata = case
             .impostors
             .strata()
-            .map(|(stratum, model)| StratumReport {
-                stratum,
-                review_similarity: model.rate().inverse(rate),
-                impostors: model.report().clone(),
+            .map(|(name, model)| {
+                let own = found(&|c| stratum_of(case, c) == name);
+                let compared = searched.compared * shares.get(&name).copied().unwrap_or(0.0);
+                (name, model.clone().with_candidates(&own, compared, searched.floor).0)
             })
-            .collect(),
-        impostors: pooled.report().clone(),
-    };
-    Judged { pairs, clusters, statistics }
+            .collect();
+        let scene = Scene {
+            strangers: &pooled,
+            prior: &case.impostors.prior,
+            compared: searched.compared,
+            // Each duplicate is a pair with one other membership of the gallery.
+            believed_mates: policy.duplicate_share / 2.0 * searched.gallery_size as f64 * searched.compared
+                / all.max(1.0),
+        };
+        let fdr = LocalFdr::new(&scene, &everything, populations.as_ref());
+        Models { pooled, strata, fdr, all }
+    }
+
+    fn of(&self, stratum: u16) -> &ImpostorModel {
+        self.strata.iter().find(|(name, _)| *name == stratum).map_or(&self.pooled, |(_, model)| model)
+    }
+
+    /// The similarity that says in the pool what the candidate's says in its stratum: the one with the same
+    /// false-match rate.
+    fn level(&self, case: &Case, candidate: &Candidate) -> f32 {
+        match self.strata.iter().find(|(name, _)| *name == stratum_of(case, candidate)) {
+            Some((_, model)) if !candidate.similarity.is_nan() => {
+                self.pooled.rate().inverse(model.fmr(candidate.similarity))
+            }
+            _ => candidate.similarity,
+        }
+    }
+
+    /// The pair, or `None` where it stays below the limit.
+    ///
+    /// Faces alone flag while at most `limit` pairs as alike are expected. A pair beyond that is flagged when its
+    /// records agree so well that `expected / 10^record` is within the limit. Under chance the records of a pair reach
+    /// `10^r` with a probability of at most `10^-r` times that among mates, so summed over all `r` this adds at most
+    /// `limit` once more, as long as records and faces agree independently. Kin break that, hence the bound on what
+    /// records may weigh. Records that disagree take no flag away: who enrols a person twice makes them disagree.
+    fn pair(
+        &self,
+        case: &Case,
+        policy: &MatchingPolicy,
+        candidate: &Candidate,
+        (weights, levels): (&Weights, Levels),
+    ) -> Option<Pair> {
+        let model = self.of(stratum_of(case, candidate));
+        let &Candidate { a, b, similarity } = candidate;
+        let expected = model.fmr(similarity) * self.all;
+        let level = self.level(case, candidate);
+        let parts = weights.parts(self.fdr.evidence(level), levels);
+        let record = parts.record_total().clamp(-policy.most_record_evidence, policy.most_record_evidence);
+        let limit = policy.review_expected_false_matches;
+        let grounds = match expected {
+            e if e <= limit => Grounds::Face,
+            e if record > 0.0 && e * 10f64.powf(-record) <= limit => Grounds::FaceAndRecord,
+            _ => return None,
+        };
+        Some(Pair {
+            a,
+            b,
+            similarity,
+            expected_false_matches: expected,
+            expected_false_matches_upper: model.fmr_upper(similarity) * self.all,
+            local_fdr: self.fdr.probability_false(level, 0.0),
+            probability_false: self.fdr.probability_false(level, record),
+            parts,
+            grounds,
+        })
+    }
+
+    fn statistics(
+        &self,
+        case: &Case,
+        policy: &MatchingPolicy,
+        (candidates, pairs, clusters): (usize, &[Pair], usize),
+        weights: Weights,
+    ) -> MatchingStatistics {
+        let searched = case.searched;
+        let rate = policy.review_expected_false_matches / self.all.max(1.0);
+        let review_similarity = self.pooled.rate().inverse(rate);
+        let stratum = |(stratum, model): &(u16, ImpostorModel)| StratumReport {
+            stratum: *stratum,
+            review_similarity: model.rate().inverse(rate),
+            impostors: model.report().clone(),
+        };
+        MatchingStatistics {
+            gallery_size: searched.gallery_size,
+            gallery_pairs: self.all,
+            compared_pairs: searched.compared,
+            candidate_floor: searched.floor,
+            candidates,
+            review_expected_false_matches: policy.review_expected_false_matches,
+            review_similarity,
+            flagged_pairs: pairs.len(),
+            flagged_with_records: pairs.iter().filter(|p| p.grounds == Grounds::FaceAndRecord).count(),
+            expected_false_pairs: searched.compared * self.pooled.fmr(review_similarity),
+            expected_false_pairs_upper: searched.compared * self.pooled.fmr_upper(review_similarity),
+            sum_of_probabilities_false: pairs.iter().map(|p| p.probability_false).sum(),
+            false_match_rate: self.pooled.fmr(review_similarity),
+            clusters,
+            impostors: self.pooled.report().clone(),
+            strata: self.strata.iter().map(stratum).collect(),
+            local_fdr: self.fdr.report().clone(),
+            records: weights,
+        }
+    }
+}
+
+fn stratum_of(case: &Case, candidate: &Candidate) -> u16 {
+    stratum(case.enrolments[candidate.a].group, case.enrolments[candidate.b].group)
+}
+
+/// Share of each stratum among all pairs of the memberships.
+fn stratum_shares(enrolments: &[Enrolment]) -> BTreeMap<u16, f64> {
+    let mut counts: BTreeMap<u8, f64> = BTreeMap::new();
+    for enrolment in enrolments {
+        *counts.entry(enrolment.group).or_default() += 1.0 / enrolments.len() as f64;
+    }
+    let mut shares = BTreeMap::new();
+    for (a, p) in &counts {
+        for (b, q) in &counts {
+            *shares.entry(stratum(*a, *b)).or_default() += p * q;
+        }
+    }
+    shares
 }
 
 /// The candidates, each pair once with `a < b`, most similar first; what compares a membership with itself or has no

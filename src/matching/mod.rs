@@ -6,26 +6,34 @@
 //!
 //! 1. [`impostor`]: how similar different people are, fitted on the run's own scores; [`prior`] where they are too few.
 //! 2. [`candidate_floor`]: from that, how low a search of the gallery must reach.
-//! 3. [`judge`]: candidates -> pairs with [`Pair::expected_false_matches`], clusters, statistics.
+//! 3. [`judge`]: candidates -> pairs with [`Pair::expected_false_matches`], the probability of error ([`fdr`]), the evidence of
+//!    the record ([`evidence`]), clusters, statistics.
+//! 4. [`review_queue`]: clusters in the order in which they are worth a person's time.
 //!
 //! Pure functions of their arguments; neither order nor thread count changes a bit of the result. Searching is
 //! [`crate::gallery`]'s, verdicts are [`crate::verdict`]'s.
 
 mod clusters;
+pub mod evidence;
+pub mod fdr;
 pub mod impostor;
 mod judge;
 mod mixture;
+pub mod names;
 pub mod pareto;
 pub mod prior;
 mod random;
 pub mod reuse;
+pub mod review;
 
 use crate::infer::ModelId;
 
 pub use clusters::{Cluster, clusters};
+pub use evidence::{Field, Parts};
 pub use impostor::{Basis, ImpostorModel, ImpostorReport, ImpostorScore};
 pub use judge::{Case, Judged, MatchingStatistics, Searched, candidate_floor, judge, pairs_of};
 pub use prior::FalseMatchRate;
+pub use review::{ReviewQueue, ReviewRow, Worth, review_queue};
 
 /// One membership as matching sees it: from tonight's dump or an earlier night.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -65,8 +73,18 @@ pub struct Candidate {
     pub similarity: f32,
 }
 
+/// Why a pair is flagged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Grounds {
+    /// The faces alone are alike enough.
+    #[default]
+    Face,
+    /// The faces are nearly alike enough, and the records agree.
+    FaceAndRecord,
+}
+
 /// Two memberships that look like one person. `a < b`, indexes into the list of enrolments.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Pair {
     /// The one.
     pub a: usize,
@@ -74,15 +92,27 @@ pub struct Pair {
     pub b: usize,
     /// Cosine of the two masters, -1..=1.
     pub similarity: f32,
-    /// How many pairs at least this similar the whole gallery would hold by chance.
+    /// How many pairs at least this similar the whole gallery would hold by chance, from the face alone: the
+    /// false-match rate times `size (size - 1) / 2`, also when only a part of these pairs was compared tonight, so that
+    /// the number means the same every night. Chance excludes kin: identical twins are about 3.5 of 1,000 births, and no
+    /// face tells them apart.
     pub expected_false_matches: f64,
     /// Upper bound of it, one-sided 95 %.
     pub expected_false_matches_upper: f64,
+    /// Local false discovery rate: the probability that the two are different people, from the face alone.
+    pub local_fdr: f64,
+    /// The same with the evidence of the record.
+    pub probability_false: f64,
+    /// The evidence in log10 units.
+    pub parts: Parts,
+    /// Why it is flagged.
+    pub grounds: Grounds,
 }
 
 /// How similar different people are, pooled and by stratum.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Impostors {
+    prior: prior::Prior,
     pooled: ImpostorModel,
     strata: Vec<(u16, ImpostorModel)>,
 }
@@ -91,7 +121,8 @@ impl Impostors {
     /// Fits the scores of pairs known to differ; with too few of them, the curve shipped for the network stands in.
     /// A stratum with too few scores of its own uses the pooled curve.
     pub fn new(model: &ModelId, scores: &[ImpostorScore]) -> Self {
-        let pooled = ImpostorModel::fit(scores).unwrap_or_else(|| prior::of(model).model(scores.len()));
+        let prior = prior::of(model);
+        let pooled = ImpostorModel::fit(scores).unwrap_or_else(|| prior.model(scores.len()));
         let mut names: Vec<u16> = scores.iter().map(|s| s.stratum).collect();
         names.sort_unstable();
         names.dedup();
@@ -100,7 +131,7 @@ impl Impostors {
             ImpostorModel::fit(&own).map(|model| (stratum, model))
         };
         let strata = if names.len() > 1 { names.iter().filter_map(fit).collect() } else { Vec::new() };
-        Impostors { pooled, strata }
+        Impostors { prior, pooled, strata }
     }
 
     /// The pooled curve.

@@ -6,6 +6,7 @@ mod face;
 mod gallery;
 mod layering;
 mod nn;
+mod matching;
 mod ops;
 mod photo;
 mod synth;
