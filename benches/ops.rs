@@ -8,6 +8,9 @@ use candle_core::{Device, Result, Tensor};
 use chehra::ops::cpu::{Isa, fma_peak};
 use chehra::ops::{Activation, Conv2d, ConvShape, Precision};
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Time to measure one layer for.
 const BUDGET: Duration = Duration::from_millis(60);
 

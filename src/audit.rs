@@ -8,21 +8,24 @@
 //! a run that is stopped in between finds its own rows in the store and gives the same verdicts.
 
 mod duplicates;
+mod impostors;
+pub mod memory;
+mod numbers;
 mod record;
 mod see;
 mod spool;
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 
 use crate::config::{Columns, Policy};
 use crate::dump::{Carry, Dump};
 use crate::gallery::{Gallery, SearchPolicy, Store};
-use crate::infer::{Analysis, Engine, Template};
+use crate::infer::{Analysis, Engine, ModelId};
 use crate::report::{Progress, Summary};
-use crate::roles::{Cast, cast, known_workers};
-use crate::verdict::{RunFolder, VerdictRow, VerdictWriter, rules, write_clusters, write_pairs};
+use crate::roles::assign;
+use crate::verdict::peers::{Judged, UnitRow, compare};
+use crate::verdict::{RunFolder, VerdictRow, VerdictWriter, rules, write_clusters, write_pairs, write_workers_audit};
 use crate::{Error, Result};
 
 use duplicates::Duplicates;
@@ -66,45 +69,34 @@ pub fn run(job: &Job, engine: &Engine, progress: Progress, stop: &AtomicBool) ->
     let enrolled = see::enrolled_workers(job, &dump, engine, progress, &mut record)?;
     let analyses = see::see(&dump, engine, &folder.spool(), progress, stop, &mut record)?;
 
-    let casts = cast_all(&analyses, &enrolled, &job.policy, &mut record);
-    let mut rows = first_looks(&analyses, &casts, &job.policy);
+    let model = ModelId(engine.embedder_id().to_owned());
+    let remembered = memory::read(store.as_ref(), record.store_key(), &model)?;
+    let roles = assign(&analyses, &enrolled, &remembered, &job.policy.roles);
+    record.workers(&roles);
+    let casts = &roles.casts;
+    let has_consent = dump.has_column("consent");
+    let first_look = |(analysis, cast)| rules::first_look(analysis, cast, has_consent, &job.policy);
+    let mut rows: Vec<VerdictRow> = analyses.iter().zip(casts).map(first_look).collect();
 
-    let earlier = store.as_ref().map_or_else(|| Ok(Gallery::empty()), |s| s.view(Some(record.run_id())))?;
+    let earlier = store.as_ref().map_or_else(|| Ok(Gallery::empty()), |s| s.view(Some(record.store_key())))?;
     duplicates::mark_reuse(&analyses, &earlier, &mut rows);
     settle(&mut rows, &job.policy);
-    let found = duplicates::find(&analyses, &casts, &rows, &earlier, engine, job)?;
+    let found = duplicates::find(&analyses, casts, &rows, &earlier, engine, job)?;
     duplicates::mark(&found, &mut rows);
+    numbers::mark(&found, &earlier, &job.policy, &mut rows);
     settle(&mut rows, &job.policy);
     record.search(&found, earlier.live());
 
     let summary = write(&folder, &rows, &found, &mut carry, engine, &mut record)?;
+    write_workers_audit(&folder.tables().join("workers_audit.parquet"), &peers(&analyses, &rows, &job.policy))?;
     if let Some(store) = &store {
-        record.stored(store.begin()?.add_run(record.run_id(), &found.enrolled)?);
+        let commit = store.begin()?.add_run(record.store_key(), &found.enrolled)?;
+        memory::write(store, commit.commit, &roles.remember(&remembered, &model, &job.policy.roles))?;
+        record.stored(commit);
     }
     record.write(&folder, &summary)?;
     folder.commit()?;
     Ok(summary)
-}
-
-fn cast_all(
-    analyses: &[Analysis],
-    enrolled: &BTreeMap<String, Template>,
-    policy: &Policy,
-    record: &mut Record,
-) -> Vec<Cast> {
-    let workers = known_workers(analyses, enrolled, &policy.roles);
-    record.workers(&workers);
-    analyses
-        .iter()
-        .map(|analysis| {
-            let worker = analysis.facts.worker_id.as_ref().and_then(|id| workers.get(id)).map(|w| &w.template);
-            cast(analysis.faces(), worker, &policy.roles)
-        })
-        .collect()
-}
-
-fn first_looks(analyses: &[Analysis], casts: &[Cast], policy: &Policy) -> Vec<VerdictRow> {
-    analyses.iter().zip(casts).map(|(analysis, cast)| rules::first_look(analysis, cast, policy)).collect()
 }
 
 /// Brings the verdicts up to the reasons.
@@ -112,6 +104,23 @@ fn settle(rows: &mut [VerdictRow], policy: &Policy) {
     for row in rows {
         row.verdict = policy.verdicts.decide(&row.reasons);
     }
+}
+
+/// Workers, booths and districts against their peers.
+fn peers(analyses: &[Analysis], rows: &[VerdictRow], policy: &Policy) -> Vec<UnitRow> {
+    let judged: Vec<Judged> = analyses
+        .iter()
+        .zip(rows)
+        .map(|(Analysis { facts, .. }, row)| Judged {
+            worker_id: facts.worker_id.as_deref(),
+            booth_id: facts.booth_id.as_deref(),
+            district: facts.district.as_deref(),
+            division: facts.division.as_deref(),
+            verdict: row.verdict,
+            reasons: &row.reasons,
+        })
+        .collect();
+    compare(&judged, &policy.verdicts, &policy.peers)
 }
 
 /// Rows per write: large enough for good row groups, small beside the analyses in memory.
@@ -134,13 +143,13 @@ fn write(
         writer.write(chunk, &carry.read(first, chunk.len())?)?;
     }
     writer.finish()?;
-    write_pairs(&tables.join("pairs.parquet"), &found.enrolments, &found.pairs)?;
-    write_clusters(&tables.join("clusters.parquet"), &found.enrolments, &found.clusters)?;
+    write_pairs(&tables.join("pairs.parquet"), &found.enrolments, &found.judged.pairs)?;
+    write_clusters(&tables.join("clusters.parquet"), &found.enrolments, &found.judged.clusters)?;
     record.stage("write");
     let mut summary = Summary {
-        pairs: found.pairs.len() as u64,
-        clusters: found.clusters.len() as u64,
-        cross_district_clusters: found.clusters.iter().filter(|c| c.cross_district()).count() as u64,
+        pairs: found.judged.pairs.len() as u64,
+        clusters: found.judged.clusters.len() as u64,
+        cross_district_clusters: found.judged.clusters.iter().filter(|c| c.cross_district()).count() as u64,
         ..Summary::default()
     };
     summary.count(rows);

@@ -2,14 +2,20 @@
 
 use std::collections::HashMap;
 
+use crate::Result;
 use crate::audit::Job;
-use crate::gallery::{self, Filter, Gallery, Member, Probe, SearchReport, Want};
+use crate::audit::impostors;
+use crate::dedup;
+use crate::dump::facts::{Epic, Mobile};
+use crate::gallery::{self, Filter, Gallery, Hit, Member, Probe, SearchReport, Want};
+use crate::infer::template::similarity;
 use crate::infer::{Analysis, Engine, ModelId, Template};
-use crate::matching::{Cluster, Enrolment, FalseMatchRate, Pair, clusters};
+use crate::matching::{
+    Candidate, Case, Enrolment, Impostors, Judged, Pair, Searched, candidate_floor, judge, pairs_of,
+};
 use crate::reason::{Reason, Verdict};
 use crate::roles::Cast;
 use crate::verdict::{VerdictRow, rules};
-use crate::Result;
 
 /// What the search found.
 #[derive(Debug)]
@@ -18,10 +24,8 @@ pub struct Duplicates {
     pub enrolled: Vec<(Member, Template)>,
     /// Tonight's enrolments, then those of earlier nights that are in a pair.
     pub enrolments: Vec<Enrolment>,
-    /// Pairs above the review threshold.
-    pub pairs: Vec<Pair>,
-    /// Persons with two or more memberships.
-    pub clusters: Vec<Cluster>,
+    /// Pairs and clusters, with what chance alone would give.
+    pub judged: Judged,
     /// How the gallery was searched.
     pub report: SearchReport,
 }
@@ -77,65 +81,80 @@ pub fn find(
     let mut tonight = Vec::new();
     let mut enrolments = Vec::new();
     for ((analysis, cast), row) in analyses.iter().zip(casts).zip(rows) {
-        let is_worker = [Reason::MemberIsWorker, Reason::MemberIsOtherWorker].iter().any(|r| row.reasons.contains(r));
-        let stands = matches!(row.verdict, Verdict::Accept | Verdict::Review) && !is_worker;
-        if let (true, Some(member)) = (stands, member(analysis, cast, &model)) {
-            enrolments.push(enrolment(&member.0, Some(row.row)));
+        if let (true, Some(member)) = (stands(row), member(analysis, cast, &model)) {
+            let facts = &analysis.facts;
+            enrolments.push(Enrolment { row: Some(row.row), booth_id: facts.booth_id.clone(), ..enrolment(&member.0) });
             tonight.push(member);
         }
     }
     let gallery = earlier.followed_by(&Gallery::from_rows(&tonight)?);
-    let probes: Vec<Probe> = tonight
-        .iter()
-        .map(|(_, template)| Probe { template, model: &model, filter: Filter::default() })
-        .collect();
-    let want = Want::Above(job.policy.matching.review_similarity);
-    let (hits, report) = gallery::search(&gallery, &probes, want, &job.search)?;
+    let impostors = Impostors::new(&model, &impostors::scores(analyses, casts, &tonight));
+    let size = gallery.live() as u64;
+    let floor = candidate_floor(&impostors, size, &job.policy.matching);
+    let probes: Vec<Probe> =
+        tonight.iter().map(|(_, template)| Probe { template, model: &model, filter: Filter::default() }).collect();
+    let (hits, report) = gallery::search(&gallery, &probes, Want::Above(floor), &job.search)?;
 
-    let rate = FalseMatchRate::of(&model);
-    let members = gallery.live() as f64;
-    let all_pairs = members * (members - 1.0) / 2.0;
-    let mut place: HashMap<u32, usize> = HashMap::new();
-    let mut pairs = Vec::new();
-    for hit in hits {
-        let probe = hit.probe as usize;
-        let mate = match (hit.row as usize).checked_sub(earlier.rows()) {
-            // Each of tonight's pairs is found from both ends.
-            Some(mate) if mate <= probe => continue,
-            Some(mate) => mate,
-            None => match (place.get(&hit.row), gallery.row(hit.row)) {
-                (Some(&mate), _) => mate,
-                (None, Some(stored)) => {
-                    enrolments.push(Enrolment {
-                        submission_id: stored.submission_id.to_owned(),
-                        worker_id: stored.worker_id.to_owned(),
-                        district: stored.district.to_owned(),
-                        captured_at: stored.captured_at,
-                        row: None,
-                    });
-                    place.insert(hit.row, enrolments.len() - 1);
-                    enrolments.len() - 1
-                }
-                (None, None) => continue,
-            },
-        };
-        let expected_false_matches = rate.at(hit.similarity) * all_pairs;
-        pairs.push(Pair { a: probe, b: mate, similarity: hit.similarity, expected_false_matches });
-    }
-    let clusters = clusters(&enrolments, &pairs);
+    let (candidates, met) = candidates(&hits, &gallery, earlier.rows(), &mut enrolments);
+    let compared = pairs_of(tonight.len() as u64) + tonight.len() as f64 * earlier.live() as f64;
+    let searched = Searched { gallery_size: size, compared, floor };
+    let met: Vec<Template> = met.into_iter().map(|row| gallery.template(row)).collect::<Result<_>>()?;
+    let template = |index: usize| tonight.get(index).map_or_else(|| &met[index - tonight.len()], |(_, t)| t);
+    let score = |a: usize, b: usize| similarity(template(a), template(b));
+    let case = Case { enrolments: &enrolments, candidates: &candidates, impostors: &impostors, searched };
+    let judged = judge(&case, &job.policy.matching, &score);
     let repeated = |row: u64| rows[row as usize].reasons.contains(&Reason::SubmissionIdRepeated);
     let enrolled = tonight
         .into_iter()
         .zip(&enrolments)
         .filter_map(|(member, enrolment)| (!enrolment.row.is_some_and(repeated)).then_some(member))
         .collect();
-    Ok(Duplicates { enrolled, enrolments, pairs, clusters, report })
+    Ok(Duplicates { enrolled, enrolments, judged, report })
 }
 
+/// Whether a row's member is compared with others.
+pub fn stands(row: &VerdictRow) -> bool {
+    let is_worker = [Reason::MemberIsWorker, Reason::MemberIsOtherWorker].iter().any(|r| row.reasons.contains(r));
+    matches!(row.verdict, Verdict::Accept | Verdict::Review) && !is_worker
+}
+
+/// Hits as pairs of enrolments; rows of earlier nights become enrolments when they are first met. Gives those rows, too.
+fn candidates(
+    hits: &[Hit],
+    gallery: &Gallery,
+    earlier: usize,
+    enrolments: &mut Vec<Enrolment>,
+) -> (Vec<Candidate>, Vec<u32>) {
+    let mut place: HashMap<u32, usize> = HashMap::new();
+    let (mut candidates, mut met) = (Vec::new(), Vec::new());
+    for hit in hits {
+        let a = hit.probe as usize;
+        let b = match (hit.row as usize).checked_sub(earlier) {
+            // Each of tonight's pairs is found from both ends, and each of tonight's members finds itself.
+            Some(mate) if mate <= a => continue,
+            Some(mate) => mate,
+            None => match (place.get(&hit.row), gallery.row(hit.row)) {
+                (Some(&mate), _) => mate,
+                (None, Some(stored)) => {
+                    enrolments.push(dedup::enrolment(&stored));
+                    place.insert(hit.row, enrolments.len() - 1);
+                    met.push(hit.row);
+                    enrolments.len() - 1
+                }
+                (None, None) => continue,
+            },
+        };
+        // A submission delivered again is no second membership.
+        if enrolments[a].submission_id != enrolments[b].submission_id || enrolments[b].row.is_some() {
+            candidates.push(Candidate { a, b, similarity: hit.similarity });
+        }
+    }
+    (candidates, met)
+}
 /// Marks tonight's duplicates: every member of a cluster but its original.
 pub fn mark(found: &Duplicates, rows: &mut [VerdictRow]) {
     let mut best: HashMap<usize, &Pair> = HashMap::new();
-    for pair in &found.pairs {
+    for pair in &found.judged.pairs {
         for side in [pair.a, pair.b] {
             let known = best.entry(side).or_insert(pair);
             if pair.similarity > known.similarity {
@@ -143,7 +162,7 @@ pub fn mark(found: &Duplicates, rows: &mut [VerdictRow]) {
             }
         }
     }
-    for cluster in &found.clusters {
+    for cluster in &found.judged.clusters {
         let original = &found.enrolments[cluster.original];
         for &member in &cluster.members {
             let Some(row) = found.enrolments[member].row.and_then(|row| rows.get_mut(row as usize)) else { continue };
@@ -170,8 +189,8 @@ fn member(analysis: &Analysis, cast: &Cast, model: &ModelId) -> Option<(Member, 
         worker_id: facts.worker_id.clone()?,
         district: facts.district.clone()?,
         captured_at: facts.captured_at?,
-        mobile: facts.mobile.clone(),
-        epic: facts.epic.clone(),
+        mobile: facts.mobile.as_deref().and_then(|m| Mobile::parse(m).ok()).map(|m| m.as_str().to_owned()),
+        epic: facts.epic.as_deref().and_then(|e| Epic::parse(e).ok()).map(|e| e.as_str().to_owned()),
         member_name: facts.member_name.clone(),
         quality: reading.quality.score,
         model: model.clone(),
@@ -181,12 +200,16 @@ fn member(analysis: &Analysis, cast: &Cast, model: &ModelId) -> Option<(Member, 
     Some((member, reading.template.clone()))
 }
 
-fn enrolment(member: &Member, row: Option<u64>) -> Enrolment {
+fn enrolment(member: &Member) -> Enrolment {
     Enrolment {
         submission_id: member.submission_id.clone(),
         worker_id: member.worker_id.clone(),
         district: member.district.clone(),
         captured_at: member.captured_at,
-        row,
+        mobile: member.mobile.clone(),
+        epic: member.epic.clone(),
+        member_name: member.member_name.clone(),
+        picture: Some(member.selfie_dhash),
+        ..Enrolment::default()
     }
 }

@@ -14,8 +14,9 @@ use crate::config::Policy;
 use crate::dump::{Dump, FilePrint};
 use crate::gallery::{Commit, SearchReport};
 use crate::infer::Engine;
+use crate::matching::MatchingStatistics;
 use crate::report::{Progress, Summary};
-use crate::roles::{Basis, KnownWorker};
+use crate::roles::{Basis, Roles};
 use crate::verdict::{RunFolder, create_private};
 use crate::{Error, Result, device};
 
@@ -23,6 +24,7 @@ use crate::{Error, Result, device};
 #[derive(Debug, Serialize)]
 pub struct Record {
     run_id: String,
+    store_key: String,
     version: &'static str,
     inputs: Vec<FilePrint>,
     rows: u64,
@@ -32,6 +34,7 @@ pub struct Record {
     threads: usize,
     workers: WorkerCounts,
     search: Option<SearchReport>,
+    matching: Option<MatchingStatistics>,
     members_of_earlier_nights: usize,
     members_enrolled_tonight: usize,
     members_added_to_store: Option<u64>,
@@ -52,11 +55,14 @@ struct WorkerCounts {
     table: Option<String>,
     enrolled: u64,
     photos_refused: u64,
+    remembered: u64,
     learned: u64,
+    unknown: u64,
 }
 
 impl Record {
-    /// Hashes the inputs and names the run: the same inputs, models, limits and version make the same run.
+    /// Hashes the inputs and names the run: the same dump, workers table, models, limits
+    /// and version make the same run.
     pub fn begin(job: &Job, dump: &Dump, engine: &Engine, progress: Progress) -> Result<Self> {
         let clock = Instant::now();
         progress.say(&format!("{} selfies in {} files", dump.total_rows(), dump.files().len()));
@@ -64,12 +70,14 @@ impl Record {
         let [detector, liveness, embedder] = engine.models();
         let models = BTreeMap::from([("detector", detector), ("liveness", liveness), ("embedder", embedder)]);
         let device = device::name(engine.device()).to_owned();
-        let hashes: Vec<&str> = inputs.iter().map(|file| file.sha256.as_str()).collect();
+        let workers = job.workers.as_deref().or_else(|| dump.workers_path()).map(FilePrint::of).transpose()?;
+        let hashes: Vec<&str> = inputs.iter().chain(&workers).map(|file| file.sha256.as_str()).collect();
         let key = (env!("CARGO_PKG_VERSION"), hashes, &models, &device, &job.columns, job.policy.to_toml()?);
-        let key = serde_json::to_vec(&key).map_err(|e| Error::bug("naming the run", e))?;
-        let digest = Sha256::digest(key);
+        let dump_hashes: Vec<&str> = inputs.iter().map(|file| file.sha256.as_str()).collect();
+        let store_key = digest(&(dump_hashes, &models["embedder"]))?;
         let mut record = Record {
-            run_id: digest.iter().take(12).map(|byte| format!("{byte:02x}")).collect(),
+            run_id: digest(&key)?,
+            store_key,
             version: env!("CARGO_PKG_VERSION"),
             inputs,
             rows: dump.total_rows(),
@@ -79,6 +87,7 @@ impl Record {
             threads: rayon::current_num_threads(),
             workers: WorkerCounts::default(),
             search: None,
+            matching: None,
             members_of_earlier_nights: 0,
             members_enrolled_tonight: 0,
             members_added_to_store: None,
@@ -93,6 +102,12 @@ impl Record {
     /// The run's name: 24 hexadecimal digits.
     pub fn run_id(&self) -> &str {
         &self.run_id
+    }
+
+    /// By what the store knows this dump: its bytes and the embedder. An audit of the same dump with another policy sees
+    /// the store as the first one saw it and adds nothing twice.
+    pub fn store_key(&self) -> &str {
+        &self.store_key
     }
 
     /// A stage has ended.
@@ -115,15 +130,22 @@ impl Record {
     }
 
     /// Which workers are known.
-    pub fn workers(&mut self, workers: &BTreeMap<String, KnownWorker>) {
-        let learned = |worker: &&KnownWorker| matches!(worker.basis, Basis::Recurring { .. });
-        self.workers.learned = workers.values().filter(learned).count() as u64;
+    pub fn workers(&mut self, roles: &Roles) {
+        for worker in roles.accounts.values() {
+            match worker.worker.as_ref().map(|known| known.basis) {
+                Some(Basis::Enrolled) => {}
+                Some(Basis::Remembered { .. }) => self.workers.remembered += 1,
+                Some(Basis::Recurring { .. }) => self.workers.learned += 1,
+                None => self.workers.unknown += 1,
+            }
+        }
         self.stage("roles");
     }
 
     /// How the gallery was searched.
     pub fn search(&mut self, found: &Duplicates, earlier: usize) {
         self.search = Some(found.report.clone());
+        self.matching = Some(found.judged.statistics.clone());
         self.members_of_earlier_nights = earlier;
         self.members_enrolled_tonight = found.enrolled.len();
         self.stage("search");
@@ -148,4 +170,10 @@ impl Record {
         let text = serde_json::to_string_pretty(&whole).map_err(|e| Error::bug("writing run.json", e))?;
         create_private(&path)?.write_all(text.as_bytes()).map_err(Error::io("write", &path))
     }
+}
+
+/// The first 24 hexadecimal digits of the SHA-256 of a value.
+fn digest(value: &impl Serialize) -> Result<String> {
+    let bytes = serde_json::to_vec(value).map_err(|e| Error::bug("naming the run", e))?;
+    Ok(Sha256::digest(bytes).iter().take(12).map(|byte| format!("{byte:02x}")).collect())
 }

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use crate::audit::Job;
 use crate::audit::record::Record;
 use crate::audit::spool::Spool;
-use crate::audit::Job;
 use crate::dump::{Dump, Workers};
 use crate::infer::{Analysis, Engine, Template};
 use crate::report::Progress;
@@ -78,7 +78,11 @@ pub fn enrolled_workers(
                     refused += 1;
                     let why = seen.err().map_or_else(|| "no face found".to_owned(), |reject| reject.detail);
                     let id = id.as_deref().unwrap_or("no worker_id");
-                    log::warn!("{}: row {} ({id}): {why}; this worker is learned from the selfies", path.display(), row.row);
+                    log::warn!(
+                        "{}: row {} ({id}): {why}; this worker is learned from the selfies",
+                        path.display(),
+                        row.row
+                    );
                 }
             }
         }

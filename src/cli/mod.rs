@@ -1,8 +1,11 @@
 //! The command line: what was typed, made into what it means, and results printed.
 
 mod audit;
+mod dedup;
 mod evaluate;
+mod gallery;
 mod setup;
+mod synth;
 mod weights;
 
 use std::io::Write;
@@ -39,11 +42,18 @@ struct Common {
 enum Command {
     /// Audit a night's dump: read, detect, compare, and commit a run folder
     Audit(audit::AuditArgs),
+    /// Find members enrolled twice in a whole store
+    Dedup(dedup::DedupArgs),
     /// Measure accuracy on labelled data, in ISO/IEC 19795-1 and 30107-3 terms
     #[command(subcommand)]
     Evaluate(evaluate::EvaluateCommand),
+    /// Look after a store: stats, verify, compact, forget, export, import
+    #[command(subcommand)]
+    Gallery(gallery::GalleryCommand),
     /// Print the policy with all its defaults, as TOML
     Policy(PolicyArgs),
+    /// Make dumps with known truth from a folder of faces
+    Synth(synth::SynthArgs),
     /// Show or check the weights
     #[command(subcommand)]
     Weights(weights::WeightsCommand),
@@ -87,7 +97,10 @@ pub fn run() -> Result<()> {
     setup::threads(cli.common.threads)?;
     match cli.command {
         Command::Audit(args) => audit::run(&args, &cli.common),
+        Command::Dedup(args) => dedup::run(&args, &cli.common),
         Command::Evaluate(command) => evaluate::run(&command, &cli.common),
+        Command::Gallery(command) => gallery::run(&command),
+        Command::Synth(args) => synth::run(&args, &cli.common),
         Command::Policy(args) => print(&setup::policy(args.policy.as_deref())?.to_toml()?),
         Command::Weights(command) => weights::run(&command),
     }
@@ -104,10 +117,15 @@ fn print(text: &str) -> Result<()> {
     }
 }
 
+/// Prints a value for machines.
+fn json<T: serde::Serialize>(value: &T) -> Result<()> {
+    print(&serde_json::to_string_pretty(value).map_err(|e| Error::bug("printing JSON", e))?)
+}
+
 /// Prints a value for people or, with `json`, for machines.
-fn print_as<T: serde::Serialize + std::fmt::Display>(value: &T, json: bool) -> Result<()> {
-    match json {
-        true => print(&serde_json::to_string_pretty(value).map_err(|e| Error::bug("printing JSON", e))?),
+fn print_as<T: serde::Serialize + std::fmt::Display>(value: &T, as_json: bool) -> Result<()> {
+    match as_json {
+        true => json(value),
         false => print(&value.to_string()),
     }
 }

@@ -157,8 +157,8 @@ pub struct QualityPolicy {
 impl Default for QualityPolicy {
     fn default() -> Self {
         QualityPolicy {
-            min_eye_distance: 18.0,
-            min_sharpness: 0.12,
+            min_eye_distance: 14.0,
+            min_sharpness: 0.07,
             max_yaw: 50.0,
             max_pitch: 40.0,
             min_brightness: 0.08,

@@ -6,7 +6,7 @@ use std::path::Path;
 use serde::Serialize;
 
 use crate::evaluate::metrics::{self, Comparison, Mean};
-use crate::evaluate::{labels, see, tallest};
+use crate::evaluate::{central, labels, see};
 use crate::infer::template::similarity;
 use crate::infer::{Engine, Template};
 use crate::report::Progress;
@@ -39,7 +39,7 @@ pub struct VerificationReport {
 
 /// Compares the pairs of a CSV file with the columns `fold, path_a, path_b, same`.
 ///
-/// A pair with a picture in which no face is found counts as a comparison of score -1: it is neither dropped nor
+/// The face nearest to the middle of each picture is taken. A pair with a picture in which no face is found counts as a comparison of score -1: it is neither dropped nor
 /// helped.
 ///
 /// # Errors
@@ -53,7 +53,7 @@ pub fn verification(engine: &Engine, pairs: &Path, images: &Path, progress: Prog
     drop(stage);
     let templates: Vec<Option<&Template>> = seen
         .iter()
-        .map(|s| s.as_ref().ok().and_then(tallest).and_then(|f| f.reading.as_ref()).map(|r| &r.template))
+        .map(|s| s.as_ref().ok().and_then(central).and_then(|f| f.reading.as_ref()).map(|r| &r.template))
         .collect();
     let mut comparisons = Vec::with_capacity(rows.len());
     for (number, row) in rows.iter().enumerate() {

@@ -1,9 +1,9 @@
 //! Five-point alignment: a face turned, moved and scaled onto the 112x112 template that the embedding networks expect.
 //!
-//! The template and the convention are ArcFace's (J. Deng et al., 2019): `cv2.warpAffine(photo, M, (112, 112))`, bilinear,
-//! black beyond the border, whole numbers at pixel centres. A face near the template's size is sampled in just that
-//! way. A larger one would alias, so it is first averaged over squares of whole pixels, only where the crop lies, and
-//! sampled from those averages; the embedding of a face then does not depend on the camera's resolution.
+//! The template and the convention are ArcFace's (J. Deng et al., 2019): `cv2.warpAffine(photo, M, (112, 112))`,
+//! bilinear, black beyond the border, whole numbers at pixel centres. A face near the template's size is sampled in
+//! just that way. A larger one would alias, so it is first averaged over squares of whole pixels, only where the crop
+//! lies, and sampled from those averages; the embedding of a face then does not depend on the camera's resolution.
 
 use super::Detection;
 use super::quality::Luma;

@@ -3,8 +3,8 @@
 //! The rule is that of minivision's Silent-Face-Anti-Spoofing (`CropImage`, Apache-2.0), with which these networks were
 //! trained: the detector's box grows by the scale about its centre, less if it would not fit into the picture, is moved
 //! until it lies inside, and is then resized to a square without keeping its shape. Resizing is bilinear between
-//! pixel centres without averaging, as `cv2.resize` did in training: fine screen patterns reach the network as the aliases on
-//! which it was trained.
+//! pixel centres without averaging, as `cv2.resize` did in training: fine screen patterns reach the network as the
+//! aliases on which it was trained.
 
 use super::Detection;
 use crate::photo::Photo;
@@ -64,8 +64,8 @@ impl Region {
     }
 }
 
-/// Resizes `region` of the photo to `side` x `side` into `out`: `side * side * 3` floats, rows from the top, range 0..=255,
-/// not rounded. It equals `cv2.resize(..., interpolation=INTER_LINEAR)` up to OpenCV's rounding to bytes.
+/// Resizes `region` of the photo to `side` x `side` into `out`: `side * side * 3` floats, rows from the top, range
+/// 0..=255, not rounded. It equals `cv2.resize(..., interpolation=INTER_LINEAR)` up to OpenCV's rounding to bytes.
 pub fn resize_into(photo: &Photo, region: Region, side: usize, colours: Colours, out: &mut [f32]) {
     let columns: Vec<Tap> = (0..side).map(|x| Tap::new(x, region.width, side)).collect();
     for (y, row) in out.chunks_exact_mut(side * 3).take(side).enumerate() {

@@ -1,8 +1,8 @@
 //! YuNet's raw outputs -> boxes, landmarks, scores; overlapping ones reduced to the best.
 //!
 //! Formulas of OpenCV's `FaceDetectorYN` (W. Wu, H. Peng, S. Yu, "YuNet: A Tiny Millisecond-level Face Detector",
-//! 2023): per cell of a grid with the given stride, `score = sqrt(cls * obj)`, centre = (cell + d) * stride, size = exp(.) *
-//! stride, landmark = (cell + k) * stride, all in pixels of the detector's input.
+//! 2023): per cell of a grid with the given stride, `score = sqrt(cls * obj)`, centre = (cell + d) * stride, size =
+//! exp(.) * stride, landmark = (cell + k) * stride, all in pixels of the detector's input.
 
 use super::Detection;
 
@@ -34,6 +34,14 @@ pub struct Placement {
     pub inside: (f32, f32),
 }
 
+impl Placement {
+    /// A point of the input in the photo. Pixel centres are whole numbers in both, so the input's pixel 0, which is the
+    /// mean of the photo's first `ratio` pixels, lies at their middle: the same face gives the same crop at any size.
+    fn in_photo(&self, x: f32, y: f32) -> [f32; 2] {
+        [(x + 0.5) * self.ratio.0 - 0.5, (y + 0.5) * self.ratio.1 - 0.5]
+    }
+}
+
 /// Appends the faces of one stride that score at least `min_score` and have their centre inside the photo.
 pub fn decode(heads: &Heads<'_>, place: Placement, min_score: f32, faces: &mut Vec<Detection>) {
     let stride = heads.stride as f32;
@@ -41,8 +49,7 @@ pub fn decode(heads: &Heads<'_>, place: Placement, min_score: f32, faces: &mut V
     let (boxes, landmarks) = (heads.bbox.as_chunks::<4>().0, heads.kps.as_chunks::<10>().0);
     for (cell, (offset, points)) in boxes.iter().zip(landmarks).take(cells).enumerate() {
         let score = (heads.cls[cell].clamp(0.0, 1.0) * heads.obj[cell].clamp(0.0, 1.0)).sqrt();
-        // Written so that a NaN is refused.
-        if !(score >= min_score) {
+        if score.is_nan() || score < min_score {
             continue;
         }
         let (row, col) = ((cell / heads.cols) as f32, (cell % heads.cols) as f32);
@@ -52,10 +59,10 @@ pub fn decode(heads: &Heads<'_>, place: Placement, min_score: f32, faces: &mut V
         if !inside || !(width * height).is_finite() || points.iter().any(|p| !p.is_finite()) {
             continue;
         }
-        let (across, down) = place.ratio;
-        let point = |k: usize| [(col + points[2 * k]) * stride * across, (row + points[2 * k + 1]) * stride * down];
+        let point = |k: usize| place.in_photo((col + points[2 * k]) * stride, (row + points[2 * k + 1]) * stride);
+        let [left, top] = place.in_photo(x - width / 2.0, y - height / 2.0);
         faces.push(Detection {
-            bbox: [(x - width / 2.0) * across, (y - height / 2.0) * down, width * across, height * down],
+            bbox: [left, top, width * place.ratio.0, height * place.ratio.1],
             landmarks: std::array::from_fn(point),
             score,
         });
@@ -116,11 +123,12 @@ mod tests {
         assert_eq!(faces.len(), 1);
         let (width, height) = (1f32.exp() * 16.0, 32.0);
         assert!((faces[0].score - 0.9).abs() < 1e-6);
-        let expected = [(40.0 - width / 2.0) * 2.0, (20.0 - height / 2.0) * 4.0, width * 2.0, height * 4.0];
+        let (left, top) = ((40.5 - width / 2.0) * 2.0 - 0.5, (20.5 - height / 2.0) * 4.0 - 0.5);
+        let expected = [left, top, width * 2.0, height * 4.0];
         for (found, expected) in faces[0].bbox.iter().zip(expected) {
             assert!((found - expected).abs() < 1e-4);
         }
-        assert_eq!(faces[0].landmarks[2], [2.5 * 16.0 * 2.0, 1.5 * 16.0 * 4.0]);
+        assert_eq!(faces[0].landmarks[2], [40.5 * 2.0 - 0.5, 24.5 * 4.0 - 0.5]);
         decode(&heads, Placement { inside: (39.0, 32.0), ..place }, 0.5, &mut faces);
         assert_eq!(faces.len(), 1, "a centre in the padding is no face");
     }

@@ -23,8 +23,8 @@ const LEAST_STEP: f32 = 1.4;
 
 /// A network with YuNet's outputs.
 pub trait HeadsNet {
-    /// Runs on `batch * height * width * 3` floats, NHWC, blue, green, red, 0..=255, sides multiples of 32; gives one level a
-    /// stride.
+    /// Runs on `batch * height * width * 3` floats, NHWC, blue, green, red, 0..=255, sides multiples of 32; gives one
+    /// level a stride.
     ///
     /// # Errors
     /// Whatever the device says.

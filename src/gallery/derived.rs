@@ -142,6 +142,11 @@ impl Codes {
         dot::get(&self.blocks()[row / LANES * size..][..size], row % LANES, codes);
     }
 
+    /// The payload of the codes file.
+    pub(super) fn bytes(&self) -> &[u8] {
+        self.bytes.get()
+    }
+
     pub(super) fn memory(&self) -> usize {
         self.bytes.get().len() + (self.scales.capacity() + self.residuals.capacity()) * 4
     }
@@ -212,6 +217,11 @@ impl Masters {
         into.clear();
         into.extend(values.as_chunks::<2>().0.iter().map(|&b| f16::from_le_bytes(b)));
         Some(())
+    }
+
+    /// The payload of the masters file.
+    pub(super) fn bytes(&self) -> &[u8] {
+        self.bytes.get()
     }
 
     /// Bytes of memory that are not backed by a file.

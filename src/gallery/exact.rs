@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use half::f16;
 use rayon::prelude::*;
 
+use super::dot::filter::{Reach, reaching};
 use super::dot::{Kernel, LANES, Probes, TILE_BLOCKS, TILE_PROBES};
 use super::query::{Hit, Pair, Probe, Want, settle};
 use super::view::{Gallery, Part, Seen};
@@ -309,41 +310,40 @@ impl<T: Send> Scan<'_, T> {
         let mut sums = [0; TILE_PROBES * TILE_BLOCKS * LANES];
         for start in (0..probes).step_by(TILE_PROBES) {
             let tile = start..(start + TILE_PROBES).min(probes);
-            let limits: Vec<f32> = tile.clone().map(self.limit).collect();
+            let reaches: Vec<Reach> = tile.clone().map(|p| self.reach(p)).collect();
             for (at, blocks) in chunk.chunks(TILE_BLOCKS * size).enumerate() {
                 self.kernel.dots(&self.panel.probes, tile.clone(), blocks, &mut sums);
-                let row = first_row + at * TILE_BLOCKS * LANES;
-                let width = blocks.len() / size * LANES;
-                for (p, (sums, &limit)) in sums.chunks_exact(width).zip(&limits).enumerate() {
-                    self.near(start + p, row, sums, limit, &mut into)?;
+                let rows = first_row + at * TILE_BLOCKS * LANES
+                    ..first_row + at * TILE_BLOCKS * LANES + blocks.len() / size * LANES;
+                let (scales, residuals) = (&codes.scales[rows.clone()], &codes.residuals[rows.clone()]);
+                let mut mask = reaching(self.kernel, &sums, &reaches, scales, residuals);
+                while mask != 0 {
+                    let p = mask.trailing_zeros() as usize;
+                    mask &= mask - 1;
+                    self.near(start + p, reaches[p], rows.start, &sums[p * rows.len()..][..rows.len()], &mut into)?;
                 }
             }
         }
         Ok(into.items)
     }
 
-    /// Finds among the sums of one probe with the rows from `first` on those that may reach the limit.
-    #[inline]
-    fn near(&self, probe: usize, first: usize, sums: &[i32], limit: f32, into: &mut Found<T>) -> Result<()> {
-        let codes = &self.seen.part.codes;
+    /// What a probe asks of the sums: that the similarity may reach the limit, which is
+    /// `sum * scales + e_p (1 + e_g) + e_g = sum * scales + e_g (1 + e_p) + e_p >= limit`.
+    fn reach(&self, probe: usize) -> Reach {
         let (scale, residual) = (self.panel.scales[probe], self.panel.residuals[probe]);
-        // similarity <= sum * scales + e_p (1 + e_g) + e_g = sum * scales + e_p + e_g (1 + e_p)
-        let grown = 1.0 + residual;
-        let most = |sum: i32, s: f32, e: f32| sum as f32 * (scale * s) + e * grown + (residual + SCAN_SLACK);
-        let scales = &codes.scales[first..first + sums.len()];
-        let residuals = &codes.residuals[first..first + sums.len()];
-        let mut any = false;
-        for ((&sum, &s), &e) in sums.iter().zip(scales).zip(residuals) {
-            any |= most(sum, s, e) >= limit;
-        }
-        if !any {
-            return Ok(());
-        }
-        for (lane, ((&sum, &s), &e)) in sums.iter().zip(scales).zip(residuals).enumerate() {
-            let most = most(sum, s, e);
-            let row = first + lane;
-            if most >= limit && row < codes.rows {
-                let least = 2.0 * (sum as f32 * (scale * s)) - most;
+        Reach { scale, grown: 1.0 + residual, least: (self.limit)(probe) - (residual + SCAN_SLACK) }
+    }
+
+    /// Hands on those rows, from `first` on, that may reach the limit of one probe.
+    #[cold]
+    fn near(&self, probe: usize, reach: Reach, first: usize, sums: &[i32], into: &mut Found<T>) -> Result<()> {
+        let codes = &self.seen.part.codes;
+        for (row, &sum) in (first..codes.rows).zip(sums) {
+            let (scale, residual) = (codes.scales[row], codes.residuals[row]);
+            let most = reach.most(sum, scale, residual);
+            if most >= reach.least {
+                let most = most + self.panel.residuals[probe] + SCAN_SLACK;
+                let least = 2.0 * (sum as f32 * (reach.scale * scale)) - most;
                 (self.each)(Near { probe, row, least, most }, into)?;
             }
         }

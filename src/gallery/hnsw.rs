@@ -20,7 +20,7 @@ use super::derived::{Bytes, Codes};
 use super::dot::{Kernel, LANES, Probes, RowDot, TILE_BLOCKS, TILE_PROBES, ZERO, put};
 use super::query::{Hit, Probe, Want, settle};
 use super::view::{Gallery, Seen};
-use crate::infer::template::{SCAN_SLACK, margin, similarity_of_masters};
+use crate::infer::template::similarity_of_masters;
 use crate::{Error, Result};
 
 /// Links of a point per layer, twice as many in the lowest.
@@ -33,6 +33,12 @@ const LAYERS: usize = 16;
 pub(super) const SHARD: usize = 1 << 17;
 /// Rows at least this similar share a leader: re-encodings of one picture, not two pictures of one person.
 const SAME: f32 = 0.99;
+
+/// A leader this much less similar than what is asked may still lead a row that is similar enough. Row and leader
+/// differ by a vector no longer than `sqrt(2 - 2 * SAME)` = 0.14, whose product with a probe scatters by 0.14 / sqrt(dim),
+/// 0.0125 at 128 values; the error of the codes scatters far less. This is four times that; the certificate counts
+/// what lies beyond.
+const SLACK: f32 = 0.05;
 
 /// How wide a search is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -81,8 +87,6 @@ struct Shard {
     sums: Array,
     codes: std::ops::Range<usize>,
     entry: u32,
-    /// Largest residual of a row.
-    residual: f32,
 }
 
 /// Where an array of u32 lies.
@@ -163,9 +167,8 @@ fn build_shard(codes: &Codes, first: usize, rows: usize, kernel: Kernel) -> Vec<
     let layers = freeze(&hnsw, leaders.len());
     let entry = layers.last().and_then(|top| top.first()).map_or(0, |(node, _)| *node);
     let mut out = Vec::new();
-    let residual = codes.residuals[first..first + rows].iter().fold(0f32, |m, &e| m.max(e));
     let levels = layers.len().saturating_sub(1) as u32;
-    put_array(&mut out, [first as u32, all.width as u32, entry, residual.to_bits(), levels]);
+    put_array(&mut out, [first as u32, all.width as u32, entry, levels]);
     put_array(&mut out, leaders.iter().copied());
     put_grouped(&mut out, groups.iter().map(Vec::as_slice));
     for layer in layers.iter().skip(1).rev() {
@@ -316,8 +319,8 @@ impl Reader<'_> {
     }
 
     fn shard(&mut self) -> Option<Shard> {
-        let head = self.array().filter(|a| a.len == 5)?;
-        let [first_row, width, entry, residual, levels] = std::array::from_fn(|i| head.at(self.bytes, i));
+        let head = self.array().filter(|a| a.len == 4)?;
+        let [first_row, width, entry, levels] = std::array::from_fn(|i| head.at(self.bytes, i));
         let [leaders, group_starts, members] = [self.array()?, self.array()?, self.array()?];
         let upper = (0..levels).map(|_| Some([self.array()?, self.array()?, self.array()?])).collect::<Option<_>>()?;
         let [starts, links, orphans] = [self.array()?, self.array()?, self.array()?];
@@ -339,7 +342,6 @@ impl Reader<'_> {
             sums,
             codes,
             entry,
-            residual: f32::from_bits(residual),
         })
     }
 }
@@ -529,18 +531,20 @@ impl ShardSearch<'_> {
         let mut probe: Vec<u8> = t.codes.iter().map(|&c| c as u8 ^ ZERO).collect();
         probe.resize(self.shard.width, ZERO);
         let walker = Walker { shard: self.shard, bytes, probe, scale: t.scale, dot: RowDot::new(self.kernel) };
-        let (least, count) = match self.want {
-            Want::Above(threshold) => (threshold, usize::MAX),
-            Want::Top { count, floor } => (floor, count),
+        // As many rows as a top search asks for end it; a threshold search ends below its threshold only.
+        let (least, enough) = match self.want {
+            Want::Above(threshold) => (threshold, None),
+            Want::Top { count, floor } => (floor, Some(count)),
         };
-        let tail = self.tail(least);
-        let mut breadth = self.breadth.start.max(count.saturating_mul(2).min(self.breadth.most)).max(1);
+        let tail = least - SLACK;
+        let wide = enough.map_or(0, |count| count.saturating_mul(2).min(self.breadth.most));
+        let mut breadth = self.breadth.start.max(wide).max(1);
         loop {
             let all = breadth >= self.shard.leaders.len;
             let found = if all { self.every_leader(&walker) } else { walker.walk(breadth, visited) };
             let worst = found.iter().min().map_or(-1.0, |s| s.similarity);
             let passing = self.rescore(&found, least, tail)?;
-            if all || worst < tail || passing.len() >= count {
+            if all || worst < tail || enough.is_some_and(|count| passing.len() >= count) {
                 hits.extend(passing);
                 return Ok(());
             }
@@ -550,15 +554,6 @@ impl ShardSearch<'_> {
 
     fn every_leader(&self, walker: &Walker<'_>) -> Vec<Scored> {
         (0..self.shard.leaders.len as u32).map(|node| walker.score(node)).collect()
-    }
-
-    /// Where the codes of a leader say less than this, no row of its group is `least` alike: a row may be nearer than
-    /// its leader by the angle between the two, and codes err by the margin.
-    fn tail(&self, least: f32) -> f32 {
-        let e = self.shard.residual;
-        let within_group = (SAME - margin(e, e) - SCAN_SLACK).clamp(-1.0, 1.0).acos();
-        let angle = least.clamp(-1.0, 1.0).acos() + within_group;
-        angle.min(std::f32::consts::PI).cos() - margin(self.probe.template.residual, e) - SCAN_SLACK
     }
 
     /// The rows of the leaders' groups that the filter lets pass and that are similar enough.

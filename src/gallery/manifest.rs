@@ -62,7 +62,9 @@ pub(super) struct Segment {
     pub(super) model: String,
     pub(super) bytes: u64,
     pub(super) sha256: String,
-    /// See [`super::member::Facts::digest`].
+    /// Of the Parquet footer.
+    pub(super) footer_sha256: String,
+    /// Of the bytes of the columns of facts.
     pub(super) facts_sha256: String,
     /// Forgotten rows that the file still holds, ascending.
     pub(super) tombstones: Vec<u32>,

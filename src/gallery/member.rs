@@ -6,7 +6,6 @@
 use std::collections::HashMap;
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
 use crate::infer::ModelId;
 
@@ -222,36 +221,6 @@ impl Facts {
         self.selfie_sha256.shrink_to_fit();
         self.selfie_dhash.shrink_to_fit();
     }
-
-    /// SHA-256 over all facts in row order: what the manifest holds against damage of the fact columns.
-    pub(super) fn digest(&self) -> String {
-        let mut hash = Sha256::new();
-        for row in 0..self.len() {
-            hash_row(&mut hash, &self.row(row));
-        }
-        hex(&hash.finalize())
-    }
-}
-
-fn hash_row(hash: &mut Sha256, row: &Row<'_>) {
-    let texts = [
-        row.submission_id,
-        row.worker_id,
-        row.district,
-        row.run_key,
-        row.mobile.unwrap_or(""),
-        row.epic.unwrap_or(""),
-        row.member_name.unwrap_or(""),
-    ];
-    for text in texts {
-        hash.update((text.len() as u32).to_le_bytes());
-        hash.update(text);
-    }
-    hash.update(row.captured_at.to_le_bytes());
-    hash.update(row.quality.to_le_bytes());
-    hash.update(row.selfie_sha256);
-    hash.update(row.selfie_dhash.to_le_bytes());
-    hash.update(row.commit.to_le_bytes());
 }
 
 /// Lower-case hexadecimal.

@@ -4,11 +4,15 @@
 //! both. [`exact`] compares every code, [`hnsw`] walks a graph; both only propose, and masters decide, so a similarity
 //! never depends on how it was found. What a similar pair means is for [`crate::matching`] to say.
 
+#[cfg(test)]
+mod crash;
 mod derived;
 pub mod dot;
 pub mod exact;
+mod exchange;
 mod failpoint;
 mod files;
+mod forget;
 pub mod generate;
 pub mod hnsw;
 mod manifest;
@@ -17,11 +21,14 @@ mod query;
 pub mod search;
 mod segment;
 mod store;
+mod verify;
 mod view;
 
+pub use forget::{CompactPolicy, Compaction, Forgotten};
 pub use manifest::{Receipt, Run};
 pub use member::{Member, Row};
 pub use query::{Filter, Hit, Pair, Probe, Want};
 pub use search::{Engine, SearchPolicy, SearchReport, search};
 pub use store::{Commit, Store, Writer};
+pub use verify::{SegmentStats, Stats, Verification};
 pub use view::{Gallery, Memory};

@@ -106,8 +106,9 @@ impl Store {
         let manifest = self.manifest()?;
         let folder = segments_folder(&self.path);
         create_private_folder(&folder)?;
-        let writer = Writer { store: self, manifest, _lock: lock };
+        let mut writer = Writer { store: self, manifest, _lock: lock };
         writer.sweep()?;
+        writer.settle_receipts()?;
         Ok(writer)
     }
 
@@ -169,17 +170,15 @@ impl Store {
         Ok(part)
     }
 
+    /// Lets go of an opened segment, so that it is opened anew.
+    pub(super) fn forget_part(&self, id: u64) {
+        self.parts.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
+    }
+
     fn open_part(&self, segment: &Segment) -> Result<Part> {
         let files = SegmentFiles { store: self.path.clone(), id: segment.id, sha256: segment.sha256.clone() };
-        let path = segment.path(&self.path);
-        let length = fs::metadata(&path).map(|m| m.len()).unwrap_or(0);
-        if length != segment.bytes {
-            let fix = "restore the file from a backup; the members in it are in no other file";
-            let found = if path.exists() { format!("{length} bytes") } else { "no file".into() };
-            return Err(Error::input(&path, "segment", format!("{} bytes", segment.bytes), found, fix));
-        }
-        let reader = SegmentReader::new(&path, segment.dim, segment.rows as usize);
-        let facts = reader.facts(&segment.model, &segment.facts_sha256)?;
+        let reader = SegmentReader::new(&self.path, segment);
+        let facts = reader.facts()?;
         let source = Source { dim: segment.dim, rows: segment.rows as usize, sha256: &segment.sha256 };
         let (codes, masters) = self.open_derived(&files, &reader, source)?;
         let model = ModelId(segment.model.clone());
@@ -351,7 +350,8 @@ impl Writer<'_> {
             model: model.0.clone(),
             bytes: fresh.written.bytes,
             sha256: fresh.written.sha256,
-            facts_sha256: fresh.facts.digest(),
+            footer_sha256: fresh.footer_sha256,
+            facts_sha256: fresh.facts_sha256,
             tombstones: Vec::new(),
         };
         let source = Source { dim, rows: fresh.facts.len(), sha256: &segment.sha256 };

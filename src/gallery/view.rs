@@ -159,15 +159,23 @@ impl Gallery {
         self.locate(row).map(|(seen, _)| &seen.part.model)
     }
 
-    /// The template of a row, from its master.
+    /// The master of a row.
     ///
     /// # Errors
     /// [`Error::Input`] when the stored row is damaged, [`Error::Bug`] for a number that is none.
-    pub fn template(&self, row: u32) -> Result<Template> {
+    pub fn master(&self, row: u32) -> Result<Vec<f16>> {
         let (seen, at) = self.locate(row).ok_or_else(|| Error::bug("reading a template", format!("no row {row}")))?;
         let mut master = Vec::new();
         seen.part.master(at, &mut master)?;
-        Template::from_master(master).map_err(|e| Error::bug("reading a template", e))
+        Ok(master)
+    }
+
+    /// The template of a row, from its master.
+    ///
+    /// # Errors
+    /// As [`Gallery::master`].
+    pub fn template(&self, row: u32) -> Result<Template> {
+        Template::from_master(self.master(row)?).map_err(|e| Error::bug("reading a template", e))
     }
 
     /// All visible rows with their numbers, in order: for look-ups by mobile, EPIC or picture.

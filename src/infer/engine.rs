@@ -19,8 +19,8 @@ use crate::nn::{Embedder, Liveness, WeightStore, Yunet, load_embedder, load_live
 use crate::photo::{Fingerprint, Photo};
 use crate::reason::{Reason, Reject};
 
-/// Pictures that go through the networks together.
-const GROUP: usize = 4;
+/// Pictures that go through the networks together: few, so that activations stay in a core's cache.
+const GROUP: usize = 2;
 
 /// Names of the weights that are used unless others are asked for.
 pub const DEFAULT_EMBEDDER: &str = "sface";

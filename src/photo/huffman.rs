@@ -10,12 +10,34 @@ use crate::reason::Reject;
 const LOOKUP_BITS: u32 = 10;
 
 /// One decoded symbol.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy)]
 pub struct Symbol {
     /// Length of the code in bits; 0 if no code begins with these bits.
     pub length: u8,
     /// The value: run length in the upper four bits, size in the lower four.
     pub value: u8,
+    /// Bits of the code and of the number of `size` bits that follows it.
+    pub skip: u8,
+    /// How far the position in a sequential block moves: run + 1, or [`END_OF_BLOCK`], or [`NO_CODE`].
+    pub advance: u8,
+}
+
+/// More than any run.
+pub const END_OF_BLOCK: u8 = 128;
+/// More than any run and an end of block after it.
+pub const NO_CODE: u8 = 255;
+
+impl Symbol {
+    const NONE: Symbol = Symbol { length: 0, value: 0, skip: 0, advance: NO_CODE };
+
+    fn new(length: u32, value: u8) -> Symbol {
+        let advance = match value {
+            0xf0 => 16,
+            _ if value & 15 == 0 => END_OF_BLOCK,
+            _ => (value >> 4) + 1,
+        };
+        Symbol { length: length as u8, value, skip: length as u8 + (value & 15), advance }
+    }
 }
 
 /// A Huffman table as a DHT segment defines it.
@@ -32,7 +54,7 @@ impl Table {
     /// From the 16 counts and the values of a DHT segment.
     pub fn new(counts: &[u8; 16], values: &[u8]) -> Result<Table, Reject> {
         let mut table = Table {
-            lookup: Box::new([Symbol::default(); 1 << LOOKUP_BITS]),
+            lookup: Box::new([Symbol::NONE; 1 << LOOKUP_BITS]),
             limit: [0; 18],
             offset: [0; 17],
             values: values.to_vec(),
@@ -47,7 +69,7 @@ impl Table {
             for _ in 0..count {
                 if length <= LOOKUP_BITS {
                     let first = (code << (LOOKUP_BITS - length)) as usize;
-                    let symbol = Symbol { length: length as u8, value: values[index] };
+                    let symbol = Symbol::new(length, values[index]);
                     table.lookup[first..first + (1 << (LOOKUP_BITS - length))].fill(symbol);
                 }
                 code += 1;
@@ -72,14 +94,17 @@ impl Table {
             if sixteen < self.limit[length as usize] {
                 let index = (sixteen >> (16 - length)) as i32 + self.offset[length as usize];
                 let value = usize::try_from(index).ok().and_then(|i| self.values.get(i));
-                return value.map_or(Symbol::default(), |&value| Symbol { length: length as u8, value });
+                return value.map_or(Symbol::NONE, |&value| Symbol::new(length, value));
             }
         }
-        Symbol::default()
+        Symbol::NONE
     }
 }
 
 /// Reads the bits of one entropy-coded segment, up to the next marker.
+///
+/// It is `Copy` and its rare path works on a copy, so that a loop over blocks can keep all of it in registers.
+#[derive(Debug, Clone, Copy)]
 pub struct Bits<'a> {
     bytes: &'a [u8],
     /// The next byte to load.
@@ -112,16 +137,17 @@ impl<'a> Bits<'a> {
                 return;
             }
         }
-        self.fill_slowly();
+        *self = self.filled_slowly();
     }
 
     #[cold]
-    fn fill_slowly(&mut self) {
+    #[inline(never)]
+    fn filled_slowly(mut self) -> Self {
         while (0..=48).contains(&self.left) {
-            let Some(&byte) = self.bytes.get(self.at) else { return };
+            let Some(&byte) = self.bytes.get(self.at) else { break };
             if byte == 0xff {
                 if self.bytes.get(self.at + 1) != Some(&0) {
-                    return; // a marker: the segment ends here
+                    break; // a marker: the segment ends here
                 }
                 self.at += 1;
             }
@@ -129,6 +155,7 @@ impl<'a> Bits<'a> {
             self.buffer |= u64::from(byte) << (56 - self.left);
             self.left += 8;
         }
+        self
     }
 
     /// The next 16 bits, zeros beyond the end.

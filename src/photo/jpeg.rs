@@ -169,7 +169,7 @@ fn prologue(bytes: &[u8]) -> Result<Prologue, Reject> {
                 orientation = payload.strip_prefix(b"Exif\0\0").and_then(Orientation::from_exif_chunk);
             }
             0xee => adobe |= payload.starts_with(b"Adobe"),
-            0xd8 | 0xd9 | 0xd0..=0xd7 => return Err(unreadable("JPEG that ends before its first scan")),
+            0xd0..=0xd9 => return Err(unreadable("JPEG that ends before its first scan")),
             _ => {}
         }
         at = segment.end;

@@ -9,6 +9,7 @@
 //! Colour profiles are ignored: the networks were trained on pictures whose profiles were ignored too.
 
 pub mod background;
+mod blocks;
 mod fingerprint;
 mod huffman;
 mod jpeg;

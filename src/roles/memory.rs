@@ -42,6 +42,11 @@ impl WorkerMemory {
         self.face.as_ref().map(|face| (&face.0, basis))
     }
 
+    /// Drops the faces of selfies from which the worker could not be told: some of them are members'.
+    pub fn forget_unresolved(&mut self) {
+        self.unresolved.clear();
+    }
+
     /// Faces of earlier selfies, one list per selfie, from which the worker could not be told yet.
     pub(super) fn unresolved(&self) -> Vec<Vec<&Template>> {
         self.unresolved.iter().map(|faces| faces.iter().map(|f| &f.0).collect()).collect()

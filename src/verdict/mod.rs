@@ -9,6 +9,7 @@ mod statistics;
 mod tables;
 
 pub use folder::RunFolder;
+pub(crate) use folder::write_durably;
 pub use peers_table::write_workers_audit;
 pub use rows::{FaceRow, VerdictRow};
 pub(crate) use tables::create_private;

@@ -1,6 +1,7 @@
 //! What one row says about itself, before it is compared with any other.
 
 use crate::config::Policy;
+use crate::dump::{RowFacts, facts};
 use crate::face::quality;
 use crate::infer::template::similarity;
 use crate::infer::{Analysis, Reading, SeenPhoto};
@@ -9,7 +10,9 @@ use crate::roles::Cast;
 use crate::verdict::{FaceRow, VerdictRow};
 
 /// The row of the verdict table as far as the submission alone decides it.
-pub fn first_look(analysis: &Analysis, cast: &Cast, policy: &Policy) -> VerdictRow {
+///
+/// `has_consent` says whether the dump has a consent column at all: only then is an empty cell a missing consent.
+pub fn first_look(analysis: &Analysis, cast: &Cast, has_consent: bool, policy: &Policy) -> VerdictRow {
     let member = member_reading(analysis, cast);
     let worker = cast.worker.and_then(|index| analysis.faces()[index].reading.as_ref());
     let facts = &analysis.facts;
@@ -32,14 +35,18 @@ pub fn first_look(analysis: &Analysis, cast: &Cast, policy: &Policy) -> VerdictR
         quality: member.map(|r| r.quality.score),
         faces: faces(analysis, cast),
     };
-    check_facts(analysis, &mut row);
+    facts::check(facts, has_consent, None, &policy.facts).into_iter().for_each(|reason| row.add(reason));
+    row.detail = missing(facts);
     match &analysis.selfie {
         Err(reject) => {
             row.add(reject.reason);
             row.detail = Some(reject.detail.clone());
         }
         Ok(_) => {
-            cast.reasons.iter().for_each(|&reason| row.add(reason));
+            // Without a worker_id there is no worker to be unknown or to be another one.
+            let of_account = |reason: &Reason| matches!(reason, Reason::WorkerUnknown | Reason::WorkerMismatch);
+            let counts = |reason: &&Reason| facts.worker_id.is_some() || !of_account(reason);
+            cast.reasons.iter().filter(counts).for_each(|&reason| row.add(reason));
             let live = |reading: &Reading| reading.liveness >= policy.liveness.min_bona_fide;
             if !member.into_iter().chain(worker).all(live) {
                 row.add(Reason::PhotoOfPhoto);
@@ -59,24 +66,16 @@ pub fn member_reading<'a>(analysis: &'a Analysis, cast: &Cast) -> Option<&'a Rea
     cast.member.and_then(|index| analysis.faces().get(index)?.reading.as_ref())
 }
 
-fn check_facts(analysis: &Analysis, row: &mut VerdictRow) {
-    let facts = &analysis.facts;
-    let missing: Vec<&str> = [
+/// Names the required values that are null.
+fn missing(facts: &RowFacts) -> Option<String> {
+    let required = [
         ("submission_id", facts.submission_id.is_none()),
         ("worker_id", facts.worker_id.is_none()),
         ("district", facts.district.is_none()),
         ("captured_at", facts.captured_at.is_none()),
-    ]
-    .into_iter()
-    .filter_map(|(name, missing)| missing.then_some(name))
-    .collect();
-    if !missing.is_empty() {
-        row.add(Reason::RequiredFieldMissing);
-        row.detail = Some(format!("no value in {}", missing.join(", ")));
-    }
-    if facts.consent == Some(false) {
-        row.add(Reason::ConsentMissing);
-    }
+    ];
+    let names: Vec<&str> = required.into_iter().filter_map(|(name, missing)| missing.then_some(name)).collect();
+    (!names.is_empty()).then(|| format!("no value in {}", names.join(", ")))
 }
 
 /// The uploaded photo against the member in the selfie. It may be a scan, so its liveness does not count.

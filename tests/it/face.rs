@@ -8,7 +8,7 @@ use chehra::face::crop::{Colours, Region, resize_into};
 use chehra::face::detect::{Detector, HeadsNet};
 use chehra::face::resize::{Fit, shrink_into};
 use chehra::face::{Crop, Detection, quality};
-use chehra::nn::YunetLevel;
+use chehra::nn::{WeightStore, Yunet, YunetLevel};
 use chehra::photo::{Photo, decode};
 
 fn file(name: &str) -> PathBuf {
@@ -175,5 +175,89 @@ fn coordinates_come_back_in_pixels_of_the_photo() {
         }
     }
     let faces = detector.detect(&large).unwrap();
-    assert!(faces.iter().any(|f| f.bbox == [800.0, 320.0, 16.0, 16.0]), "{faces:?}");
+    assert!(faces.iter().any(|f| f.bbox == [800.5, 320.5, 16.0, 16.0]), "{faces:?}");
+}
+
+fn yunet(scales: &[u32]) -> Detector {
+    let store = WeightStore::open(Some(&Path::new(env!("CARGO_MANIFEST_DIR")).join("weights"))).unwrap();
+    let policy = DetectionPolicy { scales: scales.to_vec(), ..DetectionPolicy::default() };
+    Detector::new(Yunet::load(&store).unwrap(), policy)
+}
+
+/// The picture at `factor` times its size.
+fn scaled(photo: &Photo, factor: f32) -> Photo {
+    let side = |pixels: usize| (pixels as f32 * factor).round() as u32;
+    let buffer = image::RgbImage::from_raw(photo.width as u32, photo.height as u32, photo.rgb.clone()).unwrap();
+    let filter = image::imageops::FilterType::CatmullRom;
+    let buffer = image::imageops::resize(&buffer, side(photo.width), side(photo.height), filter);
+    Photo { width: buffer.width() as usize, height: buffer.height() as usize, rgb: buffer.into_raw() }
+}
+
+/// Lays a picture over another, as far as it fits.
+fn paste(onto: &mut Photo, photo: &Photo, left: usize, top: usize) {
+    let width = photo.width.min(onto.width - left);
+    for y in 0..photo.height.min(onto.height - top) {
+        let to = ((top + y) * onto.width + left) * 3;
+        onto.rgb[to..to + width * 3].copy_from_slice(&photo.rgb[y * photo.width * 3..][..width * 3]);
+    }
+}
+
+#[test]
+fn the_detector_equals_opencv_on_the_portrait() {
+    let found = yunet(&[640]).detect(&picture("portrait.png")).unwrap();
+    assert_eq!(found.len(), 1);
+    let (found, expected) = (found[0], face());
+    assert!((found.score - expected.score).abs() < 1e-3);
+    let numbers = |d: &Detection| d.bbox.into_iter().chain(d.landmarks.into_iter().flatten()).collect::<Vec<f32>>();
+    for (found, expected) in numbers(&found).iter().zip(numbers(&expected)) {
+        assert!((found - expected).abs() < 0.1, "{found} for {expected}");
+    }
+}
+
+/// A selfie: one face fills half the height, another of 40 pixels stands behind it.
+#[test]
+fn a_face_filling_the_frame_and_a_small_one_behind_are_both_found() {
+    let portrait = picture("portrait.png");
+    let height = face().bbox[3];
+    for (width, tall) in [(1280, 960), (960, 1280), (2000, 1500)] {
+        let mut selfie = Photo { width, height: tall, rgb: vec![140; width * tall * 3] };
+        let (near, far) = (tall as f32 * 0.5 / height, 40.0 / height * (width.max(tall) as f32 / 1280.0));
+        let (large, small) = (scaled(&portrait, near), scaled(&portrait, far));
+        paste(&mut selfie, &large, 0, tall - large.height.min(tall));
+        paste(&mut selfie, &small, width - small.width - 10, 10);
+        let found = yunet(&DetectionPolicy::default().scales).detect(&selfie).unwrap();
+        let has = |side: f32| found.iter().any(|f| (f.bbox[3] / side - 1.0).abs() < 0.15);
+        assert!(has(height * near) && has(height * far), "{width}x{tall}: {found:?}");
+        assert_eq!(found.len(), 2, "{width}x{tall}: {found:?}");
+    }
+}
+
+/// The same picture larger gives the same face, to a fraction of a pixel of the size at which the detector saw it.
+#[test]
+fn landmarks_do_not_shift_with_resolution() {
+    let portrait = picture("portrait.png");
+    let detector = yunet(&[portrait.width.max(portrait.height) as u32]);
+    let base = detector.detect(&portrait).unwrap()[0];
+    for factor in [2.0f32, 3.0, 5.0] {
+        let found = detector.detect(&scaled(&portrait, factor)).unwrap()[0];
+        let offset: Vec<[f32; 2]> = (0..5)
+            .map(|k| {
+                std::array::from_fn(|axis| (found.landmarks[k][axis] + 0.5) / factor - 0.5 - base.landmarks[k][axis])
+            })
+            .collect();
+        println!("{factor} times larger: {offset:?}");
+        assert!(offset.iter().flatten().all(|o| o.abs() < 0.35), "{factor}: {offset:?}");
+    }
+}
+
+#[test]
+fn real_photos_alone_and_in_a_batch_give_the_same_faces() {
+    let portrait = picture("portrait.png");
+    let photos = [scaled(&portrait, 2.6), portrait.clone(), scaled(&portrait, 0.7), scaled(&portrait, 2.6)];
+    let detector = yunet(&[640, 224]);
+    let together = detector.detect_batch(&photos.iter().collect::<Vec<_>>()).unwrap();
+    for (photo, faces) in photos.iter().zip(&together) {
+        assert_eq!(&detector.detect(photo).unwrap(), faces);
+        assert_eq!(faces.len(), 1);
+    }
 }

@@ -300,3 +300,218 @@ fn files_are_for_their_owner_alone() {
     }
     assert_eq!(seen, 5, "manifest, lock, segment, codes, masters");
 }
+
+fn forget(store: &Store, ids: &[&str]) -> chehra::gallery::Forgotten {
+    let ids: Vec<String> = ids.iter().map(|&id| id.to_owned()).collect();
+    store.begin().unwrap().forget(&ids).unwrap()
+}
+
+#[test]
+fn forgotten_members_are_found_by_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let crowd = Crowd { duplicates: 0.0, copies: 0.0, ..crowd() };
+    let all = rows(&crowd, 0..200);
+    let store = store_with(folder.path(), &crowd, &[0..100, 100..200]);
+    let ids: Vec<&str> = [7, 150].iter().map(|&row: &usize| all[row].0.submission_id.as_str()).collect();
+    let forgotten = forget(&store, &[ids[0], ids[1], "nobody"]);
+    let receipt = forgotten.receipt.unwrap();
+    assert_eq!((receipt.rows, receipt.submission_ids.len(), receipt.segments.as_slice()), (2, 2, &[1, 2][..]));
+    assert_eq!(forgotten.unknown, ["nobody"]);
+    assert!(receipt.erased_commit.is_none());
+    let json = serde_json::to_string(&receipt).unwrap();
+    assert!(json.contains(ids[0]) && !json.contains("codes") && json.len() < 400, "{json}");
+    let check = |gallery: &Gallery| {
+        assert_eq!(gallery.live(), 198);
+        let asked = probes(&all);
+        for want in [Want::Above(0.98), Want::Top { count: 3, floor: -1.0 }] {
+            let exact = exact::search(gallery, &asked, want, Kernel::best()).unwrap();
+            let approximate = hnsw::search(gallery, &asked, want, Breadth::default(), Kernel::best()).unwrap();
+            assert_eq!(exact, approximate);
+            assert!(exact.iter().all(|hit| !ids.contains(&gallery.row(hit.row).unwrap().submission_id)));
+        }
+        let mut rows = BTreeSet::new();
+        exact::all_pairs(gallery, -1.0, Kernel::best(), &mut |pairs| {
+            rows.extend(pairs.iter().flat_map(|p| [p.first, p.second]));
+            Ok(())
+        })
+        .unwrap();
+        assert!(rows.iter().all(|&row| gallery.row(row).is_some()));
+    };
+    check(&store.view(None).unwrap());
+    let report = store.begin().unwrap().compact(&Default::default()).unwrap();
+    assert_eq!((report.segments_before, report.segments_after, report.rows_erased), (2, 1, 2));
+    check(&store.view(None).unwrap());
+    assert!(store.stats().unwrap().forgotten[0].erased_commit.is_some());
+    assert!(forget(&store, &ids).receipt.is_none(), "they are gone");
+    // What a run saw, it sees after compaction too, less the forgotten.
+    assert_eq!(store.view(Some("night-1")).unwrap().live(), 99);
+    assert!(store.begin().unwrap().add_run("night-1", &all).unwrap().repeated);
+}
+
+#[test]
+fn compaction_merges_small_segments_and_keeps_order_and_bits() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = store_with(folder.path(), &crowd(), &[0..40, 40..41, 41..120, 120..121]);
+    let before = store.view(None).unwrap();
+    let report = store.begin().unwrap().compact(&Default::default()).unwrap();
+    assert_eq!((report.segments_before, report.segments_after, report.rows_erased), (4, 1, 0));
+    let after = Store::open(folder.path()).unwrap().view(None).unwrap();
+    assert!(before.iter().eq(after.iter()), "a view taken before lives on, and the new one is the same");
+    for row in 0..121 {
+        assert_eq!(before.master(row).unwrap(), after.master(row).unwrap());
+    }
+    let again = store.begin().unwrap().compact(&Default::default()).unwrap();
+    assert_eq!((again.segments_before, again.segments_after), (1, 1), "nothing is left to do");
+    assert_eq!(store.stats().unwrap().segments[0].id, 5, "and nothing was written");
+}
+
+#[test]
+fn an_export_comes_back_bit_by_bit() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut all = rows(&crowd(), 0..150);
+    all[3].0.mobile = None;
+    all[4].0.member_name = Some(String::new());
+    let store = Store::open_or_create(folder.path().join("a")).unwrap();
+    store.begin().unwrap().add_run("night", &all).unwrap();
+    forget(&store, &[&all[9].0.submission_id]);
+    let file = folder.path().join("export.parquet");
+    assert_eq!(store.export(&file).unwrap(), 149);
+    let other = Store::open_or_create(folder.path().join("b")).unwrap();
+    assert_eq!(other.begin().unwrap().import(&file).unwrap().added, 149);
+    assert!(other.begin().unwrap().import(&file).unwrap().repeated);
+    let (a, b) = (store.view(None).unwrap(), other.view(None).unwrap());
+    for ((x, left), (y, right)) in a.iter().zip(b.iter()) {
+        let left = chehra::gallery::Row { run_key: right.run_key, commit: right.commit, ..left };
+        assert_eq!(left, right);
+        assert_eq!(a.template(x).unwrap(), b.template(y).unwrap());
+    }
+    assert_eq!(b.live(), 149);
+    assert!(b.row(4).unwrap().member_name.is_none());
+}
+
+#[test]
+fn importing_something_else_names_the_column() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = store_with(&folder.path().join("store"), &crowd(), &[0..5]);
+    let text = folder.path().join("text");
+    fs::write(&text, "submission_id,worker_id\n").unwrap();
+    let segment = folder.path().join("store/segments/00000001.parquet");
+    for (path, word) in [(&text, "Parquet"), (&segment, "selfie_sha256")] {
+        let error = store.begin().unwrap().import(path).unwrap_err();
+        assert!(matches!(error, Error::Input { .. }) && error.to_string().contains(word), "{error}");
+    }
+    assert_eq!(store.view(None).unwrap().live(), 5);
+}
+
+/// Opens a store and searches it by both engines: all rows are found, or there is an error that says what to do.
+fn whole_or_error(path: &Path, all: &[(Member, Template)]) -> Result<(), Error> {
+    let gallery = Store::open(path)?.view(None)?;
+    let probes = probes(all);
+    let found = exact::search(&gallery, &probes, Want::Above(0.3), Kernel::best())?;
+    assert_eq!(found, brute_force(all, all, 0.3), "never silently fewer or others");
+    let wide = Breadth { start: 1000, most: 1000 };
+    assert_eq!(hnsw::search(&gallery, &probes, Want::Above(0.3), wide, Kernel::best())?, found);
+    for (at, (row, (member, _))) in gallery.iter().zip(all).enumerate() {
+        assert_eq!((row.0, row.1.submission_id), (at as u32, member.submission_id.as_str()));
+    }
+    Ok(())
+}
+
+#[test]
+fn damaged_files_are_rebuilt_or_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let crowd = Crowd { dim: 16, ..crowd() };
+    let all = rows(&crowd, 0..40);
+    let store = store_with(folder.path(), &crowd, &[0..40]);
+    whole_or_error(folder.path(), &all).unwrap();
+    assert!(store.verify().unwrap().rebuildable.is_empty());
+    for name in [
+        "MANIFEST",
+        "segments/00000001.parquet",
+        "segments/00000001.codes",
+        "segments/00000001.masters",
+        "segments/00000001.graph",
+    ] {
+        let file = folder.path().join(name);
+        let good = fs::read(&file).unwrap();
+        let derived = !name.ends_with("parquet") && name != "MANIFEST";
+        let mut cases = vec![
+            ("empty", Vec::new()),
+            ("foreign", b"GIF89a and so on\n".repeat(99)),
+            ("half", good[..good.len() / 2].to_vec()),
+        ];
+        cases.push(("longer", [good.as_slice(), b"x"].concat()));
+        let step = (good.len() / 60).max(1);
+        cases.extend((0..good.len()).step_by(step).chain(good.len() - 8..good.len()).map(|at| {
+            let mut bad = good.clone();
+            bad[at] ^= 1 << (at % 8);
+            ("a flipped bit", bad)
+        }));
+        for (what, bad) in cases {
+            fs::remove_file(&file).unwrap();
+            fs::write(&file, &bad).unwrap();
+            let verified = Store::open(folder.path()).and_then(|store| store.verify());
+            match verified {
+                Ok(v) => assert!(!v.is_sound() || (derived && !v.rebuildable.is_empty()), "{name}: {what} is noticed"),
+                Err(e) => assert!(name == "MANIFEST" && matches!(e, Error::Input { .. }), "{name}: {what}: {e}"),
+            }
+            match whole_or_error(folder.path(), &all) {
+                Err(Error::Input { path, fix, .. }) => {
+                    assert!(path == file || path == folder.path(), "{name}: {what}: {}", path.display());
+                    assert!(fix.len() > 20);
+                }
+                Err(other) => panic!("{name}: {what}: {other}"),
+                Ok(()) => assert!(name != "MANIFEST", "{name}: {what} is not noticed"),
+            }
+            fs::remove_file(&file).unwrap();
+            if derived {
+                whole_or_error(folder.path(), &all).unwrap(); // missing: rebuilt
+                assert_eq!(fs::read(&file).unwrap(), good, "{name} comes back as it was");
+            } else {
+                assert!(matches!(whole_or_error(folder.path(), &all), Err(Error::Input { .. })), "{name} missing");
+            }
+            fs::write(&file, &good).unwrap();
+        }
+    }
+    whole_or_error(folder.path(), &all).unwrap();
+}
+
+#[test]
+fn repair_rebuilds_what_can_be_rebuilt() {
+    let folder = tempfile::tempdir().unwrap();
+    let all = rows(&crowd(), 0..40);
+    let store = store_with(folder.path(), &crowd(), &[0..40]);
+    let masters = folder.path().join("segments/00000001.masters");
+    let mut bytes = fs::read(&masters).unwrap();
+    bytes[5000] ^= 1;
+    fs::remove_file(&masters).unwrap();
+    fs::write(&masters, bytes).unwrap();
+    let error = whole_or_error(folder.path(), &all).unwrap_err();
+    assert!(error.to_string().contains("masters") && error.to_string().contains("delete this file"), "{error}");
+    assert_eq!(store.verify().unwrap().rebuildable.len(), 1);
+    store.repair().unwrap();
+    assert!(store.verify().unwrap().rebuildable.is_empty());
+    whole_or_error(folder.path(), &all).unwrap();
+}
+
+#[test]
+fn a_store_of_the_future_is_not_guessed_at() {
+    let folder = tempfile::tempdir().unwrap();
+    store_with(folder.path(), &crowd(), &[0..5]);
+    let file = folder.path().join("MANIFEST");
+    let text = fs::read_to_string(&file).unwrap();
+    fs::write(&file, text.replacen("\"version\":1", "\"version\":2", 1)).unwrap();
+    let error = Store::open(folder.path()).unwrap_err().to_string();
+    assert!(error.contains("version") && error.contains('2') && error.contains("later"), "{error}");
+    assert!(Store::open_or_create(folder.path()).is_err(), "and not made anew");
+}
+
+#[test]
+fn another_folder_is_not_taken_for_a_store() {
+    let folder = tempfile::tempdir().unwrap();
+    assert!(matches!(Store::open(folder.path().join("nowhere")), Err(Error::Input { .. })));
+    fs::write(folder.path().join("holiday.jpg"), b"x").unwrap();
+    let error = Store::open_or_create(folder.path()).unwrap_err();
+    assert!(matches!(error, Error::Input { .. }), "{error}");
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "nothing is written into it");
+}

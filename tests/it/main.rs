@@ -1,5 +1,6 @@
 //! One binary for all integration tests: they link once.
 
+mod audit;
 mod dump;
 mod face;
 mod gallery;
@@ -7,3 +8,5 @@ mod layering;
 mod nn;
 mod ops;
 mod photo;
+mod synth;
+mod util;

@@ -10,7 +10,14 @@
 //! [`super::search`], never assumed.
 
 #[cfg(target_arch = "x86_64")]
+mod amx;
+pub mod filter;
+#[cfg(target_arch = "aarch64")]
+mod neon;
+#[cfg(target_arch = "x86_64")]
 mod x86;
+
+use std::sync::OnceLock;
 
 use crate::infer::template::MAX_DIM;
 
@@ -41,14 +48,46 @@ pub enum Kernel {
     AvxVnni,
     /// 512-bit `vpdpbusd`.
     Avx512Vnni,
+    /// Tiles of AMX int8: used only where a first run agrees with [`Kernel::Plain`].
+    Amx,
+    /// 128-bit `sdot` of Arm.
+    Neon,
 }
 
 impl Kernel {
     /// All kernels, slowest first.
-    pub const ALL: &'static [Kernel] = &[Kernel::Plain, Kernel::Avx2, Kernel::AvxVnni, Kernel::Avx512Vnni];
+    pub const ALL: &'static [Kernel] =
+        &[Kernel::Plain, Kernel::Avx2, Kernel::AvxVnni, Kernel::Avx512Vnni, Kernel::Amx, Kernel::Neon];
+
+    /// Whether this processor has what the kernel needs, and a first product by it is that of [`Kernel::Plain`]: not
+    /// every kernel can be tested on every machine, and a wrong number is worse than a slow one.
+    pub fn is_available(self) -> bool {
+        static ANSWERS: [OnceLock<bool>; Kernel::ALL.len()] = [const { OnceLock::new() }; Kernel::ALL.len()];
+        *ANSWERS[self as usize]
+            .get_or_init(|| self == Kernel::Plain || (self.is_supported() && self.agrees_with_plain()))
+    }
+
+    /// Computes one tile of every kind of value both ways. The processor supports the kernel.
+    fn agrees_with_plain(self) -> bool {
+        let (width, probes, count) = (2 * K_STEP, TILE_PROBES - 13, TILE_BLOCKS);
+        let mut state = 1u32;
+        let mut byte = || {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            ((state >> 24) as u8).max(1)
+        };
+        let rows: Vec<i8> = (0..probes * width).map(|_| (byte() ^ ZERO) as i8).collect();
+        let blocks: Vec<u8> = (0..count * width * LANES).map(|_| byte()).collect();
+        let starts: Vec<i32> =
+            rows.chunks(width).map(|row| -128 * row.iter().map(|&c| i32::from(c)).sum::<i32>()).collect();
+        let tile = Tile { width, rows: &rows, starts: &starts, blocks: &blocks, count };
+        let mut sums = [vec![0; probes * count * LANES], vec![0; probes * count * LANES]];
+        plain(tile, &mut sums[0]);
+        self.run(tile, &mut sums[1]);
+        sums[0] == sums[1]
+    }
 
     /// Whether this processor has what the kernel needs.
-    pub fn is_available(self) -> bool {
+    fn is_supported(self) -> bool {
         match self {
             Kernel::Plain => true,
             #[cfg(target_arch = "x86_64")]
@@ -60,8 +99,13 @@ impl Kernel {
                 is_x86_feature_detected!("avx512f")
                     && is_x86_feature_detected!("avx512bw")
                     && is_x86_feature_detected!("avx512vnni")
+                    && is_x86_feature_detected!("avx512vl")
+                    && is_x86_feature_detected!("avx512dq")
             }
-            #[cfg(not(target_arch = "x86_64"))]
+            #[cfg(target_arch = "x86_64")]
+            Kernel::Amx => amx::is_granted(),
+            #[cfg(target_arch = "aarch64")]
+            Kernel::Neon => std::arch::is_aarch64_feature_detected!("dotprod"),
             _ => false,
         }
     }
@@ -78,6 +122,8 @@ impl Kernel {
             Kernel::Avx2 => "avx2",
             Kernel::AvxVnni => "avx-vnni",
             Kernel::Avx512Vnni => "avx512-vnni",
+            Kernel::Amx => "amx-int8",
+            Kernel::Neon => "neon-dotprod",
         }
     }
 
@@ -93,10 +139,26 @@ impl Kernel {
         assert!(out.len() >= range.len() * count * LANES);
         let rows = &probes.codes[range.start * probes.width..range.end * probes.width];
         let tile = Tile { width: probes.width, rows, starts: &probes.starts[range], blocks, count };
-        #[cfg(target_arch = "x86_64")]
-        if self != Kernel::Plain && self.is_available() {
-            return x86::dots(self, tile, out);
+        if self == Kernel::Plain || !self.is_available() {
+            return plain(tile, out);
         }
+        self.run(tile, out);
+    }
+
+    /// Runs the kernel, which the processor supports.
+    fn run(self, tile: Tile<'_>, out: &mut [i32]) {
+        #[cfg(target_arch = "x86_64")]
+        match self {
+            Kernel::Plain => plain(tile, out),
+            Kernel::Amx => amx::dots(tile, out),
+            _ => x86::dots(self, tile, out),
+        }
+        #[cfg(target_arch = "aarch64")]
+        match self {
+            Kernel::Neon => neon::dots(tile, out),
+            _ => plain(tile, out),
+        }
+        #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
         plain(tile, out);
     }
 }
@@ -195,6 +257,10 @@ impl RowDot {
         #[cfg(target_arch = "x86_64")]
         if kernel != Kernel::Plain && kernel.is_available() {
             return RowDot(x86::row_dot(kernel));
+        }
+        #[cfg(target_arch = "aarch64")]
+        if kernel != Kernel::Plain && kernel.is_available() {
+            return RowDot(neon::row_dot());
         }
         let _ = kernel;
         RowDot(|a, b, _| a.iter().zip(b).map(|(&x, &y)| (i32::from(x) - 128) * (i32::from(y) - 128)).sum())

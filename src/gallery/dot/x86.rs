@@ -146,7 +146,8 @@ unsafe fn avx2<const P: usize>(tile: Tile<'_>, out: &mut [i32]) {
 /// The row product of a kernel that the caller has checked for.
 pub(super) fn row_dot(kernel: Kernel) -> fn(&[u8], &[u8], i32) -> i32 {
     match kernel {
-        Kernel::Avx512Vnni => |a, b, start| {
+        // Where AMX is, AVX-512 VNNI is too: `amx::is_granted` asks for both.
+        Kernel::Avx512Vnni | Kernel::Amx => |a, b, start| {
             assert_eq!(a.len(), b.len());
             // SAFETY: AVX-512 F, BW and VNNI are there, and both rows have one length.
             unsafe { row_avx512(a, b, start) }

@@ -49,6 +49,16 @@ pub(crate) struct Dense {
     finish: Finish,
 }
 
+/// One forward pass.
+struct Call<'a> {
+    x: &'a [f32],
+    /// Images, height and width of the input.
+    sides: [usize; 3],
+    /// Null: nothing to add.
+    residual: *const f32,
+    y: *mut f32,
+}
+
 /// Where the inputs of a band lie.
 struct Source<'a> {
     x: &'a [f32],
@@ -113,9 +123,9 @@ impl Dense {
     /// # Safety
     /// `x` is `(n, h, w, cin)`, the output is not empty, `y` is good for writes of the whole output, and `residual`
     /// has its length.
-    pub(crate) unsafe fn forward(&self, x: &[f32], [n, h, w]: [usize; 3], residual: Option<&[f32]>, y: *mut f32) {
+    pub(crate) unsafe fn forward(&self, x: &[f32], sides: [usize; 3], residual: Option<&[f32]>, y: *mut f32) {
         let ConvShape { kernel, stride, pad, .. } = self.shape;
-        let residual = residual.map_or(std::ptr::null(), <[f32]>::as_ptr);
+        let call = Call { x, sides, residual: residual.map_or(std::ptr::null(), <[f32]>::as_ptr), y };
         let conflict = (self.slots * stride).is_multiple_of(CONFLICT);
         let pixel = if conflict { self.slots + 16 } else { self.slots };
         let copied = conflict || self.precision != Precision::F32;
@@ -123,26 +133,19 @@ impl Dense {
             // SAFETY: the caller's promises, handed on.
             unsafe {
                 if kernel == [1, 1] && stride == 1 && pad == [0; 4] {
-                    self.matrix(x, pixel, copied.then_some(scratch), residual, y);
+                    self.matrix(&call, pixel, copied.then_some(scratch));
                 } else if copied || pad != [0; 4] {
-                    self.padded(x, [n, h, w], pixel, scratch, residual, y);
+                    self.padded(&call, pixel, scratch);
                 } else {
-                    self.valid(x, [n, h, w], residual, y);
+                    self.valid(&call);
                 }
             }
         });
     }
 
     /// 1x1: all pixels of all images are one long row.
-    unsafe fn matrix(
-        &self,
-        x: &[f32],
-        pixel: usize,
-        mut scratch: Option<&mut Vec<Line>>,
-        residual: *const f32,
-        y: *mut f32,
-    ) {
-        let cin = self.shape.cin;
+    unsafe fn matrix(&self, call: &Call<'_>, pixel: usize, mut scratch: Option<&mut Vec<Line>>) {
+        let (cin, x) = (self.shape.cin, call.x);
         let (most, ..) = geometry(self.isa).unwrap_or((1, 1, 1));
         let (pixels, band) = (x.len() / cin, (BAND / pixel / most).max(8) * most);
         let chunks = self.chunks(0, pixel);
@@ -161,12 +164,13 @@ impl Dense {
             };
             split(&mut tiles, most, 0, first, count, pixel);
             // SAFETY: the tiles cover pixels of this band only.
-            unsafe { self.band(&Source { x, pixel }, &chunks, &tiles, residual, y) };
+            unsafe { self.band(&Source { x, pixel }, &chunks, &tiles, call) };
         }
     }
 
     /// No padding, f32: the tiles read the picture where it lies.
-    unsafe fn valid(&self, x: &[f32], [n, h, w]: [usize; 3], residual: *const f32, y: *mut f32) {
+    unsafe fn valid(&self, call: &Call<'_>) {
+        let Call { x, sides: [n, h, w], .. } = *call;
         let ConvShape { cin, stride, .. } = self.shape;
         let (most, ..) = geometry(self.isa).unwrap_or((1, 1, 1));
         let ((oh, ow), line) = (self.shape.output(h, w), w * cin);
@@ -180,20 +184,13 @@ impl Dense {
                 split(&mut tiles, most, from, row * ow, ow, stride * cin);
             }
             // SAFETY: the tiles cover rows of this band only.
-            unsafe { self.band(&Source { x, pixel: cin }, &chunks, &tiles, residual, y) };
+            unsafe { self.band(&Source { x, pixel: cin }, &chunks, &tiles, call) };
         }
     }
 
     /// Copies bands of rows with their padding, then reads those.
-    unsafe fn padded(
-        &self,
-        x: &[f32],
-        [n, h, w]: [usize; 3],
-        pixel: usize,
-        scratch: &mut Vec<Line>,
-        residual: *const f32,
-        y: *mut f32,
-    ) {
+    unsafe fn padded(&self, call: &Call<'_>, pixel: usize, scratch: &mut Vec<Line>) {
+        let Call { x, sides: [n, h, w], .. } = *call;
         let ConvShape { cin, kernel: [ky, kx], stride, pad, .. } = self.shape;
         let (most, ..) = geometry(self.isa).unwrap_or((1, 1, 1));
         let (oh, ow) = self.shape.output(h, w);
@@ -225,7 +222,7 @@ impl Dense {
                 row += here;
             }
             // SAFETY: the tiles cover rows of this band only.
-            unsafe { self.band(&Source { x: copy, pixel }, &chunks, &tiles, residual, y) };
+            unsafe { self.band(&Source { x: copy, pixel }, &chunks, &tiles, call) };
         }
     }
 
@@ -261,11 +258,12 @@ impl Dense {
         let (ConvShape { kernel: [ky, kx], .. }, slots) = (self.shape, self.slots);
         // Neighbouring taps of a row join where no gap lies between the pixels.
         let (across, length) = if pixel == slots { (1, kx * slots) } else { (kx, slots) };
+        let even = length.div_ceil(length.div_ceil(DEPTH));
         let (mut blocks, mut block, mut depth) = (Vec::new(), Vec::new(), 0);
         for tap in 0..ky * across {
             let from = tap / across * line + tap % across * pixel;
-            for at in (0..length).step_by(DEPTH) {
-                let part = DEPTH.min(length - at);
+            for at in (0..length).step_by(even) {
+                let part = even.min(length - at);
                 if depth + part > DEPTH {
                     blocks.push(std::mem::take(&mut block));
                     depth = 0;
@@ -281,15 +279,8 @@ impl Dense {
     /// Computes some tiles, all output channels of them.
     ///
     /// # Safety
-    /// The tiles and chunks lie within the source and within `y` (and `residual`, where it is not null).
-    unsafe fn band(
-        &self,
-        source: &Source<'_>,
-        blocks: &[Vec<Range<usize>>],
-        tiles: &[Tile],
-        residual: *const f32,
-        y: *mut f32,
-    ) {
+    /// The tiles lie within `y` and `residual`.
+    unsafe fn band(&self, source: &Source<'_>, blocks: &[Vec<Range<usize>>], tiles: &[Tile], call: &Call<'_>) {
         let ConvShape { cout, kernel: [ky, kx], stride, .. } = self.shape;
         let Some((_, vectors, lanes)) = geometry(self.isa) else { return };
         let (panel, sum) = (vectors * lanes, ky * kx * self.slots);
@@ -313,12 +304,12 @@ impl Dense {
                             chunks,
                             weight: weight.add(first * sum + depth * across * lanes),
                             bias: if number == 0 { self.bias.as_ptr().add(first) } else { std::ptr::null() },
-                            y: y.add(at),
+                            y: call.y.add(at),
                             cout,
                             lanes: lanes_here,
                             finish: (number + 1 == blocks.len()).then_some(self.finish),
                             slope: self.slope.as_ptr().wrapping_add(first),
-                            residual: if residual.is_null() { residual } else { residual.add(at) },
+                            residual: if call.residual.is_null() { call.residual } else { call.residual.add(at) },
                         };
                         kernels(tile.count)(&job);
                     }
