@@ -8,16 +8,22 @@
 //!
 //! Colour profiles are ignored: the networks were trained on pictures whose profiles were ignored too.
 
+pub mod background;
 mod blocks;
 mod fingerprint;
 mod huffman;
 mod jpeg;
+pub mod miniature;
 mod orient;
 mod png;
+pub mod same;
 mod scan;
+mod shrink;
 mod webp;
 
+pub use background::Background;
 pub use fingerprint::{Fingerprint, hamming};
+pub use miniature::Miniature;
 
 use crate::config::policy::PhotoLimits;
 use crate::reason::{Reason, Reject};
