@@ -22,10 +22,13 @@ use crate::config::{Columns, Policy};
 use crate::dump::{Carry, Dump};
 use crate::gallery::{Gallery, SearchPolicy, Store};
 use crate::infer::{Analysis, Engine, ModelId};
+use crate::matching::review::review_queue;
 use crate::report::{Progress, Summary};
 use crate::roles::assign;
 use crate::verdict::peers::{Judged, UnitRow, compare};
-use crate::verdict::{RunFolder, VerdictRow, VerdictWriter, rules, write_clusters, write_pairs, write_workers_audit};
+use crate::verdict::{
+    RunFolder, VerdictRow, VerdictWriter, rules, write_clusters, write_pairs, write_review, write_workers_audit,
+};
 use crate::{Error, Result};
 
 use duplicates::Duplicates;
@@ -48,6 +51,8 @@ pub struct Job {
     pub out: PathBuf,
     /// Replace the run folder if it exists.
     pub force: bool,
+    /// Most persons in the review queue; `None` for all.
+    pub review_budget: Option<usize>,
     /// How to search.
     pub search: SearchPolicy,
     /// Limits and verdicts.
@@ -88,6 +93,9 @@ pub fn run(job: &Job, engine: &Engine, progress: Progress, stop: &AtomicBool) ->
     record.search(&found, earlier.live());
 
     let summary = write(&folder, &rows, &found, &mut carry, engine, &mut record)?;
+    let queue = review_queue(&found.enrolments, &found.judged, job.review_budget);
+    write_review(&folder.tables().join("review.parquet"), &queue.rows)?;
+    record.review(&queue);
     write_workers_audit(&folder.tables().join("workers_audit.parquet"), &peers(&analyses, &rows, &job.policy))?;
     if let Some(store) = &store {
         let commit = store.begin()?.add_run(record.store_key(), &found.enrolled)?;

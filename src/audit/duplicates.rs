@@ -171,6 +171,7 @@ pub fn mark(found: &Duplicates, rows: &mut [VerdictRow]) {
             if let Some(pair) = best.get(&member) {
                 row.similarity = Some(pair.similarity);
                 row.expected_false_matches = Some(pair.expected_false_matches);
+                row.evidence = Some(pair.parts.text());
             }
             if member != cluster.original {
                 row.duplicate_of = Some(original.submission_id.clone());

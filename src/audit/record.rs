@@ -15,6 +15,7 @@ use crate::dump::{Dump, FilePrint};
 use crate::gallery::{Commit, SearchReport};
 use crate::infer::Engine;
 use crate::matching::MatchingStatistics;
+use crate::matching::review::ReviewQueue;
 use crate::report::{Progress, Summary};
 use crate::roles::{Basis, Roles};
 use crate::verdict::{RunFolder, create_private};
@@ -35,6 +36,7 @@ pub struct Record {
     workers: WorkerCounts,
     search: Option<SearchReport>,
     matching: Option<MatchingStatistics>,
+    review: Option<ReviewCounts>,
     members_of_earlier_nights: usize,
     members_enrolled_tonight: usize,
     members_added_to_store: Option<u64>,
@@ -48,6 +50,14 @@ pub struct Record {
 struct StageTime {
     stage: &'static str,
     seconds: f64,
+}
+
+#[derive(Debug, Serialize)]
+struct ReviewCounts {
+    persons: usize,
+    expected_false_share: f64,
+    left_out: usize,
+    expected_false_share_left_out: f64,
 }
 
 #[derive(Debug, Default, Serialize)]
@@ -88,6 +98,7 @@ impl Record {
             workers: WorkerCounts::default(),
             search: None,
             matching: None,
+            review: None,
             members_of_earlier_nights: 0,
             members_enrolled_tonight: 0,
             members_added_to_store: None,
@@ -149,6 +160,16 @@ impl Record {
         self.members_of_earlier_nights = earlier;
         self.members_enrolled_tonight = found.enrolled.len();
         self.stage("search");
+    }
+
+    /// The review queue.
+    pub fn review(&mut self, queue: &ReviewQueue) {
+        self.review = Some(ReviewCounts {
+            persons: queue.rows.len(),
+            expected_false_share: queue.expected_false_share,
+            left_out: queue.left_out,
+            expected_false_share_left_out: queue.expected_false_share_left_out,
+        });
     }
 
     /// What the store took.

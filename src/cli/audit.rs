@@ -20,8 +20,8 @@ Examples:
   chehra audit '/data/dump/2026-11-21/*.parquet' --store /data/store --out /data/runs/2026-11-21
   chehra audit dump.parquet --workers workers.parquet --carry app_version --out out/night
 
-The run folder holds verdicts.parquet (one row per row of the dump, in its order), pairs.parquet, clusters.parquet
-and run.json. It appears whole or not at all; a run that was stopped goes on from its last batch when the same
+The run folder holds verdicts.parquet (one row per row of the dump, in its order), pairs.parquet, clusters.parquet,
+review.parquet (whom to look at first), workers_audit.parquet (who stands out among peers) and run.json. It appears whole or not at all; a run that was stopped goes on from its last batch when the same
 command is given again.";
 
 /// Flags of `audit`.
@@ -46,6 +46,9 @@ pub struct AuditArgs {
     /// Columns of the dump to carry through to the verdict table
     #[arg(long, value_name = "COLUMN", value_delimiter = ',')]
     carry: Vec<String>,
+    /// Most persons in the review queue (review.parquet), most valuable first [default: all]
+    #[arg(long, value_name = "N")]
+    review_budget: Option<usize>,
     /// How the gallery is searched: auto, exact or hnsw. Both give scores from the same stored templates
     #[arg(long, value_name = "ENGINE", default_value_t)]
     search: SearchEngine,
@@ -68,6 +71,7 @@ pub fn run(args: &AuditArgs, common: &Common) -> Result<()> {
         store: args.store.clone(),
         out: args.out.clone(),
         force: args.force,
+        review_budget: args.review_budget,
         search: SearchPolicy { engine: args.search, ..SearchPolicy::default() },
         policy,
     };

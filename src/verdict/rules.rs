@@ -29,6 +29,7 @@ pub fn first_look(analysis: &Analysis, cast: &Cast, has_consent: bool, policy: &
         cross_district: None,
         similarity: None,
         expected_false_matches: None,
+        evidence: None,
         member_liveness: member.map(|r| r.liveness),
         worker_liveness: worker.map(|r| r.liveness),
         photo_similarity: None,
