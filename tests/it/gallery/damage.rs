@@ -31,7 +31,7 @@ fn damaged_files_are_rebuilt_or_named() {
     let folder = tempfile::tempdir().unwrap();
     let crowd = Crowd { dim: 16, ..crowd() };
     let all = rows(&crowd, 0..40);
-    let store = store_with(folder.path(), &crowd, &[0..40]);
+    let store = store_with(folder.path(), &crowd, &[40]);
     whole_or_error(folder.path(), &all).unwrap();
     assert!(store.verify().unwrap().rebuildable.is_empty());
     for name in [
@@ -89,7 +89,7 @@ fn damaged_files_are_rebuilt_or_named() {
 fn repair_rebuilds_what_can_be_rebuilt() {
     let folder = tempfile::tempdir().unwrap();
     let all = rows(&crowd(), 0..40);
-    let store = store_with(folder.path(), &crowd(), &[0..40]);
+    let store = store_with(folder.path(), &crowd(), &[40]);
     let masters = folder.path().join("segments/00000001.masters");
     let mut bytes = fs::read(&masters).unwrap();
     bytes[5000] ^= 1;
@@ -106,7 +106,7 @@ fn repair_rebuilds_what_can_be_rebuilt() {
 #[test]
 fn a_store_of_the_future_is_not_guessed_at() {
     let folder = tempfile::tempdir().unwrap();
-    store_with(folder.path(), &crowd(), &[0..5]);
+    store_with(folder.path(), &crowd(), &[5]);
     let file = folder.path().join("MANIFEST");
     let text = fs::read_to_string(&file).unwrap();
     fs::write(&file, text.replacen("\"version\":1", "\"version\":2", 1)).unwrap();
