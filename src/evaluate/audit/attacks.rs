@@ -51,8 +51,8 @@ pub fn report(cases: &[Case], named: bool) -> AttackReport {
         true => case.truth.attack.clone(),
         false => case.must(Reason::PhotoOfPhoto).then(|| UNNAMED.to_owned()),
     };
-    let (mut species, mut instruments): (BTreeMap<String, Vec<&Case>>, BTreeMap<String, Vec<&Case>>) =
-        Default::default();
+    let mut species: BTreeMap<String, Vec<&Case>> = BTreeMap::new();
+    let mut instruments: BTreeMap<String, Vec<&Case>> = BTreeMap::new();
     let mut bona_fide = Vec::new();
     for case in cases {
         match kind(case) {

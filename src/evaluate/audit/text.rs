@@ -34,7 +34,7 @@ fn answers(f: &mut Formatter<'_>, report: &AuditReport) -> Result {
     line(f, "with a false alarm", &report.honest.false_alarms)?;
     line(f, "with a wrong verdict", &report.honest.wrong_verdicts)?;
     report.honest.reasons.iter().try_for_each(|(reason, rate)| line(f, reason, rate))?;
-    writeln!(f, "\n{:<30} {:<WIDE$} {:<WIDE$} {}", "reason", "recall", "precision", "false alarms")?;
+    writeln!(f, "\n{:<30} {:<WIDE$} {:<WIDE$} false alarms", "reason", "recall", "precision")?;
     for r in &report.reasons {
         writeln!(f, "  {:<28} {:<WIDE$} {:<WIDE$} {}", r.reason, r.recall, r.precision, r.false_alarm_rate)?;
     }
