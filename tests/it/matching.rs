@@ -93,6 +93,9 @@ fn mate(random: &mut Random) -> f32 {
     s.clamp(-0.2, 0.999) as f32
 }
 
+/// About what SFace shows on real pictures, and a population in which people are more alike.
+const FACES: Truth = Truth { scale: 0.0325, shape: -0.06 };
+
 /// A population and its night.
 struct Night {
     mated: usize,
