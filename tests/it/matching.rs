@@ -134,7 +134,7 @@ impl Night {
                 candidates.push(Candidate { a, b, similarity: similarity.max(floor) });
             }
         }
-        let enrolments = (0..size).map(|k| enrolment(k)).collect();
+        let enrolments = (0..size).map(enrolment).collect();
         let searched = Searched { gallery_size: size as u64, compared: all, floor };
         Night { mated, impostors, enrolments, candidates, searched }
     }
