@@ -2,11 +2,11 @@
 //!
 //! ```text
 //! cargo bench --bench gallery -- [kernels] [scan ROWS DIM PROBES] [store ROWS DIM PROBES] [hnsw ROWS DIM PROBES]
-//!                                [write ROWS DIM PROBES]
+//!                                [pairs ROWS DIM] [write ROWS DIM PROBES]
 //! ```
 //! `kernels`: pairs per second of each dot-product kernel. `scan`: exact search of rows in memory. `store`: the same
 //! through a store on disk: building, bytes on disk and in memory, opening, searching. `hnsw`: building the graphs,
-//! searching through them, pair recall against exact search. `write`: puts the same rows, probes and true pairs into
+//! searching through them, pair recall against exact search. `pairs`: every pair of one gallery. `write`: puts the same rows, probes and true pairs into
 //! `target/peers` for `benches/gallery_peers.py`, which measures hnswlib and usearch on them and draws the plot. Each
 //! line of output is a JSON object. Rates are per second of processor time where they say so, for machines are shared.
 
@@ -37,9 +37,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             "kernels" => kernels(),
             "scan" => scan(number()?, number()?, number()?)?,
             "store" => store(number()?, number()?, number()?)?,
+            "pairs" => pairs(number()?, number()?)?,
             "write" => write(number()?, number()?, number()?)?,
             "hnsw" => hnsw_search(number()?, number()?, number()?)?,
-            other => return Err(format!("{other}: not one of kernels, scan, store, hnsw, write").into()),
+            other => return Err(format!("{other}: not one of kernels, scan, pairs, store, hnsw, write").into()),
         }
     }
     Ok(())
@@ -155,6 +156,21 @@ fn scan(rows: u64, dim: u64, count: u64) -> Result<(), Box<dyn std::error::Error
     let gallery = Gallery::from_rows(&crowd.rows(0..rows)?)?;
     let probes = mates(&crowd, rows, count);
     report_search("scan", &gallery, dim, &as_probes(&probes))?;
+    Ok(())
+}
+
+fn pairs(rows: u64, dim: u64) -> Result<(), Box<dyn std::error::Error>> {
+    let crowd = Crowd::new(dim as usize, 1);
+    let gallery = Gallery::from_rows(&crowd.rows(0..rows)?)?;
+    let (clock, mut found) = (Clock::start(), 0);
+    exact::all_pairs(&gallery, THRESHOLD, Kernel::best(), &mut |pairs| {
+        found += pairs.len();
+        Ok(())
+    })?;
+    let (seconds, cpu) = clock.read();
+    let compared = rows as f64 * (rows - 1) as f64 / 2.0;
+    say(json!({"bench": "pairs", "kernel": Kernel::best().name(), "rows": rows, "dim": dim, "seconds": seconds,
+        "cpu_seconds": cpu, "pairs_per_cpu_s": compared / cpu, "found": found}));
     Ok(())
 }
 
