@@ -10,6 +10,7 @@ use half::f16;
 use super::derived::{Builder, Codes, Masters};
 use super::hnsw::Graph;
 use super::member::{Facts, Member, Row};
+use super::query::Filter;
 use super::store::SegmentFiles;
 use crate::infer::{ModelId, Template};
 use crate::{Error, Result};
@@ -109,6 +110,30 @@ impl Gallery {
         both.rows += other.rows;
         both.live += other.live;
         both
+    }
+
+    /// Only the rows of one model that a filter lets pass; numbered anew where parts of other models fall away.
+    pub fn only(&self, model: &ModelId, filter: &Filter<'_>) -> Gallery {
+        let mut some = Gallery::default();
+        for seen in self.parts.iter().filter(|seen| seen.part.model == *model) {
+            let facts = &seen.part.facts;
+            some.add(seen.part.clone(), |row| seen.is_hidden(row) || !filter.lets_pass(facts, row));
+        }
+        some
+    }
+
+    /// The models whose rows are here, each once, in order of first appearance, with the number of visible rows.
+    pub fn models(&self) -> Vec<(&ModelId, usize)> {
+        let mut models: Vec<(&ModelId, usize)> = Vec::new();
+        for seen in &self.parts {
+            let live = (0..seen.part.rows()).filter(|&row| !seen.is_hidden(row)).count();
+            match models.iter_mut().find(|(model, _)| *model == &seen.part.model) {
+                Some((_, rows)) => *rows += live,
+                None => models.push((&seen.part.model, live)),
+            }
+        }
+        models.retain(|(_, rows)| *rows > 0);
+        models
     }
 
     pub(super) fn add(&mut self, part: Arc<Part>, hide: impl Fn(usize) -> bool) {

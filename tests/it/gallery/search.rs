@@ -80,7 +80,7 @@ fn all_pairs_are_those_that_searching_each_row_finds() {
         .map(|hit| (hit.probe, hit.row))
         .collect();
     let mut found = Vec::new();
-    exact::all_pairs(&gallery, 0.4, Kernel::best(), &mut |pairs| {
+    exact::all_pairs(&gallery, 0.4, Kernel::best(), &mut |_, pairs| {
         found.extend(pairs.iter().map(|p| (p.first, p.second)));
         Ok(())
     })

@@ -125,7 +125,7 @@ fn forgotten_members_are_found_by_nothing() {
             assert!(exact.iter().all(|hit| !ids.contains(&gallery.row(hit.row).unwrap().submission_id)));
         }
         let mut rows = BTreeSet::new();
-        exact::all_pairs(gallery, -1.0, Kernel::best(), &mut |pairs| {
+        exact::all_pairs(gallery, -1.0, Kernel::best(), &mut |_, pairs| {
             rows.extend(pairs.iter().flat_map(|p| [p.first, p.second]));
             Ok(())
         })
