@@ -22,6 +22,8 @@ pub(super) struct Part {
     pub(super) facts: Facts,
     pub(super) codes: Codes,
     pub(super) masters: Masters,
+    /// Masters made anew from the segment, after a row of the file turned out damaged; none if the segment is, too.
+    pub(super) rescued: OnceLock<Option<Masters>>,
     /// Built or loaded by the first approximate search.
     pub(super) graph: OnceLock<Arc<Graph>>,
     /// Where it lies; none for rows in memory.
@@ -33,20 +35,33 @@ impl Part {
         self.facts.len()
     }
 
-    /// Reads a master into `into`.
+    /// Reads a master into `into`. A damaged file of masters is made anew from its segment, once, and read from there.
     ///
     /// # Errors
-    /// [`Error::Input`] when the stored row is damaged.
+    /// [`Error::Input`] when the segment itself is damaged.
     pub(super) fn master(&self, row: usize, into: &mut Vec<f16>) -> Result<()> {
-        self.masters.read(row, into).ok_or_else(|| match &self.files {
-            Some(files) => Error::input(
-                files.path("masters"),
-                format!("row {row}"),
-                "a master with its checksum",
-                "another checksum",
-                "delete this file: it is rebuilt from the segment beside it",
-            ),
-            None => Error::bug("reading a template from memory", "a wrong checksum"),
+        if self.rescued.get().is_none() && self.masters.read(row, into).is_some() {
+            return Ok(());
+        }
+        self.rescue(row, into)
+    }
+
+    #[cold]
+    fn rescue(&self, row: usize, into: &mut Vec<f16>) -> Result<()> {
+        let Some(files) = &self.files else {
+            return Err(Error::bug("reading a template from memory", "a wrong checksum"));
+        };
+        let mut problem = None;
+        let rescued = self.rescued.get_or_init(|| {
+            log::warn!("{}: row {row} is damaged; making the file anew", files.path("masters").display());
+            files.masters_anew().map_err(|error| problem = Some(error)).ok()
+        });
+        if let Some(error) = problem {
+            return Err(error);
+        }
+        rescued.as_ref().and_then(|masters| masters.read(row, into)).ok_or_else(|| {
+            let fix = "restore it from a backup; `chehra gallery verify` names every damaged file";
+            Error::input(files.path("parquet"), format!("row {row}"), "the template that was written", "damage", fix)
         })
     }
 }
@@ -97,7 +112,8 @@ impl Gallery {
             }
             facts.finish();
             let (codes, masters) = builder.finish()?;
-            let part = Part { model, facts, codes, masters, graph: OnceLock::new(), files: None };
+            let rescued = OnceLock::new();
+            let part = Part { model, facts, codes, masters, rescued, graph: OnceLock::new(), files: None };
             gallery.add(Arc::new(part), |_| false);
         }
         Ok(gallery)
