@@ -246,7 +246,7 @@ fn a_whole_store_is_compared_with_either_engine_and_with_filters() {
     refused(&mut dedup(&["--only-district", "Pune"]), 64, &["no member is left", "district-00"]);
     refused(&mut dedup(&["--model", "other"]), 64, &["other", "generated (400 members)"]);
     refused(&mut dedup(&["--search", "fast"]), 64, &["auto, exact, hnsw"]);
-    refused(&mut chehra().args(["dedup", "--store", "x"]), 64, &["--all-pairs"]);
+    refused(chehra().args(["dedup", "--store", "x"]), 64, &["--all-pairs"]);
 }
 
 #[test]
