@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
+use crate::Result;
 use crate::audit::Job;
 use crate::bench::{self, BenchJob, Scope, compare};
 use crate::cli::setup::{self, EngineArgs};
@@ -11,7 +12,6 @@ use crate::cli::{Common, json, print, print_as};
 use crate::config::ConfigFile;
 use crate::gallery::SearchPolicy;
 use crate::report::Progress;
-use crate::Result;
 
 const EXAMPLES: &str = "\
 Examples:
