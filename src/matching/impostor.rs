@@ -15,10 +15,13 @@
 //!    product of its two people's draws: Owen, "The pigeonhole bootstrap", 2007), for one odd face spoils all its
 //!    pairs at once. The belief about the shape is drawn anew as well.
 //! 5. **Far end** ([`ImpostorModel::with_candidates`]): a search of the whole gallery returns every pair above a floor, and
-//!    those just above it are mostly different people. They carry the tail to where decisions are made.
+//!    those just above it are mostly different people. They carry the tail to where decisions are made; their upper bound
+//!    draws the tail from the parameters' covariance, widened by how much pairs share people.
 //!
 //! NIST FRTE (Part 2, and Part 3 on demographic differentials, NISTIR 8280) shows false-match rates that differ tenfold
 //! and more between groups of people: hence the fit on the run's own scores, in strata where they suffice.
+
+use std::collections::BTreeMap;
 
 use rayon::prelude::*;
 use serde::Serialize;
@@ -27,6 +30,7 @@ use super::mixture::{Anchor, Mixture, part};
 use super::pareto::{Belief, Beliefs, Binned, Tail, fit, goodness};
 use super::prior::FalseMatchRate;
 use super::random::{Random, mix, poisson_weight};
+use super::scoring::cholesky;
 
 /// Least number of scores a tail is fitted on.
 pub const LEAST_SCORES: usize = 5_000;
@@ -52,7 +56,7 @@ const TAIL_SHARES: [f64; 7] = [0.05, 0.03, 0.02, 0.01, 0.005, 0.002, 0.001];
 const SHAPE: Belief = Belief { mean: -0.06, deviation: 0.04 };
 
 /// The same at the depths of a whole gallery, 1e-5 and below.
-const FAR_SHAPE: Belief = Belief { mean: -0.04, deviation: 0.03 };
+const FAR_SHAPE: Belief = Belief { mean: -0.045, deviation: 0.02 };
 
 /// Score of two people known to differ.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -209,33 +213,19 @@ impl ImpostorModel {
         if found.len() < LEAST_EXCEEDANCES || predicted < LEAST_FALSE_CANDIDATES || hazard <= 0.0 {
             return (self, None);
         }
-        let binned = |weight: &dyn Fn(&Found) -> f64| {
-            let values: Vec<(f64, f64)> = found.iter().map(|c| (f64::from(c.similarity), weight(c))).collect();
-            Binned::new(values.iter().copied(), start, 0.1 / hazard)
-        };
-        let counts = binned(&|_| 1.0);
+        let values = found.iter().map(|c| (f64::from(c.similarity), 1.0));
+        let counts = Binned::new(values, start, 0.1 / hazard);
         let Some(mixture) = part(&counts, start, compared, &anchor) else { return (self, None) };
         let before = self.rate.clone();
         self.rate = bend(&before, &mixture.tail);
         let draws =
             if self.resampled.is_empty() { vec![before; RESAMPLES] } else { std::mem::take(&mut self.resampled) };
-        self.resampled = draws
-            .iter()
-            .enumerate()
-            .filter_map(|(r, curve)| {
-                let r = r as u64;
-                let weight = |c: &Found| {
-                    let bin =
-                        (((f64::from(c.similarity) - start) / counts.width) as usize).min(counts.weights.len() - 1);
-                    poisson_weight(c.a, r) * poisson_weight(c.b, r) * mixture.stranger_share(bin)
-                };
-                let drawn = drawn_anchor(&anchor, r);
-                let weighted = binned(&weight);
-                let (scale, shape) = fit(&weighted, &drawn.beliefs)?;
-                let rate = super::mixture::best_rate(weighted.total(), compared, drawn.log_rate);
-                Some(bend(curve, &Tail { start, rate, scale, shape }))
-            })
-            .collect();
+        let dispersion = dispersion(&found, |s| {
+            mixture.stranger_share((((f64::from(s) - start) / counts.width) as usize).min(counts.weights.len() - 1))
+        });
+        let covariance = mixture.covariance.map(|v| v * dispersion);
+        let root = cholesky(&covariance, 3).unwrap_or_else(|| vec![0.0; 9]);
+        self.resampled = (0..).zip(&draws).map(|(r, curve)| bend(curve, &drawn(&mixture.tail, &root, r))).collect();
         self.upper = upper_bound(&self.resampled, &self.rate);
         self.report.far = Some(FarReport {
             floor: start,
@@ -301,13 +291,34 @@ fn bend(curve: &FalseMatchRate, tail: &Tail) -> FalseMatchRate {
     })
 }
 
-fn drawn_anchor(anchor: &Anchor, resample: u64) -> Anchor {
+/// The tail with its parameters drawn from their distribution, whose covariance has this root.
+fn drawn(tail: &Tail, root: &[f64], resample: u64) -> Tail {
     let mut random = Random::new(mix(resample ^ 0xc0ff_ee00));
-    let mut draw = |belief: Belief| Belief { mean: belief.mean + belief.deviation * random.normal(), ..belief };
-    Anchor {
-        beliefs: Beliefs { shape: draw(anchor.beliefs.shape), log_scale: anchor.beliefs.log_scale.map(&mut draw) },
-        log_rate: anchor.log_rate.map(&mut draw),
+    let z = [random.normal(), random.normal(), random.normal()];
+    let off = |row: usize| (0..=row).map(|k| root[row * 3 + k] * z[k]).sum::<f64>();
+    Tail {
+        rate: (tail.rate * off(0).exp()).min(1.0),
+        scale: tail.scale * off(1).exp(),
+        shape: tail.shape + off(2),
+        ..*tail
     }
+}
+
+/// How many times more the number of false pairs varies than independent pairs would, since pairs share people: one odd
+/// face is in many. The variance of a sum over pairs clustered both ways by person (Cameron, Gelbach and Miller 2011) over
+/// Poisson's: `(sum over people of (sum over their pairs)^2 - sum over pairs of squares) / sum over pairs`.
+fn dispersion(found: &[Found], stranger_share: impl Fn(f32) -> f64) -> f64 {
+    let mut of: BTreeMap<u64, f64> = BTreeMap::new();
+    let (mut squares, mut sum) = (0.0, 0.0);
+    for pair in found {
+        let share = stranger_share(pair.similarity);
+        *of.entry(pair.a).or_default() += share;
+        *of.entry(pair.b).or_default() += share;
+        squares += share * share;
+        sum += share;
+    }
+    let clustered: f64 = of.values().map(|v| v * v).sum();
+    if sum > 0.0 { ((clustered - squares) / sum).max(1.0) } else { 1.0 }
 }
 
 /// At each similarity the rate that 95 % of the resamples do not exceed, and never less than the estimate itself.

@@ -24,6 +24,7 @@ pub mod pareto;
 pub mod prior;
 mod random;
 pub mod review;
+mod scoring;
 
 use crate::infer::ModelId;
 

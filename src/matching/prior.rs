@@ -49,7 +49,7 @@ impl FalseMatchRate {
         let at = ((f64::from(similarity) + 1.0) * STEPS).clamp(0.0, 2.0 * STEPS);
         let below = (at.floor() as usize).min(self.log10.len() - 2);
         let part = at - below as f64;
-        self.log10[below] * (1.0 - part) + self.log10[below + 1] * part
+        self.log10[below] + part * (self.log10[below + 1] - self.log10[below])
     }
 
     /// The rate at a similarity, 0..=1.
