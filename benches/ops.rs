@@ -6,10 +6,13 @@ use std::time::{Duration, Instant};
 
 use candle_core::{Device, Result, Tensor};
 use chehra::ops::cpu::{Isa, fma_peak};
-use chehra::ops::{Activation, Conv2d, ConvShape};
+use chehra::ops::{Activation, Conv2d, ConvShape, Precision};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Time to measure one layer for.
-const BUDGET: Duration = Duration::from_millis(150);
+const BUDGET: Duration = Duration::from_millis(60);
 
 /// `cin, cout, kernel, stride, side, depthwise` of the layers of SFace (MobileNet v1 at 112x112), and dense 3x3 as in
 /// residual networks.
@@ -45,42 +48,55 @@ const LAYERS: &[(usize, usize, usize, usize, usize, bool)] = &[
 fn main() -> Result<()> {
     let isa = Isa::current()?;
     let wanted = std::env::args().skip(1).find(|a| !a.starts_with('-'));
-    let peak = fma_peak(isa, Duration::from_millis(200)).unwrap_or(f64::NAN);
-    println!("{isa}: multiply-add peak {:.1} GFLOP/s a core", peak / 1e9);
-    println!("{:<34} {:>5} {:>10} {:>9} {:>7}", "layer", "batch", "us/image", "GFLOP/s", "share");
-    for &(cin, cout, kernel, stride, side, depthwise) in LAYERS {
-        let pad = if kernel == 3 { 1 } else { 0 };
-        let groups = if depthwise { cin } else { 1 };
-        let shape = ConvShape { cin, cout, kernel: [kernel; 2], stride, pad: [pad; 4], groups };
-        let kind = if depthwise { "dw" } else { "conv" };
-        let name = format!("{kind} {kernel}x{kernel}/{stride} {cin}->{cout} @{side}");
-        if wanted.as_ref().is_some_and(|w| !name.contains(w.as_str())) {
-            continue;
-        }
-        for batch in [1, 8] {
-            let seconds = layer(shape, batch, side)?;
-            let rate = 2.0 * (batch * shape.multiply_adds(side, side)) as f64 / seconds;
-            let (each, share) = (seconds * 1e6 / batch as f64, 100.0 * rate / peak);
-            println!("{name:<34} {batch:>5} {each:>10.1} {:>9.1} {share:>6.1}%", rate / 1e9);
+    println!("{:<34} {:>4} {:>5} {:>10} {:>9} {:>7}", "layer", "in", "batch", "us/image", "GFLOP/s", "share");
+    for precision in [Precision::F32, Precision::Bf16] {
+        let Some(peak) = fma_peak(isa, precision, Duration::from_millis(100)) else { continue };
+        println!("{isa} {precision:?}: multiply-add peak {:.1} GFLOP/s a core", peak / 1e9);
+        for &(cin, cout, kernel, stride, side, depthwise) in LAYERS {
+            let pad = if kernel == 3 { 1 } else { 0 };
+            let groups = if depthwise { cin } else { 1 };
+            let shape = ConvShape { cin, cout, kernel: [kernel; 2], stride, pad: [pad; 4], groups };
+            let kind = if depthwise { "dw" } else { "conv" };
+            let name = format!("{kind} {kernel}x{kernel}/{stride} {cin}->{cout} @{side}");
+            if wanted.as_ref().is_none_or(|w| name.contains(w.as_str())) {
+                layer(shape, precision, side, (&name, peak))?;
+            }
         }
     }
     Ok(())
 }
 
-/// Median seconds of one call.
-fn layer(shape: ConvShape, batch: usize, side: usize) -> Result<f64> {
+/// Measures and prints one layer at two batch sizes, unless it would stay in another precision.
+fn layer(shape: ConvShape, precision: Precision, side: usize, (name, peak): (&str, f64)) -> Result<()> {
     let weights = shape.cout * shape.cin / shape.groups * shape.kernel[0] * shape.kernel[1];
-    let ramp = |len: usize| (0..len).map(|i| (i % 17) as f32 / 17.0 - 0.5).collect::<Vec<f32>>();
     let prelu = Activation::PRelu(vec![0.25; shape.cout]);
-    let conv = Conv2d::new(shape, &ramp(weights), &ramp(shape.cout), prelu)?;
-    let x = Tensor::from_vec(ramp(batch * side * side * shape.cin), (batch, side, side, shape.cin), &Device::Cpu)?;
-    conv.forward(&x)?;
-    let (mut times, start) = (Vec::new(), Instant::now());
-    while start.elapsed() < BUDGET || times.len() < 3 {
-        let begin = Instant::now();
-        black_box(conv.forward(&x)?);
-        times.push(begin.elapsed().as_secs_f64());
+    let conv = Conv2d::with_precision(shape, &ramp(weights), &ramp(shape.cout), prelu, precision)?;
+    if conv.precision() != precision {
+        return Ok(());
     }
-    times.sort_by(f64::total_cmp);
-    Ok(times[times.len() / 2])
+    for batch in [1, 8] {
+        let x = Tensor::from_vec(ramp(batch * side * side * shape.cin), (batch, side, side, shape.cin), &Device::Cpu)?;
+        let seconds = quickest(|| conv.forward(&x))?;
+        let rate = 2.0 * (batch * shape.multiply_adds(side, side)) as f64 / seconds;
+        let (each, share) = (seconds * 1e6 / batch as f64, 100.0 * rate / peak);
+        println!("{name:<34} {precision:?} {batch:>5} {each:>10.1} {:>9.1} {share:>6.1}%", rate / 1e9);
+    }
+    Ok(())
+}
+
+fn ramp(len: usize) -> Vec<f32> {
+    (0..len).map(|i| (i % 17) as f32 / 17.0 - 0.5).collect()
+}
+
+/// Seconds of the quickest call: other work on the machine only ever adds.
+fn quickest(mut work: impl FnMut() -> Result<Tensor>) -> Result<f64> {
+    work()?;
+    let (mut best, mut runs, start) = (f64::INFINITY, 0, Instant::now());
+    while start.elapsed() < BUDGET || runs < 3 {
+        let begin = Instant::now();
+        black_box(work()?);
+        best = best.min(begin.elapsed().as_secs_f64());
+        runs += 1;
+    }
+    Ok(best)
 }

@@ -1,3 +1,168 @@
 //! The nightly job: the stages wired in order.
+//!
+//! ```text
+//! dump -> see (photo, face, infer; durable batch by batch) -> roles -> first look -> reuse -> duplicates -> tables
+//! ```
+//! Only `see` touches pictures and networks, and only it is long; its batches survive a stop. Everything after it is a
+//! pure function of what was seen and of the store, and is computed anew. The store is committed before the run folder:
+//! a run that is stopped in between finds its own rows in the store and gives the same verdicts.
 
+mod duplicates;
+mod impostors;
+pub mod memory;
+mod numbers;
+mod record;
+mod see;
 mod spool;
+
+use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
+
+use crate::config::{Columns, Policy};
+use crate::dump::{Carry, Dump};
+use crate::gallery::{Gallery, SearchPolicy, Store};
+use crate::infer::{Analysis, Engine, ModelId};
+use crate::matching::review::review_queue;
+use crate::report::{Progress, Summary};
+use crate::roles::assign;
+use crate::verdict::peers::{Judged, UnitRow, compare};
+use crate::verdict::{
+    RunFolder, VerdictRow, VerdictWriter, rules, write_clusters, write_pairs, write_review, write_workers_audit,
+};
+use crate::{Error, Result};
+
+use duplicates::Duplicates;
+use record::Record;
+
+/// What to audit, against what, and where to put the result.
+#[derive(Debug, Clone)]
+pub struct Job {
+    /// Parquet files, folders or globs.
+    pub inputs: Vec<PathBuf>,
+    /// What the dump's columns are called.
+    pub columns: Columns,
+    /// Columns carried through to the verdict table.
+    pub carry: Vec<String>,
+    /// The workers table; `None` for the one beside the dump, if there is one.
+    pub workers: Option<PathBuf>,
+    /// The store of earlier nights; `None` compares this dump with itself alone.
+    pub store: Option<PathBuf>,
+    /// The run folder to create.
+    pub out: PathBuf,
+    /// Replace the run folder if it exists.
+    pub force: bool,
+    /// Most persons in the review queue; `None` for all.
+    pub review_budget: Option<usize>,
+    /// How to search.
+    pub search: SearchPolicy,
+    /// Limits and verdicts.
+    pub policy: Policy,
+}
+
+/// Audits a dump and commits the run folder.
+///
+/// # Errors
+/// Before any work: an unusable dump, store or run folder. Later only [`Error::Io`], [`Error::Interrupted`] and bugs: a
+/// bad row is a row.
+pub fn run(job: &Job, engine: &Engine, progress: Progress, stop: &AtomicBool) -> Result<Summary> {
+    let dump = Dump::open(&job.inputs, &job.columns)?;
+    let mut carry = dump.carry(&job.carry)?;
+    let store = job.store.as_ref().map(Store::open_or_create).transpose()?;
+    let folder = RunFolder::begin(&job.out, job.force)?;
+    let mut record = Record::begin(job, &dump, engine, progress)?;
+
+    let enrolled = see::enrolled_workers(job, &dump, engine, progress, &mut record)?;
+    let analyses = see::see(&dump, engine, &folder.spool(), progress, stop, &mut record)?;
+
+    let model = ModelId(engine.embedder_id().to_owned());
+    let remembered = memory::read(store.as_ref(), record.store_key(), &model)?;
+    let roles = assign(&analyses, &enrolled, &remembered, &job.policy.roles);
+    record.workers(&roles);
+    let casts = &roles.casts;
+    let has_consent = dump.has_column("consent");
+    let first_look = |(analysis, cast)| rules::first_look(analysis, cast, has_consent, &job.policy);
+    let mut rows: Vec<VerdictRow> = analyses.iter().zip(casts).map(first_look).collect();
+
+    let earlier = store.as_ref().map_or_else(|| Ok(Gallery::empty()), |s| s.view(Some(record.store_key())))?;
+    duplicates::mark_reuse(&analyses, &earlier, &mut rows);
+    settle(&mut rows, &job.policy);
+    let found = duplicates::find(&analyses, casts, &rows, &earlier, engine, job)?;
+    duplicates::mark(&found, &mut rows);
+    numbers::mark(&found, &earlier, &job.policy, &mut rows);
+    settle(&mut rows, &job.policy);
+    record.search(&found, earlier.live());
+
+    let summary = write(&folder, &rows, &found, &mut carry, engine, &mut record)?;
+    let queue = review_queue(&found.enrolments, &found.judged, job.review_budget);
+    write_review(&folder.tables().join("review.parquet"), &queue.rows)?;
+    record.review(&queue);
+    write_workers_audit(&folder.tables().join("workers_audit.parquet"), &peers(&analyses, &rows, &job.policy))?;
+    if let Some(store) = &store {
+        let commit = store.begin()?.add_run(record.store_key(), &found.enrolled)?;
+        memory::write(store, commit.commit, &roles.remember(&remembered, &model, &job.policy.roles))?;
+        record.stored(commit);
+    }
+    record.write(&folder, &summary)?;
+    folder.commit()?;
+    Ok(summary)
+}
+
+/// Brings the verdicts up to the reasons.
+fn settle(rows: &mut [VerdictRow], policy: &Policy) {
+    for row in rows {
+        row.verdict = policy.verdicts.decide(&row.reasons);
+    }
+}
+
+/// Workers, booths and districts against their peers.
+fn peers(analyses: &[Analysis], rows: &[VerdictRow], policy: &Policy) -> Vec<UnitRow> {
+    let judged: Vec<Judged> = analyses
+        .iter()
+        .zip(rows)
+        .map(|(Analysis { facts, .. }, row)| Judged {
+            worker_id: facts.worker_id.as_deref(),
+            booth_id: facts.booth_id.as_deref(),
+            district: facts.district.as_deref(),
+            division: facts.division.as_deref(),
+            verdict: row.verdict,
+            reasons: &row.reasons,
+        })
+        .collect();
+    compare(&judged, &policy.verdicts, &policy.peers)
+}
+
+/// Rows per write: large enough for good row groups, small beside the analyses in memory.
+const WRITE_ROWS: usize = 16_384;
+
+fn write(
+    folder: &RunFolder,
+    rows: &[VerdictRow],
+    found: &Duplicates,
+    carry: &mut Carry,
+    engine: &Engine,
+    record: &mut Record,
+) -> Result<Summary> {
+    let tables = folder.tables();
+    let fields = carry.schema().fields().iter().cloned().collect();
+    let models = engine.models().join(" ");
+    let path = tables.join("verdicts.parquet");
+    let mut writer = VerdictWriter::create(&path, fields, models, record.run_id().to_owned())?;
+    for (chunk, first) in rows.chunks(WRITE_ROWS).zip((0u64..).step_by(WRITE_ROWS)) {
+        writer.write(chunk, &carry.read(first, chunk.len())?)?;
+    }
+    writer.finish()?;
+    write_pairs(&tables.join("pairs.parquet"), &found.enrolments, &found.judged.pairs)?;
+    write_clusters(&tables.join("clusters.parquet"), &found.enrolments, &found.judged.clusters)?;
+    record.stage("write");
+    let mut summary = Summary {
+        pairs: found.judged.pairs.len() as u64,
+        clusters: found.judged.clusters.len() as u64,
+        cross_district_clusters: found.judged.clusters.iter().filter(|c| c.cross_district()).count() as u64,
+        ..Summary::default()
+    };
+    summary.count(rows);
+    match summary.rows == rows.len() as u64 {
+        true => Ok(summary),
+        false => Err(Error::bug("writing verdicts", format!("{} rows for {}", summary.rows, rows.len()))),
+    }
+}

@@ -20,12 +20,15 @@
 //! | [`matching`] | candidates -> pairs -> clusters |
 //! | [`verdict`] | rules, policy, tables, run folder |
 //! | [`report`] | progress and summaries for people |
+//! | [`dedup`] | a whole store against itself |
 //! | [`audit`] | the stages above wired in order |
+//! | [`synth`] | dumps with known truth, from any face pictures |
 //! | [`evaluate`] | accuracy in ISO/IEC 19795-1 and 30107-3 terms |
 
 pub mod audit;
 pub mod cli;
 pub mod config;
+pub mod dedup;
 pub mod device;
 pub mod dump;
 pub mod error;
@@ -41,6 +44,7 @@ pub mod photo;
 pub mod reason;
 pub mod report;
 pub mod roles;
+pub mod synth;
 pub mod verdict;
 
 pub use error::{Error, Result};

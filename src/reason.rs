@@ -76,6 +76,10 @@ reasons! {
     MobileMalformed = "mobile_malformed",
     /// The member's consent is not recorded.
     ConsentMissing = "consent_missing",
+    /// The booth lies in another district, by the table of booths.
+    BoothOutsideDistrict = "booth_outside_district",
+    /// The time of capture is before the drive or in the future.
+    CapturedAtImplausible = "captured_at_implausible",
 }
 
 /// What becomes of a row. Later variants outweigh earlier ones when several reasons meet.

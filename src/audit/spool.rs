@@ -4,13 +4,13 @@
 //! bytes, and the folder carries the key of the run: what was read, with which models, limits and version. Batches of
 //! another run are thrown away, a damaged one is computed anew.
 
-use std::fs::{self, File};
-use std::io::Write;
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
 use crate::infer::Analysis;
+use crate::verdict::write_durably;
 use crate::{Error, Result};
 
 /// Changes when [`Analysis`] is written differently.
@@ -43,11 +43,6 @@ impl Spool {
             spool.batches += 1;
         }
         Ok(spool)
-    }
-
-    /// How many batches are finished.
-    pub fn batches(&self) -> u64 {
-        self.batches
     }
 
     /// Makes one more batch durable.
@@ -90,20 +85,6 @@ impl Spool {
     }
 }
 
-/// Writes a file that is whole or absent, whatever happens.
-fn write_durably(path: &Path, bytes: &[u8]) -> Result<()> {
-    let temporary = path.with_extension("tmp");
-    let mut file = crate::verdict::create_private(&temporary)?;
-    file.write_all(bytes).and_then(|()| file.sync_all()).map_err(Error::io("write", &temporary))?;
-    fs::rename(&temporary, path).map_err(Error::io("rename", path))?;
-    if cfg!(unix)
-        && let Some(folder) = path.parent()
-    {
-        File::open(folder).and_then(|f| f.sync_all()).map_err(Error::io("flush", folder))?;
-    }
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -139,7 +120,7 @@ mod tests {
         let mut bytes = fs::read(&path).unwrap();
         *bytes.last_mut().unwrap() ^= 1;
         fs::write(&path, bytes).unwrap();
-        assert_eq!(Spool::open(&folder, "run").unwrap().batches(), 1);
+        assert_eq!(Spool::open(&folder, "run").unwrap().batches, 1);
     }
 
     #[test]
@@ -147,6 +128,6 @@ mod tests {
         let temp = tempfile::tempdir().unwrap();
         let folder = temp.path().join("spool");
         Spool::open(&folder, "run").unwrap().push(&[analysis(0)]).unwrap();
-        assert_eq!(Spool::open(&folder, "other").unwrap().batches(), 0);
+        assert_eq!(Spool::open(&folder, "other").unwrap().batches, 0);
     }
 }

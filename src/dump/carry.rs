@@ -15,12 +15,15 @@ use parquet::arrow::arrow_reader::{
     ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder, RowSelectionPolicy,
 };
 
+use super::footer::{check_unchanged, damaged, footer, guard, rows_that_fit};
 use super::schema::{find, list, near};
-use super::table::{Table, check_unchanged, damaged, footer, guard};
+use super::table::Table;
 use crate::{Error, Result};
 
-/// Rows decoded at once.
+/// Rows decoded at once, if they are not large.
 const BATCH_ROWS: usize = 1024;
+/// Bytes decoded at once, by the mean of the row group.
+const BATCH_BYTES: usize = 16 << 20;
 
 /// Carried columns of a dump, read by row range.
 ///
@@ -193,11 +196,12 @@ impl CarryFile {
         check_unchanged(&self.path, &self.groups, metadata.metadata())?;
         let handle = File::open(&self.path).map_err(Error::io("open", &self.path))?;
         let projection = ProjectionMask::roots(metadata.parquet_schema(), self.roots.iter().copied());
+        let rows = rows_that_fit(BATCH_BYTES, metadata.metadata(), group, &self.roots).min(BATCH_ROWS);
         let reader = guard(|| {
             ParquetRecordBatchReaderBuilder::new_with_metadata(handle, metadata)
                 .with_row_groups(vec![group])
                 .with_projection(projection)
-                .with_batch_size(BATCH_ROWS)
+                .with_batch_size(rows)
                 .with_row_selection_policy(RowSelectionPolicy::Selectors)
                 .with_offset(skip as usize)
                 .build()

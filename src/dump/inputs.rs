@@ -44,6 +44,37 @@ pub struct DumpFile {
     pub root: Option<PathBuf>,
 }
 
+impl DumpFile {
+    /// What the `key=value` folders between the folder that was asked for and the file say, as Hive and Spark lay
+    /// partitions out.
+    pub fn partitions(&self) -> Vec<(String, Option<String>)> {
+        let Some(below) = self.root.as_ref().and_then(|root| self.path.strip_prefix(root).ok()) else {
+            return Vec::new();
+        };
+        let parse = |folder: &Path| {
+            let (key, value) = folder.to_str()?.split_once('=')?;
+            let value = percent_decoded(value);
+            let null = value.is_empty() || value == "__HIVE_DEFAULT_PARTITION__";
+            Some((percent_decoded(key), (!null).then_some(value)))
+        };
+        below.parent().into_iter().flat_map(Path::iter).filter_map(|folder| parse(Path::new(folder))).collect()
+    }
+}
+
+/// `%41` -> `A`; anything else stays.
+fn percent_decoded(text: &str) -> String {
+    let bytes = text.as_bytes();
+    let mut out = Vec::with_capacity(bytes.len());
+    let mut at = 0;
+    while at < bytes.len() {
+        let hex = bytes.get(at + 1..at + 3).filter(|_| bytes[at] == b'%');
+        let byte = hex.and_then(|h| std::str::from_utf8(h).ok()).and_then(|h| u8::from_str_radix(h, 16).ok());
+        out.push(byte.unwrap_or(bytes[at]));
+        at += if byte.is_some() { 3 } else { 1 };
+    }
+    String::from_utf8_lossy(&out).into_owned()
+}
+
 /// Resolves files, folders and globs.
 ///
 /// # Errors
@@ -247,5 +278,16 @@ mod tests {
         }
         assert!(matches!(resolve::<&Path>(&[]).unwrap_err(), Error::Usage { .. }));
         assert!(matches!(resolve(&[dir.path().join("[")]).unwrap_err(), Error::Usage { .. }));
+    }
+
+    #[test]
+    fn folders_tell_columns() {
+        let file = |path: &str| DumpFile { path: path.into(), root: Some("in/x=1".into()) };
+        let folders = file("in/x=1/district=North%20Goa/worker_id=/d=__HIVE_DEFAULT_PARTITION__/p").partitions();
+        let expected = [("district", Some("North Goa")), ("worker_id", None), ("d", None)];
+        let expected: Vec<_> = expected.iter().map(|(k, v)| (k.to_string(), v.map(str::to_owned))).collect();
+        assert_eq!(folders, expected);
+        assert!(file("in/x=1/part.parquet").partitions().is_empty());
+        assert_eq!(percent_decoded("100%/%zz%4"), "100%/%zz%4");
     }
 }

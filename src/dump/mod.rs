@@ -9,13 +9,17 @@
 //! |---|---|
 //! | `inputs` | files, folders, globs -> a sorted list of files |
 //! | `schema` | which column is which, and whether its type will do |
-//! | `table` | footers, row groups, streaming |
+//! | `footer`, `table` | what files say of themselves; row groups, streaming |
 //! | `cells` | Arrow columns -> pictures, texts, times, flags |
-//! | `submission`, `workers` | the rows of the dump, and of the table of workers beside it |
+//! | `submission`, `workers`, `booths` | the rows of the dump, and of the tables beside it |
+//! | [`facts`] | numbers, consent and time of a row, in normal form and checked |
 //! | `carry` | other columns, passed on untouched |
 
+mod booths;
 mod carry;
 mod cells;
+pub mod facts;
+mod footer;
 mod inputs;
 mod schema;
 mod submission;
@@ -30,10 +34,11 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+pub use booths::{Booths, Place};
 pub use carry::Carry;
 pub use inputs::{TRUTH_FILE, WORKERS_FILE};
 pub use submission::{Blob, RowFacts, Submission};
-pub use table::{Batches, Row};
+pub use table::Batches;
 pub use workers::{WorkerRow, Workers, read_workers};
 
 use crate::config::Columns;
@@ -45,6 +50,7 @@ pub struct Dump {
     table: Arc<table::Table>,
     workers: Option<PathBuf>,
     pictures: Vec<String>,
+    present: Vec<&'static str>,
 }
 
 /// One input file as it was when it was read, for the record of the run.
@@ -56,6 +62,30 @@ pub struct FilePrint {
     pub size: u64,
     /// Its SHA-256 (FIPS 180-4), 64 lower-case hex digits.
     pub sha256: String,
+}
+
+impl FilePrint {
+    /// Reads a file from end to end.
+    ///
+    /// # Errors
+    /// [`Error::Io`] when it cannot be read.
+    pub fn of(path: &Path) -> Result<FilePrint> {
+        let mut file = File::open(path).map_err(Error::io("open", path))?;
+        let mut hash = Sha256::new();
+        let mut buffer = vec![0u8; 1 << 20];
+        let mut size = 0;
+        loop {
+            match file.read(&mut buffer).map_err(Error::io("read", path))? {
+                0 => break,
+                n => {
+                    hash.update(&buffer[..n]);
+                    size += n as u64;
+                }
+            }
+        }
+        let sha256 = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+        Ok(FilePrint { path: path.to_path_buf(), size, sha256 })
+    }
 }
 
 impl Dump {
@@ -88,7 +118,13 @@ impl Dump {
             return Err(Error::input(first, "rows", "at least one row", found, "check what wrote the dump"));
         }
         let pictures = vec![columns.selfie.clone(), columns.photo.clone()];
-        Ok(Dump { table: Arc::new(table), workers: inputs.workers, pictures })
+        let present = wanted.iter().enumerate().filter(|(at, _)| table.has(*at)).map(|(_, w)| w.name).collect();
+        Ok(Dump { table: Arc::new(table), workers: inputs.workers, pictures, present })
+    }
+
+    /// Whether any file has the column that goes by this name in `chehra`.
+    pub fn has_column(&self, name: &str) -> bool {
+        self.present.contains(&name)
     }
 
     /// Rows of the whole dump.
@@ -131,24 +167,6 @@ impl Dump {
     /// # Errors
     /// [`Error::Io`] when a file cannot be read.
     pub fn fingerprint(&self) -> Result<Vec<FilePrint>> {
-        self.files().map(fingerprint).collect()
+        self.files().map(FilePrint::of).collect()
     }
-}
-
-fn fingerprint(path: &Path) -> Result<FilePrint> {
-    let mut file = File::open(path).map_err(Error::io("open", path))?;
-    let mut hash = Sha256::new();
-    let mut buffer = vec![0u8; 1 << 20];
-    let mut size = 0;
-    loop {
-        match file.read(&mut buffer).map_err(Error::io("read", path))? {
-            0 => break,
-            n => {
-                hash.update(&buffer[..n]);
-                size += n as u64;
-            }
-        }
-    }
-    let sha256 = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
-    Ok(FilePrint { path: path.to_path_buf(), size, sha256 })
 }

@@ -2,12 +2,15 @@
 //!
 //! Opening reads footers only. Reading goes row group by row group and, inside one, page by page: the reader holds one
 //! page of each wanted column and the rows it is handing out, never a whole column chunk, so memory does not grow with
-//! the dump nor with the size of its row groups. Every row group has its own reader, so that a damaged page can be
+//! the dump nor with the size of its row groups. How much a page is, its writer decides: polars writes pages of 1 MiB,
+//! Spark of 100 rows, DuckDB of 100 MiB, pyarrow of 1024 rows (`write_batch_size=64` keeps them small), and a
+//! compressed page is in memory twice while it is unpacked.
+//!
+//! Every row group has its own reader, so that a damaged page can be
 //! named, and so that a start in the middle passes over earlier row groups by arithmetic alone.
 
 use std::collections::VecDeque;
 use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -17,10 +20,10 @@ use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
     RowSelectionPolicy,
 };
-use parquet::file::metadata::ParquetMetaData;
 
+use super::footer::{check_unchanged, damaged, footer, group_rows, guard, rows_that_fit};
 use super::inputs::DumpFile;
-use super::schema::{Plan, REWRITE, Source, Wanted};
+use super::schema::{Plan, Source, Wanted};
 use crate::{Error, Result};
 
 /// Several files read as one table.
@@ -75,106 +78,9 @@ fn open_file(file: &DumpFile, wanted: &[Wanted]) -> Result<TableFile> {
     // A writer's embedded Arrow schema that cannot be read loses hints, not data.
     let hinted = ArrowReaderMetadata::try_new(natural.metadata().clone(), ArrowReaderOptions::new());
     let hinted = hinted.map_or_else(|_| natural.schema().clone(), |m| m.schema().clone());
-    let folders = partition_folders(file);
+    let folders = file.partitions();
     let plan = Plan::new(path, wanted, &folders, natural.schema(), &hinted, natural.parquet_schema())?;
     Ok(TableFile { path: path.to_path_buf(), groups: group_rows(path, natural.metadata())?, plan })
-}
-
-/// Rows per row group, which must add up to what the footer says of the file.
-pub fn group_rows(path: &Path, metadata: &ParquetMetaData) -> Result<Vec<u64>> {
-    let groups: Vec<i64> = metadata.row_groups().iter().map(|g| g.num_rows()).collect();
-    let sum = groups.iter().try_fold(0i64, |sum, &rows| sum.checked_add(rows).filter(|_| rows >= 0));
-    if sum != Some(metadata.file_metadata().num_rows()) {
-        let expected = format!("row groups that add up to {} rows", metadata.file_metadata().num_rows());
-        return Err(Error::input(path, "the footer", expected, format!("row groups of {groups:?} rows"), REWRITE));
-    }
-    Ok(groups.into_iter().map(|rows| rows as u64).collect())
-}
-
-/// Reads a file's footer.
-///
-/// # Errors
-/// [`Error::Input`] that says what the file is when it is not Parquet, as far as that can be told.
-pub fn footer(path: &Path, options: ArrowReaderOptions) -> Result<ArrowReaderMetadata> {
-    let mut file = File::open(path).map_err(Error::io("open", path))?;
-    let size = file.metadata().map_err(Error::io("look at", path))?.len();
-    if let Some(found) = not_parquet(&mut file, size).map_err(Error::io("read", path))? {
-        return Err(Error::input(path, "the file", "a Parquet file", found, REWRITE));
-    }
-    let metadata = guard(|| ArrowReaderMetadata::load(&file, options));
-    metadata.map_err(|found| Error::input(path, "the footer", "a readable Parquet footer", found, REWRITE))
-}
-
-/// What a file is, if it is not a whole, plain Parquet file.
-fn not_parquet(file: &mut File, size: u64) -> std::io::Result<Option<String>> {
-    if size == 0 {
-        return Ok(Some("an empty file (0 bytes)".to_owned()));
-    }
-    let mut head = [0u8; 6];
-    let mut tail = [0u8; 4];
-    let read = size.min(head.len() as u64) as usize;
-    file.read_exact(&mut head[..read])?;
-    if size >= 4 {
-        file.seek(SeekFrom::End(-4))?;
-        file.read_exact(&mut tail)?;
-    }
-    file.seek(SeekFrom::Start(0))?;
-    let starts = |magic: &[u8]| head[..read].starts_with(magic);
-    Ok(match () {
-        () if &tail == b"PARE" => Some("an encrypted Parquet file".to_owned()),
-        () if starts(b"PAR1") && &tail == b"PAR1" && size >= 12 => None,
-        () if starts(b"PAR1") => {
-            Some(format!("the start of a Parquet file cut off after {size} bytes, its footer gone"))
-        }
-        () if &tail == b"PAR1" => Some("the end of a Parquet file whose start is damaged".to_owned()),
-        () if starts(b"ARROW1") => Some("an Arrow IPC (Feather) file".to_owned()),
-        () if starts(b"PK\x03\x04") => Some("a ZIP file".to_owned()),
-        () if starts(b"\x1f\x8b") => Some("a gzip file".to_owned()),
-        () if starts(b"Obj\x01") => Some("an Avro file".to_owned()),
-        () if starts(b"ORC") => Some("an ORC file".to_owned()),
-        () if starts(b"\xff\xd8\xff") || starts(b"\x89PNG") => Some("a picture".to_owned()),
-        () if head[..read].iter().all(|b| b.is_ascii_graphic() || b.is_ascii_whitespace()) => {
-            Some("text (CSV or JSON?)".to_owned())
-        }
-        () => Some(format!("{size} bytes that start with {:02x?}", &head[..read])),
-    })
-}
-
-/// The `key=value` folders between the folder that was asked for and the file, as Hive and Spark lay them out.
-fn partition_folders(file: &DumpFile) -> Vec<(String, Option<String>)> {
-    let Some(below) = file.root.as_ref().and_then(|root| file.path.strip_prefix(root).ok()) else {
-        return Vec::new();
-    };
-    let parse = |folder: &Path| {
-        let (key, value) = folder.to_str()?.split_once('=')?;
-        let value = percent_decoded(value);
-        let null = value.is_empty() || value == "__HIVE_DEFAULT_PARTITION__";
-        Some((percent_decoded(key), (!null).then_some(value)))
-    };
-    below.parent().into_iter().flat_map(Path::iter).filter_map(|folder| parse(Path::new(folder))).collect()
-}
-
-/// `%41` -> `A`; anything else stays.
-fn percent_decoded(text: &str) -> String {
-    let bytes = text.as_bytes();
-    let mut out = Vec::with_capacity(bytes.len());
-    let mut at = 0;
-    while at < bytes.len() {
-        let hex = bytes.get(at + 1..at + 3).filter(|_| bytes[at] == b'%');
-        let byte = hex.and_then(|h| std::str::from_utf8(h).ok()).and_then(|h| u8::from_str_radix(h, 16).ok());
-        out.push(byte.unwrap_or(bytes[at]));
-        at += if byte.is_some() { 3 } else { 1 };
-    }
-    String::from_utf8_lossy(&out).into_owned()
-}
-
-/// Runs the Parquet reader over bytes that nobody vouches for: it answers most damage with an error, some with a
-/// panic, and both are the file's fault.
-pub fn guard<T>(read: impl FnOnce() -> parquet::errors::Result<T>) -> Result<T, String> {
-    match std::panic::catch_unwind(std::panic::AssertUnwindSafe(read)) {
-        Ok(result) => result.map_err(|e| e.to_string()),
-        Err(_) => Err("damage that the Parquet reader gave up on".to_owned()),
-    }
 }
 
 /// Wanted columns of some consecutive rows of one file.
@@ -373,7 +279,8 @@ impl Scan {
                 self.footer.insert(metadata).clone()
             }
         };
-        let rows = self.rows_at_once(metadata.metadata(), file);
+        let fit = rows_that_fit(self.max_bytes, metadata.metadata(), self.group, &file.plan.roots);
+        let rows = self.batch_rows.min(fit);
         let handle = File::open(&file.path).map_err(Error::io("open", &file.path))?;
         let projection = ProjectionMask::roots(metadata.parquet_schema(), file.plan.roots.iter().copied());
         let group = self.group;
@@ -388,32 +295,6 @@ impl Scan {
         });
         reader.map_err(|found| damaged(&file.path, group, found))
     }
-
-    /// Rows to decode at once: fewer than a batch where the row group's mean row is so large that they would not fit.
-    fn rows_at_once(&self, metadata: &ParquetMetaData, file: &TableFile) -> usize {
-        let group = metadata.row_group(self.group);
-        let columns = group.columns().iter().enumerate();
-        let wanted = columns.filter(|(leaf, _)| {
-            let root = group.schema_descr().get_column_root_idx(*leaf);
-            file.plan.roots.binary_search(&root).is_ok()
-        });
-        let bytes: u64 = wanted.map(|(_, column)| column.uncompressed_size().max(0) as u64).sum();
-        let mean = bytes / file.groups[self.group].max(1);
-        self.batch_rows.min((self.max_bytes as u64 / mean.max(1)) as usize).max(1)
-    }
-}
-
-/// A dump that changes under a running audit would give rows that belong to neither.
-///
-/// # Errors
-/// [`Error::Input`] when the footer no longer says what it said when the dump was opened.
-pub fn check_unchanged(path: &Path, expected: &[u64], metadata: &ParquetMetaData) -> Result<()> {
-    let groups = group_rows(path, metadata)?;
-    if groups == expected {
-        return Ok(());
-    }
-    let (expected, found) = (format!("row groups of {expected:?} rows"), format!("row groups of {groups:?} rows"));
-    Err(Error::input(path, "the file", expected, found, "do not write to a dump that is being read"))
 }
 
 impl OpenGroup {
@@ -429,26 +310,5 @@ impl OpenGroup {
         }
         self.rows_left -= rows;
         Ok(batch)
-    }
-}
-
-/// The error for a row group that cannot be read.
-pub fn damaged(path: &Path, group: usize, found: String) -> Error {
-    Error::input(path, format!("row group {group}"), "readable pages", found, REWRITE)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn folders_tell_columns() {
-        let file = |path: &str| DumpFile { path: path.into(), root: Some("in/x=1".into()) };
-        let folders = partition_folders(&file("in/x=1/district=North%20Goa/worker_id=/d=__HIVE_DEFAULT_PARTITION__/p"));
-        let expected = [("district", Some("North Goa")), ("worker_id", None), ("d", None)];
-        let expected: Vec<_> = expected.iter().map(|(k, v)| (k.to_string(), v.map(str::to_owned))).collect();
-        assert_eq!(folders, expected);
-        assert!(partition_folders(&file("in/x=1/part.parquet")).is_empty());
-        assert_eq!(percent_decoded("100%/%zz%4"), "100%/%zz%4");
     }
 }

@@ -1,1 +1,34 @@
-//! Templates on disk: segments, manifest, exact search and HNSW.
+//! Templates on disk, and the search for those that are alike.
+//!
+//! A [`Store`] is a folder of immutable segments; a [`Gallery`] is what a search sees of it, of rows in memory, or of
+//! both. [`exact`] compares every code, [`hnsw`] walks a graph; both only propose, and masters decide, so a similarity
+//! never depends on how it was found. What a similar pair means is for [`crate::matching`] to say.
+
+#[cfg(test)]
+mod crash;
+mod derived;
+pub mod dot;
+pub mod exact;
+mod exchange;
+mod failpoint;
+mod files;
+mod forget;
+pub mod generate;
+pub mod hnsw;
+mod manifest;
+mod member;
+mod query;
+pub mod search;
+mod segment;
+mod store;
+mod verify;
+mod view;
+
+pub use forget::{CompactPolicy, Compaction, Forgotten};
+pub use manifest::{Receipt, Run};
+pub use member::{Member, Row};
+pub use query::{Filter, Hit, Pair, Probe, Want};
+pub use search::{Engine, SearchPolicy, SearchReport, search, search_with};
+pub use store::{Commit, Store, Writer};
+pub use verify::{SegmentStats, Stats, Verification};
+pub use view::{Gallery, Memory};

@@ -63,7 +63,7 @@ impl Analysis {
 }
 
 /// A template as the bits of its master.
-mod master_bits {
+pub(crate) mod master_bits {
     use half::f16;
     use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 

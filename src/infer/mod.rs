@@ -1,7 +1,9 @@
 //! Aligned crops in batches -> liveness and templates.
 
 pub mod analysis;
+pub mod engine;
 pub mod template;
 
 pub use analysis::{Analysis, Reading, SeenFace, SeenPhoto};
-pub use template::{ModelId, Template};
+pub use engine::Engine;
+pub use template::{BadEmbedding, ModelId, Template};

@@ -204,7 +204,7 @@ mod tests {
         assert_eq!(similarity(&a, &b).to_bits(), 0x3e39_0f49, "{:#x}", similarity(&a, &b).to_bits());
         assert_eq!(
             (a.scale.to_bits(), a.residual.to_bits()),
-            (0, 0),
+            (0x3aae_bd7b, 0x3b8b_ed43),
             "{:#x} {:#x}",
             a.scale.to_bits(),
             a.residual.to_bits()

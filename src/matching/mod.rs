@@ -23,6 +23,7 @@ pub mod names;
 pub mod pareto;
 pub mod prior;
 mod random;
+pub mod reuse;
 pub mod review;
 mod scoring;
 

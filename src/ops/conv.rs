@@ -4,7 +4,10 @@
 //! `(n, 1, 1, c)`. The weights are packed for the instruction set at load time. [`Conv2d`] keeps the reference,
 //! [`crate::ops::cpu`] the fast paths; all give the same bits.
 
+use std::borrow::Cow;
+
 use candle_core::{CpuStorage, CustomOp1, CustomOp2, Layout, Result, Shape, Tensor, bail};
+use half::bf16;
 
 use super::check;
 use super::cpu::Isa;
@@ -20,6 +23,25 @@ pub enum Activation {
     Relu,
     /// `x` where positive, else `slope[channel] * x`.
     PRelu(Vec<f32>),
+}
+
+/// In what the factors of a convolution are kept. Sums are f32 always.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Precision {
+    /// Every instruction set gives the same bits.
+    #[default]
+    F32,
+    /// Weights and inputs are rounded to eight significant bits, twice the speed. The same bits for any batch and
+    /// thread count on one machine, but other machines may round the sums otherwise. Depthwise convolutions, which
+    /// memory bounds, and pictures of fewer than eight channels stay in f32.
+    Bf16,
+}
+
+impl Precision {
+    /// Whether [`Conv2d::with_precision`] accepts it here and now.
+    pub fn is_supported(self) -> bool {
+        self == Precision::F32 || Isa::current().is_ok_and(Isa::has_bf16)
+    }
 }
 
 /// The geometry of a convolution.
@@ -80,6 +102,7 @@ impl ConvShape {
 pub struct Conv2d {
     shape: ConvShape,
     isa: Isa,
+    precision: Precision,
     path: Path,
 }
 
@@ -91,27 +114,53 @@ enum Path {
 }
 
 impl Conv2d {
-    /// Packs a convolution for [`Isa::current`].
+    /// Packs a convolution for [`Isa::current`] in f32.
     ///
     /// `weight` is in the order of ONNX and PyTorch, `(cout, cin / groups, kernel_y, kernel_x)`; `bias` has `cout` values.
     ///
     /// # Errors
     /// When a length does not fit the shape, or the instruction set asked for is not there.
     pub fn new(shape: ConvShape, weight: &[f32], bias: &[f32], activation: Activation) -> Result<Self> {
+        Self::with_precision(shape, weight, bias, activation, Precision::F32)
+    }
+
+    /// As [`Conv2d::new`], with a choice of precision.
+    ///
+    /// # Errors
+    /// As for [`Conv2d::new`], and when the machine cannot multiply in this precision.
+    pub fn with_precision(
+        shape: ConvShape,
+        weight: &[f32],
+        bias: &[f32],
+        activation: Activation,
+        precision: Precision,
+    ) -> Result<Self> {
         shape.check(weight, bias, &activation)?;
         let isa = Isa::current()?;
+        if !precision.is_supported() {
+            bail!("conv2d: expected a CPU that multiplies bf16, got {isa}");
+        }
+        let precision = if shape.groups == 1 && shape.cin >= 8 { precision } else { Precision::F32 };
         let fast = if shape.groups == 1 {
-            Dense::new(isa, shape, weight, bias, &activation).map(Path::Dense)
+            Dense::new((isa, precision), shape, weight, bias, &activation).map(Path::Dense)
         } else {
             Depthwise::new(isa, shape, weight, bias, &activation).map(Path::Depthwise)
         };
-        let path = fast.unwrap_or_else(|| Path::Plain(Plain::new(shape, weight, bias, activation)));
-        Ok(Conv2d { shape, isa, path })
+        let path = fast.unwrap_or_else(|| {
+            let (weight, bias) = (rounded(weight, precision).into_owned(), bias.to_vec());
+            Path::Plain(Plain { shape, weight, bias, activation })
+        });
+        Ok(Conv2d { shape, isa, precision, path })
     }
 
     /// The geometry.
     pub fn shape(&self) -> ConvShape {
         self.shape
+    }
+
+    /// The precision it computes in: f32 where bf16 was asked for but does not pay.
+    pub fn precision(&self) -> Precision {
+        self.precision
     }
 
     /// The instruction set it was packed for.
@@ -155,7 +204,7 @@ impl Conv2d {
         match &self.path {
             Path::Plain(plain) => {
                 y.resize(len, 0.0);
-                plain.forward(x, sides, residual, &mut y);
+                plain.forward(&rounded(x, self.precision), sides, residual, &mut y);
             }
             // SAFETY: `input` checked the sides against `x`, `same_shape` the residual; every element is written.
             Path::Dense(dense) => unsafe {
@@ -211,11 +260,15 @@ struct Plain {
     activation: Activation,
 }
 
-impl Plain {
-    fn new(shape: ConvShape, weight: &[f32], bias: &[f32], activation: Activation) -> Self {
-        Plain { shape, weight: weight.to_vec(), bias: bias.to_vec(), activation }
+/// The values as a precision holds them.
+fn rounded(values: &[f32], precision: Precision) -> Cow<'_, [f32]> {
+    match precision {
+        Precision::F32 => values.into(),
+        Precision::Bf16 => values.iter().map(|&v| bf16::from_f32(v).to_f32()).collect(),
     }
+}
 
+impl Plain {
     /// Every output is a sum from the bias over kernel rows, kernel columns and input channels, in that order, each
     /// step rounded once; padding is zeros like any others.
     fn forward(&self, x: &[f32], [_, h, w]: [usize; 3], residual: Option<&[f32]>, y: &mut [f32]) {

@@ -11,6 +11,6 @@ pub mod cpu;
 pub mod pointwise;
 pub mod pool;
 
-pub use conv::{Activation, Conv2d, ConvShape};
+pub use conv::{Activation, Conv2d, ConvShape, Precision};
 pub use pointwise::{affine, scale_channels, sigmoid, upsample2_add};
 pub use pool::{global_avg_pool, max_pool2};

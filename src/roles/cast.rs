@@ -4,31 +4,40 @@ use crate::config::policy::RolePolicy;
 use crate::infer::template::similarity;
 use crate::infer::{SeenFace, Template};
 use crate::reason::Reason;
-use crate::roles::Cast;
+use crate::roles::{Account, Basis, Cast, KnownWorker};
 
 /// Casts one selfie whose faces stand tallest first. `worker` is the template of the worker who submitted it.
+pub fn cast(faces: &[SeenFace], worker: Option<&Template>, policy: &RolePolicy) -> Cast {
+    let known = |template: &Template| KnownWorker { template: template.clone(), basis: Basis::Enrolled, certain: true };
+    cast_account(faces, &Account { worker: worker.map(known), ..Account::default() }, policy)
+}
+
+/// Casts one selfie whose faces stand tallest first, by what is known of the account that submitted it.
 ///
 /// A face is principal when its height is at least `principal_ratio` of the tallest face's: the two people of a selfie
 /// stand at one arm's length, everybody else behind them.
-pub fn cast(faces: &[SeenFace], worker: Option<&Template>, policy: &RolePolicy) -> Cast {
-    let principals: Vec<usize> = principals(faces, policy.principal_ratio);
+pub fn cast_account(faces: &[SeenFace], account: &Account, policy: &RolePolicy) -> Cast {
+    let scene = Scene { faces, principals: principals(faces, policy.principal_ratio), policy };
     let mut cast = Cast::default();
-    if principals.is_empty() {
-        cast.reasons.push(Reason::NoFace);
+    if scene.principals.is_empty() {
+        cast.add(Reason::NoFace);
         return cast;
     }
-    if principals.len() > policy.max_principals {
-        cast.reasons.push(Reason::TooManyFaces);
+    let helpers = scene.principals.iter().filter(|&&face| scene.is_any(face, &account.helpers)).count();
+    if scene.principals.len() - helpers > policy.max_principals {
+        cast.add(Reason::TooManyFaces);
     }
-    match worker {
-        Some(template) => cast_known(faces, &principals, template, policy, &mut cast),
-        None => cast_unknown(&principals, &mut cast),
+    match &account.worker {
+        Some(worker) => scene.cast_known(worker, account, &mut cast),
+        None => scene.cast_unknown(account, &mut cast),
     }
+    let taken = |face: usize| Some(face) == cast.worker || Some(face) == cast.member;
+    cast.bystander = scene.principals.iter().copied().find(|&face| !taken(face));
     cast
 }
 
 /// Indexes of the faces in the foreground that were read, tallest first.
-fn principals(faces: &[SeenFace], ratio: f32) -> Vec<usize> {
+pub(super) fn principals(faces: &[SeenFace], ratio: f32) -> Vec<usize> {
     let Some(tallest) = faces.first() else { return Vec::new() };
     let least = tallest.detection.bbox[3] * ratio;
     let near = |(index, face): (usize, &SeenFace)| {
@@ -37,45 +46,88 @@ fn principals(faces: &[SeenFace], ratio: f32) -> Vec<usize> {
     faces.iter().enumerate().filter_map(near).collect()
 }
 
-/// The worker's face is known: the best mate is the worker, the tallest other principal face the member.
-fn cast_known(faces: &[SeenFace], principals: &[usize], worker: &Template, policy: &RolePolicy, cast: &mut Cast) {
-    let score = |index: usize| faces[index].reading.as_ref().map_or(-1.0, |r| similarity(worker, &r.template));
-    // The worker may stand further back than the member, so every face that was read is asked.
-    let best = (0..faces.len()).map(|i| (score(i), i)).max_by(|a, b| a.0.total_cmp(&b.0).then(b.1.cmp(&a.1)));
-    match best {
-        Some((similarity, index)) if similarity >= policy.worker_similarity => {
-            cast.worker = Some(index);
-            cast.worker_similarity = Some(similarity);
-        }
-        best => {
-            cast.worker_similarity = best.map(|(similarity, _)| similarity);
-            cast.reasons.push(Reason::WorkerAbsent);
-        }
-    }
-    cast.member = principals.iter().copied().find(|&index| Some(index) != cast.worker);
-    match cast.member {
-        None => cast.reasons.push(Reason::OneFace),
-        Some(_) if cast.worker.is_none() && principals.len() == 1 => cast.reasons.push(Reason::OneFace),
-        Some(member) if cast.worker.is_some() && score(member) >= policy.worker_similarity => {
-            cast.reasons.push(Reason::MemberIsWorker);
-        }
-        Some(_) => {}
-    }
+/// One selfie while it is being cast.
+struct Scene<'a> {
+    faces: &'a [SeenFace],
+    principals: Vec<usize>,
+    policy: &'a RolePolicy,
 }
 
-/// Nobody knows the worker's face: the one who holds the phone stands nearer, so the tallest face is taken for the
-/// worker's and the row says that this is a guess.
-fn cast_unknown(principals: &[usize], cast: &mut Cast) {
-    cast.reasons.push(Reason::WorkerUnknown);
-    match principals {
-        [only] => {
-            cast.member = Some(*only);
-            cast.reasons.push(Reason::OneFace);
+impl Scene<'_> {
+    fn score(&self, face: usize, template: &Template) -> f32 {
+        let reading = self.faces[face].reading.as_ref();
+        reading.filter(|r| r.template.dim() == template.dim()).map_or(-1.0, |r| similarity(template, &r.template))
+    }
+
+    /// The face most like a template, with its similarity. A worker may stand further back than the member, so every
+    /// face that was read is asked.
+    fn best(&self, template: &Template) -> Option<(f32, usize)> {
+        let read = (0..self.faces.len()).filter(|&face| self.faces[face].reading.is_some());
+        read.map(|face| (self.score(face, template), face)).max_by(|a, b| a.0.total_cmp(&b.0).then(b.1.cmp(&a.1)))
+    }
+
+    fn is_any(&self, face: usize, templates: &[Template]) -> bool {
+        templates.iter().any(|template| self.score(face, template) >= self.policy.worker_similarity)
+    }
+
+    /// The worker's face is known: the best mate is the worker, the tallest other principal face the member.
+    fn cast_known(&self, worker: &KnownWorker, account: &Account, cast: &mut Cast) {
+        let best = self.best(&worker.template);
+        cast.worker_similarity = best.map(|(similarity, _)| similarity);
+        match best.filter(|(similarity, _)| *similarity >= self.policy.worker_similarity) {
+            Some((_, face)) => cast.worker = Some(face),
+            None if !worker.certain => return self.cast_unknown(account, cast),
+            None => match self.in_place(account) {
+                Some(face) => {
+                    cast.worker = Some(face);
+                    cast.add(Reason::WorkerMismatch);
+                }
+                None => cast.add(Reason::WorkerAbsent),
+            },
         }
-        [nearest, next, ..] => {
-            cast.worker = Some(*nearest);
-            cast.member = Some(*next);
+        if !worker.certain {
+            cast.add(Reason::WorkerUnknown);
         }
-        [] => {}
+        let twin = |face: usize| self.score(face, &worker.template) >= self.policy.same_face_similarity;
+        cast.member = self.member(cast.worker, |face| twin(face) || self.is_any(face, &account.helpers));
+        let Some(member) = cast.member else { return cast.add(Reason::OneFace) };
+        if cast.worker.is_none() && self.principals.len() == 1 {
+            cast.add(Reason::OneFace);
+        } else if cast.worker.is_some() && worker.certain && twin(member) {
+            cast.add(Reason::MemberIsWorker);
+        }
+    }
+
+    /// The person who stands in the absent worker's place, if it is one who does so often.
+    fn in_place(&self, account: &Account) -> Option<usize> {
+        let found = account.others.iter().filter_map(|other| self.best(other));
+        let best = found.max_by(|a, b| a.0.total_cmp(&b.0).then(b.1.cmp(&a.1)))?;
+        (best.0 >= self.policy.worker_similarity).then_some(best.1)
+    }
+
+    /// The tallest principal face that is not the worker: one of those to be passed over only if there is no other.
+    fn member(&self, worker: Option<usize>, passed_over: impl Fn(usize) -> bool) -> Option<usize> {
+        let others = || self.principals.iter().copied().filter(|&face| Some(face) != worker);
+        others().find(|&face| !passed_over(face)).or_else(|| others().next())
+    }
+
+    /// Nobody knows the worker's face: one of the two who recur if there are such, else the one who stands nearest, for
+    /// it is the worker who holds the phone. The row says that this is a guess.
+    fn cast_unknown(&self, account: &Account, cast: &mut Cast) {
+        cast.add(Reason::WorkerUnknown);
+        if let [only] = self.principals[..] {
+            cast.member = Some(only);
+            return cast.add(Reason::OneFace);
+        }
+        let recurs = |face: &usize| self.is_any(*face, &account.undecided);
+        let worker = account
+            .undecided
+            .iter()
+            .filter_map(|template| self.best(template))
+            .find(|(similarity, _)| *similarity >= self.policy.worker_similarity)
+            .map(|(_, face)| face)
+            .or_else(|| self.principals.iter().copied().find(|&face| !self.is_any(face, &account.helpers)));
+        cast.worker = worker;
+        cast.member = self.member(worker, |face| recurs(&face) || self.is_any(face, &account.helpers));
     }
 }

@@ -4,8 +4,10 @@
 //! renames once. A run that is stopped leaves only the hidden folder, from which the same command goes on.
 
 use std::fs::{self, File};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
+use crate::verdict::create_private;
 use crate::{Error, Result};
 
 /// A run folder in the making.
@@ -41,7 +43,7 @@ impl RunFolder {
         }
         let parent = out.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let partial = parent.join(format!(".{name}.partial"));
-        create_private(&partial)?;
+        create_private_folder(&partial)?;
         let lock_path = partial.join("lock");
         let lock = File::create(&lock_path).map_err(Error::io("create", &lock_path))?;
         lock.try_lock().map_err(|_| Error::Busy {
@@ -55,7 +57,7 @@ impl RunFolder {
         if tables.exists() {
             fs::remove_dir_all(&tables).map_err(Error::io("clear", &tables))?;
         }
-        create_private(&tables)?;
+        create_private_folder(&tables)?;
         Ok(folder)
     }
 
@@ -97,7 +99,7 @@ impl RunFolder {
 }
 
 /// Creates a folder that only its owner can read; an existing one is fine.
-fn create_private(path: &Path) -> Result<()> {
+fn create_private_folder(path: &Path) -> Result<()> {
     let mut builder = fs::DirBuilder::new();
     builder.recursive(true);
     #[cfg(unix)]
@@ -111,6 +113,15 @@ fn sync_folder(path: &Path) -> Result<()> {
         File::open(path).and_then(|f| f.sync_all()).map_err(Error::io("flush", path))?;
     }
     Ok(())
+}
+
+/// Writes a file that is whole or absent, whatever happens.
+pub(crate) fn write_durably(path: &Path, bytes: &[u8]) -> Result<()> {
+    let temporary = path.with_extension("tmp");
+    let mut file = create_private(&temporary)?;
+    file.write_all(bytes).and_then(|()| file.sync_all()).map_err(Error::io("write", &temporary))?;
+    fs::rename(&temporary, path).map_err(Error::io("rename", path))?;
+    path.parent().map_or(Ok(()), sync_folder)
 }
 
 #[cfg(test)]

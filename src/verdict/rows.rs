@@ -47,6 +47,8 @@ pub struct VerdictRow {
     pub similarity: Option<f32>,
     /// How many pairs at least that similar the whole gallery would hold by chance.
     pub expected_false_matches: Option<f64>,
+    /// The evidence of that pair in log10 units, such as "face 9.1, same worker 1.2, name in part 0.4".
+    pub evidence: Option<String>,
     /// Probability that the member is really there.
     pub member_liveness: Option<f32>,
     /// Probability that the worker is really there.

@@ -15,6 +15,7 @@ use parquet::arrow::ArrowWriter;
 use parquet::basic::Compression;
 use parquet::file::properties::WriterProperties;
 
+use crate::matching::review::ReviewRow;
 use crate::matching::{Cluster, Enrolment, Pair};
 use crate::verdict::{FaceRow, VerdictRow};
 use crate::{Error, Result};
@@ -86,6 +87,7 @@ fn verdict_columns(rows: &[VerdictRow], models: &str, run_id: &str) -> Vec<Colum
         ("cross_district", Arc::new(rows.iter().map(|r| r.cross_district).collect::<BooleanArray>())),
         ("similarity", number(|r| r.similarity)),
         ("expected_false_matches", Arc::new(rows.iter().map(|r| r.expected_false_matches).collect::<Float64Array>())),
+        ("evidence", text(|r| r.evidence.as_deref())),
         ("member_liveness", number(|r| r.member_liveness)),
         ("worker_liveness", number(|r| r.worker_liveness)),
         ("photo_similarity", number(|r| r.photo_similarity)),
@@ -148,16 +150,23 @@ pub fn write_pairs(path: &Path, enrolments: &[Enrolment], pairs: &[Pair]) -> Res
         let values = sorted.iter().map(|p| Some(get(&enrolments[p.a], &enrolments[p.b])));
         Arc::new(values.collect::<BooleanArray>())
     };
-    let (a, b): (fn(&Pair) -> usize, fn(&Pair) -> usize) = (|p| p.a, |p| p.b);
+    type Side = fn(&Pair) -> usize;
+    let (a, b): (Side, Side) = (|p| p.a, |p| p.b);
     let when = |side: fn(&Pair) -> usize| instants(sorted.iter().map(|p| enrolments[side(p)].captured_at));
-    let expected = sorted.iter().map(|p| Some(p.expected_false_matches)).collect::<Float64Array>();
+    let number =
+        |get: fn(&Pair) -> f64| -> ArrayRef { Arc::new(sorted.iter().map(|p| Some(get(p))).collect::<Float64Array>()) };
+    let evidence = StringArray::from_iter_values(sorted.iter().map(|p| p.parts.text()));
     write_table(
         path,
         vec![
             ("submission_a", text(a, |e| &e.submission_id)),
             ("submission_b", text(b, |e| &e.submission_id)),
             ("similarity", Arc::new(sorted.iter().map(|p| Some(p.similarity)).collect::<Float32Array>())),
-            ("expected_false_matches", Arc::new(expected)),
+            ("expected_false_matches", number(|p| p.expected_false_matches)),
+            ("expected_false_matches_upper", number(|p| p.expected_false_matches_upper)),
+            ("local_fdr", number(|p| p.local_fdr)),
+            ("probability_false", number(|p| p.probability_false)),
+            ("evidence", Arc::new(evidence)),
             ("worker_a", text(a, |e| &e.worker_id)),
             ("worker_b", text(b, |e| &e.worker_id)),
             ("district_a", text(a, |e| &e.district)),
@@ -195,11 +204,41 @@ pub fn write_clusters(path: &Path, enrolments: &[Enrolment], clusters: &[Cluster
     )
 }
 
+/// Writes `review.parquet`: the persons to look at, in the order given.
+///
+/// # Errors
+/// [`Error::Io`] when the disk refuses.
+pub fn write_review(path: &Path, rows: &[ReviewRow]) -> Result<()> {
+    let text =
+        |get: fn(&ReviewRow) -> &str| -> ArrayRef { Arc::new(StringArray::from_iter_values(rows.iter().map(get))) };
+    let number = |get: fn(&ReviewRow) -> f64| -> ArrayRef {
+        Arc::new(rows.iter().map(|r| Some(get(r))).collect::<Float64Array>())
+    };
+    let lists =
+        |get: fn(&ReviewRow) -> &Vec<String>| string_lists(&rows.iter().map(|r| get(r).clone()).collect::<Vec<_>>());
+    write_table(
+        path,
+        vec![
+            ("rank", Arc::new(rows.iter().map(|r| r.rank as i32).collect::<Int32Array>())),
+            ("cluster_id", text(|r| &r.cluster_id)),
+            ("original", text(|r| &r.original)),
+            ("submissions", lists(|r| &r.submissions)),
+            ("districts", lists(|r| &r.districts)),
+            ("workers", lists(|r| &r.workers)),
+            ("worth", text(|r| r.worth.code())),
+            ("value", number(|r| r.value)),
+            ("probability_false", number(|r| r.probability_false)),
+            ("expected_false_matches", number(|r| r.expected_false_matches)),
+            ("evidence", text(|r| &r.evidence)),
+        ],
+    )
+}
+
 fn instants(values: impl Iterator<Item = i64>) -> ArrayRef {
     Arc::new(TimestampMicrosecondArray::from_iter_values(values).with_timezone("UTC"))
 }
 
-fn write_table(path: &Path, columns: Vec<Column>) -> Result<()> {
+pub(super) fn write_table(path: &Path, columns: Vec<Column>) -> Result<()> {
     let (fields, arrays): (Vec<FieldRef>, Vec<ArrayRef>) = columns.into_iter().map(field_of).unzip();
     let mut table = Table::new(path);
     table.write(Arc::new(Schema::new(fields)), arrays)?;

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 
 const LEAVES: &[&str] = &["error", "exit", "reason", "config", "device", "ops", "nn"];
 const FLOW: &[&str] = &[
-    "dump", "photo", "face", "infer", "roles", "gallery", "matching", "verdict", "report", "audit", "evaluate", "cli",
+    "dump", "photo", "face", "infer", "roles", "gallery", "matching", "verdict", "report", "dedup", "synth", "audit",
+    "evaluate", "cli",
 ];
 
 fn sources(folder: &Path, into: &mut Vec<PathBuf>) {

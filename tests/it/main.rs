@@ -1,6 +1,14 @@
 //! One binary for all integration tests: they link once.
 
+mod audit;
 mod dump;
+mod evaluate;
+mod face;
+mod gallery;
 mod layering;
 mod matching;
+mod nn;
 mod ops;
+mod photo;
+mod synth;
+mod util;

@@ -3,9 +3,6 @@
 //! Scores are drawn, not faces: different people's from a normal body with a generalised Pareto tail, mates' from a wide bump with a tail downwards, as the networks show on real pictures. A search returns all pairs above its floor, so
 //! only those are drawn; their number is Poisson.
 
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
-
 use chehra::config::policy::MatchingPolicy;
 use chehra::infer::ModelId;
 use chehra::matching::{
@@ -141,7 +138,7 @@ impl Night {
                 candidates.push(Candidate { a, b, similarity: similarity.max(floor) });
             }
         }
-        let enrolments = (0..size).map(|k| enrolment(k)).collect();
+        let enrolments = (0..size).map(enrolment).collect();
         let searched = Searched { gallery_size: size as u64, compared: all, floor };
         Night { truth, size, mated, impostors, enrolments, candidates, searched }
     }
@@ -330,181 +327,5 @@ fn senseless_scores_are_survived() {
         assert!(judged.pairs.iter().all(|p| p.expected_false_matches.is_finite()));
         assert!(judged.statistics.review_similarity.is_finite());
         assert_eq!(judged.statistics.impostors.basis, Basis::Prior);
-    }
-}
-
-/// Names in LFW that are one person, one picture, or twins: seen by eye among the pairs above 0.5.
-const ONE_PERSON: [(&str, &str); 17] = [
-    ("Gabrielle_Rose", "Martha_Bowen"),
-    ("Diana_Taurasi", "Shavon_Earp"),
-    ("Carolina_Moraes", "Isabela_Moraes"),
-    ("Hasan_Wirayuda", "Hassan_Wirajuda"),
-    ("John_Barnett", "John_Burnett"),
-    ("Mireya_Elisa_Moscoso_Rodriguez", "Mireya_Moscoso"),
-    ("Joseph_Blatter", "Sepp_Blatter"),
-    ("Chyung_Dai-chul", "Dai_Chul_Chyung"),
-    ("Felipe_De_Borbon", "Prince_Felipe"),
-    ("Cristina_Fernandez", "Cristina_Kirchner"),
-    ("Odai_Hussein", "Uday_Hussein"),
-    ("Nan_Wang", "Wang_Nan"),
-    ("Flor_Montulo", "Nora_Bendijo"),
-    ("Jean-Francois_Pontal", "Yves_Brodeur"),
-    ("John_Gruden", "Jon_Gruden"),
-    ("Lane_Bryant", "Roseanne_Barr"),
-    ("Johnny_Htu", "Luther_Htu"),
-];
-
-/// A float32 matrix as numpy saves it, row by row.
-fn npy(path: &Path) -> (Vec<f32>, usize) {
-    let bytes = std::fs::read(path).unwrap();
-    let header = 10 + usize::from(u16::from_le_bytes([bytes[8], bytes[9]]));
-    let text = String::from_utf8_lossy(&bytes[10..header]).into_owned();
-    assert!(text.contains("'<f4'") && text.contains("'fortran_order': False"), "{text}");
-    let shape = text.split("'shape': (").nth(1).unwrap().split(')').next().unwrap();
-    let columns = shape.split(',').nth(1).unwrap().trim().parse().unwrap();
-    let values = bytes[header..].chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
-    (values, columns)
-}
-
-/// Real templates of one network, and who is on them.
-struct Faces {
-    model: &'static str,
-    people: Vec<String>,
-    values: Vec<f32>,
-    dim: usize,
-}
-
-impl Faces {
-    /// At most `each` pictures of every person of LFW.
-    fn read(folder: &Path, model: &'static str, file: &str, each: usize) -> Faces {
-        let (values, dim) = npy(&folder.join(file));
-        let paths = std::fs::read_to_string(folder.join("lfw_paths.txt")).unwrap();
-        let mut faces = Faces { model, people: Vec::new(), values: Vec::new(), dim };
-        let mut taken = BTreeMap::<String, usize>::new();
-        for (path, template) in paths.lines().zip(values.chunks_exact(dim)) {
-            let name = path.split('/').next().unwrap();
-            let person = ONE_PERSON.iter().find(|(_, other)| *other == name).map_or(name, |(one, _)| one);
-            let count = taken.entry(person.to_owned()).or_default();
-            *count += 1;
-            if *count <= each {
-                faces.people.push(person.to_owned());
-                faces.values.extend_from_slice(template);
-            }
-        }
-        faces
-    }
-
-    fn dot(&self, a: usize, b: usize) -> f32 {
-        let template = |k: usize| &self.values[k * self.dim..(k + 1) * self.dim];
-        template(a).iter().zip(template(b)).map(|(x, y)| x * y).sum()
-    }
-
-    fn same(&self, a: usize, b: usize) -> bool {
-        self.people[a] == self.people[b]
-    }
-
-    fn pairs(&self) -> impl Iterator<Item = (usize, usize)> {
-        let n = self.people.len();
-        (0..n).flat_map(move |a| (a + 1..n).map(move |b| (a, b)))
-    }
-
-    /// Predicted and observed false pairs, and the share of mates found, at several limits.
-    fn examine(&self, least: f64) {
-        let n = self.people.len();
-        let mut random = Random(81);
-        let scores: Vec<ImpostorScore> = (0..100_000)
-            .map(|_| (random.below(n), random.below(n)))
-            .filter(|(a, b)| a != b)
-            .map(|(a, b)| ImpostorScore { a: a as u64, b: b as u64, similarity: self.dot(a, b), stratum: 0 })
-            .collect();
-        let impostors = Impostors::new(&ModelId(self.model.into()), &scores);
-        let floor = candidate_floor(&impostors, n as u64, &MatchingPolicy::default());
-        let candidates: Vec<Candidate> = self
-            .pairs()
-            .map(|(a, b)| Candidate { a, b, similarity: self.dot(a, b) })
-            .filter(|c| c.similarity >= floor)
-            .collect();
-        let planted = self.pairs().filter(|&(a, b)| self.same(a, b)).count();
-        let enrolments: Vec<Enrolment> =
-            (0..n).map(|k| Enrolment { submission_id: format!("S{k:07}"), ..Enrolment::default() }).collect();
-        let searched = Searched { gallery_size: n as u64, compared: pairs_of(n as u64), floor };
-        let case = Case { enrolments: &enrolments, candidates: &candidates, impostors: &impostors, searched };
-        let score = |a: usize, b: usize| self.dot(a, b);
-        let report = judge(&case, &MatchingPolicy::default(), &score).statistics;
-        eprintln!("{}: {n} templates, {planted} mated pairs, {:?}", self.model, report.impostors);
-        for limit in [1000.0, 100.0, 10.0, 1.0, 0.1, 0.01] {
-            let policy = MatchingPolicy { review_expected_false_matches: limit, ..MatchingPolicy::default() };
-            let judged = judge(&case, &policy, &score);
-            let by_face = || judged.pairs.iter().filter(|p| p.grounds == Grounds::Face);
-            let found = by_face().filter(|p| self.same(p.a, p.b)).count();
-            let wrong = by_face().count() - found;
-            let fdr: f64 = by_face().map(|p| p.local_fdr).sum();
-            eprintln!(
-                "  {limit} expected at {:.3} (upper {:.2}): {wrong} false, local fdr sums to {fdr:.2}; found {found}, \
-                 {:.1} %; clusters {}",
-                judged.statistics.review_similarity,
-                judged.statistics.expected_false_pairs_upper,
-                100.0 * found as f64 / planted as f64,
-                judged.clusters.len()
-            );
-            if limit >= 10.0 {
-                let ratio = wrong as f64 / limit;
-                assert!((least..=2.0).contains(&ratio), "{}: {limit} expected, {wrong} observed", self.model);
-            }
-        }
-    }
-}
-
-#[test]
-#[ignore = "wants CHEHRA_LFW_TEMPLATES, the folder that scripts/measure_prior.py writes; takes a minute"]
-fn planted_duplicates_among_real_faces() {
-    let Some(folder) = std::env::var_os("CHEHRA_LFW_TEMPLATES").map(PathBuf::from) else {
-        eprintln!("skipped: CHEHRA_LFW_TEMPLATES is not set");
-        return;
-    };
-    for (model, file) in [("sface", "lfw_sface.npy"), ("mobilefacenet192", "lfw_mfn.npy")] {
-        // A second picture of everybody who has one: more than a quarter of the gallery is duplicates.
-        Faces::read(&folder, model, file, 2).examine(0.5);
-        // Some people of LFW have dozens of pictures. Mates then hide the strangers' end, and the prediction errs to the
-        // cautious side.
-        Faces::read(&folder, model, file, usize::MAX).examine(0.0);
-    }
-}
-
-#[test]
-#[ignore = "exploration"]
-fn explore() {
-    for (size, share, truth) in [
-        (100_000, 0.02, FACES),
-        (10_000, 0.02, FACES),
-        (100_000, 0.3, FACES),
-        (100_000, 0.3, ALIKE),
-        (100_000, 0.02, ALIKE),
-    ] {
-        for seed in [3, 200, 201, 202, 203, 204] {
-            let clock = std::time::Instant::now();
-            let night = Night::new(truth, size, share, 100_000, seed);
-            let built = clock.elapsed();
-            let ratios: Vec<String> = [1000.0, 100.0, 10.0, 1.0, 0.1, 0.01]
-                .iter()
-                .map(|&e| format!("{:.2}", night.truth_at(e) / e))
-                .collect();
-            let clock = std::time::Instant::now();
-            let s = night.judged(1.0).statistics;
-            let far = s.impostors.far.unwrap();
-            let real = night.candidates.iter().filter(|c| night.is_mated(c.a.min(c.b), c.a.max(c.b))).count();
-            eprintln!(
-                "1000 {size} {share} {} {seed} {} upper {:.2} far {:.4} scale {:.4} false {:.0} of {} mated {:.0} of {real} {built:?} {:?}",
-                truth.shape,
-                ratios.join(" "),
-                s.expected_false_pairs_upper,
-                far.shape,
-                far.scale,
-                far.false_pairs,
-                night.candidates.len() - real,
-                far.mated_pairs,
-                clock.elapsed()
-            );
-        }
     }
 }

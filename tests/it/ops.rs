@@ -4,9 +4,11 @@
 use candle_core::{D, DType, Device, Tensor};
 use chehra::ops::cpu::Isa;
 use chehra::ops::{
-    Activation, Conv2d, ConvShape, affine, global_avg_pool, max_pool2, scale_channels, sigmoid, upsample2_add,
+    Activation, Conv2d, ConvShape, Precision, affine, global_avg_pool, max_pool2, scale_channels, sigmoid,
+    upsample2_add,
 };
 use proptest::prelude::*;
+use proptest::test_runner::RngSeed;
 
 /// Values in -1..1, the same for the same seed on every machine.
 fn values(seed: u64, len: usize) -> Vec<f32> {
@@ -153,7 +155,12 @@ fn any_case() -> impl Strategy<Value = Case> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig {
+        cases: 200,
+        rng_seed: RngSeed::Fixed(6),
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
     #[test]
     fn any_convolution_gives_the_same_bits(case in any_case()) {
         same_bits(&case);
@@ -190,6 +197,41 @@ fn a_picture_alone_gives_the_bits_it_gives_in_a_batch() {
 }
 
 #[test]
+fn neighbours_in_memory_do_not_matter() {
+    // Not-a-number on either side of the input and of the residual would show in the result if it were read.
+    let between = |x: &Tensor| {
+        let n = x.dim(0).unwrap();
+        let nan = x.affine(0.0, f64::NAN).unwrap();
+        Tensor::cat(&[&nan, x, &nan], 0).unwrap().narrow(0, n, n).unwrap()
+    };
+    let shapes = [
+        (square(13, 20, 1, 1, 0), [1, 5, 3]),
+        (square(512, 33, 1, 1, 0), [1, 5, 3]),
+        (square(13, 20, 3, 1, 1), [1, 5, 4]),
+        (square(13, 20, 3, 2, 0), [2, 6, 5]),
+        (square(9, 31, 1, 2, 0), [2, 4, 6]),
+        (depthwise(13, 3, 1, 1), [1, 5, 9]),
+        (depthwise(70, 3, 2, 0), [2, 6, 8]),
+        (depthwise(52, 7, 1, 0), [1, 7, 7]),
+    ];
+    for (shape, [n, h, w]) in shapes {
+        let x = tensor(4, &[n, h, w, shape.cin]);
+        let (oh, ow) = shape.output(h, w);
+        let residual = tensor(5, &[n, oh, ow, shape.cout]);
+        for isa in fast() {
+            for precision in [Precision::F32, Precision::Bf16] {
+                let (weight, bias) = weights(shape);
+                let make = || Conv2d::with_precision(shape, &weight, &bias, Activation::Relu, precision);
+                let Ok(conv) = isa.with(make).unwrap() else { continue };
+                let expected = conv.forward_add(&x, &residual).unwrap();
+                let got = conv.forward_add(&between(&x), &between(&residual)).unwrap();
+                assert_eq!(bits(&got), bits(&expected), "{isa} {precision:?} {shape:?}");
+            }
+        }
+    }
+}
+
+#[test]
 fn threads_do_not_change_bits() {
     let conv = conv(&case(square(40, 33, 3, 1, 1), [1, 20, 20], 2, false));
     let pictures: Vec<Tensor> = (0..8).map(|i| tensor(i, &[1, 20, 20, 40])).collect();
@@ -201,6 +243,49 @@ fn threads_do_not_change_bits() {
             assert_eq!(run.join().unwrap(), alone);
         }
     });
+}
+
+#[test]
+fn bf16_follows_its_reference_and_stays_near_f32() {
+    let shapes = [
+        (square(64, 70, 1, 1, 0), [2, 7, 7]),
+        (square(103, 33, 1, 1, 0), [1, 5, 3]),
+        (square(13, 52, 3, 2, 1), [2, 7, 9]),
+        (square(64, 32, 3, 1, 0), [1, 6, 7]),
+        (square(1024, 17, 1, 1, 0), [3, 3, 3]),
+        (square(511, 40, 3, 1, 1), [2, 5, 4]),
+    ];
+    let near = |a: &Tensor, b: &Tensor, bound: f32| {
+        let [a, b] = [a, b].map(|t| t.flatten_all().unwrap().to_vec1::<f32>().unwrap());
+        let error: f32 = a.iter().zip(&b).map(|(a, b)| (a - b).powi(2)).sum();
+        let size: f32 = b.iter().map(|b| b * b).sum();
+        assert!((error / size).sqrt() < bound, "relative error {}", (error / size).sqrt());
+    };
+    for (shape, [n, h, w]) in shapes {
+        let (weight, bias) = weights(shape);
+        let x = tensor(4, &[n, h, w, shape.cin]);
+        let (oh, ow) = shape.output(h, w);
+        let residual = tensor(5, &[n, oh, ow, shape.cout]);
+        let make = |precision| {
+            let slopes = Activation::PRelu(values(3, shape.cout));
+            Conv2d::with_precision(shape, &weight, &bias, slopes, precision)
+        };
+        let run = |precision| make(precision).unwrap().forward_add(&x, &residual).unwrap();
+        let (exact, rounded) = Isa::Plain.with(|| (run(Precision::F32), run(Precision::Bf16))).unwrap();
+        near(&rounded, &exact, 5e-3);
+        for isa in fast() {
+            if isa.with(|| Precision::Bf16.is_supported()).unwrap() {
+                let got = isa.with(|| run(Precision::Bf16)).unwrap();
+                near(&got, &rounded, 1e-5);
+                let conv = isa.with(|| make(Precision::Bf16)).unwrap().unwrap();
+                let alone = conv.forward_add(&x.narrow(0, n - 1, 1).unwrap(), &residual.narrow(0, n - 1, 1).unwrap());
+                assert_eq!(bits(&alone.unwrap()), bits(&got.narrow(0, n - 1, 1).unwrap()), "{isa} {shape:?}");
+            } else {
+                let message = isa.with(|| make(Precision::Bf16)).unwrap().unwrap_err().to_string();
+                assert!(message.contains("bf16"), "{message}");
+            }
+        }
+    }
 }
 
 #[test]
@@ -253,6 +338,15 @@ fn max_pool2_takes_the_largest_of_each_square() {
         let got = everywhere(|| max_pool2(&x).unwrap());
         assert_eq!(got.dims(), [n, h / 2, w / 2, c]);
         close(&nchw(&got), &nchw(&x).max_pool2d(2).unwrap(), 0.0);
+    }
+}
+
+#[test]
+fn max_pool2_prefers_any_number_to_none() {
+    let nan = f32::NAN;
+    for square in [[nan, 1.0, -2.0, 0.5], [-2.0, nan, 1.0, nan], [0.5, -1.0, 1.0, nan], [nan, nan, nan, 1.0]] {
+        let x = Tensor::from_slice(&square, (1, 2, 2, 1), &Device::Cpu).unwrap();
+        assert_eq!(bits(&everywhere(|| max_pool2(&x).unwrap())), [1f32.to_bits()], "{square:?}");
     }
 }
 

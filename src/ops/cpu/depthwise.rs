@@ -8,10 +8,11 @@ use super::lanes::Lanes;
 use super::{Finish, Isa, Line, floats, lines};
 use crate::ops::conv::{Activation, ConvShape};
 
-/// Output pixels that one step of the 3x3 kernel computes at most: the face networks have widths of 7 * 2^n.
-const ACROSS: usize = 7;
-/// Input columns of such a step at stride 2.
-const COLUMNS: usize = (ACROSS - 1) * 2 + 3;
+/// Output pixels that one step of the 3x3 kernel computes at most, by stride: the face networks have widths of
+/// 7 * 2^n, and at stride 2 the compiler no longer unrolls more.
+const ACROSS: [usize; 2] = [7, 4];
+/// Input columns of the widest step.
+const COLUMNS: usize = 9;
 /// Vectors of channels side by side where a step computes one pixel, to hide the latency of the sum.
 const ABREAST: usize = 4;
 
@@ -30,10 +31,13 @@ pub(crate) struct Depthwise {
     finish: Finish,
 }
 
-/// The addresses of one step.
+/// The addresses of some steps.
 struct Job<'a> {
-    /// Per kernel row, the input columns from left to right.
+    /// Of the first step: per kernel row, the input columns from left to right.
     taps: &'a [*const f32],
+    /// Steps from left to right, and the floats by which the taps move from one to the next.
+    steps: usize,
+    along: usize,
     weight: *const f32,
     bias: *const f32,
     slope: *const f32,
@@ -79,50 +83,51 @@ impl Depthwise {
         let ConvShape { cin, kernel: [ky, kx], stride, pad, .. } = self.shape;
         let (oh, ow) = self.shape.output(h, w);
         let three = ky == 3 && kx == 3 && stride <= 2;
-        let most = if three { ACROSS } else { 1 };
-        let steps = ow.div_ceil(most);
-        let mut table = [self.zeros.as_ptr(); 3 * COLUMNS];
-        let mut large = vec![self.zeros.as_ptr(); if three { 0 } else { ky * kx }];
+        let pieces = ow.div_ceil(if three { ACROSS[stride - 1] } else { 1 });
+        let edge = |piece: usize| ow * piece / pieces;
+        let mut taps = vec![self.zeros.as_ptr(); if three { 3 * COLUMNS } else { ky * kx }];
         for row in 0..n * oh {
             let (image, oy) = (row / oh, row % oh);
-            for s in 0..steps {
-                let (first, last) = (ow * s / steps, ow * (s + 1) / steps);
-                let columns = (last - first - 1) * stride + kx;
-                let taps = if three { &mut table[..ky * columns] } else { &mut large[..] };
+            let inside = |dy: usize| (oy * stride + dy).checked_sub(pad[0]).filter(|&iy| iy < h);
+            let whole = (0..ky).all(|dy| inside(dy).is_some());
+            let mut piece = 0;
+            while piece < pieces {
+                let (first, across) = (edge(piece), edge(piece + 1) - edge(piece));
+                let columns = (across - 1) * stride + kx;
+                let interior = |first: usize| first * stride >= pad[1] && first * stride + columns <= w + pad[1];
+                // Steps of one size whose taps all lie in the picture share a table: they only move it along.
+                let follows = |p: usize| p < pieces && interior(edge(p)) && edge(p + 1) - edge(p) == across;
+                let mut steps = 1;
+                while whole && interior(first) && follows(piece + steps) {
+                    steps += 1;
+                }
+                let taps = &mut taps[..ky * columns];
                 for (dy, line) in taps.chunks_exact_mut(columns).enumerate() {
-                    let inside = (oy * stride + dy).checked_sub(pad[0]).filter(|&iy| iy < h);
-                    let Some(iy) = inside else {
-                        line.fill(self.zeros.as_ptr());
-                        continue;
-                    };
-                    let from = &x[(image * h + iy) * w * cin..][..w * cin];
-                    let left = first * stride;
-                    if left >= pad[1] && left + columns <= w + pad[1] {
-                        let from = &from[(left - pad[1]) * cin..][..columns * cin];
-                        for (j, tap) in line.iter_mut().enumerate() {
-                            *tap = from.as_ptr().wrapping_add(j * cin);
-                        }
-                    } else {
-                        for (j, tap) in line.iter_mut().enumerate() {
-                            let inside = (left + j).checked_sub(pad[1]).filter(|&ix| ix < w);
-                            *tap = inside.map_or(self.zeros.as_ptr(), |ix| from[ix * cin..][..cin].as_ptr());
-                        }
+                    let from = inside(dy).map(|iy| &x[(image * h + iy) * w * cin..][..w * cin]);
+                    for (j, tap) in line.iter_mut().enumerate() {
+                        let ix = (first * stride + j).checked_sub(pad[1]).filter(|&ix| ix < w);
+                        let pixel = from.zip(ix).map(|(from, ix)| &from[ix * cin..][..cin]);
+                        *tap = pixel.unwrap_or(&self.zeros).as_ptr();
                     }
                 }
                 let at = (row * ow + first) * cin;
                 let job = Job {
                     taps,
+                    steps,
                     weight: self.weight.as_ptr().cast(),
                     bias: self.bias.as_ptr(),
                     slope: self.slope.as_ptr(),
                     finish: self.finish,
-                    residual: residual.map_or(std::ptr::null(), |r| r[at..][..(last - first) * cin].as_ptr()),
+                    residual: residual.map_or(std::ptr::null(), |r| r[at..][..steps * across * cin].as_ptr()),
                     y: y.wrapping_add(at),
                     channels: cin,
+                    along: across * stride * cin,
                 };
-                let Some(kernel) = kernel(self.isa, three.then_some(stride), last - first) else { return };
-                // SAFETY: each tap is `channels` floats of `x` or zeros; `y` is good by the caller's promise.
+                let Some(kernel) = kernel(self.isa, three.then_some(stride), across) else { return };
+                // SAFETY: each tap is `channels` floats of `x` or zeros, and moves along only where all of them stay
+                // in the picture; `y` is good by the caller's promise.
                 unsafe { kernel(&job) };
+                piece += steps;
             }
         }
     }
@@ -189,9 +194,9 @@ mod x86 {
         ($kernel:ident, $stride:literal: $($across:literal)*) => { [$($kernel::<$across, $stride>),*] };
     }
     pub(super) static AVX512_1: [Kernel; 7] = table!(avx512, 1: 1 2 3 4 5 6 7);
-    pub(super) static AVX512_2: [Kernel; 7] = table!(avx512, 2: 1 2 3 4 5 6 7);
+    pub(super) static AVX512_2: [Kernel; 4] = table!(avx512, 2: 1 2 3 4);
     pub(super) static AVX2_1: [Kernel; 7] = table!(avx2, 1: 1 2 3 4 5 6 7);
-    pub(super) static AVX2_2: [Kernel; 7] = table!(avx2, 2: 1 2 3 4 5 6 7);
+    pub(super) static AVX2_2: [Kernel; 4] = table!(avx2, 2: 1 2 3 4);
 }
 
 #[cfg(target_arch = "aarch64")]
@@ -213,7 +218,7 @@ mod arm {
         ($stride:literal: $($across:literal)*) => { [$(neon::<$across, $stride>),*] };
     }
     pub(super) static NEON_1: [Kernel; 7] = table!(1: 1 2 3 4 5 6 7);
-    pub(super) static NEON_2: [Kernel; 7] = table!(2: 1 2 3 4 5 6 7);
+    pub(super) static NEON_2: [Kernel; 4] = table!(2: 1 2 3 4);
 }
 
 /// 3x3 with stride `S`, `T` neighbouring output pixels.
@@ -224,20 +229,28 @@ mod arm {
 unsafe fn three<L: Lanes, const T: usize, const S: usize>(job: &Job<'_>) {
     // SAFETY: the caller's promise.
     unsafe {
-        let mut c = 0;
-        while c + L::N <= job.channels {
-            three_at::<L, T, S>(job, c, L::N);
-            c += L::N;
-        }
-        if c < job.channels {
-            three_at::<L, T, S>(job, c, job.channels - c);
+        for step in 0..job.steps {
+            let (from, to) = (step * job.along, step * T * job.channels);
+            let mut c = 0;
+            while c + L::N <= job.channels {
+                three_at::<L, T, S>(job, (from, to), c, L::N);
+                c += L::N;
+            }
+            if c < job.channels {
+                three_at::<L, T, S>(job, (from, to), c, job.channels - c);
+            }
         }
     }
 }
 
 /// One vector of channels; `n` of its lanes exist.
 #[inline(always)]
-unsafe fn three_at<L: Lanes, const T: usize, const S: usize>(job: &Job<'_>, c: usize, n: usize) {
+unsafe fn three_at<L: Lanes, const T: usize, const S: usize>(
+    job: &Job<'_>,
+    (from, to): (usize, usize),
+    c: usize,
+    n: usize,
+) {
     let columns = (T - 1) * S + 3;
     // SAFETY: the caller's promise.
     unsafe {
@@ -246,7 +259,7 @@ unsafe fn three_at<L: Lanes, const T: usize, const S: usize>(job: &Job<'_>, c: u
             let w = job.weight.add(c * 9 + dy * 3 * L::N);
             let w = [L::load(w), L::load(w.add(L::N)), L::load(w.add(2 * L::N))];
             for j in 0..columns {
-                let x = load::<L>((*job.taps.get_unchecked(dy * columns + j)).add(c), n);
+                let x = load::<L>((*job.taps.get_unchecked(dy * columns + j)).add(from + c), n);
                 for (dx, &w) in w.iter().enumerate() {
                     if j >= dx && (j - dx) % S == 0 && (j - dx) / S < T {
                         acc[(j - dx) / S] = L::fma(x, w, acc[(j - dx) / S]);
@@ -255,7 +268,7 @@ unsafe fn three_at<L: Lanes, const T: usize, const S: usize>(job: &Job<'_>, c: u
             }
         }
         for (t, &sum) in acc.iter().enumerate() {
-            finish::<L>(job, t * job.channels + c, c, sum, n);
+            finish::<L>(job, to + t * job.channels + c, c, sum, n);
         }
     }
 }
@@ -268,23 +281,26 @@ unsafe fn three_at<L: Lanes, const T: usize, const S: usize>(job: &Job<'_>, c: u
 unsafe fn any<L: Lanes>(job: &Job<'_>) {
     // SAFETY: the caller's promise.
     unsafe {
-        let mut c = 0;
-        while c + ABREAST * L::N <= job.channels {
-            any_at::<L, ABREAST>(job, c, L::N);
-            c += ABREAST * L::N;
-        }
-        while c + L::N <= job.channels {
-            any_at::<L, 1>(job, c, L::N);
-            c += L::N;
-        }
-        if c < job.channels {
-            any_at::<L, 1>(job, c, job.channels - c);
+        for step in 0..job.steps {
+            let (from, to) = (step * job.along, step * job.channels);
+            let mut c = 0;
+            while c + ABREAST * L::N <= job.channels {
+                any_at::<L, ABREAST>(job, (from, to), c, L::N);
+                c += ABREAST * L::N;
+            }
+            while c + L::N <= job.channels {
+                any_at::<L, 1>(job, (from, to), c, L::N);
+                c += L::N;
+            }
+            if c < job.channels {
+                any_at::<L, 1>(job, (from, to), c, job.channels - c);
+            }
         }
     }
 }
 
 #[inline(always)]
-unsafe fn any_at<L: Lanes, const V: usize>(job: &Job<'_>, c: usize, n: usize) {
+unsafe fn any_at<L: Lanes, const V: usize>(job: &Job<'_>, (from, to): (usize, usize), c: usize, n: usize) {
     let count = job.taps.len();
     // SAFETY: the caller's promise.
     unsafe {
@@ -295,11 +311,11 @@ unsafe fn any_at<L: Lanes, const V: usize>(job: &Job<'_>, c: usize, n: usize) {
         for (tap, &x) in job.taps.iter().enumerate() {
             for (v, sum) in acc.iter_mut().enumerate() {
                 let w = L::load(job.weight.add((c + v * L::N) * count + tap * L::N));
-                *sum = L::fma(load::<L>(x.add(c + v * L::N), n), w, *sum);
+                *sum = L::fma(load::<L>(x.add(from + c + v * L::N), n), w, *sum);
             }
         }
         for (v, &sum) in acc.iter().enumerate() {
-            finish::<L>(job, c + v * L::N, c + v * L::N, sum, n);
+            finish::<L>(job, to + c + v * L::N, c + v * L::N, sum, n);
         }
     }
 }
@@ -307,7 +323,7 @@ unsafe fn any_at<L: Lanes, const V: usize>(job: &Job<'_>, c: usize, n: usize) {
 #[inline(always)]
 unsafe fn load<L: Lanes>(from: *const f32, n: usize) -> L::V {
     // SAFETY: the caller's promise.
-    unsafe { if n == L::N { L::load(from) } else { L::load_part(from, n) } }
+    unsafe { if n == L::N { L::load(from) } else { L::load_part(from, L::mask(n)) } }
 }
 
 /// Activation, residual and store of one vector, `at` in the output, of the channels from `c`.
@@ -323,6 +339,35 @@ unsafe fn finish<L: Lanes>(job: &Job<'_>, at: usize, c: usize, sum: L::V, n: usi
         if !job.residual.is_null() {
             value = L::add(value, load::<L>(job.residual.add(at), n));
         }
-        if n == L::N { L::store(job.y.add(at), value) } else { L::store_part(job.y.add(at), value, n) }
+        if n == L::N { L::store(job.y.add(at), value) } else { L::store_part(job.y.add(at), value, L::mask(n)) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::writes_only_inside;
+    use super::*;
+
+    #[test]
+    fn nothing_is_written_beyond_the_output() {
+        for (channels, kernel, stride, pad) in [(13, 3, 1, 1), (70, 3, 2, 0), (52, 5, 1, 0), (1, 3, 1, 1)] {
+            let shape = ConvShape {
+                cin: channels,
+                cout: channels,
+                kernel: [kernel; 2],
+                stride,
+                pad: [pad; 4],
+                groups: channels,
+            };
+            let (weight, bias) = (vec![0.5; channels * kernel * kernel], vec![0.25; channels]);
+            let x = vec![1.0; 2 * 5 * 9 * channels];
+            let (oh, ow) = shape.output(5, 9);
+            writes_only_inside(2 * oh * ow * channels, |isa, y| {
+                let depthwise = Depthwise::new(isa, shape, &weight, &bias, &Activation::None)?;
+                // SAFETY: `y` has the length of the output, `x` that of the input.
+                unsafe { depthwise.forward(&x, [2, 5, 9], None, y) };
+                Some(())
+            });
+        }
     }
 }

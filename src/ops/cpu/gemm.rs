@@ -9,19 +9,24 @@
 //!
 //! The sum is cut into blocks of [`DEPTH`] so that a tile's inputs stay in the first-level cache; between blocks the
 //! f32 sums rest in the output, which changes no bit.
+//!
+//! Everything counts in 32-bit *slots*. In f32 a slot is a channel; in bf16 it is a pair of channels, an odd one out
+//! paired with zero, and the bands are always copied because the copy is where the inputs are rounded.
 
 use std::cell::RefCell;
 use std::ops::Range;
 
-use super::lanes::Lanes;
-use super::{Finish, Isa, Line, floats, lines};
-use crate::ops::conv::{Activation, ConvShape};
+use half::bf16;
 
-/// Inputs of a sum in one block.
+use super::tile::{Job, geometry, kernels};
+use super::{Finish, Isa, Line, bf16_pairs, floats, lines};
+use crate::ops::conv::{Activation, ConvShape, Precision};
+
+/// Slots of a sum in one block.
 const DEPTH: usize = 384;
-/// Floats of input in one band: with a panel block this stays within a second-level cache of 1 MiB.
+/// Slots of input in one band: with a panel block this stays within a second-level cache of 1 MiB.
 const BAND: usize = 96 * 1024;
-/// A pixel stride that is a multiple of this many floats would make the rows of a tile evict each other.
+/// A pixel stride that is a multiple of this many slots would make the rows of a tile evict each other.
 const CONFLICT: usize = 512;
 
 thread_local! {
@@ -32,8 +37,11 @@ thread_local! {
 #[derive(Debug, Clone)]
 pub(crate) struct Dense {
     isa: Isa,
+    precision: Precision,
     shape: ConvShape,
-    /// Per panel: `[kernel_y][kernel_x][cin][panel width]`. All panels but the last are [`Dense::panel`] wide.
+    /// Of one pixel.
+    slots: usize,
+    /// Per panel: `[kernel_y][kernel_x][slot][panel width]`; only the last panel may be narrower than the others.
     weight: Vec<Line>,
     /// Padded to whole vectors.
     bias: Vec<f32>,
@@ -41,10 +49,20 @@ pub(crate) struct Dense {
     finish: Finish,
 }
 
+/// One forward pass.
+struct Call<'a> {
+    x: &'a [f32],
+    /// Images, height and width of the input.
+    sides: [usize; 3],
+    /// Null: nothing to add.
+    residual: *const f32,
+    y: *mut f32,
+}
+
 /// Where the inputs of a band lie.
 struct Source<'a> {
     x: &'a [f32],
-    /// Floats from one pixel to the next.
+    /// Slots from one pixel to the next.
     pixel: usize,
 }
 
@@ -55,49 +73,40 @@ struct Tile {
     count: usize,
 }
 
-/// Everything a kernel needs: the addresses of one tile and one panel.
-struct Job<'a> {
-    x: *const f32,
-    /// Floats between the inputs of neighbouring output pixels.
-    step: usize,
-    chunks: &'a [Range<usize>],
-    weight: *const f32,
-    /// Null: go on from the sums in `y`.
-    bias: *const f32,
-    y: *mut f32,
-    cout: usize,
-    /// Output channels that exist in this panel.
-    lanes: usize,
-    /// None: leave the bare sums in `y`.
-    finish: Option<Finish>,
-    slope: *const f32,
-    /// Null: nothing to add.
-    residual: *const f32,
-}
-
-type Kernel = unsafe fn(&Job<'_>);
-
 impl Dense {
     /// Packs weights in the order `(cout, cin, kernel_y, kernel_x)`. `None`: there are no kernels for `isa`.
     pub(crate) fn new(
-        isa: Isa,
+        (isa, precision): (Isa, Precision),
         shape: ConvShape,
         weight: &[f32],
         bias: &[f32],
         activation: &Activation,
     ) -> Option<Self> {
-        let (rows, vectors, lanes) = geometry(isa)?;
-        debug_assert!(rows > 0);
+        let (_, vectors, lanes) = geometry(isa)?;
         let ConvShape { cin, cout, kernel: [ky, kx], .. } = shape;
         let (taps, panel, padded) = (ky * kx, vectors * lanes, cout.next_multiple_of(lanes));
-        let mut packed = lines(padded * taps * cin);
+        let slots = match precision {
+            Precision::F32 => cin,
+            Precision::Bf16 => cin.div_ceil(2),
+        };
+        let slot = |o: usize, i: usize, tap: usize| {
+            let channel = |i: usize| if i < cin { weight[(o * cin + i) * taps + tap] } else { 0.0 };
+            match precision {
+                Precision::F32 => channel(i),
+                Precision::Bf16 => {
+                    let [low, high] = [2 * i, 2 * i + 1].map(|i| u32::from(bf16::from_f32(channel(i)).to_bits()));
+                    f32::from_bits(low | high << 16)
+                }
+            }
+        };
+        let mut packed = lines(padded * taps * slots);
         let (values, mut at) = (floats(&mut packed), 0);
         for first in (0..cout).step_by(panel) {
             let width = panel.min(padded - first);
             for tap in 0..taps {
-                for i in 0..cin {
-                    for (o, slot) in (first..cout).zip(&mut values[at..at + width]) {
-                        *slot = weight[(o * cin + i) * taps + tap];
+                for i in 0..slots {
+                    for (o, to) in (first..cout).zip(&mut values[at..at + width]) {
+                        *to = slot(o, i, tap);
                     }
                     at += width;
                 }
@@ -105,7 +114,8 @@ impl Dense {
         }
         let pad = |v: &[f32]| v.iter().copied().chain(std::iter::repeat(0.0)).take(padded).collect::<Vec<f32>>();
         let slope = if let Activation::PRelu(slope) = activation { pad(slope) } else { Vec::new() };
-        Some(Dense { isa, shape, weight: packed, bias: pad(bias), slope, finish: activation.into() })
+        let (bias, finish) = (pad(bias), activation.into());
+        Some(Dense { isa, precision, shape, slots, weight: packed, bias, slope, finish })
     }
 
     /// Computes every element of the output into `y`, `(n, h', w', cout)`.
@@ -113,28 +123,29 @@ impl Dense {
     /// # Safety
     /// `x` is `(n, h, w, cin)`, the output is not empty, `y` is good for writes of the whole output, and `residual`
     /// has its length.
-    pub(crate) unsafe fn forward(&self, x: &[f32], [n, h, w]: [usize; 3], residual: Option<&[f32]>, y: *mut f32) {
-        let ConvShape { cin, kernel, stride, pad, .. } = self.shape;
-        let residual = residual.map_or(std::ptr::null(), <[f32]>::as_ptr);
-        let conflict = (cin * stride).is_multiple_of(CONFLICT);
-        let pixel = if conflict { cin + 16 } else { cin };
+    pub(crate) unsafe fn forward(&self, x: &[f32], sides: [usize; 3], residual: Option<&[f32]>, y: *mut f32) {
+        let ConvShape { kernel, stride, pad, .. } = self.shape;
+        let call = Call { x, sides, residual: residual.map_or(std::ptr::null(), <[f32]>::as_ptr), y };
+        let conflict = (self.slots * stride).is_multiple_of(CONFLICT);
+        let pixel = if conflict { self.slots + 16 } else { self.slots };
+        let copied = conflict || self.precision != Precision::F32;
         SCRATCH.with_borrow_mut(|scratch| {
             // SAFETY: the caller's promises, handed on.
             unsafe {
                 if kernel == [1, 1] && stride == 1 && pad == [0; 4] {
-                    self.matrix(x, pixel, scratch, residual, y);
-                } else if conflict || pad != [0; 4] {
-                    self.padded(x, [n, h, w], pixel, scratch, residual, y);
+                    self.matrix(&call, pixel, copied.then_some(scratch));
+                } else if copied || pad != [0; 4] {
+                    self.padded(&call, pixel, scratch);
                 } else {
-                    self.valid(x, [n, h, w], residual, y);
+                    self.valid(&call);
                 }
             }
         });
     }
 
     /// 1x1: all pixels of all images are one long row.
-    unsafe fn matrix(&self, x: &[f32], pixel: usize, scratch: &mut Vec<Line>, residual: *const f32, y: *mut f32) {
-        let cin = self.shape.cin;
+    unsafe fn matrix(&self, call: &Call<'_>, pixel: usize, mut scratch: Option<&mut Vec<Line>>) {
+        let (cin, x) = (self.shape.cin, call.x);
         let (most, ..) = geometry(self.isa).unwrap_or((1, 1, 1));
         let (pixels, band) = (x.len() / cin, (BAND / pixel / most).max(8) * most);
         let chunks = self.chunks(0, pixel);
@@ -143,23 +154,23 @@ impl Dense {
             let count = band.min(pixels - first);
             tiles.clear();
             let part = &x[first * cin..][..count * cin];
-            let x = if pixel == cin {
-                part
-            } else {
-                let copy = take(scratch, count * pixel);
-                for (to, from) in copy.chunks_exact_mut(pixel).zip(part.chunks_exact(cin)) {
-                    to[..cin].copy_from_slice(from);
+            let x = match &mut scratch {
+                None => part,
+                Some(scratch) => {
+                    let copy = take(scratch, count * pixel);
+                    self.copy(copy, part, pixel);
+                    copy
                 }
-                copy
             };
             split(&mut tiles, most, 0, first, count, pixel);
             // SAFETY: the tiles cover pixels of this band only.
-            unsafe { self.band(&Source { x, pixel }, &chunks, &tiles, residual, y) };
+            unsafe { self.band(&Source { x, pixel }, &chunks, &tiles, call) };
         }
     }
 
-    /// No padding: the tiles read the picture where it lies.
-    unsafe fn valid(&self, x: &[f32], [n, h, w]: [usize; 3], residual: *const f32, y: *mut f32) {
+    /// No padding, f32: the tiles read the picture where it lies.
+    unsafe fn valid(&self, call: &Call<'_>) {
+        let Call { x, sides: [n, h, w], .. } = *call;
         let ConvShape { cin, stride, .. } = self.shape;
         let (most, ..) = geometry(self.isa).unwrap_or((1, 1, 1));
         let ((oh, ow), line) = (self.shape.output(h, w), w * cin);
@@ -173,20 +184,13 @@ impl Dense {
                 split(&mut tiles, most, from, row * ow, ow, stride * cin);
             }
             // SAFETY: the tiles cover rows of this band only.
-            unsafe { self.band(&Source { x, pixel: cin }, &chunks, &tiles, residual, y) };
+            unsafe { self.band(&Source { x, pixel: cin }, &chunks, &tiles, call) };
         }
     }
 
     /// Copies bands of rows with their padding, then reads those.
-    unsafe fn padded(
-        &self,
-        x: &[f32],
-        [n, h, w]: [usize; 3],
-        pixel: usize,
-        scratch: &mut Vec<Line>,
-        residual: *const f32,
-        y: *mut f32,
-    ) {
+    unsafe fn padded(&self, call: &Call<'_>, pixel: usize, scratch: &mut Vec<Line>) {
+        let Call { x, sides: [n, h, w], .. } = *call;
         let ConvShape { cin, kernel: [ky, kx], stride, pad, .. } = self.shape;
         let (most, ..) = geometry(self.isa).unwrap_or((1, 1, 1));
         let (oh, ow) = self.shape.output(h, w);
@@ -209,7 +213,7 @@ impl Dense {
                     let to = &mut copy[at + i * line..][..line];
                     let inside = (oy * stride + i).checked_sub(pad[0]).filter(|&iy| iy < h);
                     let from = inside.map(|iy| &x[(image * h + iy) * w * cin..][..w * cin]);
-                    copy_line(to, from, [cin, pixel, pad[1]]);
+                    self.copy_line(to, from, pixel);
                 }
                 for i in 0..here {
                     split(&mut tiles, most, at + i * stride * line, (row + i) * ow, ow, stride * pixel);
@@ -218,20 +222,48 @@ impl Dense {
                 row += here;
             }
             // SAFETY: the tiles cover rows of this band only.
-            unsafe { self.band(&Source { x: copy, pixel }, &chunks, &tiles, residual, y) };
+            unsafe { self.band(&Source { x: copy, pixel }, &chunks, &tiles, call) };
+        }
+    }
+
+    /// Copies one input row between zeros for the padding; no row is all zeros.
+    fn copy_line(&self, to: &mut [f32], from: Option<&[f32]>, pixel: usize) {
+        let Some(from) = from else { return to.fill(0.0) };
+        let (cin, wide) = (self.shape.cin, to.len() / pixel);
+        let left = self.shape.pad[1].min(wide);
+        let inner = (from.len() / cin).min(wide - left);
+        to[..left * pixel].fill(0.0);
+        to[(left + inner) * pixel..].fill(0.0);
+        self.copy(&mut to[left * pixel..][..inner * pixel], &from[..inner * cin], pixel);
+    }
+
+    /// Copies pixels into slots, `pixel` of them from one to the next.
+    fn copy(&self, to: &mut [f32], from: &[f32], pixel: usize) {
+        let (cin, slots) = (self.shape.cin, self.slots);
+        let whole = pixel == slots && (self.precision == Precision::F32 || cin.is_multiple_of(2));
+        let convert = match self.precision {
+            Precision::F32 => |to: &mut [f32], from: &[f32]| to.copy_from_slice(from),
+            Precision::Bf16 => bf16_pairs,
+        };
+        if whole {
+            return convert(to, from);
+        }
+        for (to, from) in to.chunks_exact_mut(pixel).zip(from.chunks_exact(cin)) {
+            convert(&mut to[..slots], from);
         }
     }
 
     /// The inputs of one output element in the order of the sum, as ranges from its first tap, in blocks.
     fn chunks(&self, line: usize, pixel: usize) -> Vec<Vec<Range<usize>>> {
-        let ConvShape { cin, kernel: [ky, kx], .. } = self.shape;
+        let (ConvShape { kernel: [ky, kx], .. }, slots) = (self.shape, self.slots);
         // Neighbouring taps of a row join where no gap lies between the pixels.
-        let (across, length) = if pixel == cin { (1, kx * cin) } else { (kx, cin) };
+        let (across, length) = if pixel == slots { (1, kx * slots) } else { (kx, slots) };
+        let even = length.div_ceil(length.div_ceil(DEPTH));
         let (mut blocks, mut block, mut depth) = (Vec::new(), Vec::new(), 0);
         for tap in 0..ky * across {
             let from = tap / across * line + tap % across * pixel;
-            for at in (0..length).step_by(DEPTH) {
-                let part = DEPTH.min(length - at);
+            for at in (0..length).step_by(even) {
+                let part = even.min(length - at);
                 if depth + part > DEPTH {
                     blocks.push(std::mem::take(&mut block));
                     depth = 0;
@@ -247,32 +279,22 @@ impl Dense {
     /// Computes some tiles, all output channels of them.
     ///
     /// # Safety
-    /// The tiles and chunks lie within the source and within `y` (and `residual`, where it is not null).
-    unsafe fn band(
-        &self,
-        source: &Source<'_>,
-        blocks: &[Vec<Range<usize>>],
-        tiles: &[Tile],
-        residual: *const f32,
-        y: *mut f32,
-    ) {
-        let ConvShape { cin, cout, kernel: [ky, kx], stride, .. } = self.shape;
+    /// The tiles lie within `y` and `residual`.
+    unsafe fn band(&self, source: &Source<'_>, blocks: &[Vec<Range<usize>>], tiles: &[Tile], call: &Call<'_>) {
+        let ConvShape { cout, kernel: [ky, kx], stride, .. } = self.shape;
         let Some((_, vectors, lanes)) = geometry(self.isa) else { return };
-        let (panel, sum) = (vectors * lanes, ky * kx * cin);
+        let (panel, sum) = (vectors * lanes, ky * kx * self.slots);
         let weight = self.weight.as_ptr().cast::<f32>();
+        let last = tiles.iter().map(|t| t.from + (t.count - 1) * stride * source.pixel).max().unwrap_or(0);
+        let reach = blocks.iter().flatten().map(|c| c.end).max().unwrap_or(0);
+        assert!(last + reach <= source.x.len(), "a tile reads beyond its band");
         let mut depth = 0;
         for (number, chunks) in blocks.iter().enumerate() {
             for first in (0..cout).step_by(panel) {
                 let lanes_here = panel.min(cout - first);
                 let across = lanes_here.div_ceil(lanes);
-                let kernels = kernels(self.isa, across);
+                let kernels = kernels(self.isa, self.precision, across);
                 for tile in tiles {
-                    debug_assert!(
-                        tile.from
-                            + (tile.count - 1) * stride * source.pixel
-                            + chunks.iter().map(|c| c.end).max().unwrap_or(0)
-                            <= source.x.len()
-                    );
                     let at = tile.to * cout + first;
                     // SAFETY: offsets within the arrays, by the caller's promise and the layout of the panels.
                     unsafe {
@@ -282,12 +304,12 @@ impl Dense {
                             chunks,
                             weight: weight.add(first * sum + depth * across * lanes),
                             bias: if number == 0 { self.bias.as_ptr().add(first) } else { std::ptr::null() },
-                            y: y.add(at),
+                            y: call.y.add(at),
                             cout,
                             lanes: lanes_here,
                             finish: (number + 1 == blocks.len()).then_some(self.finish),
                             slope: self.slope.as_ptr().wrapping_add(first),
-                            residual: if residual.is_null() { residual } else { residual.add(at) },
+                            residual: if call.residual.is_null() { call.residual } else { call.residual.add(at) },
                         };
                         kernels(tile.count)(&job);
                     }
@@ -306,24 +328,6 @@ fn take(scratch: &mut Vec<Line>, len: usize) -> &mut [f32] {
     &mut floats(scratch)[..len]
 }
 
-/// Copies one input row between zeros for the padding; no row is all zeros.
-fn copy_line(to: &mut [f32], from: Option<&[f32]>, [cin, pixel, left]: [usize; 3]) {
-    let Some(from) = from else { return to.fill(0.0) };
-    let wide = to.len() / pixel;
-    let left = left.min(wide);
-    let inner = (from.len() / cin).min(wide - left);
-    to[..left * pixel].fill(0.0);
-    to[(left + inner) * pixel..].fill(0.0);
-    let to = &mut to[left * pixel..][..inner * pixel];
-    if pixel == cin {
-        to.copy_from_slice(&from[..inner * cin]);
-    } else {
-        for (to, from) in to.chunks_exact_mut(pixel).zip(from.chunks_exact(cin)) {
-            to[..cin].copy_from_slice(from);
-        }
-    }
-}
-
 /// Cuts a run of output pixels into tiles of nearly equal size, none above `most`.
 fn split(tiles: &mut Vec<Tile>, most: usize, from: usize, to: usize, count: usize, step: usize) {
     let pieces = count.div_ceil(most);
@@ -335,142 +339,26 @@ fn split(tiles: &mut Vec<Tile>, most: usize, from: usize, to: usize, count: usiz
     }
 }
 
-/// Rows of a tile, vectors across a panel, lanes of a vector.
-fn geometry(isa: Isa) -> Option<(usize, usize, usize)> {
-    match isa {
-        Isa::Plain => None,
-        Isa::Avx512 => Some((14, 2, 16)),
-        Isa::Avx2 => Some((6, 2, 8)),
-        Isa::Neon => Some((6, 4, 4)),
-    }
-}
+#[cfg(test)]
+mod tests {
+    use super::super::writes_only_inside;
+    use super::*;
 
-/// The kernels for panels of so many vectors, by the rows of the tile.
-fn kernels(isa: Isa, vectors: usize) -> impl Fn(usize) -> Kernel {
-    let table: &[Kernel] = match (isa, vectors) {
-        #[cfg(target_arch = "x86_64")]
-        (Isa::Avx512, 1) => &x86::AVX512_1,
-        #[cfg(target_arch = "x86_64")]
-        (Isa::Avx512, _) => &x86::AVX512_2,
-        #[cfg(target_arch = "x86_64")]
-        (Isa::Avx2, 1) => &x86::AVX2_1,
-        #[cfg(target_arch = "x86_64")]
-        (Isa::Avx2, _) => &x86::AVX2_2,
-        #[cfg(target_arch = "aarch64")]
-        (Isa::Neon, n) => &arm::NEON[n - 1],
-        _ => &[],
-    };
-    move |rows| table[rows - 1]
-}
-
-#[cfg(target_arch = "x86_64")]
-mod x86 {
-    use super::super::lanes::{Avx2, Avx512};
-    use super::{Job, Kernel, tile};
-
-    #[target_feature(enable = "avx512f")]
-    unsafe fn avx512<const R: usize, const V: usize>(job: &Job<'_>) {
-        // SAFETY: compiled for the instruction set; the rest is the caller's promise.
-        unsafe { tile::<Avx512, R, V>(job) }
-    }
-
-    #[target_feature(enable = "avx2,fma")]
-    unsafe fn avx2<const R: usize, const V: usize>(job: &Job<'_>) {
-        // SAFETY: compiled for the instruction set; the rest is the caller's promise.
-        unsafe { tile::<Avx2, R, V>(job) }
-    }
-
-    macro_rules! table {
-        ($kernel:ident, $vectors:literal: $($rows:literal)*) => { [$($kernel::<$rows, $vectors>),*] };
-    }
-    pub(super) static AVX512_1: [Kernel; 14] = table!(avx512, 1: 1 2 3 4 5 6 7 8 9 10 11 12 13 14);
-    pub(super) static AVX512_2: [Kernel; 14] = table!(avx512, 2: 1 2 3 4 5 6 7 8 9 10 11 12 13 14);
-    pub(super) static AVX2_1: [Kernel; 6] = table!(avx2, 1: 1 2 3 4 5 6);
-    pub(super) static AVX2_2: [Kernel; 6] = table!(avx2, 2: 1 2 3 4 5 6);
-}
-
-#[cfg(target_arch = "aarch64")]
-mod arm {
-    use super::super::lanes::Neon;
-    use super::{Job, Kernel, tile};
-
-    unsafe fn neon<const R: usize, const V: usize>(job: &Job<'_>) {
-        // SAFETY: NEON belongs to the baseline of aarch64; the rest is the caller's promise.
-        unsafe { tile::<Neon, R, V>(job) }
-    }
-
-    macro_rules! table {
-        ($($vectors:literal)*) => {
-            [$([neon::<1, $vectors>, neon::<2, $vectors>, neon::<3, $vectors>,
-                neon::<4, $vectors>, neon::<5, $vectors>, neon::<6, $vectors>]),*]
-        };
-    }
-    pub(super) static NEON: [[Kernel; 6]; 4] = table!(1 2 3 4);
-}
-
-/// The kernel: `R` output pixels by `V` vectors of output channels.
-///
-/// # Safety
-/// The CPU has the instruction set of `L` and the addresses of the job are good for this tile.
-#[inline(always)]
-unsafe fn tile<L: Lanes, const R: usize, const V: usize>(job: &Job<'_>) {
-    // SAFETY: the caller's promise.
-    unsafe {
-        let mut acc = [[L::splat(0.0); V]; R];
-        let whole = job.lanes == V * L::N;
-        for (r, row) in acc.iter_mut().enumerate() {
-            for (v, sum) in row.iter_mut().enumerate() {
-                *sum = if job.bias.is_null() {
-                    load::<L>(job.y.add(r * job.cout + v * L::N), job.lanes - v * L::N, whole)
-                } else {
-                    L::load(job.bias.add(v * L::N))
-                };
-            }
-        }
-        let (mut w, step) = (job.weight, job.step);
-        for chunk in job.chunks {
-            for k in chunk.start..chunk.end {
-                let mut weight = [L::splat(0.0); V];
-                for (v, weight) in weight.iter_mut().enumerate() {
-                    *weight = L::load(w.add(v * L::N));
-                }
-                for (r, row) in acc.iter_mut().enumerate() {
-                    let x = L::splat(*job.x.add(r * step + k));
-                    for (sum, &weight) in row.iter_mut().zip(&weight) {
-                        *sum = L::fma(x, weight, *sum);
-                    }
-                }
-                w = w.add(V * L::N);
-            }
-        }
-        for (r, row) in acc.iter().enumerate() {
-            for (v, &sum) in row.iter().enumerate() {
-                let (at, left) = (r * job.cout + v * L::N, job.lanes - v * L::N);
-                let mut value = sum;
-                if let Some(finish) = job.finish {
-                    value = match finish {
-                        Finish::None => value,
-                        Finish::Relu => L::relu(value),
-                        Finish::PRelu => L::prelu(value, L::load(job.slope.add(v * L::N))),
-                    };
-                    if !job.residual.is_null() {
-                        value = L::add(value, load::<L>(job.residual.add(at), left, whole));
-                    }
-                }
-                if whole || left >= L::N {
-                    L::store(job.y.add(at), value);
-                } else {
-                    L::store_part(job.y.add(at), value, left);
-                }
-            }
+    #[test]
+    fn nothing_is_written_beyond_the_output() {
+        for (cin, cout, kernel, stride, pad) in
+            [(13, 103, 1, 1, 0), (512, 33, 1, 1, 0), (13, 20, 3, 1, 1), (8, 1, 3, 2, 0)]
+        {
+            let shape = ConvShape { cin, cout, kernel: [kernel; 2], stride, pad: [pad; 4], groups: 1 };
+            let (weight, bias) = (vec![0.5; cout * cin * kernel * kernel], vec![0.25; cout]);
+            let x = vec![1.0; 2 * 5 * 7 * cin];
+            let (oh, ow) = shape.output(5, 7);
+            writes_only_inside(2 * oh * ow * cout, |isa, y| {
+                let dense = Dense::new((isa, Precision::F32), shape, &weight, &bias, &Activation::None)?;
+                // SAFETY: `y` has the length of the output, `x` that of the input.
+                unsafe { dense.forward(&x, [2, 5, 7], None, y) };
+                Some(())
+            });
         }
     }
-}
-
-/// # Safety
-/// As for [`Lanes`]; `left` lanes are there, more than a vector if `whole`.
-#[inline(always)]
-unsafe fn load<L: Lanes>(from: *const f32, left: usize, whole: bool) -> L::V {
-    // SAFETY: the caller's promise.
-    unsafe { if whole || left >= L::N { L::load(from) } else { L::load_part(from, left) } }
 }

@@ -11,11 +11,14 @@ pub(super) mod depthwise;
 pub(super) mod gemm;
 mod lanes;
 mod peak;
+mod tile;
 
 use std::cell::Cell;
 use std::fmt;
 use std::str::FromStr;
 use std::sync::OnceLock;
+
+use half::bf16;
 
 use super::conv::Activation;
 
@@ -61,6 +64,21 @@ impl Isa {
             #[cfg(target_arch = "aarch64")]
             Isa::Neon => std::arch::is_aarch64_feature_detected!("neon"),
             #[allow(unreachable_patterns, reason = "reached for the sets of other architectures")]
+            _ => false,
+        }
+    }
+
+    /// Whether this machine and this set can multiply bf16: the reference always can.
+    pub(super) fn has_bf16(self) -> bool {
+        match self {
+            Isa::Plain => true,
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx512 => {
+                self.is_supported()
+                    && is_x86_feature_detected!("avx512bf16")
+                    && is_x86_feature_detected!("avx512bw")
+                    && is_x86_feature_detected!("avx512vl")
+            }
             _ => false,
         }
     }
@@ -177,6 +195,19 @@ impl From<&Activation> for Finish {
     }
 }
 
+/// Rounds floats to bf16, two to a slot, the first in the low half; an odd last one is paired with zero.
+fn bf16_pairs(to: &mut [f32], from: &[f32]) {
+    #[cfg(target_arch = "x86_64")]
+    if Isa::Avx512.has_bf16() {
+        // SAFETY: the features are there.
+        return unsafe { lanes::bf16_pairs(to, from) };
+    }
+    for (to, pair) in to.iter_mut().zip(from.chunks(2)) {
+        let [low, high] = [Some(&pair[0]), pair.get(1)].map(|v| bf16::from_f32(v.copied().unwrap_or(0.0)).to_bits());
+        *to = f32::from_bits(u32::from(low) | u32::from(high) << 16);
+    }
+}
+
 /// A cache line: a vector of these starts where no vector load straddles two lines.
 #[derive(Debug, Clone, Copy)]
 #[repr(C, align(64))]
@@ -191,6 +222,20 @@ fn lines(len: usize) -> Vec<Line> {
 fn floats(lines: &mut [Line]) -> &mut [f32] {
     // SAFETY: a line is sixteen floats without padding, and every bit pattern is a float.
     unsafe { std::slice::from_raw_parts_mut(lines.as_mut_ptr().cast(), lines.len() * 16) }
+}
+
+/// Runs a kernel on every instruction set of this machine that has it, on an output between guards: every element of
+/// the output is written, and no guard.
+#[cfg(test)]
+fn writes_only_inside(len: usize, work: impl Fn(Isa, *mut f32) -> Option<()>) {
+    const GUARD: usize = 64;
+    for isa in Isa::ALL.into_iter().filter(|isa| isa.is_supported()) {
+        let mut memory = vec![f32::NAN; len + 2 * GUARD];
+        if work(isa, memory[GUARD..].as_mut_ptr()).is_some() {
+            assert!(memory[GUARD..GUARD + len].iter().all(|v| !v.is_nan()), "{isa}: an element was left out");
+            assert!(memory[..GUARD].iter().chain(&memory[GUARD + len..]).all(|v| v.is_nan()), "{isa}: beyond");
+        }
+    }
 }
 
 #[cfg(test)]

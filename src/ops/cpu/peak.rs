@@ -5,27 +5,31 @@ use std::time::{Duration, Instant};
 
 use super::Isa;
 use super::lanes::Lanes;
+use crate::ops::conv::Precision;
 
 /// Chains that run side by side: more than latency times pipes on any core so far, fewer than the registers.
 const CHAINS: usize = 12;
 
 /// Multiply-adds in registers for about `time`; floating-point operations a second (a multiply-add counts two).
 ///
-/// `None` when the machine lacks the instruction set, and for [`Isa::Plain`], whose multiply-add is a library call.
-pub fn fma_peak(isa: Isa, time: Duration) -> Option<f64> {
-    if !isa.is_supported() {
+/// `None` when the machine cannot do it, and for [`Isa::Plain`], whose multiply-add is a library call.
+pub fn fma_peak(isa: Isa, precision: Precision, time: Duration) -> Option<f64> {
+    if !isa.is_supported() || (precision == Precision::Bf16 && !isa.has_bf16()) {
         return None;
     }
-    let (burst, lanes): (fn(u64), usize) = match isa {
+    let (burst, lanes): (fn(u64), usize) = match (isa, precision) {
         #[cfg(target_arch = "x86_64")]
         // SAFETY: the instruction set is there, as asked above.
-        Isa::Avx512 => (|n| unsafe { burst_avx512(n) }, 16),
+        (Isa::Avx512, Precision::F32) => (|n| unsafe { burst_avx512(n) }, 16),
         #[cfg(target_arch = "x86_64")]
         // SAFETY: as above.
-        Isa::Avx2 => (|n| unsafe { burst_avx2(n) }, 8),
+        (Isa::Avx512, Precision::Bf16) => (|n| unsafe { burst_avx512_bf16(n) }, 32),
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: as above.
+        (Isa::Avx2, Precision::F32) => (|n| unsafe { burst_avx2(n) }, 8),
         #[cfg(target_arch = "aarch64")]
         // SAFETY: as above.
-        Isa::Neon => (|n| unsafe { burst::<super::lanes::Neon>(n) }, 4),
+        (Isa::Neon, Precision::F32) => (|n| unsafe { burst::<super::lanes::Neon>(n) }, 4),
         _ => return None,
     };
     const ROUNDS: u64 = 10_000;
@@ -45,6 +49,13 @@ pub fn fma_peak(isa: Isa, time: Duration) -> Option<f64> {
 fn burst_avx512(rounds: u64) {
     // SAFETY: compiled for the instruction set.
     unsafe { burst::<super::lanes::Avx512>(rounds) }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx512bf16")]
+fn burst_avx512_bf16(rounds: u64) {
+    // SAFETY: compiled for the instruction set.
+    unsafe { burst::<super::lanes::Avx512Bf16>(rounds) }
 }
 
 #[cfg(target_arch = "x86_64")]

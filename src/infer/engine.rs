@@ -1,0 +1,189 @@
+//! Pictures in, what the models saw out: decode, detect, align, score liveness, embed.
+//!
+//! Cores are shared out by groups of pictures: each group goes through all networks on one core, so nothing waits for
+//! a neighbour and one slow picture delays only its group. What is seen in a picture does not depend on its group, on
+//! the number of threads or on the order: every operation gives the same bits for a row alone as for a row in a batch.
+
+use candle_core::{Device, Tensor};
+use rayon::prelude::*;
+
+use crate::Result;
+use crate::config::Policy;
+use crate::dump::Submission;
+use crate::face::align::{Crop, SIDE};
+use crate::face::crop::{Colours, Region, resize_into};
+use crate::face::detect::Detector;
+use crate::face::{Detection, quality};
+use crate::infer::{Analysis, Reading, SeenFace, SeenPhoto, Template};
+use crate::nn::{Embedder, Liveness, WeightStore, Yunet, load_embedder, load_liveness};
+use crate::photo::{Fingerprint, Photo};
+use crate::reason::{Reason, Reject};
+
+/// Pictures that go through the networks together: few, so that activations stay in a core's cache.
+const GROUP: usize = 2;
+
+/// Names of the weights that are used unless others are asked for.
+pub const DEFAULT_EMBEDDER: &str = "sface";
+/// See [`DEFAULT_EMBEDDER`].
+pub const DEFAULT_LIVENESS: &str = "liveness";
+
+/// The networks, ready to run.
+pub struct Engine {
+    detector: Detector<Yunet>,
+    embedder: Box<dyn Embedder>,
+    liveness: Box<dyn Liveness>,
+    policy: Policy,
+    device: Device,
+    detector_id: String,
+}
+
+impl std::fmt::Debug for Engine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Engine({}, {:?})", self.models().join(", "), self.device)
+    }
+}
+
+impl Engine {
+    /// Loads the networks; `embedder` is a name of the manifest.
+    ///
+    /// # Errors
+    /// [`Error::Input`] when weights are missing or not the ones of the manifest.
+    pub fn load(weights: &WeightStore, embedder: &str, device: Device, policy: &Policy) -> Result<Self> {
+        let yunet = Yunet::load(weights)?;
+        Ok(Engine {
+            detector_id: yunet.id().to_owned(),
+            detector: Detector::new(yunet, policy.detection.clone()),
+            embedder: load_embedder(weights, embedder)?,
+            liveness: load_liveness(weights, DEFAULT_LIVENESS)?,
+            policy: policy.clone(),
+            device,
+        })
+    }
+
+    /// Name and sum of the embedder's weights: what a template remembers.
+    pub fn embedder_id(&self) -> &str {
+        self.embedder.id()
+    }
+
+    /// Name and sum of the liveness network's weights.
+    pub fn liveness_id(&self) -> &str {
+        self.liveness.id()
+    }
+
+    /// All networks: detector, liveness, embedder.
+    pub fn models(&self) -> [String; 3] {
+        [self.detector_id.clone(), self.liveness.id().to_owned(), self.embedder.id().to_owned()]
+    }
+
+    /// The device the networks run on.
+    pub fn device(&self) -> &Device {
+        &self.device
+    }
+
+    /// Analyses rows of the dump, in order.
+    ///
+    /// # Errors
+    /// Only the device's: a bad picture is a [`Reject`] in its row.
+    pub fn analyse(&self, rows: &[Submission]) -> Result<Vec<Analysis>> {
+        let selfies = rows.iter().filter_map(|row| row.selfie.as_deref());
+        let photos = rows.iter().filter_map(|row| row.photo.as_deref());
+        let pictures: Vec<&[u8]> = selfies.chain(photos).collect();
+        let mut seen = self.see(&pictures)?;
+        let mut photos = seen.split_off(rows.iter().filter(|row| row.selfie.is_some()).count()).into_iter();
+        let mut selfies = seen.into_iter();
+        let missing = || Reject::new(Reason::UnreadableImage, "no selfie: the cell is null");
+        Ok(rows
+            .iter()
+            .map(|row| Analysis {
+                row: row.row,
+                facts: row.facts.clone(),
+                selfie: row.selfie.as_ref().and_then(|_| selfies.next()).unwrap_or_else(|| Err(missing())),
+                photo: row.photo.as_ref().and_then(|_| photos.next()),
+            })
+            .collect())
+    }
+
+    /// What the models see in encoded pictures, in order.
+    ///
+    /// # Errors
+    /// Only the device's.
+    pub fn see(&self, pictures: &[&[u8]]) -> Result<Vec<Result<SeenPhoto, Reject>>> {
+        let groups: Vec<Vec<_>> =
+            pictures.par_chunks(GROUP).map(|group| self.see_group(group)).collect::<Result<_>>()?;
+        Ok(groups.into_iter().flatten().collect())
+    }
+
+    fn see_group(&self, pictures: &[&[u8]]) -> Result<Vec<Result<SeenPhoto, Reject>>> {
+        let decoded: Vec<Result<Photo, Reject>> =
+            pictures.iter().map(|bytes| crate::photo::decode(bytes, &self.policy.photo)).collect();
+        let photos: Vec<&Photo> = decoded.iter().filter_map(|photo| photo.as_ref().ok()).collect();
+        let mut faces = self.detector.detect_batch(&photos)?;
+        for faces in &mut faces {
+            // Tallest first; equal heights keep the detector's order, best score first.
+            faces.sort_by(|a, b| b.bbox[3].total_cmp(&a.bbox[3]));
+        }
+        let mut readings = self.read(&photos, &faces)?.into_iter();
+        let mut faces = faces.into_iter();
+        Ok(decoded
+            .iter()
+            .zip(pictures)
+            .map(|(photo, bytes)| {
+                let photo = photo.as_ref().map_err(Reject::clone)?;
+                let faces = faces.next().unwrap_or_default().into_iter();
+                let readings = readings.next().unwrap_or_default().into_iter().chain(std::iter::repeat(None));
+                Ok(SeenPhoto {
+                    width: photo.width as u32,
+                    height: photo.height as u32,
+                    fingerprint: Fingerprint::of(bytes, photo),
+                    faces: faces.zip(readings).map(|(detection, reading)| SeenFace { detection, reading }).collect(),
+                })
+            })
+            .collect())
+    }
+
+    /// Reads the tallest faces of each photo: liveness and template in one batch over all photos.
+    fn read(&self, photos: &[&Photo], faces: &[Vec<Detection>]) -> Result<Vec<Vec<Option<Reading>>>> {
+        let chosen: Vec<(usize, &Detection)> = faces
+            .iter()
+            .enumerate()
+            .flat_map(|(photo, faces)| faces.iter().take(self.policy.detection.max_read).map(move |face| (photo, face)))
+            .collect();
+        let crops: Vec<Option<Crop>> = chosen.iter().map(|&(photo, face)| Crop::new(photos[photo], face)).collect();
+        let live = self.score_liveness(photos, &chosen)?;
+        let embeddings = self.embed(crops.iter().flatten())?;
+        let mut embeddings = embeddings.into_iter();
+        let mut readings = vec![Vec::new(); photos.len()];
+        for ((&(photo, face), crop), liveness) in chosen.iter().zip(&crops).zip(live) {
+            let reading = crop.as_ref().and_then(|crop| {
+                let template = Template::from_embedding(&embeddings.next()?).ok()?;
+                Some(Reading { quality: quality::assess(face, crop, &self.policy.quality), liveness, template })
+            });
+            readings[photo].push(reading);
+        }
+        Ok(readings)
+    }
+
+    fn score_liveness(&self, photos: &[&Photo], faces: &[(usize, &Detection)]) -> Result<Vec<f32>> {
+        if faces.is_empty() {
+            return Ok(Vec::new());
+        }
+        let side = self.liveness.input_size();
+        let mut input = vec![0.0; faces.len() * side * side * 3];
+        for (&(photo, face), out) in faces.iter().zip(input.chunks_exact_mut(side * side * 3)) {
+            let photo = photos[photo];
+            let region = Region::around(face, self.liveness.box_scale(), photo.width, photo.height);
+            resize_into(photo, region, side, Colours::Rgb, out);
+        }
+        self.liveness.bona_fide(&Tensor::from_vec(input, (faces.len(), side, side, 3), &self.device)?)
+    }
+
+    fn embed<'a>(&self, crops: impl Iterator<Item = &'a Crop>) -> Result<Vec<Vec<f32>>> {
+        let input: Vec<f32> = crops.flat_map(|crop| crop.rgb.iter().copied()).collect();
+        let count = input.len() / (SIDE * SIDE * 3);
+        if count == 0 {
+            return Ok(Vec::new());
+        }
+        let crops = Tensor::from_vec(input, (count, SIDE, SIDE, 3), &self.device)?;
+        Ok(self.embedder.embed(&crops)?.to_vec2::<f32>()?)
+    }
+}

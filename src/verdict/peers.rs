@@ -1,0 +1,450 @@
+//! Who to look at: how often each reason falls on a worker, a booth or a district, against their peers.
+//!
+//! Each unit's count is compared with the pooled count of its peers by Fisher's exact test, which knows that the peers
+//! are a sample too; with ten thousand workers and a dozen reasons some p-values are tiny by chance alone, so a unit is
+//! flagged by its q-value over all tests of the run (Benjamini and Hochberg), together with three demands on its size:
+//! enough submissions, enough hits, and a rate that is a multiple of the peers' even after it was drawn towards theirs.
+//! A worker with one bad selfie of two is never at the top of any list.
+//!
+//! Peers are the other submissions of the same district, where these are enough to say what is usual there; else those
+//! of the division, else all. Nobody is compared with a group that holds nobody else. The tests assume that submissions
+//! are independent; honest workers differ somewhat (phones, light), which is what the multiple is for.
+
+use std::collections::BTreeMap;
+
+use crate::config::policy::{PeersPolicy, VerdictPolicy};
+use crate::dump::facts::folded;
+use crate::reason::{Reason, Verdict};
+use crate::verdict::statistics::{fisher_greater, q_values, wilson};
+
+/// What the comparison needs of one submission.
+#[derive(Debug, Clone, Copy)]
+pub struct Judged<'a> {
+    /// Who sent it.
+    pub worker_id: Option<&'a str>,
+    /// From which booth.
+    pub booth_id: Option<&'a str>,
+    /// From which district.
+    pub district: Option<&'a str>,
+    /// Of which division.
+    pub division: Option<&'a str>,
+    /// Its verdict.
+    pub verdict: Verdict,
+    /// Its reasons, each once.
+    pub reasons: &'a [Reason],
+}
+
+/// What is compared with its like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Unit {
+    /// A field worker.
+    Worker,
+    /// A polling booth; booth ids of two districts are two booths.
+    Booth,
+    /// A district.
+    District,
+}
+
+impl Unit {
+    /// The word written to tables.
+    pub fn code(self) -> &'static str {
+        match self {
+            Unit::Worker => "worker",
+            Unit::Booth => "booth",
+            Unit::District => "district",
+        }
+    }
+}
+
+/// With whom a unit is compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Peers {
+    /// The other submissions of the district.
+    District,
+    /// The other submissions of the division.
+    Division,
+    /// All other submissions.
+    All,
+}
+
+impl Peers {
+    /// The word written to tables.
+    pub fn code(self) -> &'static str {
+        match self {
+            Peers::District => "district",
+            Peers::Division => "division",
+            Peers::All => "all",
+        }
+    }
+}
+
+/// One unit and one reason: a row of `workers_audit.parquet`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct UnitRow {
+    /// What it is.
+    pub unit: Unit,
+    /// Its id: worker id, booth id or name of the district, as the dump first spells it.
+    pub id: String,
+    /// The district of most of its submissions.
+    pub district: Option<String>,
+    /// The division of most of its submissions.
+    pub division: Option<String>,
+    /// Submissions of the unit.
+    pub submissions: u64,
+    /// The reason; `None` for any verdict but accept.
+    pub reason: Option<Reason>,
+    /// Submissions with it.
+    pub count: u64,
+    /// `count / submissions`.
+    pub rate: f64,
+    /// Lower end of the rate's 95 % interval (Wilson).
+    pub rate_low: f64,
+    /// Upper end.
+    pub rate_high: f64,
+    /// The rate drawn towards the peers': `(count + w * peer_rate) / (submissions + w)` with the policy's `prior_weight`
+    /// w, the mean of a beta posterior. What lists should be sorted by.
+    pub shrunken_rate: f64,
+    /// With whom it is compared; `None` when there is nobody else.
+    pub peers: Option<Peers>,
+    /// Submissions of the peers.
+    pub peer_submissions: u64,
+    /// Those with the reason.
+    pub peer_count: u64,
+    /// One-sided p-value of Fisher's exact test.
+    pub p_value: Option<f64>,
+    /// The q-value over all tests of the run.
+    pub q_value: Option<f64>,
+    /// Whether a person should look at it.
+    pub flagged: bool,
+}
+
+impl UnitRow {
+    /// `peer_count / peer_submissions`, 0 without peers.
+    pub fn peer_rate(&self) -> f64 {
+        if self.peer_submissions == 0 { 0.0 } else { self.peer_count as f64 / self.peer_submissions as f64 }
+    }
+}
+
+/// Compares all workers, booths and districts of a run. Reasons that lead to acceptance are no reasons to look at
+/// anybody and are left out. Each unit has a row for "any verdict but accept", and one for each reason that fell on it,
+/// by unit, id and reason; the order of the submissions does not matter.
+pub fn compare(submissions: &[Judged], verdicts: &VerdictPolicy, policy: &PeersPolicy) -> Vec<UnitRow> {
+    let tested: Vec<Reason> =
+        Reason::ALL.iter().copied().filter(|&reason| verdicts.of(reason) != Verdict::Accept).collect();
+    let tallies = Tallies::of(submissions, &tested);
+    let columns: Vec<usize> = (0..=tested.len()).filter(|&c| c == 0 || tallies.all.hits[c] > 0).collect();
+    let mut rows = Vec::new();
+    let mut tests = 0;
+    for ((unit, _, _), group) in &tallies.units {
+        let (peers, other) = tallies.peers(*unit, group, policy);
+        tests += if peers.is_some() { columns.len() } else { 0 };
+        for &column in columns.iter().filter(|&&c| c == 0 || group.tally.hits[c] > 0) {
+            let reason = column.checked_sub(1).map(|c| tested[c]);
+            rows.push(row(
+                *unit,
+                group,
+                reason,
+                (group.tally.hits[column], other.hits[column]),
+                (peers, other.submissions),
+                policy,
+            ));
+        }
+    }
+    let p_values: Vec<f64> = rows.iter().filter_map(|row| row.p_value).collect();
+    let mut q_values = q_values(&p_values, tests).into_iter();
+    for row in rows.iter_mut().filter(|row| row.p_value.is_some()) {
+        row.q_value = q_values.next();
+        row.flagged = is_flagged(row, policy);
+    }
+    rows
+}
+
+fn row(
+    unit: Unit,
+    group: &Group,
+    reason: Option<Reason>,
+    (count, peer_count): (u64, u64),
+    (peers, peer_submissions): (Option<Peers>, u64),
+    policy: &PeersPolicy,
+) -> UnitRow {
+    let submissions = group.tally.submissions;
+    let (rate_low, rate_high) = wilson(count, submissions);
+    let mut row = UnitRow {
+        unit,
+        id: group.id.clone(),
+        district: most(&group.districts),
+        division: most(&group.divisions),
+        submissions,
+        reason,
+        count,
+        rate: count as f64 / submissions.max(1) as f64,
+        rate_low,
+        rate_high,
+        shrunken_rate: 0.0,
+        peers,
+        peer_submissions,
+        peer_count,
+        p_value: peers.map(|_| fisher_greater(count, submissions, peer_count, peer_submissions)),
+        q_value: None,
+        flagged: false,
+    };
+    let weight = if peers.is_some() { policy.prior_weight } else { 0.0 };
+    row.shrunken_rate = (count as f64 + weight * row.peer_rate()) / (submissions as f64 + weight).max(1.0);
+    row
+}
+
+fn is_flagged(row: &UnitRow, policy: &PeersPolicy) -> bool {
+    row.submissions >= policy.min_submissions
+        && row.count >= policy.min_count
+        && row.q_value.is_some_and(|q| q <= policy.max_q)
+        && row.shrunken_rate >= policy.min_ratio * row.peer_rate()
+}
+
+/// Submissions, and how many of them are hits: column 0 for any verdict but accept, then a column per tested reason.
+#[derive(Debug, Clone, Default)]
+struct Tally {
+    submissions: u64,
+    hits: Vec<u64>,
+}
+
+impl Tally {
+    fn add(&mut self, hits: &[bool]) {
+        self.submissions += 1;
+        self.hits.resize(hits.len(), 0);
+        self.hits.iter_mut().zip(hits).for_each(|(count, &hit)| *count += u64::from(hit));
+    }
+
+    /// Everything here that is not in a part of it.
+    fn without(&self, part: &Tally) -> Tally {
+        let hits = self.hits.iter().zip(&part.hits).map(|(all, part)| all.saturating_sub(*part)).collect();
+        Tally { submissions: self.submissions.saturating_sub(part.submissions), hits }
+    }
+}
+
+/// The submissions of one unit.
+#[derive(Debug, Default)]
+struct Group {
+    id: String,
+    tally: Tally,
+    districts: BTreeMap<String, u64>,
+    divisions: BTreeMap<String, u64>,
+    /// The unit's submissions within each district and division: a worker may serve several.
+    by_district: BTreeMap<String, Tally>,
+    by_division: BTreeMap<String, Tally>,
+}
+
+/// All counts of a run.
+#[derive(Debug, Default)]
+struct Tallies {
+    all: Tally,
+    districts: BTreeMap<String, Tally>,
+    divisions: BTreeMap<String, Tally>,
+    /// By unit, district (of booths) and id, all folded.
+    units: BTreeMap<(Unit, String, String), Group>,
+}
+
+impl Tallies {
+    fn of(submissions: &[Judged], tested: &[Reason]) -> Tallies {
+        let mut tallies = Tallies::default();
+        tallies.all.hits = vec![0; tested.len() + 1];
+        for submission in submissions {
+            let mut hits = vec![submission.verdict != Verdict::Accept];
+            hits.extend(tested.iter().map(|reason| submission.reasons.contains(reason)));
+            tallies.add(submission, &hits);
+        }
+        tallies
+    }
+
+    fn add(&mut self, submission: &Judged, hits: &[bool]) {
+        self.all.add(hits);
+        let district = submission.district.map(folded);
+        let division = submission.division.map(folded);
+        if let Some(district) = &district {
+            self.districts.entry(district.clone()).or_default().add(hits);
+        }
+        if let Some(division) = &division {
+            self.divisions.entry(division.clone()).or_default().add(hits);
+        }
+        let units = [
+            (Unit::Worker, String::new(), submission.worker_id),
+            (Unit::Booth, district.clone().unwrap_or_default(), submission.booth_id),
+            (Unit::District, String::new(), submission.district),
+        ];
+        for (unit, within, id) in units {
+            let Some(id) = id else { continue };
+            // Worker ids are ids, to the letter; names of places are typed.
+            let key = if unit == Unit::Worker { id.to_owned() } else { folded(id) };
+            let group = self.units.entry((unit, within, key)).or_default();
+            // Of several spellings the first in the order of letters, whatever the order of the rows.
+            if group.id.is_empty() || id < group.id.as_str() {
+                group.id = id.to_owned();
+            }
+            group.tally.add(hits);
+            for (name, spelt, names, tallies) in [
+                (&district, submission.district, &mut group.districts, &mut group.by_district),
+                (&division, submission.division, &mut group.divisions, &mut group.by_division),
+            ] {
+                if let (Some(name), Some(spelt)) = (name, spelt) {
+                    *names.entry(spelt.to_owned()).or_default() += 1;
+                    tallies.entry(name.clone()).or_default().add(hits);
+                }
+            }
+        }
+    }
+
+    /// With whom a unit is compared, and their counts.
+    fn peers(&self, unit: Unit, group: &Group, policy: &PeersPolicy) -> (Option<Peers>, Tally) {
+        let within = |all: &BTreeMap<String, Tally>, own: &BTreeMap<String, u64>, parts: &BTreeMap<String, Tally>| {
+            let place = folded(&most(own)?);
+            Some(all.get(&place)?.without(parts.get(&place)?))
+        };
+        let district = || within(&self.districts, &group.districts, &group.by_district);
+        let division = || within(&self.divisions, &group.divisions, &group.by_division);
+        let enough = |tally: &Tally| tally.submissions >= policy.min_peer_submissions;
+        if unit != Unit::District
+            && let Some(peers) = district().filter(enough)
+        {
+            return (Some(Peers::District), peers);
+        }
+        if let Some(peers) = division().filter(enough) {
+            return (Some(Peers::Division), peers);
+        }
+        let all = self.all.without(&group.tally);
+        ((all.submissions > 0).then_some(Peers::All), all)
+    }
+}
+
+/// The name that stands most often; of equal ones the first in the order of letters.
+fn most(names: &BTreeMap<String, u64>) -> Option<String> {
+    names.iter().max_by(|a, b| a.1.cmp(b.1).then(b.0.cmp(a.0))).map(|(name, _)| name.clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Row {
+        worker: String,
+        district: String,
+        hit: bool,
+    }
+
+    fn compared(rows: &[Row]) -> Vec<UnitRow> {
+        let judged: Vec<Judged> = rows
+            .iter()
+            .map(|row| Judged {
+                worker_id: Some(&row.worker),
+                booth_id: None,
+                district: Some(&row.district),
+                division: None,
+                verdict: if row.hit { Verdict::Reject } else { Verdict::Accept },
+                reasons: if row.hit { &[Reason::PhotoOfPhoto] } else { &[] },
+            })
+            .collect();
+        compare(&judged, &VerdictPolicy::default(), &PeersPolicy::default())
+    }
+
+    /// `hits` of `count` submissions of one worker.
+    fn sent(worker: &str, district: &str, hits: usize, count: usize) -> Vec<Row> {
+        (0..count).map(|n| Row { worker: worker.into(), district: district.into(), hit: n < hits }).collect()
+    }
+
+    fn find<'a>(rows: &'a [UnitRow], unit: Unit, id: &str, reason: Option<Reason>) -> &'a UnitRow {
+        rows.iter().find(|r| (r.unit, r.id.as_str(), r.reason) == (unit, id, reason)).unwrap()
+    }
+
+    #[test]
+    fn a_worker_far_above_the_district_is_flagged_and_numbers_are_right() {
+        let mut rows = sent("W", "Ujjain", 20, 50);
+        for n in 0..10 {
+            rows.extend(sent(&format!("V{n}"), "Ujjain", 1, 50));
+        }
+        rows.extend(sent("X", "Indore", 2, 300));
+        let table = compared(&rows);
+        let found = find(&table, Unit::Worker, "W", Some(Reason::PhotoOfPhoto));
+        assert_eq!((found.count, found.submissions, found.peer_count, found.peer_submissions), (20, 50, 10, 500));
+        assert_eq!((found.peers, found.flagged), (Some(Peers::District), true));
+        assert!((found.shrunken_rate - (20.0 + 20.0 * 0.02) / 70.0).abs() < 1e-12);
+        // scipy 1.17.1: fisher_exact([[20, 30], [10, 490]], alternative="greater").pvalue
+        let p = found.p_value.unwrap();
+        assert!((p / FISHER_20_OF_50 - 1.0).abs() < 1e-9, "{p:e}");
+        // 12 workers and 2 districts, each with two tests: any verdict but accept, and the one reason there is.
+        assert_eq!(found.q_value.unwrap(), p * 28.0 / 2.0);
+        assert_eq!(table.iter().filter(|r| r.flagged && r.unit == Unit::Worker).count(), 2);
+        let quiet = find(&table, Unit::Worker, "V3", Some(Reason::PhotoOfPhoto));
+        assert!(!quiet.flagged && quiet.count == 1);
+    }
+
+    const FISHER_20_OF_50: f64 = 4.35738899887725e-16;
+
+    #[test]
+    fn small_counts_never_look_like_scandal() {
+        let mut rows = sent("new", "Ujjain", 2, 2);
+        rows.extend(sent("few", "Ujjain", 3, 9));
+        rows.extend(sent("one", "Ujjain", 1, 40));
+        for n in 0..40 {
+            rows.extend(sent(&format!("V{n:02}"), "Ujjain", 0, 50));
+        }
+        assert!(compared(&rows).iter().all(|r| !r.flagged));
+        // Nor a large count a little above the usual.
+        let mut rows = sent("big", "Ujjain", 1_300, 20_000);
+        rows.extend(sent("other", "Ujjain", 1_000, 20_000));
+        let table = compared(&rows);
+        let big = find(&table, Unit::Worker, "big", None);
+        assert!(big.q_value.unwrap() < 1e-6 && !big.flagged);
+    }
+
+    #[test]
+    fn alone_in_a_district_or_in_the_world() {
+        let mut rows = sent("only", "Ujjain", 5, 20);
+        let table = compared(&rows);
+        assert!(table.iter().all(|r| r.peers.is_none() && r.p_value.is_none() && r.q_value.is_none() && !r.flagged));
+        assert_eq!(find(&table, Unit::Worker, "only", None).shrunken_rate, 0.25);
+        rows.extend(sent("far", "Indore", 1, 200));
+        let table = compared(&rows);
+        let only = find(&table, Unit::Worker, "only", None);
+        assert_eq!((only.peers, only.peer_submissions), (Some(Peers::All), 200));
+        assert!(only.flagged);
+        assert_eq!(find(&table, Unit::District, "Ujjain", None).peer_submissions, 200);
+        assert!(compared(&[]).is_empty());
+    }
+
+    #[test]
+    fn honest_nights_flag_hardly_anybody() {
+        // 40 nights of 300 workers with one rate for all: a false discovery in at most about 5 % of them.
+        let mut state = 1u64;
+        let mut flagged_nights = 0;
+        for _ in 0..40 {
+            let mut rows = Vec::new();
+            for worker in 0..300 {
+                for _ in 0..5 + worker % 60 {
+                    state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                    let hit = (state >> 33) % 1000 < 30;
+                    rows.push(Row { worker: format!("W{worker}"), district: format!("D{}", worker % 6), hit });
+                }
+            }
+            flagged_nights += usize::from(compared(&rows).iter().any(|r| r.flagged));
+        }
+        assert!(flagged_nights <= 4, "{flagged_nights} of 40");
+    }
+
+    #[test]
+    fn order_and_spelling_do_not_matter() {
+        let judged = |n: usize| Judged {
+            worker_id: Some(["a", "b", "c"][n % 3]),
+            booth_id: Some(["B1", "b1", "B2"][n % 3]),
+            district: Some(["Ujjain", "UJJAIN ", "Indore"][n % 3]),
+            division: n.is_multiple_of(2).then_some("Malwa"),
+            verdict: if n.is_multiple_of(4) { Verdict::Review } else { Verdict::Accept },
+            reasons: if n.is_multiple_of(4) { &[Reason::MobileReused] } else { &[Reason::WorkerUnknown] },
+        };
+        let straight: Vec<Judged> = (0..60).map(judged).collect();
+        let reversed: Vec<Judged> = (0..60).rev().map(judged).collect();
+        let (verdicts, policy) = (VerdictPolicy::default(), PeersPolicy::default());
+        let table = compare(&straight, &verdicts, &policy);
+        assert_eq!(table, compare(&reversed, &verdicts, &policy));
+        assert_eq!(find(&table, Unit::Booth, "B1", None).submissions, 40);
+        assert_eq!(find(&table, Unit::District, "UJJAIN ", None).submissions, 40);
+        assert!(table.iter().all(|r| r.reason != Some(Reason::WorkerUnknown)), "accepted reasons accuse nobody");
+    }
+}

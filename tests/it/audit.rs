@@ -1,0 +1,264 @@
+//! `chehra audit` as a user meets it: the real binary on the sample dumps, against their true answers.
+
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::path::Path;
+use std::process::Stdio;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use arrow::array::{Array, ArrayRef, AsArray, BinaryArray, RecordBatch, StringArray, TimestampMicrosecondArray};
+use arrow::datatypes::{Field, Schema};
+use parquet::arrow::ArrowWriter;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use serde_json::Value;
+
+use crate::util::{Place, chehra, fixture, run};
+
+const TABLES: [&str; 5] =
+    ["review.parquet", "verdicts.parquet", "pairs.parquet", "clusters.parquet", "workers_audit.parquet"];
+
+fn read(path: &Path) -> Vec<RecordBatch> {
+    let file = File::open(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+    ParquetRecordBatchReaderBuilder::try_new(file).unwrap().build().unwrap().map(|b| b.unwrap()).collect()
+}
+
+/// A column of texts; of a list column the lists, joined by commas.
+fn texts(batches: &[RecordBatch], column: &str) -> Vec<Option<String>> {
+    let one = |array: &dyn Array, row: usize| array.as_string::<i32>().value(row).to_owned();
+    let mut values = Vec::new();
+    for batch in batches {
+        let array = batch.column_by_name(column).unwrap_or_else(|| panic!("no column {column}"));
+        for row in 0..array.len() {
+            values.push(match array.as_list_opt::<i32>() {
+                _ if array.is_null(row) => None,
+                Some(lists) => {
+                    let items = lists.value(row);
+                    Some((0..items.len()).map(|i| one(&items, i)).collect::<Vec<_>>().join(","))
+                }
+                None => Some(one(array, row)),
+            });
+        }
+    }
+    values
+}
+
+fn set(list: &Option<String>) -> BTreeSet<&str> {
+    list.as_deref().unwrap_or_default().split(',').filter(|s| !s.is_empty()).collect()
+}
+
+/// Holds a run against its truth: the verdict or an allowed one, all reasons and none beyond the allowed, the original.
+fn assert_true(out: &Path, truth: &Path) {
+    let (got, want) = (read(&out.join("verdicts.parquet")), read(truth));
+    let [verdicts, reasons, originals, ids] =
+        ["verdict", "reasons", "duplicate_of", "submission_id"].map(|column| texts(&got, column));
+    let [verdict, allowed_verdicts, reason, allowed_reasons, original, true_ids, notes] =
+        ["verdict", "verdicts_allowed", "reasons", "reasons_allowed", "duplicate_of", "submission_id", "note"]
+            .map(|column| texts(&want, column));
+    assert_eq!(ids, true_ids, "one row per row of the dump, in its order");
+    let mut wrong = Vec::new();
+    for row in 0..ids.len() {
+        let mut right =
+            verdicts[row] == verdict[row] || set(&allowed_verdicts[row]).contains(verdicts[row].as_deref().unwrap());
+        let (found, asked) = (set(&reasons[row]), set(&reason[row]));
+        right &=
+            found.is_superset(&asked) && found.is_subset(&asked.union(&set(&allowed_reasons[row])).copied().collect());
+        right &= !asked.contains("duplicate_member") || originals[row] == original[row];
+        if !right {
+            wrong.push(format!(
+                "row {row} ({:?}): {:?} {found:?} of {:?}, expected {:?} {asked:?} of {:?}",
+                notes[row], verdicts[row], originals[row], verdict[row], original[row]
+            ));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert!(!ids.is_empty());
+}
+
+fn assert_same_tables(one: &Path, other: &Path) {
+    for table in TABLES {
+        let same = std::fs::read(one.join(table)).unwrap() == std::fs::read(other.join(table)).unwrap();
+        assert!(same, "{table} differs between {} and {}", one.display(), other.display());
+    }
+}
+
+fn record(out: &Path) -> Value {
+    serde_json::from_slice(&std::fs::read(out.join("run.json")).unwrap()).unwrap()
+}
+
+#[test]
+fn two_nights_are_answered_as_their_truth_says() {
+    let place = Place::new();
+    let (one, two, store) = (place.path("one"), place.path("two"), place.path("store"));
+    let audit = |night: &str, out: &Path| {
+        run(chehra().args(["audit", "--out"]).arg(out).arg("--store").arg(&store).arg(fixture(night)))
+    };
+    let (code, stdout, stderr) = audit("night", &one);
+    assert_eq!(code, 0, "{stderr}");
+    assert!(stdout.contains("38 submissions") && stdout.contains("photo_of_photo"), "{stdout}");
+    assert!(stderr.contains("see: 38 selfies in"), "plain progress where there is no terminal: {stderr}");
+    assert_true(&one, &fixture("night/truth.parquet"));
+    assert_eq!(audit("night2", &two).0, 0);
+    assert_true(&two, &fixture("night2/truth.parquet"));
+    let record_of_two = record(&two);
+    assert_eq!(record_of_two["members_of_earlier_nights"], record(&one)["members_added_to_store"]);
+
+    // The same dump into the same store once more: nothing is added, and nothing changes.
+    let again = place.path("again");
+    assert_eq!(audit("night", &again).0, 0);
+    assert_eq!(record(&again)["members_added_to_store"], 0);
+    assert_same_tables(&one, &again);
+    let files: BTreeSet<_> = std::fs::read_dir(&one).unwrap().map(|e| e.unwrap().file_name()).collect();
+    assert_eq!(files.len(), 6, "{files:?}");
+    assert_eq!(place.list(), ["again", "one", "store", "two"]);
+}
+
+#[test]
+fn threads_and_search_engine_change_no_byte() {
+    let place = Place::new();
+    let audit = |out: &str, flags: &[&str]| {
+        let (code, _, stderr) =
+            run(chehra().args(["audit", "-q", "--out"]).arg(place.path(out)).args(flags).arg(fixture("night2")));
+        assert_eq!(code, 0, "{stderr}");
+        place.path(out)
+    };
+    let plain = audit("plain", &["--threads", "1"]);
+    assert_same_tables(&plain, &audit("threads", &["--threads", "3"]));
+    let hnsw = audit("hnsw", &["--search", "hnsw"]);
+    assert_same_tables(&plain, &hnsw);
+    assert_eq!(record(&hnsw)["search"]["engine"], "hnsw");
+    assert_eq!(record(&hnsw)["search"]["certificate"]["missed"], 0);
+}
+
+#[test]
+fn an_unusable_dump_is_refused_before_anything_is_written() {
+    let place = Place::new();
+    let expected = [
+        ("broken/not-parquet.parquet", "Parquet"),
+        ("broken/truncated.parquet", "truncated.parquet"),
+        ("broken/empty.parquet", "empty.parquet"),
+        ("broken/norows.parquet", "rows"),
+        ("broken/no-selfie-column.parquet", "selfie"),
+        ("broken/wrong-type.parquet", "selfie"),
+        ("broken/there-is-no-such-file.parquet", "no-such-file"),
+    ];
+    for (dump, word) in expected {
+        let (code, stdout, stderr) = run(chehra().args(["audit", "--out"]).arg(place.path("out")).arg(fixture(dump)));
+        assert_eq!(code, 65, "{dump}: {stderr}");
+        assert!(stderr.contains(word) && stderr.contains("expected"), "{dump}: {stderr}");
+        assert!(stdout.is_empty() && place.list().is_empty(), "{dump}: {:?}", place.list());
+    }
+}
+
+#[test]
+fn an_existing_run_folder_is_kept_unless_forced() {
+    let place = Place::new();
+    let out = place.path("out");
+    std::fs::create_dir(&out).unwrap();
+    std::fs::write(out.join("mine.txt"), "keep").unwrap();
+    let (code, _, stderr) = run(chehra().args(["audit", "--out"]).arg(&out).arg(fixture("night2")));
+    assert_eq!(code, 65, "{stderr}");
+    assert!(stderr.contains("--force"), "{stderr}");
+    assert_eq!(std::fs::read_to_string(out.join("mine.txt")).unwrap(), "keep");
+    assert_eq!(run(chehra().args(["audit", "-q", "--force", "--out"]).arg(&out).arg(fixture("night2"))).0, 0);
+    assert!(out.join("verdicts.parquet").exists() && !out.join("mine.txt").exists());
+    assert_eq!(place.list(), ["out"]);
+}
+
+#[test]
+fn wrong_usage_and_absent_devices_have_their_codes() {
+    let place = Place::new();
+    assert_eq!(run(chehra().args(["audit", "--no-such-flag"])).0, 64);
+    assert_eq!(run(chehra().args(["audit", "--device", "gpu", "--out", "x", "y"])).0, 64);
+    assert_eq!(run(chehra().arg("--help")).0, 0);
+    for device in ["cuda", "metal:1"] {
+        let (code, _, stderr) =
+            run(chehra().args(["audit", "--device", device, "--out"]).arg(place.path("out")).arg(fixture("night2")));
+        assert_eq!(code, 69, "{stderr}");
+        assert!(stderr.contains("built for the CPU only") && place.list().is_empty(), "{stderr}");
+    }
+    let (code, policy, _) = run(chehra().arg("policy"));
+    assert_eq!(code, 0);
+    std::fs::write(place.path("policy.toml"), policy.replace("photo_of_photo", "photo_of_foto")).unwrap();
+    let (code, _, stderr) = run(chehra().args(["policy", "--policy"]).arg(place.path("policy.toml")));
+    assert_eq!(code, 65);
+    assert!(stderr.contains("photo_of_foto"), "{stderr}");
+}
+
+/// A dump of `rows` rows, each with a small flat picture: quick to see, and long enough to be stopped half-way.
+fn write_long_dump(path: &Path, rows: usize) {
+    let picture = std::fs::read(fixture("photos/good/grey.jpg")).unwrap();
+    let ids = StringArray::from_iter_values((0..rows).map(|i| format!("S{i:05}")));
+    let columns: Vec<(&str, ArrayRef)> = vec![
+        ("submission_id", Arc::new(ids)),
+        ("worker_id", Arc::new(StringArray::from(vec!["W-1"; rows]))),
+        ("district", Arc::new(StringArray::from(vec!["Ujjain"; rows]))),
+        ("captured_at", Arc::new(TimestampMicrosecondArray::from(vec![1_790_000_000_000_000; rows]))),
+        ("selfie", Arc::new(BinaryArray::from_iter_values((0..rows).map(|_| &picture)))),
+    ];
+    let fields: Vec<Field> = columns.iter().map(|(name, a)| Field::new(*name, a.data_type().clone(), true)).collect();
+    let schema = Arc::new(Schema::new(fields));
+    let batch = RecordBatch::try_new(schema.clone(), columns.into_iter().map(|(_, a)| a).collect()).unwrap();
+    let mut writer = ArrowWriter::try_new(File::create(path).unwrap(), schema, None).unwrap();
+    writer.write(&batch).unwrap();
+    writer.close().unwrap();
+}
+
+#[cfg(unix)]
+#[test]
+fn a_run_that_is_killed_goes_on_to_the_same_bytes() {
+    let place = Place::new();
+    let dump = place.path("dump.parquet");
+    write_long_dump(&dump, 700);
+    let (whole, out) = (place.path("whole"), place.path("out"));
+    let audit = |out: &Path| {
+        let mut command = chehra();
+        command.args(["audit", "-q", "--out"]).arg(out).arg(&dump);
+        command
+    };
+    for signal in ["-KILL", "-INT"] {
+        let mut child = audit(&out).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let batches = || std::fs::read_dir(place.path(".out.partial/spool")).map_or(0, |d| d.count());
+        let (before, begun) = (batches(), Instant::now());
+        while batches() < before + 2 {
+            assert!(child.try_wait().unwrap().is_none(), "the run ended before it could be stopped");
+            assert!(begun.elapsed() < Duration::from_secs(120), "no batch was finished");
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        let id = child.id().to_string();
+        assert!(std::process::Command::new("kill").args([signal, &id]).status().unwrap().success());
+        let status = child.wait().unwrap();
+        assert_eq!(status.code(), (signal == "-INT").then_some(75));
+        assert!(!out.exists(), "no half run folder is ever visible");
+    }
+    assert_eq!(run(&mut audit(&out)).0, 0);
+    assert!(record(&out)["rows_resumed"].as_u64().unwrap() >= 128);
+    assert_eq!(run(&mut audit(&whole)).0, 0);
+    assert_eq!(record(&whole)["rows_resumed"], 0);
+    assert_same_tables(&whole, &out);
+    assert!(!place.path(".out.partial").exists());
+}
+
+#[test]
+fn columns_are_mapped_and_carried() {
+    let place = Place::new();
+    let config = place.path("chehra.toml");
+    std::fs::write(&config, "[columns]\nmember_name = \"\"\n").unwrap();
+    let out = place.path("out");
+    let mut command = chehra();
+    command.args(["audit", "-q", "--carry", "app_version,booth_id", "--config"]).arg(&config);
+    let (code, _, stderr) = run(command.arg("--out").arg(&out).arg(fixture("night2")));
+    assert_eq!(code, 0, "{stderr}");
+    let carried = texts(&read(&out.join("verdicts.parquet")), "app_version");
+    let mut given = Vec::new();
+    for entry in std::fs::read_dir(fixture("night2")).unwrap() {
+        let path = entry.unwrap().path();
+        if path.file_name().unwrap().to_str().unwrap().starts_with("submissions") {
+            given.extend(texts(&read(&path), "app_version"));
+        }
+    }
+    assert_eq!(carried, given);
+    let (code, _, stderr) =
+        run(chehra().args(["audit", "--carry", "no_such", "--out"]).arg(place.path("x")).arg(fixture("night2")));
+    assert_eq!(code, 64, "{stderr}");
+}

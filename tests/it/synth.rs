@@ -1,0 +1,273 @@
+//! Synthetic dumps: the same bytes for the same plan, and a truth that holds together.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::compute::concat_batches;
+use arrow::datatypes::{Int64Type, TimestampMicrosecondType};
+use chehra::Error;
+use chehra::synth::{Pattern, Plan, Rates, Summary, write};
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use sha2::{Digest, Sha256};
+
+/// People who are flat colours: enough for the story, and quick to draw.
+fn people(root: &Path, count: usize) -> PathBuf {
+    let faces = root.join("faces");
+    for k in 0..count {
+        let folder = faces.join(format!("person-{k:04}"));
+        fs::create_dir_all(&folder).unwrap();
+        for picture in 0..1 + k % 3 {
+            let colour = [(k * 37 % 200) as u8, (k * 91 % 200) as u8, (60 * picture) as u8];
+            image::RgbImage::from_pixel(40, 40, image::Rgb(colour))
+                .save(folder.join(format!("{picture}.png")))
+                .unwrap();
+        }
+    }
+    faces
+}
+
+fn small() -> Plan {
+    Plan {
+        rows: 300,
+        nights: 3,
+        districts: 4,
+        members_per_worker: 20,
+        long_side: 160,
+        rows_per_file: 70,
+        ..Plan::default()
+    }
+}
+
+fn made(plan: &Plan, faces: &Path, out: &Path) -> Summary {
+    write(plan, faces, out, &|_, _| Ok(())).unwrap()
+}
+
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let mut all = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() { all.extend(files(&path)) } else { all.push(path) }
+    }
+    all.sort();
+    all
+}
+
+fn hashes(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let hash = |p: &PathBuf| Sha256::digest(fs::read(p).unwrap()).to_vec();
+    files(folder).iter().map(|p| (p.strip_prefix(folder).unwrap().to_path_buf(), hash(p))).collect()
+}
+
+fn table(paths: &[PathBuf]) -> RecordBatch {
+    let mut batches = Vec::new();
+    for path in paths {
+        let reader = ParquetRecordBatchReaderBuilder::try_new(fs::File::open(path).unwrap()).unwrap().build().unwrap();
+        batches.extend(reader.map(Result::unwrap));
+    }
+    concat_batches(&batches[0].schema(), &batches).unwrap()
+}
+
+/// Submissions and truth of each night.
+fn nights(out: &Path) -> Vec<(RecordBatch, RecordBatch)> {
+    let mut all = Vec::new();
+    for k in 1.. {
+        let folder = out.join(format!("night-{k}"));
+        if !folder.exists() {
+            return all;
+        }
+        let of = |start: &str| {
+            let named = |p: &PathBuf| p.file_name().unwrap().to_str().unwrap().starts_with(start);
+            files(&folder).into_iter().filter(named).collect::<Vec<_>>()
+        };
+        all.push((table(&of("submissions")), table(&of("truth"))));
+    }
+    all
+}
+
+fn text<'a>(batch: &'a RecordBatch, column: &str, row: usize) -> Option<&'a str> {
+    let column = batch.column_by_name(column).unwrap().as_string::<i32>();
+    column.is_valid(row).then(|| column.value(row))
+}
+
+fn list(batch: &RecordBatch, column: &str, row: usize) -> Vec<String> {
+    let values = batch.column_by_name(column).unwrap().as_list::<i32>().value(row);
+    values.as_string::<i32>().iter().flatten().map(str::to_owned).collect()
+}
+
+fn selfie(batch: &RecordBatch, row: usize) -> &[u8] {
+    batch.column_by_name("selfie").unwrap().as_binary::<i32>().value(row)
+}
+
+#[test]
+fn the_same_plan_gives_the_same_bytes_on_any_number_of_threads() {
+    let root = tempfile::tempdir().unwrap();
+    let faces = people(root.path(), 330);
+    let plan = Plan { rows: 120, ..small() };
+    let on = |threads: usize, name: &str| {
+        let out = root.path().join(name);
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        pool.install(|| made(&plan, &faces, &out));
+        hashes(&out)
+    };
+    let one = on(1, "one");
+    assert_eq!(one, on(4, "four"));
+    assert!(one.len() >= 3 * 3 + 2, "{:?}", one.keys());
+    let other = root.path().join("other");
+    made(&Plan { seed: 2, ..plan.clone() }, &faces, &other);
+    let night = Path::new("night-1/submissions-000.parquet");
+    assert_ne!(hashes(&other)[night], one[night]);
+}
+
+#[test]
+fn the_truth_is_consistent_with_itself_and_the_dump() {
+    let root = tempfile::tempdir().unwrap();
+    let faces = people(root.path(), 330);
+    let out = root.path().join("out");
+    let summary = made(&small(), &faces, &out);
+    assert_eq!(summary.rows, 300);
+    assert_eq!(summary.patterns.values().sum::<usize>(), 300);
+    let nights = nights(&out);
+    assert_eq!(nights.iter().map(|(d, _)| d.num_rows()).sum::<usize>(), 300);
+    let mut enrolled = BTreeMap::<String, (String, String)>::new();
+    let mut selfies = BTreeMap::<String, Vec<u8>>::new();
+    let mut duplicates = 0;
+    for (dump, truth) in &nights {
+        assert_eq!(dump.num_rows(), truth.num_rows());
+        let numbers = truth.column_by_name("row").unwrap().as_primitive::<Int64Type>();
+        let at = dump.column_by_name("captured_at").unwrap().as_primitive::<TimestampMicrosecondType>();
+        assert!(at.values().is_sorted());
+        for k in 0..dump.num_rows() {
+            assert_eq!(numbers.value(k), k as i64);
+            let id = text(truth, "submission_id", k);
+            assert_eq!(id, text(dump, "submission_id", k));
+            let id = id.unwrap().to_owned();
+            let pattern = text(truth, "pattern", k).unwrap();
+            let member = text(truth, "member_person", k).map(str::to_owned);
+            let of = text(truth, "duplicate_of", k);
+            duplicates += usize::from(of.is_some());
+            let reasons = list(truth, "reasons", k);
+            match pattern {
+                "honest" | "bystander" => {
+                    assert!(reasons.is_empty() && of.is_none());
+                    assert_eq!(text(truth, "worker_person", k), text(truth, "account_person", k));
+                    let district = text(truth, "district", k).unwrap().to_owned();
+                    let before = enrolled.insert(member.clone().unwrap(), (id.clone(), district));
+                    assert_eq!(before, None, "an honest member is new");
+                }
+                "duplicate_same_district" | "duplicate_cross_district" => {
+                    let (first, district) = &enrolled[&member.unwrap()];
+                    assert_eq!(of, Some(&first[..]));
+                    assert_eq!(pattern.contains("same"), text(truth, "district", k) == Some(&district[..]));
+                    assert_eq!(reasons, ["duplicate_member"]);
+                    assert!(text(truth, "cluster_id", k).is_some());
+                }
+                "same_file" => assert_eq!(selfies[of.unwrap()], selfie(dump, k)),
+                "innocent_retry" => assert!(reasons.is_empty() && of.is_some()),
+                "worker_id_missing" => assert_eq!(text(dump, "worker_id", k), None),
+                "no_face" => assert!(text(truth, "worker_person", k).is_none() && member.is_none()),
+                _ => {}
+            }
+            selfies.insert(id, selfie(dump, k).to_vec());
+        }
+    }
+    assert_eq!(duplicates, summary.duplicates);
+    assert!(duplicates > 5, "{duplicates}");
+}
+
+#[test]
+fn every_pattern_comes_at_its_rate_and_its_pictures_open() {
+    let root = tempfile::tempdir().unwrap();
+    let faces = people(root.path(), 1200);
+    let mut rates = Rates::none();
+    Pattern::PLANTED.iter().for_each(|&p| rates.set(p, 0.02));
+    let plan = Plan { rows: 1500, rates, repeat_people: true, ..small() };
+    let out = root.path().join("out");
+    let summary = made(&plan, &faces, &out);
+    for pattern in Pattern::PLANTED {
+        let found = summary.patterns.get(pattern.code()).copied().unwrap_or(0);
+        // 30 expected; the accounts that are passed on come in runs, so that one may be far off.
+        let bounds = if *pattern == Pattern::WorkerMismatch { 1..150 } else { 12..52 };
+        assert!(bounds.contains(&found), "{}: {found}", pattern.code());
+    }
+    let mut broken = 0;
+    for (dump, truth) in nights(&out) {
+        for k in 0..dump.num_rows() {
+            match image::load_from_memory(selfie(&dump, k)) {
+                Ok(image) => assert!(image.width() >= 60 && image.height() >= 60),
+                Err(_) => {
+                    assert_eq!(text(&truth, "pattern", k), Some("broken_file"));
+                    broken += 1;
+                }
+            }
+        }
+    }
+    assert!(broken > 5, "{broken}");
+}
+
+#[test]
+fn honest_rows_do_not_change_with_the_fraud_around_them() {
+    let root = tempfile::tempdir().unwrap();
+    let faces = people(root.path(), 400);
+    let honest = |fraud: f64| {
+        let out = root.path().join(format!("fraud-{fraud}"));
+        made(&Plan { fraud: Some(fraud), ..small() }, &faces, &out);
+        let mut rows = BTreeMap::new();
+        for (dump, truth) in nights(&out) {
+            for k in (0..dump.num_rows()).filter(|&k| text(&truth, "pattern", k) == Some("honest")) {
+                let id = text(&truth, "submission_id", k).unwrap().to_owned();
+                rows.insert(id, Sha256::digest(selfie(&dump, k)).to_vec());
+            }
+        }
+        rows
+    };
+    let (none, some, much) = (honest(0.0), honest(0.05), honest(0.3));
+    assert!(none.len() > some.len() && some.len() > much.len() && much.len() > 100);
+    let differing = |less: &BTreeMap<String, Vec<u8>>, more: &BTreeMap<String, Vec<u8>>| {
+        more.iter().filter(|(id, hash)| less.get(*id).is_some_and(|h| h != *hash)).count()
+    };
+    assert_eq!(differing(&none, &some), 0);
+    // Rows that could not repeat anything became honest; they alone may differ.
+    assert!(differing(&none, &much) <= 3);
+}
+
+#[test]
+fn what_cannot_be_is_said_and_leaves_nothing_behind() {
+    let root = tempfile::tempdir().unwrap();
+    let faces = people(root.path(), 40);
+    let out = root.path().join("out");
+    let run = |plan: &Plan, faces: &Path| write(plan, faces, &out, &|_, _| Ok(()));
+    assert!(matches!(run(&small(), &faces), Err(Error::Usage { .. })), "40 people are too few for 300 rows");
+    assert!(matches!(run(&Plan { rows: 0, ..small() }, &faces), Err(Error::Usage { .. })));
+    assert!(matches!(run(&Plan { first_night: "soon".into(), ..small() }, &faces), Err(Error::Usage { .. })));
+    assert!(run(&small(), &root.path().join("nowhere")).is_err());
+    let stopped = write(&Plan { rows: 20, ..small() }, &faces, &out, &|_, _| Err(Error::Interrupted));
+    assert!(matches!(stopped, Err(Error::Interrupted)));
+    let left: BTreeSet<_> = fs::read_dir(root.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
+    assert_eq!(left.len(), 1, "only the faces: {left:?}");
+    fs::create_dir(&out).unwrap();
+    fs::write(out.join("mine"), "keep").unwrap();
+    assert!(matches!(run(&Plan { rows: 20, ..small() }, &faces), Err(Error::Usage { .. })));
+    assert!(out.join("mine").exists());
+}
+
+#[test]
+fn extremes_are_dumps_too() {
+    let root = tempfile::tempdir().unwrap();
+    let faces = people(root.path(), 60);
+    for (name, plan) in [
+        ("one row", Plan { rows: 1, nights: 1, ..small() }),
+        ("one worker", Plan { rows: 12, members_per_worker: 1000, districts: 1, ..small() }),
+        ("a worker a row", Plan { rows: 12, members_per_worker: 1, ..small() }),
+        ("people again and again", Plan { rows: 150, repeat_people: true, members_per_worker: 30, ..small() }),
+        ("no fraud", Plan { rows: 20, fraud: Some(0.0), ..small() }),
+    ] {
+        let out = root.path().join(name);
+        let summary = made(&plan, &faces, &out);
+        assert_eq!(nights(&out).iter().map(|(d, _)| d.num_rows()).sum::<usize>(), plan.rows, "{name}");
+        assert_eq!(summary.rows, plan.rows);
+        if plan.repeat_people {
+            assert!(summary.duplicates > 50, "{name}: {summary:?}");
+        }
+    }
+}

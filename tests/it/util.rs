@@ -1,0 +1,51 @@
+//! The real binary, run in a folder of its own.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use tempfile::TempDir;
+
+/// A folder that disappears after the test.
+pub struct Place {
+    pub dir: TempDir,
+}
+
+impl Place {
+    pub fn new() -> Self {
+        Place { dir: tempfile::tempdir().unwrap() }
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    /// Everything in the folder, hidden or not.
+    pub fn list(&self) -> Vec<String> {
+        let mut names: Vec<String> =
+            std::fs::read_dir(&self.dir).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    }
+}
+
+/// A file of `fixtures/`.
+pub fn fixture(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(name)
+}
+
+/// The binary, away from the environment's own settings.
+pub fn chehra() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_chehra"));
+    for name in ["CHEHRA_DEVICE", "CHEHRA_POLICY", "CHEHRA_STORE", "CHEHRA_CONFIG", "CHEHRA_THREADS", "CHEHRA_WEIGHTS"]
+    {
+        command.env_remove(name);
+    }
+    command
+}
+
+/// Runs it and gives exit code, standard output and standard error.
+pub fn run(command: &mut Command) -> (i32, String, String) {
+    let Output { status, stdout, stderr } = command.output().unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    (status.code().unwrap_or(-1), text(stdout), text(stderr))
+}
