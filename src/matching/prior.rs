@@ -155,9 +155,10 @@ impl Prior {
     }
 }
 
-/// The curve of a network: by its name, or for a network that was never measured the most cautious of all.
+/// The curve of a network: by its name (what stands before the colon of an id like `sface:ab2338f1932b`), or for a
+/// network that was never measured the most cautious of all.
 pub fn of(model: &ModelId) -> Prior {
-    match model.0.as_str() {
+    match model.0.split(':').next().unwrap_or_default() {
         "sface" => SFACE,
         "mobilefacenet192" => MOBILEFACENET192,
         _ => Prior { name: "not measured for this network; the most cautious of the measured", ..MOBILEFACENET192 },
@@ -206,6 +207,13 @@ pub const MOBILEFACENET192: Prior = Prior {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_network_is_known_by_the_name_in_its_id() {
+        assert_eq!(of(&ModelId("sface:ab2338f1932b".into())).name, SFACE.name);
+        assert_eq!(of(&ModelId("mobilefacenet192:fdfa97da57e7".into())).name, MOBILEFACENET192.name);
+        assert!(of(&ModelId("arcface:0".into())).name.contains("not measured"));
+    }
 
     #[test]
     fn shipped_curves_fall_and_join() {
