@@ -329,3 +329,38 @@ fn senseless_scores_are_survived() {
         assert_eq!(judged.statistics.impostors.basis, Basis::Prior);
     }
 }
+
+#[test]
+#[ignore = "exploration"]
+fn explore() {
+    for (size, share, truth) in
+        [(10_000, 0.02, FACES), (100_000, 0.0, FACES), (100_000, 0.02, FACES), (100_000, 0.3, FACES), (100_000, 0.02, ALIKE), (100_000, 0.3, ALIKE)]
+    {
+        for seed in 200..206 {
+            let clock = std::time::Instant::now();
+            let night = Night::new(truth, size, share, 100_000, seed);
+            let built = clock.elapsed();
+            let ratios: Vec<String> = [1000.0, 100.0, 10.0, 1.0, 0.1, 0.01]
+                .iter()
+                .map(|&e| format!("{:.2}", night.truth_at(e) / e))
+                .collect();
+            let clock = std::time::Instant::now();
+            let s = night.judged(1.0).statistics;
+            let far = s.impostors.far.unwrap();
+            let real = night.candidates.iter().filter(|c| night.is_mated(c.a.min(c.b), c.a.max(c.b))).count();
+            eprintln!(
+                "{size} {share} {} {seed}: {} upper {:.2} near {:.3?} far {:.4} scale {:.4} false {:.0} of {} mated {:.0} of {real} {built:?} {:?}",
+                truth.shape,
+                ratios.join(" "),
+                s.expected_false_pairs_upper,
+                s.impostors.shape,
+                far.shape,
+                far.scale,
+                far.false_pairs,
+                night.candidates.len() - real,
+                far.mated_pairs,
+                clock.elapsed()
+            );
+        }
+    }
+}
