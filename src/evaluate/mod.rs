@@ -2,12 +2,14 @@
 //! terms of ISO/IEC 19795-1 and 30107-3.
 
 pub mod audit;
+pub mod dedup;
 mod labels;
 mod liveness;
 pub mod metrics;
 mod verification;
 
 pub use audit::{AuditReport, Night, audit};
+pub use dedup::{DedupPlan, DedupReport, Labelled, dedup};
 pub use liveness::{LivenessReport, liveness};
 pub use verification::{VerificationReport, verification};
 

@@ -28,7 +28,7 @@ use serde::Serialize;
 
 use super::mixture::{Anchor, Mixture, part};
 use super::pareto::{Belief, Beliefs, Binned, Tail, fit, goodness};
-use super::prior::FalseMatchRate;
+use super::prior::{FalseMatchRate, STEPS};
 use super::random::{Random, mix, poisson_weight};
 use super::scoring::cholesky;
 
@@ -156,8 +156,7 @@ impl ImpostorModel {
     pub fn fit(scores: &[ImpostorScore]) -> Option<Self> {
         let sample = Sample::new(scores)?;
         let (chosen, goodness) = sample.choose_tail()?;
-        let rate = sample.curve(&vec![1.0; sample.scores.len()], &chosen);
-        // Each resample depends on its number alone, and they come back in order, whatever thread made them.
+        let rate = sample.curve(&sample.histogram(&vec![1.0; sample.people.len()]), &chosen);
         let resampled: Vec<FalseMatchRate> = (0..RESAMPLES as u64)
             // Each resample depends on its number alone, and they come back in order, whatever thread made them.
             .into_par_iter()
@@ -187,6 +186,14 @@ impl ImpostorModel {
     /// Upper bound of [`Self::fmr`], one-sided 95 %.
     pub fn fmr_upper(&self, similarity: f32) -> f64 {
         self.upper.at(similarity)
+    }
+
+    /// Lower and upper bound of [`Self::fmr`], each one-sided 95 %: what the resamples show.
+    pub(super) fn fmr_between(&self, similarity: f32) -> [f64; 2] {
+        let mut rates: Vec<f64> = self.resampled.iter().map(|curve| curve.at(similarity)).collect();
+        rates.sort_by(f64::total_cmp);
+        let at = |share: f64| rates.get((share * rates.len() as f64) as usize).copied();
+        [at(0.05).unwrap_or(0.0), at(0.95).unwrap_or(1.0)]
     }
 
     /// The curve itself.
@@ -336,6 +343,10 @@ fn upper_bound(resampled: &[FalseMatchRate], rate: &FalseMatchRate) -> FalseMatc
 struct Sample {
     scores: Vec<ImpostorScore>,
     removed: usize,
+    /// Who is in them, ascending.
+    people: Vec<u64>,
+    /// The two people of each score, as places in `people`.
+    places: Vec<[u32; 2]>,
 }
 
 impl Sample {
@@ -357,7 +368,12 @@ impl Sample {
                 scores.retain(|s| f64::from(s.similarity) < start || bin(s.similarity) < cut);
             }
         }
-        Some(Sample { removed: before - scores.len(), scores })
+        let mut people: Vec<u64> = scores.iter().flat_map(|s| [s.a, s.b]).collect();
+        people.sort_unstable();
+        people.dedup();
+        let place = |who: u64| people.partition_point(|&p| p < who) as u32;
+        let places = scores.iter().map(|s| [place(s.a), place(s.b)]).collect();
+        Some(Sample { removed: before - scores.len(), scores, people, places })
     }
 
     fn exceedances(&self, count: usize) -> (f64, Vec<f64>) {
@@ -393,36 +409,48 @@ impl Sample {
         best
     }
 
-    /// The empirical body of weighted scores with a tail.
-    fn curve(&self, weights: &[f64], tail: &Tail) -> FalseMatchRate {
-        let total: f64 = weights.iter().sum::<f64>().max(1e-300);
-        let mut above = total;
-        let mut rates = Vec::with_capacity(weights.len());
-        for (score, weight) in self.scores.iter().zip(weights) {
-            rates.push((f64::from(score.similarity), above / total));
-            above -= weight;
+    /// Weight of a score: that of its two people.
+    fn weight(&self, score: usize, people: &[f64]) -> f64 {
+        let [a, b] = self.places[score];
+        people[a as usize] * people[b as usize]
+    }
+
+    /// Weighted scores at or above each point of a curve.
+    fn histogram(&self, people: &[f64]) -> Vec<f64> {
+        let mut counts = vec![0.0; (2.0 * STEPS) as usize + 1];
+        for (at, score) in self.scores.iter().enumerate() {
+            let bin = ((f64::from(score.similarity) + 1.0) * STEPS).clamp(0.0, 2.0 * STEPS) as usize;
+            counts[bin] += self.weight(at, people);
         }
+        (0..counts.len() - 1).rev().for_each(|k| counts[k] += counts[k + 1]);
+        counts
+    }
+
+    /// The empirical body with a tail.
+    fn curve(&self, above: &[f64], tail: &Tail) -> FalseMatchRate {
+        let total = above[0].max(1e-300);
         let body = |s: f64| {
-            let at = rates.partition_point(|&(x, _)| x < s);
-            rates.get(at).map_or(tail.rate, |&(_, rate)| rate).max(tail.rate)
+            let at = ((s + 1.0) * STEPS).round().clamp(0.0, 2.0 * STEPS) as usize;
+            (above[at] / total).max(tail.rate)
         };
         FalseMatchRate::from_log(|s| if s >= tail.start { tail.log_survival(s) } else { body(s).ln() })
     }
 
     /// The curve with every identity drawn anew.
     fn resample(&self, r: u64, chosen: &Tail) -> Option<FalseMatchRate> {
-        let weights: Vec<f64> = self.scores.iter().map(|s| poisson_weight(s.a, r) * poisson_weight(s.b, r)).collect();
+        let people: Vec<f64> = self.people.iter().map(|&who| poisson_weight(who, r)).collect();
         let mut belief = SHAPE;
         belief.mean += SHAPE.deviation * Random::new(mix(r)).normal();
         let from = self.scores.partition_point(|s| f64::from(s.similarity) < chosen.start);
-        let tail_scores = (from..weights.len()).map(|k| (f64::from(self.scores[k].similarity), weights[k]));
+        let tail_scores =
+            (from..self.scores.len()).map(|k| (f64::from(self.scores[k].similarity), self.weight(k, &people)));
         let binned = Binned::new(tail_scores, chosen.start, (chosen.scale / 20.0).max(1e-5));
         let (scale, shape) = fit(&binned, &Beliefs { shape: belief, log_scale: None })?;
-        let total: f64 = weights.iter().sum();
-        if total <= 0.0 {
+        let above = self.histogram(&people);
+        if above[0] <= 0.0 {
             return None;
         }
-        let rate = (binned.total() / total).clamp(1e-300, 1.0);
-        Some(self.curve(&weights, &Tail { start: chosen.start, rate, scale, shape }))
+        let rate = (binned.total() / above[0]).clamp(1e-300, 1.0);
+        Some(self.curve(&above, &Tail { start: chosen.start, rate, scale, shape }))
     }
 }

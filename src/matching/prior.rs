@@ -5,7 +5,7 @@ use super::pareto::Tail;
 use crate::infer::ModelId;
 
 /// Points of a curve per unit of cosine.
-const STEPS: f64 = 1000.0;
+pub(super) const STEPS: f64 = 1000.0;
 
 /// Rates below are not told apart. Nothing is known of them: identical twins alone (about 3.5 of 1,000 births) make
 /// chance a poor word for what happens there.

@@ -3,6 +3,7 @@
 mod audit;
 mod dump;
 mod evaluate;
+mod evaluate_dedup;
 mod face;
 mod gallery;
 mod layering;
