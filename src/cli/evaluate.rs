@@ -7,7 +7,7 @@ use clap::{Args, Subcommand};
 use crate::cli::setup::{self, EngineArgs};
 use crate::cli::{Common, print_as};
 use crate::evaluate;
-use crate::evaluate::{DedupPlan, Labelled, Night};
+use crate::evaluate::{DedupPlan, Labelled, Night, VerificationJob};
 use crate::report::Progress;
 use crate::{Error, Result};
 
@@ -15,9 +15,7 @@ use crate::{Error, Result};
 #[derive(Debug, Subcommand)]
 pub enum EvaluateCommand {
     /// 1:1 verification on labelled pairs: accuracy over folds, FNMR at FMR
-    #[command(
-        after_help = "Example:\n  chehra evaluate verification --pairs lfw/pairs.csv --images lfw\n\nThe CSV has the columns fold, path_a, path_b, same (0 or 1)."
-    )]
+    #[command(after_help = VERIFICATION_HELP)]
     Verification(VerificationArgs),
     /// Presentation attack detection: APCER, BPCER, EER, AUC
     #[command(
@@ -39,11 +37,21 @@ Examples:
   chehra gallery export --store store --out members.parquet
   chehra evaluate dedup --templates members.parquet --truth truth.csv --json
 
-FACES is a folder PERSON/*.jpg or a CSV person,path. A Parquet file of templates has the columns person, picture, model
-and embedding; an export of a store is told who is who by --truth, a CSV submission_id,person. Galleries larger than the
-labelled set are filled up with people drawn so that their scores are distributed as the labelled ones'. OUT gets
-dedup.json, and det and predicted as SVG and PNG. Labels err: look at most_similar_false_pairs in the JSON, and name
-what is one person under two names in a CSV person,same_as for --same.";
+FACES is a folder PERSON/*.jpg or a CSV person,path. --templates is a file that --save wrote, here or in `evaluate
+verification`; or an export of a store, whose members --truth names (a CSV submission_id,person). Galleries larger than
+the labelled set are filled up with people drawn so that their scores are distributed as the labelled ones'. OUT gets
+dedup.json, and det and predicted as SVG and PNG. Labels err: look at most_similar_false_pairs in the JSON, and put
+names that are one person into a CSV name_a,name_b for --same-people.";
+
+const VERIFICATION_HELP: &str = "\
+Examples:
+  chehra evaluate verification --pairs lfw/pairs.csv --images lfw
+  chehra evaluate verification --pairs lfw/pairs.csv --images lfw --embedder sface+mobilefacenet192
+  chehra evaluate verification --pairs lfw/pairs.csv --images lfw --same-people twice.csv --save lfw.parquet
+
+The CSV of pairs has the columns fold, path_a, path_b, same (0 or 1). Where the pictures of each person lie in a folder
+of the person's name, all pairs are compared as well, down to a false-match rate of 1e-6, and the pairs of two names
+that are most alike are listed: some are one person. Those go into --same-people (columns name_a, name_b).";
 
 const AUDIT_HELP: &str = "\
 Examples:
@@ -64,6 +72,12 @@ pub struct VerificationArgs {
     /// Folder that the CSV's paths start from
     #[arg(long, value_name = "DIR")]
     images: PathBuf,
+    /// CSV of people who have two names among the folders: left out of a second set of figures
+    #[arg(long, value_name = "FILE")]
+    same_people: Option<PathBuf>,
+    /// Write the templates to a Parquet file: path, identity, template
+    #[arg(long, value_name = "FILE")]
+    save: Option<PathBuf>,
     /// JSON instead of text
     #[arg(long)]
     json: bool,
@@ -113,9 +127,9 @@ pub struct DedupArgs {
     /// CSV submission_id,person: who is who in an exported store
     #[arg(long, value_name = "FILE", requires = "templates")]
     truth: Option<PathBuf>,
-    /// CSV person,same_as: names that are one person
+    /// CSV name_a,name_b: names that are one person
     #[arg(long, value_name = "FILE")]
-    same: Option<PathBuf>,
+    same_people: Option<PathBuf>,
     /// Most pictures of each person; all by default
     #[arg(long, value_name = "N")]
     each: Option<usize>,
@@ -154,7 +168,7 @@ fn dedup(args: &DedupArgs, progress: Progress) -> Result<()> {
     if let Some(file) = &args.save {
         labelled.save(file)?;
     }
-    if let Some(file) = &args.same {
+    if let Some(file) = &args.same_people {
         labelled.merge(file)?;
     }
     let each = args.each.unwrap_or(usize::MAX);
@@ -181,7 +195,13 @@ pub fn run(command: &EvaluateCommand, common: &Common) -> Result<()> {
         EvaluateCommand::Verification(args) => {
             let policy = setup::policy(args.engine.policy.as_deref())?;
             let engine = args.engine.engine(&policy)?;
-            print_as(&evaluate::verification(&engine, &args.pairs, &args.images, progress)?, args.json)
+            let job = VerificationJob {
+                pairs: args.pairs.clone(),
+                images: args.images.clone(),
+                same_people: args.same_people.clone(),
+                save: args.save.clone(),
+            };
+            print_as(&evaluate::verification(&engine, &job, progress)?, args.json)
         }
         EvaluateCommand::Liveness(args) => {
             let policy = setup::policy(args.engine.policy.as_deref())?;

@@ -3,15 +3,17 @@
 
 pub mod audit;
 pub mod dedup;
+pub mod far_tail;
 mod labels;
 mod liveness;
 pub mod metrics;
+mod templates;
 mod verification;
 
 pub use audit::{AuditReport, Night, audit};
 pub use dedup::{DedupPlan, DedupReport, Labelled, dedup};
 pub use liveness::{LivenessReport, liveness};
-pub use verification::{VerificationReport, verification};
+pub use verification::{VerificationJob, VerificationReport, verification};
 
 use std::path::{Path, PathBuf};
 

@@ -97,7 +97,7 @@ fn interpolate(points: &[(f32, f64)], s: f64) -> f64 {
 /// Measured on all 29,640,707 pairs of different people among the 7,701 pictures of the LFW pairs (4,281 people), the
 /// reference detector, alignment and network, one template a picture. Left out are 17 pairs of names that are one
 /// person under two names, one picture under two names, or twins, seen by eye among the pairs above 0.5 of either
-/// network; `scripts/measure_prior.py` lists them and measures the curves again.
+/// network; `weights/measure_prior.py` lists such pairs and measures the curves again.
 ///
 /// Among the 81 pictures of South Asian people the false-match rate at a given similarity is 4 to 6 times (SFace) and
 /// about 4 times (MobileFaceNet-192) that of all pairs. Hence the upper bound of ten times, and the preference for a

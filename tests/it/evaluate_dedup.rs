@@ -26,11 +26,14 @@ fn write(path: &Path, people: u64, twice: u64) {
     }
     let text = |v: Vec<String>| -> ArrayRef { Arc::new(StringArray::from(v)) };
     let model = vec!["sface:generated".to_owned(); persons.len()];
+    let templates: ArrayRef = Arc::new(embeddings.finish());
     let columns: Vec<(&str, ArrayRef)> = vec![
-        ("person", text(persons)),
-        ("picture", text(pictures)),
+        ("submission_id", text(pictures.clone())),
+        ("identity", text(persons)),
+        ("path", text(pictures)),
         ("model", text(model)),
-        ("embedding", Arc::new(embeddings.finish())),
+        ("embedding", templates.clone()),
+        ("template", templates),
     ];
     let batch = RecordBatch::try_from_iter(columns).unwrap();
     let mut writer = ArrowWriter::try_new(std::fs::File::create(path).unwrap(), batch.schema(), None).unwrap();

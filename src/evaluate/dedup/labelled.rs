@@ -1,17 +1,16 @@
-//! Labelled templates: from pictures, or from a Parquet file of templates and identities.
+//! Labelled templates: from pictures, from a file of templates and identities, or from an exported store.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, Float32Array, Float32Builder, ListArray, ListBuilder, RecordBatch, StringArray};
-use arrow::datatypes::{DataType, Field, Schema};
-use parquet::arrow::ArrowWriter;
+use arrow::array::{Array, ArrayRef, Float32Array, ListArray, RecordBatch, StringArray};
+use arrow::datatypes::{DataType, Field};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use super::crowd::Dice;
-use crate::evaluate::{central, labels, see};
+use crate::evaluate::{central, labels, see, templates};
 use crate::infer::{Engine, ModelId, Template};
 use crate::report::Progress;
 use crate::{Error, Result};
@@ -61,9 +60,10 @@ impl Labelled {
         Ok(Labelled { model: ModelId(engine.embedder_id().to_owned()), faces: found, failed_to_enrol })
     }
 
-    /// Reads a Parquet file with the columns `person`, `model`, `embedding` (list of floats) and `picture` or
-    /// `submission_id`. A file that `chehra gallery export` wrote has no `person`: `truth`, a CSV with the columns
-    /// `submission_id, person`, then tells who is who; rows that it does not name are left out.
+    /// Reads a Parquet file that `--save` wrote: the columns `identity`, `path` and `template` (list of floats), the
+    /// model in the file's key `chehra.model`. A file that `chehra gallery export` wrote has `submission_id`, `model` and
+    /// `embedding`; `truth`, a CSV with the columns `submission_id, person`, then tells who is who, and rows that it does
+    /// not name are left out.
     ///
     /// # Errors
     /// [`Error::Input`] naming the column or row.
@@ -71,42 +71,52 @@ impl Labelled {
         let known: Option<HashMap<String, String>> = truth
             .map(|truth| {
                 let rows = labels::read(truth, &["submission_id", "person"])?;
-                Ok::<_, Error>(rows.into_iter().map(|mut row| (row.swap_remove(0), row.swap_remove(0))).collect())
+                Ok::<_, Error>(rows.into_iter().map(|row| (row[0].clone(), row[1].clone())).collect())
             })
             .transpose()?;
         let refused = |e: &dyn std::fmt::Display| wrong(path, "file", "a Parquet file", e.to_string());
         let file = File::open(path).map_err(Error::io("open", path))?;
         let reader = ParquetRecordBatchReaderBuilder::try_new(file).map_err(|e| refused(&e))?;
-        let (mut faces, mut model) = (Vec::new(), None);
+        let keys = reader.metadata().file_metadata().key_value_metadata();
+        let key = keys.and_then(|keys| keys.iter().find(|key| key.key == "chehra.model"));
+        let mut model = key.and_then(|key| key.value.clone());
+        let mut faces = Vec::new();
         for batch in reader.build().map_err(|e| refused(&e))? {
             let batch = batch.map_err(|e| refused(&e))?;
-            let text = |name: &str| column(path, &batch, name, &DataType::Utf8);
-            let picture = text("picture").or_else(|_| text("submission_id"))?;
-            let person = match &known {
-                Some(_) => picture.clone(),
-                None => text("person")?,
+            let (names, pictures, templates) = match &known {
+                Some(_) => ("submission_id", "submission_id", "embedding"),
+                None => ("identity", "path", "template"),
             };
-            let models = text("model")?;
+            let text = |name: &str| column(path, &batch, name, &DataType::Utf8);
+            let (names, pictures) = (text(names)?, text(pictures)?);
+            let models = batch.column_by_name("model").map(|_| text("model")).transpose()?;
             let item = Arc::new(Field::new("item", DataType::Float32, true));
-            let embeddings = column(path, &batch, "embedding", &DataType::List(item))?;
+            let templates = column(path, &batch, templates, &DataType::List(item))?;
             let cast = || Error::bug("reading templates", "a column of another type than it was cast to");
-            let lists: &ListArray = embeddings.as_any().downcast_ref().ok_or_else(cast)?;
+            let lists: &ListArray = templates.as_any().downcast_ref().ok_or_else(cast)?;
             for row in 0..batch.num_rows() {
                 let person = match &known {
-                    Some(known) => known.get(cell(&person, row)).map(String::as_str),
-                    None => Some(cell(&person, row)),
+                    Some(known) => known.get(cell(&names, row)).map(String::as_str),
+                    None => Some(cell(&names, row)),
                 };
                 let Some(person) = person else { continue };
-                let here = model.get_or_insert_with(|| cell(&models, row).to_owned());
-                if here != cell(&models, row) {
-                    return Err(wrong(path, "column model", here, cell(&models, row).to_owned()));
+                if let Some(models) = &models {
+                    let here = model.get_or_insert_with(|| cell(models, row).to_owned());
+                    if here != cell(models, row) {
+                        return Err(wrong(path, "column model", here, cell(models, row).to_owned()));
+                    }
                 }
                 let values = lists.value(row);
                 let values: &Float32Array = values.as_any().downcast_ref().ok_or_else(cast)?;
-                let template = Template::from_embedding(values.values())
-                    .map_err(|e| wrong(path, "column embedding", "finite numbers, not all zero", e.to_string()))?;
-                faces.push(Face { person: person.to_owned(), picture: cell(&picture, row).to_owned(), template });
+                let template = Template::from_embedding(values.values()).map_err(|e| {
+                    wrong(path, &format!("template of row {row}"), "finite numbers, not all zero", e.to_string())
+                })?;
+                faces.push(Face { person: person.to_owned(), picture: cell(&pictures, row).to_owned(), template });
             }
+        }
+        if faces.len() < 2 {
+            let expected = "two labelled templates and more";
+            return Err(wrong(path, "rows", expected, faces.len().to_string()));
         }
         faces.sort_by(|x, y| (&x.person, &x.picture).cmp(&(&y.person, &y.picture)));
         Ok(Labelled { model: ModelId(model.unwrap_or_default()), faces, failed_to_enrol: Vec::new() })
@@ -117,43 +127,17 @@ impl Labelled {
     /// # Errors
     /// [`Error::Io`] when the disk refuses.
     pub fn save(&self, path: &Path) -> Result<()> {
-        let mut embeddings = ListBuilder::new(Float32Builder::new());
-        for face in &self.faces {
-            embeddings.values().append_slice(&values(&face.template));
-            embeddings.append(true);
-        }
-        let texts = |of: &dyn Fn(&Face) -> String| -> ArrayRef {
-            Arc::new(self.faces.iter().map(|f| Some(of(f))).collect::<StringArray>())
-        };
-        let item = Arc::new(Field::new("item", DataType::Float32, true));
-        let schema = Arc::new(Schema::new(vec![
-            Field::new("person", DataType::Utf8, false),
-            Field::new("picture", DataType::Utf8, false),
-            Field::new("model", DataType::Utf8, false),
-            Field::new("embedding", DataType::List(item), false),
-        ]));
-        let columns = vec![
-            texts(&|f| f.person.clone()),
-            texts(&|f| f.picture.clone()),
-            texts(&|_| self.model.0.clone()),
-            Arc::new(embeddings.finish()),
-        ];
-        let batch = RecordBatch::try_new(schema.clone(), columns).map_err(|e| Error::bug("saving templates", e))?;
-        let failed = |e: parquet::errors::ParquetError| Error::io("write", path)(std::io::Error::other(e));
-        let file = File::create(path).map_err(Error::io("create", path))?;
-        let mut writer = ArrowWriter::try_new(file, schema, None).map_err(failed)?;
-        writer.write(&batch).map_err(failed)?;
-        writer.close().map_err(failed)?;
-        Ok(())
+        let rows: Vec<_> = self.faces.iter().map(|f| (f.picture.clone(), f.person.clone(), &f.template)).collect();
+        templates::write(path, &self.model.0, &rows)
     }
 
-    /// Makes one person of two names that are the same, from a CSV with the columns `person, same_as`.
+    /// Makes one person of two names that are the same, from a CSV with the columns `name_a, name_b`.
     ///
     /// # Errors
     /// [`Error::Input`] when the CSV cannot be read.
     pub fn merge(&mut self, same: &Path) -> Result<()> {
-        let rows = labels::read(same, &["person", "same_as"])?;
-        let names: HashMap<&str, &str> = rows.iter().map(|row| (row[0].as_str(), row[1].as_str())).collect();
+        let rows = labels::read(same, &["name_a", "name_b"])?;
+        let names: HashMap<&str, &str> = rows.iter().map(|row| (row[1].as_str(), row[0].as_str())).collect();
         for face in &mut self.faces {
             // Chains end, for no step is taken twice.
             for _ in 0..rows.len() {
