@@ -73,7 +73,7 @@ fn predicted_and_observed_agree_on_drawn_people() {
         assert!((0.5..=2.0).contains(&ratio), "{expected} expected, {ratio} of it");
     }
     let fnir = |expected: f64| limit(large, expected)["fnir"]["rate"].as_f64().unwrap();
-    assert!(fnir(1000.0) < fnir(1.0) && fnir(1.0) < fnir(0.01) && fnir(0.01) < 0.3, "{large}");
+    assert!(fnir(1000.0) < fnir(1.0) && fnir(1.0) < fnir(0.01) && fnir(0.01) < 0.4, "{large}");
     assert!(large["clusters"]["precision"].as_f64().unwrap() > 0.99, "{}", large["clusters"]);
     assert!(large["clusters"]["recall"].as_f64().unwrap() > 0.8, "{}", large["clusters"]);
     for name in ["dedup.json", "det.svg", "det.png", "predicted.svg", "predicted.png"] {

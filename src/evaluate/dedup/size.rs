@@ -221,7 +221,10 @@ impl<'a> Truth<'a> {
             observed_interval: poisson_interval(count - mated),
             pairs_found: Rate::new(mated, self.mated_pairs),
             fnir: Rate::new(self.duplicates - found, self.duplicates),
-            sum_of_local_fdr: self.pairs[..count].iter().map(|(pair, _, _)| pair.local_fdr).sum(),
+            sum_of_local_fdr: self.pairs[..count]
+                .iter()
+                .map(|(pair, _, _)| pair.local_fdr)
+                .fold(0.0, |sum, fdr| sum + fdr),
         }
     }
 
