@@ -136,7 +136,7 @@ impl Preparation {
         if self.input.colour == Colour::Bgr {
             linear = swap_red_and_blue(shape, linear);
         }
-        Ok(Conv2d::new(shape, &linear.weight, &linear.bias, layers.prelu(name, shape.cout)?)?)
+        layers.pack(shape, &linear, layers.prelu(name, shape.cout)?)
     }
 
     /// `(pixel - mean) * factor`.

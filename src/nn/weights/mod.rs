@@ -23,6 +23,7 @@ use sha2::{Digest, Sha256};
 use self::manifest::Manifest;
 pub use self::manifest::{Colour, Ensemble, Input, LivenessSpec, Passport, Role, Source, TemplateSpec};
 pub use self::map::{Weight, WeightMap};
+use crate::ops::Precision;
 use crate::{Error, Result};
 
 /// Names a folder of weights when `--weights` does not.
@@ -36,6 +37,7 @@ pub struct WeightStore {
     place: Place,
     entries: Vec<Passport>,
     ensembles: Vec<Ensemble>,
+    precision: Precision,
 }
 
 #[derive(Debug, Clone)]
@@ -62,7 +64,7 @@ impl WeightStore {
         match built_in::MANIFEST {
             Some(text) => {
                 let manifest = Manifest::parse(&built_in::path(MANIFEST), text)?;
-                Ok(WeightStore { place: Place::BuiltIn, entries: manifest.weights, ensembles: manifest.ensembles })
+                Ok(Self::of(Place::BuiltIn, manifest))
             }
             None => Err(Error::input(
                 "weights",
@@ -88,8 +90,23 @@ impl WeightStore {
             _ => Error::io("read", &path)(error),
         })?;
         let manifest = Manifest::parse(&path, &text)?;
-        let place = Place::Folder(folder.to_path_buf());
-        Ok(WeightStore { place, entries: manifest.weights, ensembles: manifest.ensembles })
+        Ok(Self::of(Place::Folder(folder.to_path_buf()), manifest))
+    }
+
+    fn of(place: Place, manifest: Manifest) -> Self {
+        let Manifest { weights, ensembles, .. } = manifest;
+        WeightStore { place, entries: weights, ensembles, precision: Precision::F32 }
+    }
+
+    /// The same weights, for networks that compute in another precision than f32.
+    #[must_use]
+    pub fn with_precision(self, precision: Precision) -> Self {
+        WeightStore { precision, ..self }
+    }
+
+    /// What networks made from these weights compute in.
+    pub fn precision(&self) -> Precision {
+        self.precision
     }
 
     /// Where the files are, for people and for `run.json`.
@@ -249,8 +266,8 @@ mod tests {
 
     #[test]
     fn every_file_of_the_manifest_is_built_in_and_whole() {
-        let entries = Manifest::parse(Path::new(MANIFEST), built_in::MANIFEST.unwrap()).unwrap().weights;
-        let store = WeightStore { place: Place::BuiltIn, entries, ensembles: Vec::new() };
+        let manifest = Manifest::parse(Path::new(MANIFEST), built_in::MANIFEST.unwrap()).unwrap();
+        let store = WeightStore::of(Place::BuiltIn, manifest);
         assert_eq!(store.entries().len(), 4);
         for passport in store.entries() {
             store.verify(&passport.name).unwrap();
