@@ -7,6 +7,7 @@ use crate::gallery::search::Progress;
 use crate::gallery::{self, Filter, Gallery, Row, SearchPolicy, SearchReport};
 use crate::infer::template::similarity;
 use crate::infer::{ModelId, Template};
+use crate::matching::strata::{quality_group, quality_stratum};
 use crate::matching::{
     Candidate, Case, Enrolment, ImpostorScore, Impostors, Judged, Searched, candidate_floor, judge, pairs_of,
 };
@@ -74,32 +75,72 @@ pub fn all_pairs(
     search: &SearchPolicy,
     progress: Progress<'_>,
 ) -> Result<Found> {
-    let Some((model, _)) = gallery.models().first().copied() else {
-        return Err(Error::usage("--store", "the store holds no members", "audit a dump into it first"));
-    };
-    let impostors = Impostors::new(model, &impostor_scores(gallery)?);
-    let size = gallery.live() as u64;
-    let floor = candidate_floor(&impostors, size, policy);
-    let (hits, search) = gallery::all_pairs(gallery, floor, search, progress)?;
-    let mut place: HashMap<u32, usize> = HashMap::new();
-    let (mut enrolments, mut rows) = (Vec::new(), Vec::new());
-    let mut enrol = |row: u32| {
-        *place.entry(row).or_insert_with(|| {
-            enrolments.extend(gallery.row(row).as_ref().map(enrolment));
-            rows.push(row);
-            rows.len() - 1
-        })
-    };
-    let candidates: Vec<Candidate> = hits
-        .iter()
-        .map(|hit| Candidate { a: enrol(hit.first), b: enrol(hit.second), similarity: hit.similarity })
-        .collect();
-    let templates: Vec<Template> = rows.iter().map(|&row| gallery.template(row)).collect::<Result<_>>()?;
-    let score = |a: usize, b: usize| similarity(&templates[a], &templates[b]);
-    let searched = Searched { gallery_size: size, compared: pairs_of(size), floor };
-    let case = Case { enrolments: &enrolments, candidates: &candidates, impostors: &impostors, searched };
-    let judged = judge(&case, policy, &score);
-    Ok(Found { enrolments, judged, search })
+    let pass = Pass::of(gallery, policy, search, progress)?;
+    let judged = pass.judge(policy);
+    Ok(Found { enrolments: pass.enrolments, judged, search: pass.search })
+}
+
+/// One pass over a gallery before it is judged: what different people's scores are, and every pair above the floor.
+#[derive(Debug)]
+pub struct Pass {
+    /// Memberships that are in a candidate pair.
+    pub enrolments: Vec<Enrolment>,
+    /// How it was done.
+    pub search: SearchReport,
+    candidates: Vec<Candidate>,
+    impostors: Impostors,
+    searched: Searched,
+    templates: Vec<Template>,
+}
+
+impl Pass {
+    /// Compares every member with every other.
+    ///
+    /// # Errors
+    /// As [`all_pairs`].
+    pub fn of(
+        gallery: &Gallery,
+        policy: &MatchingPolicy,
+        search: &SearchPolicy,
+        progress: Progress<'_>,
+    ) -> Result<Pass> {
+        let Some((model, _)) = gallery.models().first().copied() else {
+            return Err(Error::usage("--store", "the store holds no members", "audit a dump into it first"));
+        };
+        let impostors = Impostors::new(model, &impostor_scores(gallery)?);
+        let size = gallery.live() as u64;
+        let floor = candidate_floor(&impostors, size, policy);
+        let (hits, search) = gallery::all_pairs(gallery, floor, search, progress)?;
+        let mut place: HashMap<u32, usize> = HashMap::new();
+        let (mut enrolments, mut rows) = (Vec::new(), Vec::new());
+        let mut enrol = |row: u32| {
+            *place.entry(row).or_insert_with(|| {
+                enrolments.extend(gallery.row(row).as_ref().map(enrolment));
+                rows.push(row);
+                rows.len() - 1
+            })
+        };
+        let candidates: Vec<Candidate> = hits
+            .iter()
+            .map(|hit| Candidate { a: enrol(hit.first), b: enrol(hit.second), similarity: hit.similarity })
+            .collect();
+        let templates: Vec<Template> = rows.iter().map(|&row| gallery.template(row)).collect::<Result<_>>()?;
+        let searched = Searched { gallery_size: size, compared: pairs_of(size), floor };
+        Ok(Pass { enrolments, search, candidates, impostors, searched, templates })
+    }
+
+    /// Judges the candidates: pairs, clusters, statistics. The policy may be another than the one searched with, as
+    /// long as its limits are no wider.
+    pub fn judge(&self, policy: &MatchingPolicy) -> Judged {
+        let score = |a: usize, b: usize| similarity(&self.templates[a], &self.templates[b]);
+        let case = Case {
+            enrolments: &self.enrolments,
+            candidates: &self.candidates,
+            impostors: &self.impostors,
+            searched: self.searched,
+        };
+        judge(&case, policy, &score)
+    }
 }
 
 /// Members of different districts and workers, drawn evenly over the store.
@@ -112,7 +153,8 @@ fn impostor_scores(gallery: &Gallery) -> Result<Vec<ImpostorScore>> {
         for (other_place, (b, other)) in rows.iter().enumerate().skip(place + 1) {
             if one.district != other.district && one.worker_id != other.worker_id {
                 let similarity = similarity(&templates[place], &templates[other_place]);
-                scores.push(ImpostorScore { a: (*a).into(), b: (*b).into(), similarity, stratum: 0 });
+                let stratum = quality_stratum(one.quality, other.quality);
+                scores.push(ImpostorScore { a: (*a).into(), b: (*b).into(), similarity, stratum });
             }
         }
     }
@@ -131,6 +173,7 @@ pub(crate) fn enrolment(stored: &Row) -> Enrolment {
         epic: text(stored.epic),
         member_name: text(stored.member_name),
         picture: Some(stored.selfie_dhash),
+        group: quality_group(stored.quality),
         ..Enrolment::default()
     }
 }
