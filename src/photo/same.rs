@@ -8,7 +8,7 @@
 
 use super::{Photo, shrink};
 
-/// Longer side of the pictures that are compared, pixels: coarse first.
+/// Longer side at which the pictures are compared, pixels: coarse first.
 const SIDES: [usize; 3] = [48, 96, 192];
 
 /// Refinements per size.
@@ -50,8 +50,11 @@ pub fn lay_over(a: &Photo, b: &Photo, matches: Matches, mirrored: bool) -> Optio
     let mut place = initial(a, matches, mirrored)?;
     let mut found = None;
     for side in SIDES {
-        let (small_a, small_b) = (Small::of(a, side, mirrored), Small::of(b, side, false));
-        if small_a.width < 8 || small_a.height < 8 || small_b.width < 8 || small_b.height < 8 {
+        // Both at one resolution of the scene, neither enlarged.
+        let zoom = place.p.hypot(place.q);
+        let scale = (side as f64 / b.width.max(b.height).max(1) as f64).min(1.0).min(1.0 / zoom);
+        let (small_a, small_b) = (Small::of(a, scale * zoom, mirrored), Small::of(b, scale, false));
+        if small_a.width.min(small_a.height).min(small_b.width).min(small_b.height) < 8 {
             return None;
         }
         let mut scaled = place.between(small_a.scale, small_b.scale);
@@ -91,9 +94,10 @@ impl Place {
 
 /// The similarity transform that fits the points best (least squares; S. Umeyama, PAMI 13, 1991, without reflection).
 fn initial(a: &Photo, matches: Matches, mirrored: bool) -> Option<Place> {
+    // Landmarks count pixels from their centres, the transform from their corners.
     let point = |[x, y]: [f32; 2]| {
-        let x = f64::from(x);
-        (if mirrored { a.width as f64 - x } else { x }, f64::from(y))
+        let x = f64::from(x) + 0.5;
+        (if mirrored { a.width as f64 - x } else { x }, f64::from(y) + 0.5)
     };
     let n = matches.len() as f64;
     let (mut ax, mut ay, mut bx, mut by) = (0.0, 0.0, 0.0, 0.0);
@@ -101,13 +105,14 @@ fn initial(a: &Photo, matches: Matches, mirrored: bool) -> Option<Place> {
         let (x, y) = point(from);
         ax += x / n;
         ay += y / n;
-        bx += f64::from(to[0]) / n;
-        by += f64::from(to[1]) / n;
+        bx += (f64::from(to[0]) + 0.5) / n;
+        by += (f64::from(to[1]) + 0.5) / n;
     }
     let (mut squares, mut dot, mut cross) = (0.0, 0.0, 0.0);
     for &(from, to) in matches {
         let (x, y) = point(from);
-        let (x, y, s, t) = (x - ax, y - ay, f64::from(to[0]) - bx, f64::from(to[1]) - by);
+        let (s, t) = (f64::from(to[0]) + 0.5, f64::from(to[1]) + 0.5);
+        let (x, y, s, t) = (x - ax, y - ay, s - bx, t - by);
         squares += x * x + y * y;
         dot += x * s + y * t;
         cross += x * t - y * s;
@@ -138,12 +143,14 @@ struct Small {
 }
 
 impl Small {
-    fn of(photo: &Photo, side: usize, mirrored: bool) -> Small {
-        let longer = photo.width.max(photo.height).max(1);
-        let scale = (side as f64 / longer as f64).min(1.0);
+    fn of(photo: &Photo, scale: f64, mirrored: bool) -> Small {
         let (width, height) =
             ((photo.width as f64 * scale).round() as usize, (photo.height as f64 * scale).round() as usize);
-        let luma = shrink::luma(photo, width, height, mirrored);
+        let mut luma = shrink::luma(photo, width, height, mirrored);
+        // What is finer than two pixels depends on how the grid fell on the picture.
+        for _ in 0..2 {
+            smooth(&mut luma, width, height);
+        }
         Small { width, height, scale, luma }
     }
 
@@ -167,6 +174,25 @@ impl Small {
             .iter()
             .enumerate()
             .map(|(at, &luma)| ((at % self.width) as f64 + 0.5, (at / self.width) as f64 + 0.5, f64::from(luma)))
+    }
+}
+
+/// Convolves with 1/4, 1/2, 1/4 along both axes; the border repeats.
+fn smooth(luma: &mut [f32], width: usize, height: usize) {
+    let mut pass = |length: usize, lines: usize, step: usize, stride: usize| {
+        for line in 0..lines {
+            let mut before = luma[line * stride];
+            for at in 0..length {
+                let here = luma[line * stride + at * step];
+                let after = luma[line * stride + (at + 1).min(length - 1) * step];
+                luma[line * stride + at * step] = 0.25 * before + 0.5 * here + 0.25 * after;
+                before = here;
+            }
+        }
+    };
+    if width > 0 && height > 0 {
+        pass(width, height, 1, width);
+        pass(height, width, width, 1);
     }
 }
 
