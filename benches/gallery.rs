@@ -2,10 +2,13 @@
 //!
 //! ```text
 //! cargo bench --bench gallery -- [kernels] [scan ROWS DIM PROBES] [store ROWS DIM PROBES] [hnsw ROWS DIM PROBES]
+//!                                [write ROWS DIM PROBES]
 //! ```
 //! `kernels`: pairs per second of each dot-product kernel. `scan`: exact search of rows in memory. `store`: the same
 //! through a store on disk: building, bytes on disk and in memory, opening, searching. `hnsw`: building the graphs,
-//! searching through them, pair recall against exact search. Each line is also a JSON object, for plots.
+//! searching through them, pair recall against exact search. `write`: puts the same rows, probes and true pairs into
+//! `target/peers` for `benches/gallery_peers.py`, which measures hnswlib and usearch on them and draws the plot. Each
+//! line of output is a JSON object. Rates are per second of processor time where they say so, for machines are shared.
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};
@@ -34,8 +37,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             "kernels" => kernels(),
             "scan" => scan(number()?, number()?, number()?)?,
             "store" => store(number()?, number()?, number()?)?,
+            "write" => write(number()?, number()?, number()?)?,
             "hnsw" => hnsw_search(number()?, number()?, number()?)?,
-            other => return Err(format!("{other}: not one of kernels, scan, store, hnsw").into()),
+            other => return Err(format!("{other}: not one of kernels, scan, store, hnsw, write").into()),
         }
     }
     Ok(())
@@ -173,7 +177,7 @@ fn hnsw_search(rows: u64, dim: u64, count: u64) -> Result<(), Box<dyn std::error
     let (build, cpu) = clock.read();
     say(json!({"bench": "hnsw-build", "rows": rows, "dim": dim, "seconds": build, "rows_per_cpu_s": rows as f64 / cpu,
         "graph_bytes_per_row": gallery.memory().graphs as f64 / rows as f64, "resident_mib_peak_now": resident()}));
-    for start in [32, 64, 128, 256] {
+    for start in [64, 128, 256, 512] {
         let breadth = hnsw::Breadth { start, ..hnsw::Breadth::default() };
         let clock = Clock::start();
         let hits = hnsw::search(&gallery, &probes, Want::Above(THRESHOLD), breadth, Kernel::best())?;
@@ -185,5 +189,23 @@ fn hnsw_search(rows: u64, dim: u64, count: u64) -> Result<(), Box<dyn std::error
             "pair_recall": 1.0 - found.missed_share, "missed_95": found.interval}));
     }
     report_search("hnsw", &gallery, dim, &probes)?;
+    Ok(())
+}
+
+/// Rows and probes as little-endian f32, true pairs as little-endian u32 (probe, row).
+fn write(rows: u64, dim: u64, count: u64) -> Result<(), Box<dyn std::error::Error>> {
+    let crowd = Crowd::new(dim as usize, 1);
+    let stored = crowd.rows(0..rows)?;
+    let probes = mates(&crowd, rows, count);
+    let hits =
+        exact::search(&Gallery::from_rows(&stored)?, &as_probes(&probes), Want::Above(THRESHOLD), Kernel::best())?;
+    std::fs::create_dir_all("target/peers")?;
+    let floats = |rows: &[(Member, Template)]| -> Vec<u8> {
+        rows.iter().flat_map(|(_, t)| &t.master).flat_map(|v| v.to_f32().to_le_bytes()).collect()
+    };
+    std::fs::write("target/peers/rows.f32", floats(&stored))?;
+    std::fs::write("target/peers/probes.f32", floats(&probes))?;
+    let pairs: Vec<u8> = hits.iter().flat_map(|h| [h.probe, h.row]).flat_map(u32::to_le_bytes).collect();
+    std::fs::write("target/peers/pairs.u32", pairs)?;
     Ok(())
 }

@@ -11,7 +11,7 @@ use crate::gallery::{self, Filter, Gallery, Hit, Member, Probe, SearchReport, Wa
 use crate::infer::template::similarity;
 use crate::infer::{Analysis, Engine, ModelId, Template};
 use crate::matching::{
-    Candidate, Case, Enrolment, Impostors, Judged, Pair, Searched, candidate_floor, judge, pairs_of,
+    Candidate, Case, Cluster, Enrolment, Impostors, Judged, Pair, Searched, candidate_floor, judge, pairs_of,
 };
 use crate::reason::{Reason, Verdict};
 use crate::roles::Cast;
@@ -151,32 +151,44 @@ fn candidates(
     }
     (candidates, met)
 }
-/// Marks tonight's duplicates: every member of a cluster but its original.
+/// Marks tonight's duplicates.
+///
+/// A row is a duplicate of the earliest of: its own cluster's original, and, for every flagged pair it is in, the mate or
+/// the original of the mate's cluster. So a flagged pair is never silent, also where all pairs together speak against
+/// making one person of two clusters.
 pub fn mark(found: &Duplicates, rows: &mut [VerdictRow]) {
+    let clusters = &found.judged.clusters;
+    let mut cluster_of: HashMap<usize, &Cluster> = HashMap::new();
+    clusters.iter().for_each(|cluster| cluster_of.extend(cluster.members.iter().map(|&m| (m, cluster))));
+    let original = |index: usize| cluster_of.get(&index).map_or(index, |cluster| cluster.original);
+    let age = |index: usize| (found.enrolments[index].captured_at, &found.enrolments[index].submission_id, index);
+
+    let mut first: HashMap<usize, usize> = cluster_of.iter().map(|(&member, c)| (member, c.original)).collect();
     let mut best: HashMap<usize, &Pair> = HashMap::new();
     for pair in &found.judged.pairs {
-        for side in [pair.a, pair.b] {
+        for (side, mate) in [(pair.a, pair.b), (pair.b, pair.a)] {
             let known = best.entry(side).or_insert(pair);
             if pair.similarity > known.similarity {
                 *known = pair;
             }
+            let known = first.entry(side).or_insert(side);
+            *known = [*known, side, original(mate)].into_iter().min_by_key(|&i| age(i)).unwrap_or(side);
         }
     }
-    for cluster in &found.judged.clusters {
-        let original = &found.enrolments[cluster.original];
-        for &member in &cluster.members {
-            let Some(row) = found.enrolments[member].row.and_then(|row| rows.get_mut(row as usize)) else { continue };
+    for (index, first) in first {
+        let Some(row) = found.enrolments[index].row.and_then(|row| rows.get_mut(row as usize)) else { continue };
+        if let Some(cluster) = cluster_of.get(&index) {
             row.cluster_id = Some(cluster.id.clone());
             row.cross_district = Some(cluster.cross_district());
-            if let Some(pair) = best.get(&member) {
-                row.similarity = Some(pair.similarity);
-                row.expected_false_matches = Some(pair.expected_false_matches);
-                row.evidence = Some(pair.parts.text());
-            }
-            if member != cluster.original {
-                row.duplicate_of = Some(original.submission_id.clone());
-                row.add(Reason::DuplicateMember);
-            }
+        }
+        if let Some(pair) = best.get(&index) {
+            row.similarity = Some(pair.similarity);
+            row.expected_false_matches = Some(pair.expected_false_matches);
+            row.evidence = Some(pair.parts.text());
+        }
+        if first != index {
+            row.duplicate_of = Some(found.enrolments[first].submission_id.clone());
+            row.add(Reason::DuplicateMember);
         }
     }
 }

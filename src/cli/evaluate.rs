@@ -4,11 +4,12 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use crate::Result;
 use crate::cli::setup::{self, EngineArgs};
 use crate::cli::{Common, print_as};
 use crate::evaluate;
+use crate::evaluate::Night;
 use crate::report::Progress;
+use crate::{Error, Result};
 
 /// What to measure.
 #[derive(Debug, Subcommand)]
@@ -23,7 +24,20 @@ pub enum EvaluateCommand {
         after_help = "Example:\n  chehra evaluate liveness --labels nuaa/labels.csv --images nuaa\n\nThe CSV has the columns label (live or spoof) and path."
     )]
     Liveness(LivenessArgs),
+    /// Verdicts of run folders against the truth: reasons, duplicates, workers, APCER and BPCER
+    #[command(after_help = AUDIT_HELP)]
+    Audit(AuditArgs),
 }
+
+const AUDIT_HELP: &str = "\
+Examples:
+  chehra evaluate audit --run out/night --truth fixtures/night/truth.parquet
+  chehra evaluate audit --run out/n1 --truth dump/night-1 --run out/n2 --truth dump/night-2 --json
+
+The truth has one row per row of the dump (column row, from 0, else in its order): submission_id and reasons (what a
+right answer must say) are required. It may have reasons_allowed, verdict, verdicts_allowed, duplicate_of, pattern,
+attack, attacked, account_person, worker_person, member_person, others, and worker_box and member_box (left, top, width,
+height in pixels of the upright selfie). `chehra synth` writes such tables; what is missing is named and not measured.";
 
 /// Flags of `evaluate verification`.
 #[derive(Debug, Args)]
@@ -57,6 +71,20 @@ pub struct LivenessArgs {
     engine: EngineArgs,
 }
 
+/// Flags of `evaluate audit`.
+#[derive(Debug, Args)]
+pub struct AuditArgs {
+    /// Run folder of `chehra audit`; several nights in their order, all audited into one store
+    #[arg(long, value_name = "DIR", required = true)]
+    run: Vec<PathBuf>,
+    /// Truth table of the same run's dump, or the folder that holds it as truth.parquet; once per --run
+    #[arg(long, value_name = "FILE", required = true)]
+    truth: Vec<PathBuf>,
+    /// JSON instead of text
+    #[arg(long)]
+    json: bool,
+}
+
 /// Runs it.
 pub fn run(command: &EvaluateCommand, common: &Common) -> Result<()> {
     let progress = Progress::new(common.quiet);
@@ -71,6 +99,15 @@ pub fn run(command: &EvaluateCommand, common: &Common) -> Result<()> {
             let engine = args.engine.engine(&policy)?;
             let threshold = policy.liveness.min_bona_fide;
             print_as(&evaluate::liveness(&engine, &args.labels, &args.images, threshold, progress)?, args.json)
+        }
+        EvaluateCommand::Audit(args) => {
+            if args.run.len() != args.truth.len() {
+                let problem = format!("{} of them for {} of --run", args.truth.len(), args.run.len());
+                return Err(Error::usage("--truth", problem, "give one --truth for each --run, in the same order"));
+            }
+            let night = |(run, truth): (&PathBuf, &PathBuf)| Night { run: run.clone(), truth: truth.clone() };
+            let nights: Vec<Night> = args.run.iter().zip(&args.truth).map(night).collect();
+            print_as(&evaluate::audit(&nights)?, args.json)
         }
     }
 }

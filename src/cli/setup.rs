@@ -17,7 +17,7 @@ pub struct EngineArgs {
     /// Where the networks run: auto, cpu, cuda[:N], metal[:N]. Only auto chooses
     #[arg(long, value_name = "DEVICE", default_value = "auto", env = "CHEHRA_DEVICE")]
     pub device: DeviceChoice,
-    /// Folder of weights with their manifest.toml [default: $CHEHRA_WEIGHTS, ./weights, or those built in]
+    /// Folder of weights with their manifest.toml [default: $CHEHRA_WEIGHTS, weights/ beside the executable, or those built in]
     #[arg(long, value_name = "DIR")]
     pub weights: Option<PathBuf>,
     /// Embedder, by its name in the manifest

@@ -20,7 +20,7 @@ pub enum WeightsCommand {
 /// Flags of `weights list` and `weights verify`.
 #[derive(Debug, Args)]
 pub struct WeightsArgs {
-    /// Folder of weights with their manifest.toml [default: $CHEHRA_WEIGHTS, ./weights, or those built in]
+    /// Folder of weights with their manifest.toml [default: $CHEHRA_WEIGHTS, weights/ beside the executable, or those built in]
     #[arg(long, value_name = "DIR")]
     weights: Option<PathBuf>,
 }

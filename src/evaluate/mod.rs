@@ -1,11 +1,13 @@
 //! Accuracy of the program's own pipeline on labelled data: its decoding, detection, alignment and networks, in the
 //! terms of ISO/IEC 19795-1 and 30107-3.
 
+pub mod audit;
 mod labels;
 mod liveness;
 pub mod metrics;
 mod verification;
 
+pub use audit::{AuditReport, Night, audit};
 pub use liveness::{LivenessReport, liveness};
 pub use verification::{VerificationReport, verification};
 

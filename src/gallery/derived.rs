@@ -78,14 +78,15 @@ impl Kind {
         header
     }
 
-    /// Writes a derived file. Not durable: its hash tells whether it arrived.
+    /// Writes a derived file. Durable, for masters are trusted row by row: a file that a power cut left full of zeros
+    /// would open, and fail at the first row read.
     pub(super) fn write(self, path: &Path, source: Source<'_>, payload: &[&[u8]]) -> Result<()> {
         let mut file = Pending::create(path)?;
         file.write_all(&self.header(source, payload)).map_err(Error::io("write", path))?;
         for part in payload {
             file.write_all(part).map_err(Error::io("write", path))?;
         }
-        file.commit(false).map(drop)
+        file.commit().map(drop)
     }
 
     /// Maps a derived file, or says why it cannot be used.

@@ -74,7 +74,7 @@ impl Store {
             let batch = RecordBatch::try_new(schema.clone(), export_columns(&gallery, rows)?);
             writer.write(&batch.map_err(|e| Error::bug("exporting", e))?).map_err(failed)?;
         }
-        writer.into_inner().map_err(failed)?.commit(true)?;
+        writer.into_inner().map_err(failed)?.commit()?;
         let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
         sync_folder(folder)?;
         Ok(rows.len() as u64)
@@ -129,6 +129,7 @@ impl Writer<'_> {
         let (mut rows, mut read) = (Vec::new(), 0);
         let mut add = |rows: &mut Vec<(Member, Template)>| -> Result<()> {
             for (model, dim, rows) in by_model(rows)? {
+                self.check_dim(&model, dim)?;
                 let count = rows.len();
                 let rows = rows.into_iter().map(|(m, t)| Ok((m.as_row(&key, commit), t.clone())));
                 self.write_segment(&mut next, (&model, dim, count), rows)?;

@@ -69,11 +69,9 @@ impl Pending {
     }
 
     /// Makes the bytes durable and the name visible, in this order. The folder is left for the caller to sync.
-    pub(super) fn commit(mut self, durable: bool) -> Result<Written> {
+    pub(super) fn commit(mut self) -> Result<Written> {
         self.file.flush().map_err(Error::io("write", &self.temporary))?;
-        if durable {
-            self.file.get_ref().sync_all().map_err(Error::io("sync", &self.temporary))?;
-        }
+        self.file.get_ref().sync_all().map_err(Error::io("sync", &self.temporary))?;
         fs::rename(&self.temporary, &self.target).map_err(Error::io("rename", &self.temporary))?;
         self.done = true;
         Ok(Written { bytes: self.bytes, sha256: hex(&self.hash.clone().finalize()) })

@@ -167,7 +167,7 @@ impl Manifest {
         let mut pending = Pending::create(&path)?;
         pending.write_all(&text).map_err(Error::io("write", &path))?;
         super::failpoint::reach("manifest-written");
-        pending.commit(true)?;
+        pending.commit()?;
         super::failpoint::reach("manifest-renamed");
         sync_folder(store)
     }

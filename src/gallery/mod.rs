@@ -28,7 +28,7 @@ pub use forget::{CompactPolicy, Compaction, Forgotten};
 pub use manifest::{Receipt, Run};
 pub use member::{Member, Row};
 pub use query::{Filter, Hit, Pair, Probe, Want};
-pub use search::{Engine, SearchPolicy, SearchReport, search};
+pub use search::{Engine, SearchPolicy, SearchReport, search, search_with};
 pub use store::{Commit, Store, Writer};
 pub use verify::{SegmentStats, Stats, Verification};
 pub use view::{Gallery, Memory};

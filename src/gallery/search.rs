@@ -29,7 +29,7 @@ use super::dot::{Kernel, LANES, Probes, RowDot, TILE_BLOCKS, TILE_PROBES, padded
 use super::query::{Hit, Probe, Want};
 use super::view::Gallery;
 use super::{exact, hnsw};
-use crate::Result;
+use crate::{Error, Result};
 
 /// The engine as asked for with `--search`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -147,16 +147,37 @@ pub const BUILD_RATE: f64 = 500.0;
 /// Comparisons per unit of breadth of a walk: most of a leader's 32 links are new to it.
 pub const COMPARISONS: f64 = 22.0;
 
+/// Probes searched between two calls of a progress function.
+const STEP: usize = 2048;
+
+/// Told how many probes are done, of those given; an error it returns, such as [`Error::Interrupted`], ends the search.
+pub type Progress<'a> = &'a mut dyn FnMut(usize) -> Result<()>;
+
 /// Searches a gallery with the engine that the policy names or that measures faster.
 ///
 /// # Errors
-/// [`crate::Error::Input`] when a stored row is damaged.
+/// [`Error::Input`] when a stored row is damaged.
 pub fn search(
     gallery: &Gallery,
     probes: &[Probe<'_>],
     want: Want,
     policy: &SearchPolicy,
 ) -> Result<(Vec<Hit>, SearchReport)> {
+    search_with(gallery, probes, want, policy, &mut |_| Ok(()))
+}
+
+/// As [`search`], telling how far it is.
+///
+/// # Errors
+/// As [`search`], and what `progress` returns.
+pub fn search_with(
+    gallery: &Gallery,
+    probes: &[Probe<'_>],
+    want: Want,
+    policy: &SearchPolicy,
+    progress: Progress<'_>,
+) -> Result<(Vec<Hit>, SearchReport)> {
+    check_dims(gallery, probes)?;
     let started = Instant::now();
     let kernel = Kernel::best();
     let mut report = SearchReport {
@@ -176,7 +197,7 @@ pub fn search(
     }
     let mut hits = Vec::new();
     if report.engine == Engine::Hnsw {
-        hits = hnsw::search(gallery, probes, want, policy.breadth, kernel)?;
+        hits = in_steps(probes, progress, |probes| hnsw::search(gallery, probes, want, policy.breadth, kernel))?;
         let certificate = certify(gallery, probes, want, &hits, policy.checked_probes, kernel)?;
         if certificate.missed_share > policy.max_missed {
             report.engine = Engine::Exact;
@@ -188,11 +209,38 @@ pub fn search(
         report.certificate = Some(certificate);
     }
     if report.engine == Engine::Exact {
-        hits = exact::search(gallery, probes, want, kernel)?;
+        hits = in_steps(probes, progress, |probes| exact::search(gallery, probes, want, kernel))?;
     }
     report.hits = hits.len();
     report.seconds = started.elapsed().as_secs_f64();
     Ok((hits, report))
+}
+
+/// Searches some probes at a time.
+fn in_steps<'p>(
+    probes: &[Probe<'p>],
+    progress: Progress<'_>,
+    search: impl Fn(&[Probe<'p>]) -> Result<Vec<Hit>>,
+) -> Result<Vec<Hit>> {
+    let mut hits = Vec::new();
+    for (number, step) in probes.chunks(STEP).enumerate() {
+        let first = (number * STEP) as u32;
+        hits.extend(search(step)?.into_iter().map(|hit| Hit { probe: hit.probe + first, ..hit }));
+        progress(first as usize + step.len())?;
+    }
+    Ok(hits)
+}
+
+/// Refuses probes that say they are of a model and have another length than its rows: they would find nothing.
+fn check_dims(gallery: &Gallery, probes: &[Probe<'_>]) -> Result<()> {
+    for seen in &gallery.parts {
+        let (model, dim) = (&seen.part.model, seen.part.codes.dim);
+        if let Some(probe) = probes.iter().find(|p| p.model == model && p.template.dim() != dim) {
+            let found = format!("{} and {dim} values from model {}", probe.template.dim(), model.0);
+            return Err(Error::bug("searching for templates of one model", found));
+        }
+    }
+    Ok(())
 }
 
 /// Fills in the engine, the reason and what was measured.
@@ -219,11 +267,13 @@ fn choose(gallery: &Gallery, probes: &[Probe<'_>], policy: &SearchPolicy, kernel
     let walk = policy.breadth.start as f64 * COMPARISONS * comparison_seconds;
     let exact_seconds = pairs / pairs_per_second;
     let hnsw_seconds = (probes.len() as f64 * graphs * walk + unbuilt / BUILD_RATE) / cores;
-    if hnsw_seconds * ADVANTAGE < exact_seconds {
-        report.engine = Engine::Hnsw;
-    }
+    report.engine = decide(exact_seconds, hnsw_seconds);
     report.reason = format!("estimated {exact_seconds:.1} s exact, {hnsw_seconds:.1} s HNSW");
     report.calibration = Some(Calibration { pairs_per_second, comparison_seconds, exact_seconds, hnsw_seconds });
+}
+
+fn decide(exact_seconds: f64, hnsw_seconds: f64) -> Engine {
+    if hnsw_seconds * ADVANTAGE < exact_seconds { Engine::Hnsw } else { Engine::Exact }
 }
 
 /// How long each measurement runs.
@@ -345,6 +395,13 @@ mod tests {
         assert_eq!(sample, spread_sample(1000, 100));
         assert!(sample.windows(2).all(|w| w[0] < w[1]) && sample.len() == 100);
         assert_eq!(spread_sample(5, 100), [0, 1, 2, 3, 4]);
+    }
+
+    #[test]
+    fn exact_search_has_the_benefit_of_the_doubt() {
+        assert_eq!(decide(10.0, 4.9), Engine::Hnsw);
+        assert_eq!(decide(10.0, 5.0), Engine::Exact);
+        assert_eq!(decide(0.0, 0.0), Engine::Exact);
     }
 
     #[test]

@@ -22,7 +22,7 @@ use super::dot::Kernel;
 use super::failpoint;
 use super::files::{TEMPORARY, create_private_folder, sync_folder};
 use super::hnsw::{self, Graph};
-use super::manifest::{Manifest, Run, Segment, now, segment_file, segments_folder};
+use super::manifest::{self, Manifest, Run, Segment, now, segment_file, segments_folder};
 use super::member::Member;
 use super::segment::{MAX_ROWS, SegmentReader, SegmentWriter};
 use super::view::{Gallery, Part, by_model};
@@ -87,6 +87,8 @@ impl Store {
             let _lock = lock(path)?;
             if Manifest::read(path)?.is_none() {
                 Manifest { next_segment: 1, ..Manifest::default() }.write(path)?;
+                let parent = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+                sync_folder(parent)?;
             }
         }
         Store::open(path)
@@ -315,6 +317,7 @@ impl Writer<'_> {
         next.commit += 1;
         let (commit, added) = (next.commit, rows.len() as u64);
         for (model, dim, rows) in by_model(rows)? {
+            self.check_dim(&model, dim)?;
             for rows in rows.chunks(MAX_ROWS) {
                 let expected = rows.len();
                 let rows = rows.iter().map(|(member, template)| Ok((member.as_row(run_key, commit), template.clone())));
@@ -324,6 +327,20 @@ impl Writer<'_> {
         next.runs.push(Run { key: run_key.to_owned(), commit, rows: added, at: now() });
         self.commit(next)?;
         Ok(Commit { commit, added, repeated: false })
+    }
+
+    /// A model has one dimension: templates of two lengths would never be compared, and nobody would notice.
+    pub(super) fn check_dim(&self, model: &ModelId, dim: usize) -> Result<()> {
+        match self.manifest.segments.iter().find(|s| s.model == model.0 && s.dim != dim) {
+            Some(segment) => Err(Error::input(
+                segment.path(&self.store.path),
+                format!("model {}", model.0),
+                format!("templates of {dim} values, as this run has"),
+                format!("templates of {} values", segment.dim),
+                "use the weights that made the store, or give the other ones another model name",
+            )),
+            None => Ok(()),
+        }
     }
 
     /// Writes a segment and its derived files, and names it in `next`. Nothing sees it before `next` is committed.
@@ -372,6 +389,18 @@ impl Writer<'_> {
         Ok(())
     }
 
+    /// Whether a file is what a killed writer left, or of a segment that is no more. Other people's files are not.
+    fn is_leftover(&self, path: &Path) -> bool {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let mut words = name.split('.');
+        let (stem, ending) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+        let ours = ["parquet", CODES.ending, MASTERS.ending, GRAPH.ending].contains(&ending);
+        match stem.parse::<u64>() {
+            Ok(id) if ours => ends_in_temporary(path) || !self.manifest.is_live(id),
+            _ => stem == manifest::NAME && ends_in_temporary(path),
+        }
+    }
+
     /// Removes the files that no manifest names.
     pub(super) fn sweep(&self) -> Result<()> {
         let folder = segments_folder(&self.store.path);
@@ -379,10 +408,7 @@ impl Writer<'_> {
         for folder in [&folder, &self.store.path] {
             for entry in fs::read_dir(folder).map_err(Error::io("read the folder", folder))? {
                 let path = entry.map_err(Error::io("read the folder", folder))?.path();
-                let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-                let number = name.split('.').next().and_then(|n| n.parse().ok());
-                let leftover = ends_in_temporary(&path) || number.is_some_and(|id| !self.manifest.is_live(id));
-                if leftover {
+                if self.is_leftover(&path) {
                     fs::remove_file(&path).map_err(Error::io("remove", &path))?;
                     removed = true;
                     failpoint::reach("swept-one");

@@ -261,8 +261,8 @@ impl Weights {
         let mut weights = [[0.0; LEVELS]; FIELDS];
         let mut at = 0;
         for (f, field) in Field::ALL.iter().enumerate() {
-            for l in 0..field.levels().len() {
-                weights[f][l] = self.table[at].log10;
+            for weight in &mut weights[f][..field.levels().len()] {
+                *weight = self.table[at].log10;
                 at += 1;
             }
         }

@@ -185,6 +185,7 @@ pub const SFACE: Prior = Prior {
 
 /// MobileFaceNet, 192-d.
 #[rustfmt::skip]
+#[allow(clippy::approx_constant)] // 0.7854 is a measured quantile and not a quarter of pi
 pub const MOBILEFACENET192: Prior = Prior {
     name: "mobilefacenet192 on LFW",
     strangers: &[

@@ -123,7 +123,7 @@ fn initial(a: &Photo, matches: Matches, mirrored: bool) -> Option<Place> {
     let (p, q) = (dot / squares, cross / squares);
     // Faces of one picture are of one size: a fifth or five times is a wrong match.
     let scale = p.hypot(q);
-    (0.2..=5.0).contains(&scale).then(|| Place {
+    (0.2..=5.0).contains(&scale).then_some(Place {
         p,
         q,
         u: bx - p * ax + q * ay,
@@ -243,9 +243,8 @@ fn solve(mut m: [[f64; 6]; 6], mut r: [f64; 6]) -> Option<[f64; 6]> {
         }
         for k in i + 1..6 {
             let factor = m[k][i] / m[i][i];
-            for j in i..6 {
-                m[k][j] -= factor * m[i][j];
-            }
+            let above = m[i];
+            m[k].iter_mut().zip(above).skip(i).for_each(|(value, upper)| *value -= factor * upper);
             r[k] -= factor * r[i];
         }
     }

@@ -434,9 +434,9 @@ mod tests {
             worker_id: Some(["a", "b", "c"][n % 3]),
             booth_id: Some(["B1", "b1", "B2"][n % 3]),
             district: Some(["Ujjain", "UJJAIN ", "Indore"][n % 3]),
-            division: (n % 2 == 0).then_some("Malwa"),
-            verdict: if n % 4 == 0 { Verdict::Review } else { Verdict::Accept },
-            reasons: if n % 4 == 0 { &[Reason::MobileReused] } else { &[Reason::WorkerUnknown] },
+            division: n.is_multiple_of(2).then_some("Malwa"),
+            verdict: if n.is_multiple_of(4) { Verdict::Review } else { Verdict::Accept },
+            reasons: if n.is_multiple_of(4) { &[Reason::MobileReused] } else { &[Reason::WorkerUnknown] },
         };
         let straight: Vec<Judged> = (0..60).map(judged).collect();
         let reversed: Vec<Judged> = (0..60).rev().map(judged).collect();

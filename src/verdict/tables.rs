@@ -150,7 +150,8 @@ pub fn write_pairs(path: &Path, enrolments: &[Enrolment], pairs: &[Pair]) -> Res
         let values = sorted.iter().map(|p| Some(get(&enrolments[p.a], &enrolments[p.b])));
         Arc::new(values.collect::<BooleanArray>())
     };
-    let (a, b): (fn(&Pair) -> usize, fn(&Pair) -> usize) = (|p| p.a, |p| p.b);
+    type Side = fn(&Pair) -> usize;
+    let (a, b): (Side, Side) = (|p| p.a, |p| p.b);
     let when = |side: fn(&Pair) -> usize| instants(sorted.iter().map(|p| enrolments[side(p)].captured_at));
     let number =
         |get: fn(&Pair) -> f64| -> ArrayRef { Arc::new(sorted.iter().map(|p| Some(get(p))).collect::<Float64Array>()) };

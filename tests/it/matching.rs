@@ -54,10 +54,6 @@ struct Truth {
     shape: f64,
 }
 
-/// About what SFace shows on real pictures, and a population in which people are more alike.
-const FACES: Truth = Truth { scale: 0.0325, shape: -0.06 };
-const ALIKE: Truth = Truth { scale: 0.036, shape: -0.03 };
-
 const MEAN: f64 = 0.085;
 const DEVIATION: f64 = 0.0886;
 /// The standard normal deviate that one in a hundred exceeds.
@@ -97,10 +93,11 @@ fn mate(random: &mut Random) -> f32 {
     s.clamp(-0.2, 0.999) as f32
 }
 
+/// About what SFace shows on real pictures, and a population in which people are more alike.
+const FACES: Truth = Truth { scale: 0.0325, shape: -0.06 };
+
 /// A population and its night.
 struct Night {
-    truth: Truth,
-    size: usize,
     mated: usize,
     impostors: Impostors,
     enrolments: Vec<Enrolment>,
@@ -137,9 +134,9 @@ impl Night {
                 candidates.push(Candidate { a, b, similarity: similarity.max(floor) });
             }
         }
-        let enrolments = (0..size).map(|k| enrolment(k)).collect();
+        let enrolments = (0..size).map(enrolment).collect();
         let searched = Searched { gallery_size: size as u64, compared: all, floor };
-        Night { truth, size, mated, impostors, enrolments, candidates, searched }
+        Night { mated, impostors, enrolments, candidates, searched }
     }
 
     fn judged(&self, limit: f64) -> Judged {
@@ -151,12 +148,6 @@ impl Night {
             searched: self.searched,
         };
         judge(&case, &policy, &|_, _| 0.0)
-    }
-
-    /// True number of chance pairs where so many are expected.
-    fn truth_at(&self, expected: f64) -> f64 {
-        let judged = self.judged(expected);
-        pairs_of(self.size as u64) * self.truth.rate(f64::from(judged.statistics.review_similarity))
     }
 
     fn is_mated(&self, a: usize, b: usize) -> bool {
@@ -176,20 +167,6 @@ fn enrolment(k: usize) -> Enrolment {
 }
 
 #[test]
-fn predicted_and_true_false_pairs_agree_within_a_factor_of_two() {
-    for (size, share, seed) in [(10_000, 0.02, 1), (30_000, 0.0, 2), (100_000, 0.02, 3), (100_000, 0.3, 4)] {
-        for truth in [FACES, ALIKE] {
-            let night = Night::new(truth, size, share, 100_000, seed);
-            assert_eq!(night.judged(1.0).statistics.impostors.basis, Basis::Fitted);
-            for expected in [1000.0, 100.0, 10.0, 1.0] {
-                let ratio = night.truth_at(expected) / expected;
-                assert!((0.5..=2.0).contains(&ratio), "{size}, {share} mated: {expected} expected, {ratio} of it");
-            }
-        }
-    }
-}
-
-#[test]
 fn a_gallery_without_duplicates_says_so() {
     for seed in 10..14 {
         let night = Night::new(FACES, 50_000, 0.0, 100_000, seed);
@@ -199,19 +176,6 @@ fn a_gallery_without_duplicates_says_so() {
         let far = ten.statistics.impostors.far.unwrap();
         assert!(far.mated_pairs <= 0.02 * far.false_pairs, "seed {seed}: {far:?}");
     }
-}
-
-#[test]
-fn many_duplicates_do_not_drown_the_model() {
-    let night = Night::new(FACES, 100_000, 0.3, 200_000, 21);
-    let judged = night.judged(1.0);
-    let found = judged.pairs.iter().filter(|p| night.is_mated(p.a, p.b)).count();
-    let wrong = judged.pairs.len() - found;
-    assert!(wrong <= 5, "{wrong} false pairs where 1 is expected");
-    assert!(found as f64 >= 0.6 * night.mated as f64, "{found} of {}", night.mated);
-    let far = judged.statistics.impostors.far.unwrap();
-    let above = night.candidates.iter().filter(|c| night.is_mated(c.a.min(c.b), c.a.max(c.b))).count();
-    assert!((far.mated_pairs / above as f64 - 1.0).abs() < 0.1, "{far:?}, {above} mated candidates");
 }
 
 #[test]
@@ -256,42 +220,5 @@ fn senseless_scores_are_survived() {
         assert!(judged.pairs.iter().all(|p| p.expected_false_matches.is_finite()));
         assert!(judged.statistics.review_similarity.is_finite());
         assert_eq!(judged.statistics.impostors.basis, Basis::Prior);
-    }
-}
-
-#[test]
-#[ignore = "exploration"]
-fn explore() {
-    for (size, share, truth) in [(10_000, 0.02), (10_000, 0.3), (100_000, 0.0), (100_000, 0.02), (100_000, 0.3)]
-        .into_iter()
-        .flat_map(|(a, b)| [(a, b, FACES), (a, b, ALIKE)])
-    {
-        for seed in 100..103 {
-            let clock = std::time::Instant::now();
-            let night = Night::new(truth, size, share, 200_000, seed);
-            let built = clock.elapsed();
-            let ratios: Vec<String> = [1000.0, 100.0, 10.0, 1.0, 0.1, 0.01]
-                .iter()
-                .map(|&e| format!("{:.2}", night.truth_at(e) / e))
-                .collect();
-            let clock = std::time::Instant::now();
-            let judged = night.judged(1.0);
-            let far = judged.statistics.impostors.far.clone().unwrap();
-            let up = judged.statistics.expected_false_pairs_upper;
-            eprintln!(
-                "{size} {share} {seed}: {} upper(1) {up:.1} removed {} p {:?} shape {:.3?} far {:.3} false {:.0} mated {:.0} fdr {:?} sum {:.2} wrong {} built {built:?} judged {:?}",
-                ratios.join(" "),
-                judged.statistics.impostors.removed,
-                judged.statistics.impostors.goodness,
-                judged.statistics.impostors.shape,
-                far.shape,
-                far.false_pairs,
-                far.mated_pairs,
-                judged.statistics.local_fdr.basis,
-                judged.statistics.sum_of_probabilities_false,
-                judged.pairs.iter().filter(|p| !night.is_mated(p.a, p.b)).count(),
-                clock.elapsed()
-            );
-        }
     }
 }

@@ -134,7 +134,7 @@ impl Kernel {
     pub fn dots(self, probes: &Probes, range: std::ops::Range<usize>, blocks: &[u8], out: &mut [i32]) {
         let count = blocks.len() / (probes.width * LANES);
         // These hold the unsafe kernels' pointers inside the slices.
-        assert!(count >= 1 && count <= TILE_BLOCKS && blocks.len() == count * probes.width * LANES);
+        assert!((1..=TILE_BLOCKS).contains(&count) && blocks.len() == count * probes.width * LANES);
         assert!(range.len() <= TILE_PROBES && range.end <= probes.len());
         assert!(out.len() >= range.len() * count * LANES);
         let rows = &probes.codes[range.start * probes.width..range.end * probes.width];

@@ -59,7 +59,7 @@ impl Array {
     }
 
     /// The part of this array that `starts` gives to `index`.
-    fn group<'a>(self, bytes: &'a [u8], starts: Array, index: usize) -> &'a [[u8; 4]] {
+    fn group(self, bytes: &[u8], starts: Array, index: usize) -> &[[u8; 4]] {
         &self.get(bytes)[starts.at(bytes, index) as usize..starts.at(bytes, index + 1) as usize]
     }
 }
@@ -198,8 +198,7 @@ impl<'a> Walker<'a> {
         let mut best = self.score(self.shard.entry);
         for [nodes, starts, links] in &self.shard.upper {
             let nodes = nodes.get(self.bytes);
-            loop {
-                let Ok(at) = nodes.binary_search_by_key(&best.node, |&b| u32::from_le_bytes(b)) else { break };
+            while let Ok(at) = nodes.binary_search_by_key(&best.node, |&b| u32::from_le_bytes(b)) {
                 let next = numbers(links.group(self.bytes, *starts, at)).map(|n| self.score(n)).max();
                 match next {
                     Some(next) if next > best => best = next,

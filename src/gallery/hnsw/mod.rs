@@ -42,7 +42,7 @@ pub struct Breadth {
 
 impl Default for Breadth {
     fn default() -> Self {
-        Breadth { start: 128, most: 2048 }
+        Breadth { start: 256, most: 4096 }
     }
 }
 

@@ -200,7 +200,7 @@ impl<'a> SegmentWriter<'a> {
         let failed = |e| Error::io("write", path)(std::io::Error::other::<parquet::errors::ParquetError>(e));
         let pending = self.writer.into_inner().map_err(failed)?;
         failpoint::reach("segment-written");
-        let written = pending.commit(true)?;
+        let written = pending.commit()?;
         let [footer_sha256, facts_sha256] = read::seal(path)?;
         failpoint::reach("segment-renamed");
         let mut facts = self.facts;

@@ -31,7 +31,7 @@ fn damaged_files_are_rebuilt_or_named() {
     let folder = tempfile::tempdir().unwrap();
     let crowd = Crowd { dim: 16, ..crowd() };
     let all = rows(&crowd, 0..40);
-    let store = store_with(folder.path(), &crowd, &[0..40]);
+    let store = store_with(folder.path(), &crowd, &[40]);
     whole_or_error(folder.path(), &all).unwrap();
     assert!(store.verify().unwrap().rebuildable.is_empty());
     for name in [
@@ -89,7 +89,7 @@ fn damaged_files_are_rebuilt_or_named() {
 fn repair_rebuilds_what_can_be_rebuilt() {
     let folder = tempfile::tempdir().unwrap();
     let all = rows(&crowd(), 0..40);
-    let store = store_with(folder.path(), &crowd(), &[0..40]);
+    let store = store_with(folder.path(), &crowd(), &[40]);
     let masters = folder.path().join("segments/00000001.masters");
     let mut bytes = fs::read(&masters).unwrap();
     bytes[5000] ^= 1;
@@ -106,7 +106,7 @@ fn repair_rebuilds_what_can_be_rebuilt() {
 #[test]
 fn a_store_of_the_future_is_not_guessed_at() {
     let folder = tempfile::tempdir().unwrap();
-    store_with(folder.path(), &crowd(), &[0..5]);
+    store_with(folder.path(), &crowd(), &[5]);
     let file = folder.path().join("MANIFEST");
     let text = fs::read_to_string(&file).unwrap();
     fs::write(&file, text.replacen("\"version\":1", "\"version\":2", 1)).unwrap();
@@ -123,4 +123,30 @@ fn another_folder_is_not_taken_for_a_store() {
     let error = Store::open_or_create(folder.path()).unwrap_err();
     assert!(matches!(error, Error::Input { .. }), "{error}");
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "nothing is written into it");
+}
+
+#[test]
+fn a_folder_that_cannot_be_written_is_searched_from_memory() {
+    let folder = tempfile::tempdir().unwrap();
+    let all = rows(&crowd(), 0..40);
+    store_with(folder.path(), &crowd(), &[40]);
+    // A folder where a derived file should be: neither read nor replaced, whoever runs the test.
+    for ending in ["codes", "masters", "graph"] {
+        let path = folder.path().join(format!("segments/00000001.{ending}"));
+        let _ = fs::remove_file(&path);
+        fs::create_dir(path).unwrap();
+    }
+    whole_or_error(folder.path(), &all).unwrap();
+}
+
+#[test]
+fn other_peoples_files_are_left_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = store_with(folder.path(), &crowd(), &[10]);
+    let theirs = ["7.txt", "notes.tmp", "segments/00000099.csv", "segments/readme.parquet"];
+    let ours = ["MANIFEST.1-0.tmp", "segments/00000099.parquet", "segments/00000001.codes.5-7.tmp"];
+    theirs.iter().chain(&ours).for_each(|name| fs::write(folder.path().join(name), "x").unwrap());
+    drop(store.begin().unwrap());
+    assert!(theirs.iter().all(|name| folder.path().join(name).exists()));
+    assert!(!ours.iter().any(|name| folder.path().join(name).exists()));
 }

@@ -45,10 +45,13 @@ fn crowd() -> Crowd {
     Crowd { duplicates: 0.1, lookalikes: 0.1, copies: 0.02, ..Crowd::new(128, 11) }
 }
 
-fn store_with(path: &Path, crowd: &Crowd, nights: &[std::ops::Range<u64>]) -> Store {
+/// A store of several nights, given by the row at which each ends.
+fn store_with(path: &Path, crowd: &Crowd, ends: &[u64]) -> Store {
     let store = Store::open_or_create(path).unwrap();
-    for (night, range) in nights.iter().enumerate() {
-        store.begin().unwrap().add_run(&format!("night-{night}"), &rows(crowd, range.clone())).unwrap();
+    let mut first = 0;
+    for (night, &end) in ends.iter().enumerate() {
+        store.begin().unwrap().add_run(&format!("night-{night}"), &rows(crowd, first..end)).unwrap();
+        first = end;
     }
     store
 }

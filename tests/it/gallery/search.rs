@@ -2,13 +2,16 @@
 
 use std::collections::BTreeSet;
 
+use chehra::Error;
 use chehra::gallery::dot::Kernel;
 use chehra::gallery::generate::Crowd;
 use chehra::gallery::hnsw::Breadth;
-use chehra::gallery::{Engine, Filter, Gallery, Hit, Member, Probe, SearchPolicy, Want, exact, hnsw, search};
+use chehra::gallery::{
+    Engine, Filter, Gallery, Hit, Member, Probe, SearchPolicy, Want, exact, hnsw, search, search_with,
+};
 use chehra::infer::Template;
 
-use super::{brute_force, crowd, kernels, probes, rows};
+use super::{brute_force, crowd, kernels, probes, rows, store_with};
 
 #[test]
 fn exact_search_is_the_definition_on_every_kernel() {
@@ -168,4 +171,37 @@ fn threads_change_nothing() {
         })
     };
     assert_eq!(run(1), run(4));
+}
+
+#[test]
+fn a_search_tells_how_far_it_is_and_stops_when_told() {
+    let stored = rows(&crowd(), 0..2500);
+    let gallery = Gallery::from_rows(&stored).unwrap();
+    let asked = probes(&stored);
+    let mut done = Vec::new();
+    let policy = SearchPolicy::default();
+    let (hits, report) = search_with(&gallery, &asked, Want::Above(0.5), &policy, &mut |n| {
+        done.push(n);
+        Ok(())
+    })
+    .unwrap();
+    assert_eq!(done, [2048, 2500]);
+    assert_eq!(hits, exact::search(&gallery, &asked, Want::Above(0.5), Kernel::best()).unwrap());
+    assert_eq!((report.engine, report.hits, report.rows), (Engine::Exact, hits.len(), 2500));
+    let stopped = search_with(&gallery, &asked, Want::Above(0.5), &policy, &mut |_| Err(Error::Interrupted));
+    assert!(matches!(stopped, Err(Error::Interrupted)));
+}
+
+#[test]
+fn one_model_has_one_dimension() {
+    let short = rows(&crowd(), 0..5);
+    let long = rows(&Crowd { dim: 256, ..crowd() }, 0..5);
+    let gallery = Gallery::from_rows(&long).unwrap();
+    let wrong = search(&gallery, &probes(&short), Want::Above(0.5), &SearchPolicy::default());
+    assert!(wrong.unwrap_err().to_string().contains("128 and 256 values"));
+    let folder = tempfile::tempdir().unwrap();
+    let store = store_with(folder.path(), &crowd(), &[5]);
+    let error = store.begin().unwrap().add_run("other", &long).unwrap_err();
+    assert!(error.to_string().contains("templates of 128 values"), "{error}");
+    assert_eq!(store.view(None).unwrap().live(), 5);
 }
