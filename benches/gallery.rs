@@ -2,11 +2,11 @@
 //!
 //! ```text
 //! cargo bench --bench gallery -- [kernels] [scan ROWS DIM PROBES] [store ROWS DIM PROBES] [hnsw ROWS DIM PROBES]
-//!                                [write ROWS DIM PROBES]
+//!                                [pairs ROWS DIM] [write ROWS DIM PROBES]
 //! ```
 //! `kernels`: pairs per second of each dot-product kernel. `scan`: exact search of rows in memory. `store`: the same
 //! through a store on disk: building, bytes on disk and in memory, opening, searching. `hnsw`: building the graphs,
-//! searching through them, pair recall against exact search. `write`: puts the same rows, probes and true pairs into
+//! searching through them, pair recall against exact search. `pairs`: every pair of one gallery. `write`: puts the same rows, probes and true pairs into
 //! `target/peers` for `benches/gallery_peers.py`, which measures hnswlib and usearch on them and draws the plot. Each
 //! line of output is a JSON object. Rates are per second of processor time where they say so, for machines are shared.
 
@@ -37,9 +37,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             "kernels" => kernels(),
             "scan" => scan(number()?, number()?, number()?)?,
             "store" => store(number()?, number()?, number()?)?,
+            "pairs" => pairs(number()?, number()?)?,
             "write" => write(number()?, number()?, number()?)?,
             "hnsw" => hnsw_search(number()?, number()?, number()?)?,
-            other => return Err(format!("{other}: not one of kernels, scan, store, hnsw, write").into()),
+            other => return Err(format!("{other}: not one of kernels, scan, pairs, store, hnsw, write").into()),
         }
     }
     Ok(())
@@ -80,7 +81,24 @@ impl Clock {
     }
 }
 
+/// Cycles per second of this core, from a chain of multiplication (3 cycles) and exclusive or (1 cycle).
+fn clock_rate() -> f64 {
+    let (clock, mut value, mut count) = (Clock::start(), 3u64, 0u64);
+    let factor = black_box(0x9e37_79b9_7f4a_7c15u64);
+    while clock.read().1 < 0.5 {
+        for i in 0..1_000_000 {
+            value = value.wrapping_mul(factor) ^ i;
+        }
+        count += 1_000_000;
+    }
+    black_box(value);
+    4.0 * count as f64 / clock.read().1
+}
+
+/// Products of eight-bit numbers per cycle that a kernel's instruction set allows, where one instruction starts per
+/// cycle: 64 for `vpdpbusd` on 512 bits (Zen 4; Sapphire Rapids starts two), 1024 for a tile of AMX, 32 on 256 bits.
 fn kernels() {
+    let cycles = clock_rate();
     for dim in [128, 512] {
         let size = padded(dim) * LANES;
         let blocks: Vec<u8> = (0..64 * size).map(|i| (i * 31 % 255) as u8 + 1).collect();
@@ -91,7 +109,8 @@ fn kernels() {
             let mut sums = [0; TILE_PROBES * TILE_BLOCKS * LANES];
             let (clock, mut pairs) = (Clock::start(), 0u64);
             while clock.read().1 < 1.0 {
-                for pair in blocks.chunks(TILE_BLOCKS * size) {
+                // Reading the clock takes as long as some products.
+                for pair in (0..50).flat_map(|_| blocks.chunks(TILE_BLOCKS * size)) {
                     kernel.dots(&probes, 0..TILE_PROBES, pair, &mut sums);
                     pairs += black_box(&sums).len() as u64;
                 }
@@ -99,7 +118,7 @@ fn kernels() {
             let rate = pairs as f64 / clock.read().1;
             let gmacs = (rate * dim as f64 / 1e9).round();
             say(json!({"bench": "kernel", "kernel": kernel.name(), "dim": dim, "pairs_per_cpu_s": rate.round(),
-                "gmac_per_cpu_s": gmacs}));
+                "gmac_per_cpu_s": gmacs, "mac_per_cycle": rate * dim as f64 / cycles}));
         }
     }
 }
@@ -137,6 +156,21 @@ fn scan(rows: u64, dim: u64, count: u64) -> Result<(), Box<dyn std::error::Error
     let gallery = Gallery::from_rows(&crowd.rows(0..rows)?)?;
     let probes = mates(&crowd, rows, count);
     report_search("scan", &gallery, dim, &as_probes(&probes))?;
+    Ok(())
+}
+
+fn pairs(rows: u64, dim: u64) -> Result<(), Box<dyn std::error::Error>> {
+    let crowd = Crowd::new(dim as usize, 1);
+    let gallery = Gallery::from_rows(&crowd.rows(0..rows)?)?;
+    let (clock, mut found) = (Clock::start(), 0);
+    exact::all_pairs(&gallery, THRESHOLD, Kernel::best(), &mut |pairs| {
+        found += pairs.len();
+        Ok(())
+    })?;
+    let (seconds, cpu) = clock.read();
+    let compared = rows as f64 * (rows - 1) as f64 / 2.0;
+    say(json!({"bench": "pairs", "kernel": Kernel::best().name(), "rows": rows, "dim": dim, "seconds": seconds,
+        "cpu_seconds": cpu, "pairs_per_cpu_s": compared / cpu, "found": found}));
     Ok(())
 }
 
@@ -189,6 +223,8 @@ fn hnsw_search(rows: u64, dim: u64, count: u64) -> Result<(), Box<dyn std::error
             "pair_recall": 1.0 - found.missed_share, "missed_95": found.interval}));
     }
     report_search("hnsw", &gallery, dim, &probes)?;
+    let (_, report) = search::search(&gallery, &probes, Want::Above(THRESHOLD), &search::SearchPolicy::default())?;
+    say(json!({"bench": "auto", "report": report}));
     Ok(())
 }
 

@@ -2,6 +2,7 @@
 
 mod audit;
 mod dump;
+mod evaluate;
 mod face;
 mod gallery;
 mod layering;

@@ -139,6 +139,22 @@ fn one_picture_sent_five_hundred_times_hides_nobody() {
 }
 
 #[test]
+fn one_person_enrolled_three_hundred_times_is_found_three_hundred_times() {
+    let crowd = Crowd { duplicates: 0.0, copies: 0.0, ..Crowd::new(128, 8) };
+    let mut stored = rows(&crowd, 0..3000);
+    for row in (0..3000).step_by(10) {
+        stored[row].1 = crowd.shot(0, row as u64).unwrap();
+    }
+    let gallery = Gallery::from_rows(&stored).unwrap();
+    let policy =
+        SearchPolicy { engine: Engine::Hnsw, checked_probes: 3000, max_missed: 1.0, ..SearchPolicy::default() };
+    let (hits, report) = search(&gallery, &probes(&stored), Want::Above(0.45), &policy).unwrap();
+    let certificate = report.certificate.unwrap();
+    assert!(certificate.true_pairs > 300 * 290 && certificate.missed_share < 0.005, "{certificate:?}");
+    assert!((0..3000).all(|row| hits.iter().any(|hit| hit.probe == row && hit.row == row)), "everyone finds himself");
+}
+
+#[test]
 fn a_poor_hnsw_search_is_noticed_and_replaced() {
     let crowd = Crowd::new(128, 5);
     let gallery = Gallery::from_rows(&rows(&crowd, 0..4000)).unwrap();

@@ -197,3 +197,41 @@ fn importing_something_else_names_the_column() {
     }
     assert_eq!(store.view(None).unwrap().live(), 5);
 }
+
+#[test]
+fn an_export_rewritten_with_large_types_comes_back_too() {
+    use arrow::datatypes::{DataType, Field, Schema};
+    use parquet::arrow::ArrowWriter;
+    use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+    let folder = tempfile::tempdir().unwrap();
+    let store = store_with(&folder.path().join("a"), &crowd(), &[20]);
+    let [file, large] = ["a.parquet", "b.parquet"].map(|name| folder.path().join(name));
+    store.export(&file).unwrap();
+    // As polars and Spark's Arrow writers may have it: large strings and lists, float64, another time unit.
+    let reader = ParquetRecordBatchReaderBuilder::try_new(fs::File::open(&file).unwrap()).unwrap();
+    let batch = reader.build().unwrap().next().unwrap().unwrap();
+    let wide = |kind: &DataType| match kind {
+        DataType::Utf8 => DataType::LargeUtf8,
+        DataType::List(_) => DataType::LargeList(Field::new("element", DataType::Float64, true).into()),
+        DataType::Timestamp(_, zone) => DataType::Timestamp(arrow::datatypes::TimeUnit::Nanosecond, zone.clone()),
+        DataType::Float32 => DataType::Float64,
+        other => other.clone(),
+    };
+    let fields: Vec<Field> =
+        batch.schema().fields().iter().map(|f| Field::new(f.name(), wide(f.data_type()), true)).collect();
+    let columns = batch.columns().iter().zip(&fields).map(|(c, f)| arrow::compute::cast(c, f.data_type()).unwrap());
+    let schema = std::sync::Arc::new(Schema::new(fields.clone()));
+    let batch = arrow::array::RecordBatch::try_new(schema.clone(), columns.collect()).unwrap();
+    let mut writer = ArrowWriter::try_new(fs::File::create(&large).unwrap(), schema, None).unwrap();
+    writer.write(&batch).unwrap();
+    writer.close().unwrap();
+    let other = Store::open_or_create(folder.path().join("b")).unwrap();
+    assert_eq!(other.begin().unwrap().import(&large).unwrap().added, 20);
+    let (a, b) = (store.view(None).unwrap(), other.view(None).unwrap());
+    for row in 0..20 {
+        assert_eq!(a.template(row).unwrap(), b.template(row).unwrap());
+        let right = b.row(row).unwrap();
+        let left = chehra::gallery::Row { run_key: right.run_key, commit: right.commit, ..a.row(row).unwrap() };
+        assert_eq!(left, right);
+    }
+}

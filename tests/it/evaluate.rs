@@ -1,0 +1,86 @@
+//! `chehra evaluate audit` on the committed night, through the real binary.
+
+use std::path::Path;
+
+use serde_json::Value;
+
+use crate::util::{Place, chehra, fixture, run};
+
+fn audited(place: &Place, night: &str) -> std::path::PathBuf {
+    let out = place.path(night);
+    let mut command = chehra();
+    command.args(["audit", "-q", "--store"]).arg(place.path("store")).arg("--out").arg(&out).arg(fixture(night));
+    let (code, _, stderr) = run(&mut command);
+    assert_eq!(code, 0, "{stderr}");
+    out
+}
+
+fn evaluate(nights: &[(&Path, &Path)], flags: &[&str]) -> (i32, String, String) {
+    let mut command = chehra();
+    command.args(["evaluate", "audit"]).args(flags);
+    for (run, truth) in nights {
+        command.arg("--run").arg(run).arg("--truth").arg(truth);
+    }
+    run(&mut command)
+}
+
+/// `[count, of]` of a rate.
+fn counts(rate: &Value) -> [u64; 2] {
+    ["count", "of"].map(|field| rate[field].as_u64().unwrap_or_else(|| panic!("no {field} in {rate}")))
+}
+
+#[test]
+fn two_nights_against_their_truth() {
+    let place = Place::new();
+    let (one, two) = (audited(&place, "night"), audited(&place, "night2"));
+    let (truth, truth2) = (fixture("night/truth.parquet"), fixture("night2"));
+    let (code, json, stderr) = evaluate(&[(&one, &truth)], &["--json"]);
+    assert_eq!(code, 0, "{stderr}");
+    let report: Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(report["rows"], 38);
+    // The night is answered as its truth says (tests/it/audit.rs), so every required reason is found and none is wrong.
+    let reasons = report["reasons"].as_array().unwrap();
+    assert!(reasons.iter().all(|r| r["missed"] == 0 && r["false_alarms"] == 0), "{json}");
+    let of = |code: &str| reasons.iter().find(|r| r["reason"] == code).unwrap();
+    assert_eq!(counts(&of("photo_of_photo")["recall"]), [4, 4]);
+    assert_eq!(counts(&of("unreadable_image")["recall"]), [7, 7]);
+    assert_eq!(counts(&of("duplicate_member")["recall"]), [15, 15]);
+    assert_eq!(counts(&report["verdicts"]["right_or_allowed"]), [38, 38]);
+    assert_eq!(counts(&report["honest"]["false_alarms"]), [0, 2]);
+    assert_eq!(counts(&report["attacks"]["species"]["any"]["apcer"]), [0, 4]);
+    assert_eq!(counts(&report["attacks"]["bpcer"])[0], 0);
+    // Macron stands in 8 rows that count and Ardern in 9: 28 + 36 pairs.
+    let pairs = &report["duplicates"]["pairs"];
+    assert_eq!((counts(&pairs["recall"]), &pairs["false_pairs"]), ([64, 64], &Value::from(0)), "{pairs}");
+    assert_eq!(counts(&report["duplicates"]["clusters"]["recall"]), [2, 2]);
+    assert_eq!(report["duplicates"]["b_cubed"]["recall"]["mean"], 1.0);
+    assert!(report["not_measured"].as_array().unwrap().iter().any(|n| n.as_str().unwrap().starts_with("pattern")));
+
+    let (code, text, stderr) = evaluate(&[(&one, &truth), (&two, &truth2)], &[]);
+    assert_eq!(code, 0, "{stderr}");
+    for words in ["rows of 2 nights", "across nights", "BPCER", "B-cubed", "photo_of_photo", "the truth has no attack"] {
+        assert!(text.contains(words), "{words} is missing in\n{text}");
+    }
+}
+
+#[test]
+fn a_truth_that_does_not_fit_is_refused() {
+    let place = Place::new();
+    let run_folder = audited(&place, "night");
+    let truth = fixture("night/truth.parquet");
+    let (code, _, stderr) = evaluate(&[(&run_folder, &fixture("night2/truth.parquet"))], &[]);
+    assert_eq!(code, 65, "{stderr}");
+    assert!(stderr.contains("expected: 38, as many as in") && stderr.contains("truth of its own dump"), "{stderr}");
+
+    // The verdicts table is no truth: it has no such columns as a truth needs, or other ids.
+    let (code, _, stderr) = evaluate(&[(&run_folder, &run_folder.join("clusters.parquet"))], &[]);
+    assert_eq!(code, 65);
+    assert!(stderr.contains("column submission_id") && stderr.contains("cluster_id, size, original"), "{stderr}");
+
+    let (code, _, stderr) = evaluate(&[(&run_folder, &place.path("nowhere"))], &[]);
+    assert!(code == 65 && stderr.contains("nowhere"), "{stderr}");
+
+    let (code, _, stderr) =
+        run(chehra().args(["evaluate", "audit", "--run", "a", "--run", "b", "--truth"]).arg(&truth));
+    assert!(code == 64 && stderr.contains("--truth: 1 of them for 2 of --run"), "{stderr}");
+}
