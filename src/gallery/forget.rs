@@ -3,7 +3,7 @@
 //! `forget` tombstones at once: from its commit on no search finds the rows. Their templates lie in the segment until
 //! compaction writes it anew without them and removes the old file and all that was derived from it. A receipt records
 //! both steps; the second only after the old files are gone. What a disk or a backup keeps of removed files is beyond
-//! a store's reach.
+//! a store's reach. What was kept of pictures is small and written anew at once.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::mem;
@@ -56,7 +56,7 @@ pub struct Compaction {
 }
 
 impl Writer<'_> {
-    /// Tombstones every live row of these submissions, in one commit.
+    /// Tombstones every live row of these submissions, in one commit, and erases what was kept of their pictures.
     ///
     /// # Errors
     /// [`Error::Input`] when a segment is damaged; [`Error::Io`] when the disk refuses. The store is then as it was.
@@ -79,9 +79,13 @@ impl Writer<'_> {
             segment.tombstones.extend(fresh);
             segment.tombstones.sort_unstable();
         }
+        let (pictured, replaced) = self.forget_pictures(&mut next, &wanted)?;
+        let only_pictures = rows == 0 && !pictured.is_empty();
+        found.extend(pictured);
+        segments.extend(&replaced);
         let unknown: BTreeSet<&String> = submission_ids.iter().filter(|id| !found.contains(*id)).collect();
         let unknown = unknown.into_iter().cloned().collect();
-        if rows == 0 {
+        if rows == 0 && !only_pictures {
             return Ok(Forgotten { receipt: None, unknown });
         }
         next.commit += 1;
@@ -96,6 +100,10 @@ impl Writer<'_> {
         };
         next.forgotten.push(receipt.clone());
         self.commit(next)?;
+        if !replaced.is_empty() {
+            self.sweep()?;
+            self.settle_receipts()?;
+        }
         Ok(Forgotten { receipt: Some(receipt), unknown })
     }
 

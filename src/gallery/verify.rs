@@ -110,6 +110,11 @@ impl Store {
                 Err(error) => found.damaged.push(error.to_string()),
             }
         }
+        for file in &manifest.pictures {
+            if let Err(error) = file.read(self.path()) {
+                found.damaged.push(error.to_string());
+            }
+        }
         Ok(found)
     }
 

@@ -13,7 +13,8 @@ use crate::dump::Submission;
 use crate::face::align::{Crop, SIDE};
 use crate::face::crop::{Colours, Region, resize_into};
 use crate::face::detect::Detector;
-use crate::face::{Detection, quality};
+use crate::face::{Detection, SpoofEvidence, quality};
+use crate::infer::analysis::Traits;
 use crate::infer::{Analysis, Reading, SeenFace, SeenPhoto, Template};
 use crate::nn::{Embedder, Liveness, WeightStore, Yunet, load_embedder, load_liveness};
 use crate::photo::{Fingerprint, Photo};
@@ -129,13 +130,19 @@ impl Engine {
             .zip(pictures)
             .map(|(photo, bytes)| {
                 let photo = photo.as_ref().map_err(Reject::clone)?;
-                let faces = faces.next().unwrap_or_default().into_iter();
+                let faces = faces.next().unwrap_or_default();
+                let boxes: Vec<[f32; 4]> = faces.iter().map(|face| face.bbox).collect();
                 let readings = readings.next().unwrap_or_default().into_iter().chain(std::iter::repeat(None));
                 Ok(SeenPhoto {
                     width: photo.width as u32,
                     height: photo.height as u32,
                     fingerprint: Fingerprint::of(bytes, photo),
-                    faces: faces.zip(readings).map(|(detection, reading)| SeenFace { detection, reading }).collect(),
+                    traits: Traits::of(photo, &boxes),
+                    faces: faces
+                        .into_iter()
+                        .zip(readings)
+                        .map(|(detection, reading)| SeenFace { detection, reading })
+                        .collect(),
                 })
             })
             .collect())
@@ -156,7 +163,8 @@ impl Engine {
         for ((&(photo, face), crop), liveness) in chosen.iter().zip(&crops).zip(live) {
             let reading = crop.as_ref().and_then(|crop| {
                 let template = Template::from_embedding(&embeddings.next()?).ok()?;
-                Some(Reading { quality: quality::assess(face, crop, &self.policy.quality), liveness, template })
+                let quality = quality::assess(face, crop, &self.policy.quality);
+                Some(Reading { quality, liveness, spoof: SpoofEvidence::measure(photos[photo], face), template })
             });
             readings[photo].push(reading);
         }

@@ -64,7 +64,7 @@ patterns! {
     /// One or two people small in the background.
     Bystander = "bystander", Innocent, 0.05, [], [];
     /// The same row sent again minutes later: same worker, mobile, EPIC and name, a new picture.
-    InnocentRetry = "innocent_retry", Innocent, 0.01, [], [DuplicateMember, MobileReused, EpicReused];
+    InnocentRetry = "innocent_retry", Innocent, 0.01, [Resubmitted], [];
     /// The file was cut off, overwritten or lost on its way.
     BrokenFile = "broken_file", Innocent, 0.005, [UnreadableImage], [];
     /// A member enrolled before in the same district.
@@ -112,9 +112,9 @@ patterns! {
     Mirrored = "mirrored", Fraud, 0.005, [DuplicateSelfie],
         [DuplicateMember, WorkerAbsent, WorkerMismatch, MemberIsOtherWorker];
     /// An earlier row's background behind another member.
-    BackgroundReused = "background_reused", Fraud, 0.004, [], [DuplicateSelfie];
+    BackgroundReused = "background_reused", Fraud, 0.004, [BackgroundShared], [];
     /// The same stranger stands behind the members of several workers.
-    RecurringBystander = "recurring_bystander", Fraud, 0.004, [], [];
+    RecurringBystander = "recurring_bystander", Fraud, 0.004, [BystanderRecurs], [];
     /// The mobile number of an earlier member.
     MobileReused = "mobile_reused", Fraud, 0.004, [MobileReused], [];
     /// The voter-ID number of an earlier member.
@@ -126,7 +126,7 @@ patterns! {
     /// No consent.
     ConsentMissing = "consent_missing", Fraud, 0.003, [ConsentMissing], [];
     /// A booth of another district (see `booths.parquet`).
-    BoothOutside = "booth_outside", Fraud, 0.003, [], [];
+    BoothOutside = "booth_outside", Fraud, 0.003, [BoothOutsideDistrict], [];
     /// The submission_id of an earlier row.
     IdRepeated = "id_repeated", Fraud, 0.002, [SubmissionIdRepeated], [];
     /// No worker_id.

@@ -58,7 +58,8 @@ fn two_nights_against_their_truth() {
 
     let (code, text, stderr) = evaluate(&[(&one, &truth), (&two, &truth2)], &[]);
     assert_eq!(code, 0, "{stderr}");
-    for words in ["rows of 2 nights", "across nights", "BPCER", "B-cubed", "photo_of_photo", "the truth has no attack"] {
+    for words in ["rows of 2 nights", "across nights", "BPCER", "B-cubed", "photo_of_photo", "the truth has no attack"]
+    {
         assert!(text.contains(words), "{words} is missing in\n{text}");
     }
 }

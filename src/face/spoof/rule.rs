@@ -25,6 +25,15 @@ pub struct SpoofRule {
 }
 
 impl SpoofRule {
+    /// The network alone.
+    pub const FITTED: SpoofRule = SpoofRule {
+        bias: 0.0,
+        network: 1.0,
+        usual: [0.0; SpoofEvidence::COUNT],
+        spread: [1.0; SpoofEvidence::COUNT],
+        weights: [0.0; SpoofEvidence::COUNT],
+    };
+
     /// The probability of a bona fide presentation from the network's probability and the marks, 0..=1.
     pub fn bona_fide(&self, network: f32, evidence: &SpoofEvidence) -> f32 {
         let p = network.clamp(EDGE, 1.0 - EDGE);

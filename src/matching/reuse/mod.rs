@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `numbers` | mobile and voter-ID numbers |
 //! | `pictures` | files and encodings of one picture, by hash and miniature |
-//! | `crops` | cropped and turned copies, by laying one picture over the other |
+//! | `crops` | cropped and mirrored copies, by laying one picture over the other |
 //! | `scenes` | one bystander or one background behind several workers |
 //!
 //! Everything here is told by comparing rows, never by one row alone. The later use is the one that is named, with the
@@ -15,7 +15,7 @@ mod numbers;
 mod pictures;
 mod scenes;
 
-pub use crops::{common_points, compare_pictures};
+pub use crops::{Copied, Earlier, Later, compare, copied};
 pub use numbers::{Kind, NumberReuse, NumberUse, SamePerson, reused_numbers};
-pub use pictures::{Likeness, MAX_DISTANCE, PictureReuse, PictureUse, reused_pictures};
-pub use scenes::{Glimpse, Shared, shared_backgrounds, shared_bystanders};
+pub use pictures::{Index as PictureIndex, Likeness, MAX_DISTANCE, PictureReuse, PictureUse, reused_pictures};
+pub use scenes::{Glimpse, Shared, shared_backgrounds, shared_bystanders, usual_backgrounds};

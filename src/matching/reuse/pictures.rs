@@ -7,15 +7,13 @@
 //! pictures taken a second apart often have the same hash. Where a miniature is missing (a picture of an earlier night
 //! of which only the hash was kept) the pair is handed on as alike, no more.
 //!
-//! Cropped pictures have other hashes; they show the same member and are found as pairs of faces, and
-//! [`crate::photo::same`] tells a crop from another picture of the same two people.
+//! Cropped pictures have other hashes; they show the same member and are found as pairs of faces ([`super::crops`]).
 
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 
 use rayon::prelude::*;
 
-use crate::photo::miniature::SAME;
 use crate::photo::{Miniature, hamming};
 
 /// Most bits in which two hashes of one picture differ.
@@ -75,9 +73,12 @@ pub struct PictureReuse {
 /// For each of `tonight`, in its order, the first submission of its picture, among tonight's and `past` ones (which are
 /// passed over where tonight repeats their id). Of several a sure one, then the earliest, then the first id. The
 /// first submission of a picture itself has none.
+///
+/// Means that differ by less than `same` of their contrast are of one picture.
 pub fn reused_pictures<'a>(
     tonight: &[PictureUse<'a>],
     past: impl ParallelIterator<Item = PictureUse<'a>>,
+    same: f32,
 ) -> Vec<Option<PictureReuse>> {
     let index = Index::of(tonight);
     let ids: HashSet<&str> = tonight.iter().map(|p| p.submission_id).collect();
@@ -98,7 +99,7 @@ pub fn reused_pictures<'a>(
         let found = index
             .asked(this)
             .into_iter()
-            .flat_map(|(place, how)| kept[place].iter().filter_map(move |earlier| found(this, *earlier, how)));
+            .flat_map(|(place, how)| kept[place].iter().filter_map(move |earlier| found(this, *earlier, how, same)));
         found.reduce(|best, next| if next.outranks(&best) { next } else { best })
     };
     let reuse = |found: Found| PictureReuse {
@@ -136,18 +137,19 @@ enum By {
 }
 
 /// Judges one earlier picture that was found so.
-fn found<'a>(this: &PictureUse, earlier: PictureUse<'a>, by: By) -> Option<Found<'a>> {
+fn found<'a>(this: &PictureUse, earlier: PictureUse<'a>, by: By, same: f32) -> Option<Found<'a>> {
     if (earlier.captured_at, earlier.submission_id) >= (this.captured_at, this.submission_id) {
         return None;
     }
     let mirrored = by == By::MirroredHash;
-    let likeness = if by == By::File { Some(Likeness::SameFile) } else { likeness(this, &earlier, mirrored) }?;
+    let likeness = if by == By::File { Some(Likeness::SameFile) } else { likeness(this, &earlier, mirrored, same) }?;
     let hash = if mirrored { this.mirrored_dhash? } else { this.dhash };
     Some(Found { likeness, earlier, mirrored, distance: hamming(hash, earlier.dhash) })
 }
 
 /// Places at which earlier pictures are gathered: one for each file and each hash of tonight.
-struct Index<'a> {
+#[derive(Debug)]
+pub struct Index<'a> {
     places: usize,
     files: HashMap<&'a [u8; 32], usize>,
     hashes: HashMap<u64, usize>,
@@ -156,7 +158,13 @@ struct Index<'a> {
 }
 
 impl<'a> Index<'a> {
-    fn of(tonight: &[PictureUse<'a>]) -> Self {
+    /// Whether an earlier picture may be one of tonight's, so that it is worth keeping for [`reused_pictures`].
+    pub fn concerns(&self, picture: &PictureUse) -> bool {
+        self.files.contains_key(picture.sha256) || !self.near(picture.dhash).is_empty()
+    }
+
+    /// Of tonight's pictures.
+    pub fn of(tonight: &[PictureUse<'a>]) -> Self {
         let mut index = Index {
             places: 0,
             files: HashMap::with_capacity(tonight.len()),
@@ -216,10 +224,10 @@ impl<'a> Index<'a> {
 }
 
 /// What the miniatures say of two pictures with near hashes; `None` when they are two pictures.
-fn likeness(this: &PictureUse, earlier: &PictureUse, mirrored: bool) -> Option<Likeness> {
+fn likeness(this: &PictureUse, earlier: &PictureUse, mirrored: bool, same: f32) -> Option<Likeness> {
     let (Some(a), Some(b)) = (this.miniature, earlier.miniature) else { return Some(Likeness::Alike) };
     match a.difference(b, mirrored) {
-        Some(difference) if difference < SAME => Some(Likeness::SamePicture),
+        Some(difference) if difference < same => Some(Likeness::SamePicture),
         _ => None,
     }
 }
@@ -279,7 +287,8 @@ mod tests {
     }
 
     fn found(tonight: &[Picture], past: &[Picture], kept: bool) -> Vec<Option<(Likeness, String, bool)>> {
-        let reuse = reused_pictures(&uses(tonight, true), uses(past, kept).into_par_iter());
+        let reuse =
+            reused_pictures(&uses(tonight, true), uses(past, kept).into_par_iter(), crate::photo::miniature::SAME);
         reuse.into_iter().map(|r| r.map(|r| (r.likeness, r.of, r.mirrored))).collect()
     }
 
