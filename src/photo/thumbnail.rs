@@ -223,7 +223,7 @@ mod tests {
                 let same = fit(window, mirrored, 0.0, 4.0);
                 assert!(same.residual < 0.08 && same.overlap >= 0.5, "{window:?} {mirrored}: {same:?}");
                 let next = fit(window, mirrored, 0.06, 4.0);
-                assert!(next.residual > 0.2, "{window:?} {mirrored}: {next:?}");
+                assert!(next.residual > 0.15, "{window:?} {mirrored}: {next:?}");
             }
         }
     }

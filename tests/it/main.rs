@@ -4,6 +4,7 @@ mod audit;
 mod dump;
 mod evaluate;
 mod face;
+mod facts;
 mod gallery;
 mod layering;
 mod matching;
