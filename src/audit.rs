@@ -101,6 +101,7 @@ pub fn run(job: &Job, engine: &Engine, progress: Progress, stop: &AtomicBool) ->
     let mut found = duplicates::find(&analyses, casts, &rows, &earlier, engine, job)?;
     let numbers = numbers::compare(&found, &earlier, &job.policy);
     duplicates::mark(&found, &numbers.retries, &mut rows);
+    numbers.retries.mark(&found, &mut rows);
     numbers.reused.iter().for_each(|&(row, reason)| rows[row as usize].add(reason));
     record.search(&found, earlier.live());
     pictures.mark_copies(&found, (store.as_ref(), record.store_key()), &job.policy, &mut rows, &mut reuse)?;

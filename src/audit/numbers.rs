@@ -5,9 +5,12 @@ use std::collections::HashMap;
 use crate::audit::duplicates::Duplicates;
 use crate::config::Policy;
 use crate::gallery::{Gallery, Row};
+use crate::infer::Template;
+use crate::infer::template::similarity;
 use crate::matching::Enrolment;
 use crate::matching::reuse::{Kind, NumberUse, reused_numbers};
 use crate::reason::Reason;
+use crate::verdict::VerdictRow;
 
 /// One of the two numbers of a submission.
 struct Number {
@@ -22,6 +25,18 @@ struct Number {
 pub struct Retries(HashMap<String, String>);
 
 impl Retries {
+    /// Marks those of them that nothing marked yet: their faces are not alike enough to be flagged among all members.
+    pub fn mark(&self, found: &Duplicates, rows: &mut [VerdictRow]) {
+        for enrolment in &found.enrolments {
+            let row = enrolment.row.and_then(|row| rows.get_mut(row as usize));
+            let (Some(row), Some(first)) = (row, self.first_try(&enrolment.submission_id)) else { continue };
+            if !row.reasons.contains(&Reason::DuplicateMember) {
+                row.add(Reason::Resubmitted);
+                row.duplicate_of.get_or_insert_with(|| first.to_owned());
+            }
+        }
+    }
+
     /// The first of the tries that end with this submission; `None` for one that is no other try.
     pub fn first_try(&self, submission_id: &str) -> Option<&str> {
         let mut first = self.0.get(submission_id)?;
@@ -47,7 +62,9 @@ pub struct Numbers {
 
 /// Compares the numbers of tonight's members with each other and with earlier nights.
 ///
-/// Two submissions show the same member when their faces are in one cluster; those that are in none differ.
+/// Two submissions show the same member when their faces are in one cluster. Two of tonight's with one number do so also
+/// when their faces pass as one person by themselves (1:1, `matching.photo_similarity`): to be found among all members of
+/// a state takes far more than to be told from one. Others differ.
 pub fn compare(found: &Duplicates, earlier: &Gallery, policy: &Policy) -> Numbers {
     let mut cluster: HashMap<&str, &str> = HashMap::new();
     for group in &found.judged.clusters {
@@ -55,7 +72,14 @@ pub fn compare(found: &Duplicates, earlier: &Gallery, policy: &Policy) -> Number
             cluster.insert(&found.enrolments[member].submission_id, &group.id);
         }
     }
-    let same_person = |a: &str, b: &str| Some(cluster.get(a).is_some_and(|id| cluster.get(b) == Some(id)));
+    let faces: HashMap<&str, &Template> =
+        found.enrolled.iter().map(|(member, face)| (member.submission_id.as_str(), face)).collect();
+    let alike = |a: &str, b: &str| match (faces.get(a), faces.get(b)) {
+        (Some(a), Some(b)) => similarity(a, b) >= policy.matching.photo_similarity,
+        _ => false,
+    };
+    let same_person =
+        |a: &str, b: &str| Some(cluster.get(a).is_some_and(|id| cluster.get(b) == Some(id)) || alike(a, b));
     let mobile = Number {
         reason: Reason::MobileReused,
         of: |e| e.mobile.as_deref(),

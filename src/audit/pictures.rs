@@ -256,9 +256,11 @@ fn mark_group(group: &Shared, reason: Reason, what: &str, places: &HashMap<&str,
         let other = group.glimpses.iter().find(|g| g.worker_id != seen.worker_id && g.captured_at <= seen.captured_at);
         if let (Some(&row), Some(other)) = (places.get(seen.submission_id), other) {
             let row = &mut rows[row as usize];
-            if !row.reasons.contains(&reason) {
+            // A picture that is known itself has the background of that picture.
+            if !row.reasons.contains(&reason) && !row.reasons.contains(&Reason::DuplicateSelfie) {
                 row.add(reason);
-                row.note(format!("{what} {} (worker {})", other.submission_id, other.worker_id));
+                let (id, worker, least) = (other.submission_id, other.worker_id, group.weakest);
+                row.note(format!("{what} {id} (worker {worker}, similarity {least:.3} or more)"));
             }
         }
     }

@@ -313,7 +313,8 @@ impl Default for ReusePolicy {
             copy_landmarks: 0.12,
             copy_difference: 0.12,
             copy_overlap: 0.55,
-            background_similarity: 0.97,
+            // On 5,000 synthetic selfies: 0.97 finds 8 of 12 and takes 5.3 % of honest rows, 0.99 finds 7 and takes 0.05 %.
+            background_similarity: 0.99,
             background_workers: 2,
             bystander_similarity: 0.65,
             bystander_workers: 3,

@@ -86,7 +86,8 @@ patterns! {
     /// Nobody.
     NoFace = "no_face", Fraud, 0.006, [NoFace], [];
     /// A group of five to seven in the foreground.
-    Group = "group", Fraud, 0.006, [TooManyFaces], [WorkerAbsent, DuplicateMember, MemberIsWorker, MemberIsOtherWorker];
+    Group = "group", Fraud, 0.006, [TooManyFaces],
+        [WorkerAbsent, DuplicateMember, MemberIsWorker, MemberIsOtherWorker, BystanderRecurs];
     /// The uploaded photo shows somebody else.
     PhotoMismatch = "photo_mismatch", Fraud, 0.008, [PhotoMismatch], [];
     /// A live worker holds a phone that shows the member.
