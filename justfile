@@ -34,9 +34,9 @@ deny:
 ci:
     .ci/run
 
-# Speed of the operations
+# Speed of each stage
 bench *args:
-    cargo bench --bench ops -- {{args}}
+    cargo bench --bench pipeline -- {{args}}
 
 # Check the weights against their manifest
 weights:

@@ -11,10 +11,14 @@ mod duplicates;
 mod impostors;
 pub mod memory;
 mod numbers;
+mod ordered;
 mod pictures;
 mod record;
 mod see;
 mod spool;
+
+pub(crate) use ordered::in_order;
+pub(crate) use see::{BATCH_BYTES, BATCH_ROWS, IN_FLIGHT};
 
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
@@ -63,6 +67,25 @@ pub struct Job {
     pub search: SearchPolicy,
     /// Limits and verdicts.
     pub policy: Policy,
+}
+
+impl Job {
+    /// An audit of a dump into a run folder, with every default.
+    pub fn of(inputs: Vec<PathBuf>, out: PathBuf) -> Self {
+        Job {
+            inputs,
+            columns: Columns::default(),
+            carry: Vec::new(),
+            workers: None,
+            booths: None,
+            store: None,
+            out,
+            force: false,
+            review_budget: None,
+            search: SearchPolicy::default(),
+            policy: Policy::default(),
+        }
+    }
 }
 
 /// Audits a dump and commits the run folder.

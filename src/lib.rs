@@ -24,8 +24,10 @@
 //! | [`audit`] | the stages above wired in order |
 //! | [`synth`] | dumps with known truth, from any face pictures |
 //! | [`evaluate`] | accuracy in ISO/IEC 19795-1 and 30107-3 terms |
+//! | [`bench`] | cost by stage, and whether it has grown |
 
 pub mod audit;
+pub mod bench;
 pub mod cli;
 pub mod config;
 pub mod dedup;

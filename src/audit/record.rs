@@ -15,6 +15,7 @@ use crate::config::Policy;
 use crate::dump::{Dump, FilePrint};
 use crate::gallery::{Commit, SearchReport, Store};
 use crate::infer::Engine;
+use crate::infer::clock::Spent;
 use crate::matching::MatchingStatistics;
 use crate::matching::review::ReviewQueue;
 use crate::report::{Progress, Summary};
@@ -45,6 +46,7 @@ pub struct Record {
     members_enrolled_tonight: usize,
     members_added_to_store: Option<u64>,
     stages: Vec<StageTime>,
+    see: Spent,
     policy: Policy,
     #[serde(skip)]
     clock: Instant,
@@ -111,6 +113,7 @@ impl Record {
             members_enrolled_tonight: 0,
             members_added_to_store: None,
             stages: Vec::new(),
+            see: Spent::default(),
             policy: job.policy.clone(),
             clock,
         };
@@ -121,6 +124,11 @@ impl Record {
     /// The run's name: 24 hexadecimal digits.
     pub fn run_id(&self) -> &str {
         &self.run_id
+    }
+
+    /// What seeing cost: processor seconds by stage.
+    pub fn seen(&mut self, spent: &Spent) {
+        self.see = spent.clone();
     }
 
     /// By what the store knows this dump: its bytes and the embedder. An audit of the same dump with another policy sees

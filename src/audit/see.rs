@@ -5,19 +5,23 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::audit::Job;
+use crate::audit::ordered::in_order;
 use crate::audit::record::Record;
 use crate::audit::spool::Spool;
 use crate::config::policy::RolePolicy;
-use crate::dump::{Dump, Workers};
+use crate::dump::{Dump, Submission, Workers};
 use crate::infer::template::similarity;
 use crate::infer::{Analysis, Engine, SeenPhoto, Template};
 use crate::report::Progress;
 use crate::{Error, Result};
 
 /// Rows per batch. A batch is what a stop may lose, and what is in memory as encoded pictures.
-const BATCH_ROWS: usize = 128;
+pub(crate) const BATCH_ROWS: usize = 128;
 /// Bytes of encoded pictures per batch.
-const BATCH_BYTES: usize = 64 << 20;
+pub(crate) const BATCH_BYTES: usize = 64 << 20;
+/// Batches that are seen at the same time: while the last pictures of one keep some cores, the next has work for the
+/// others. One more is being read meanwhile, so at most three batches of encoded pictures are in memory.
+pub(crate) const IN_FLIGHT: usize = 2;
 
 /// Sees every row of the dump, going on after the batches that an earlier attempt finished.
 pub fn see(
@@ -35,17 +39,17 @@ pub fn see(
     }
     record.resumed(analyses.len() as u64, spool.begun());
     let stage = progress.stage("see", "selfies", dump.total_rows(), analyses.len() as u64);
-    for batch in dump.batches(BATCH_ROWS, BATCH_BYTES, analyses.len() as u64) {
-        if stop.load(Ordering::Relaxed) {
-            return Err(Error::Interrupted);
-        }
-        let batch = engine.analyse(&batch?)?;
+    let before = engine.spent();
+    let batches = dump.batches(BATCH_ROWS, BATCH_BYTES, analyses.len() as u64);
+    in_order(batches, IN_FLIGHT, &|batch: Vec<Submission>| engine.analyse(&batch), &mut |batch: Vec<Analysis>| {
         spool.push(&batch)?;
         stage.advance(batch.len() as u64);
         analyses.extend(batch);
-    }
+        if stop.load(Ordering::Relaxed) { Err(Error::Interrupted) } else { Ok(()) }
+    })?;
     drop(stage);
     record.stage("see");
+    record.seen(&engine.spent().since(&before));
     match analyses.len() as u64 == dump.total_rows() {
         true => Ok(analyses),
         false => Err(Error::bug("seeing the dump", format!("{} of {} rows", analyses.len(), dump.total_rows()))),

@@ -7,7 +7,7 @@ use clap::{Args, Subcommand};
 use crate::cli::setup::{self, EngineArgs};
 use crate::cli::{Common, print_as};
 use crate::evaluate;
-use crate::evaluate::Night;
+use crate::evaluate::{Night, VerificationJob};
 use crate::report::Progress;
 use crate::{Error, Result};
 
@@ -15,9 +15,7 @@ use crate::{Error, Result};
 #[derive(Debug, Subcommand)]
 pub enum EvaluateCommand {
     /// 1:1 verification on labelled pairs: accuracy over folds, FNMR at FMR
-    #[command(
-        after_help = "Example:\n  chehra evaluate verification --pairs lfw/pairs.csv --images lfw\n\nThe CSV has the columns fold, path_a, path_b, same (0 or 1)."
-    )]
+    #[command(after_help = VERIFICATION_HELP)]
     Verification(VerificationArgs),
     /// Presentation attack detection: APCER, BPCER, EER, AUC
     #[command(
@@ -28,6 +26,16 @@ pub enum EvaluateCommand {
     #[command(after_help = AUDIT_HELP)]
     Audit(AuditArgs),
 }
+
+const VERIFICATION_HELP: &str = "\
+Examples:
+  chehra evaluate verification --pairs lfw/pairs.csv --images lfw
+  chehra evaluate verification --pairs lfw/pairs.csv --images lfw --embedder sface+mobilefacenet192
+  chehra evaluate verification --pairs lfw/pairs.csv --images lfw --same-people twice.csv --save lfw.parquet
+
+The CSV of pairs has the columns fold, path_a, path_b, same (0 or 1). Where the pictures of each person lie in a folder
+of the person's name, all pairs are compared as well, down to a false-match rate of 1e-6, and the pairs of two names
+that are most alike are listed: some are one person. Those go into --same-people (columns name_a, name_b).";
 
 const AUDIT_HELP: &str = "\
 Examples:
@@ -48,6 +56,12 @@ pub struct VerificationArgs {
     /// Folder that the CSV's paths start from
     #[arg(long, value_name = "DIR")]
     images: PathBuf,
+    /// CSV of people who have two names among the folders: left out of a second set of figures
+    #[arg(long, value_name = "FILE")]
+    same_people: Option<PathBuf>,
+    /// Write the templates to a Parquet file: path, identity, template
+    #[arg(long, value_name = "FILE")]
+    save: Option<PathBuf>,
     /// JSON instead of text
     #[arg(long)]
     json: bool,
@@ -92,7 +106,13 @@ pub fn run(command: &EvaluateCommand, common: &Common) -> Result<()> {
         EvaluateCommand::Verification(args) => {
             let policy = setup::policy(args.engine.policy.as_deref())?;
             let engine = args.engine.engine(&policy)?;
-            print_as(&evaluate::verification(&engine, &args.pairs, &args.images, progress)?, args.json)
+            let job = VerificationJob {
+                pairs: args.pairs.clone(),
+                images: args.images.clone(),
+                same_people: args.same_people.clone(),
+                save: args.save.clone(),
+            };
+            print_as(&evaluate::verification(&engine, &job, progress)?, args.json)
         }
         EvaluateCommand::Liveness(args) => {
             let policy = setup::policy(args.engine.policy.as_deref())?;

@@ -1,6 +1,7 @@
 //! The command line: what was typed, made into what it means, and results printed.
 
 mod audit;
+mod bench;
 mod dedup;
 mod evaluate;
 mod gallery;
@@ -42,6 +43,8 @@ struct Common {
 enum Command {
     /// Audit a night's dump: read, detect, compare, and commit a run folder
     Audit(audit::AuditArgs),
+    /// Measure what a night costs here, stage by stage, and whether that has grown
+    Bench(bench::BenchArgs),
     /// Find members enrolled twice in a whole store
     Dedup(dedup::DedupArgs),
     /// Measure accuracy on labelled data, in ISO/IEC 19795-1 and 30107-3 terms
@@ -97,6 +100,7 @@ pub fn run() -> Result<()> {
     setup::threads(cli.common.threads)?;
     match cli.command {
         Command::Audit(args) => audit::run(&args, &cli.common),
+        Command::Bench(args) => bench::run(&args, &cli.common),
         Command::Dedup(args) => dedup::run(&args, &cli.common),
         Command::Evaluate(command) => evaluate::run(&command, &cli.common),
         Command::Gallery(command) => gallery::run(&command),

@@ -35,7 +35,12 @@ pub fn run(command: &WeightsCommand) -> Result<()> {
                 let from = &entry.source;
                 let (role, licence) = (format!("{:?}", entry.role).to_lowercase(), &entry.licence);
                 let source = format!("{} {} {}", from.registry, from.package, from.version);
-                text += &format!("{:<18} {role:<9} {licence:<24} {source}\n", entry.name);
+                text += &format!("{:<23} {role:<9} {licence:<12} {source}\n", entry.name);
+            }
+            for ensemble in store.ensembles() {
+                let members = ensemble.members.iter().zip(&ensemble.shares);
+                let parts: Vec<String> = members.map(|(name, share)| format!("{share} of {name}")).collect();
+                text += &format!("{:<23} embedder  of {}\n", ensemble.name, parts.join(", "));
             }
             print(&text)
         }

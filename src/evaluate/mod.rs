@@ -2,14 +2,16 @@
 //! terms of ISO/IEC 19795-1 and 30107-3.
 
 pub mod audit;
+pub mod far_tail;
 mod labels;
 mod liveness;
 pub mod metrics;
+mod templates;
 mod verification;
 
 pub use audit::{AuditReport, Night, audit};
 pub use liveness::{LivenessReport, liveness};
-pub use verification::{VerificationReport, verification};
+pub use verification::{VerificationJob, VerificationReport, verification};
 
 use std::path::{Path, PathBuf};
 

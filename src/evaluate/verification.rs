@@ -1,12 +1,14 @@
 //! 1:1 verification on labelled pairs of pictures.
 
+use std::collections::{HashMap, HashSet};
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
+use crate::evaluate::far_tail::{FarTail, Shot, far_tail};
 use crate::evaluate::metrics::{self, Comparison, Mean};
-use crate::evaluate::{central, labels, see};
+use crate::evaluate::{central, labels, see, templates};
 use crate::infer::template::similarity;
 use crate::infer::{Engine, Template};
 use crate::report::Progress;
@@ -35,19 +37,37 @@ pub struct VerificationReport {
     pub mated: Mean,
     /// Similarity of impostor pairs.
     pub impostor: Mean,
+    /// Every pair of the pictures, where the folders they lie in name people.
+    pub all_pairs: Option<FarTail>,
 }
 
-/// Compares the pairs of a CSV file with the columns `fold, path_a, path_b, same`.
+/// What to compare.
+#[derive(Debug, Clone)]
+pub struct VerificationJob {
+    /// CSV with the columns `fold, path_a, path_b, same`.
+    pub pairs: PathBuf,
+    /// Folder that its paths start from.
+    pub images: PathBuf,
+    /// CSV with the columns `name_a, name_b`: people with two names.
+    pub same_people: Option<PathBuf>,
+    /// Where to write the templates.
+    pub save: Option<PathBuf>,
+}
+
+/// Compares the labelled pairs, and then all pairs of their pictures.
 ///
-/// The face nearest to the middle of each picture is taken. A pair with a picture in which no face is found counts as a comparison of score -1: it is neither dropped nor
-/// helped.
+/// The face nearest to the middle of each picture is taken. A labelled pair with a picture in which no face is found
+/// counts as a comparison of score -1: it is neither dropped nor helped.
 ///
 /// # Errors
-/// [`Error::Input`] when the label file or a picture cannot be read.
-pub fn verification(engine: &Engine, pairs: &Path, images: &Path, progress: Progress) -> Result<VerificationReport> {
+/// [`Error::Input`] when a label file or a picture cannot be read.
+pub fn verification(engine: &Engine, job: &VerificationJob, progress: Progress) -> Result<VerificationReport> {
+    let VerificationJob { pairs, images, .. } = job;
     let rows = labels::read(pairs, &["fold", "path_a", "path_b", "same"])?;
     let uses = rows.iter().flat_map(|row| [row[1].clone(), row[2].clone()]);
     let (paths, places) = labels::unique(images, uses);
+    let people = People::of(&paths);
+    let known = people.known(job.same_people.as_deref())?;
     let stage = progress.stage("see", "pictures", paths.len() as u64, 0);
     let seen = see(engine, &paths, &stage)?;
     drop(stage);
@@ -75,7 +95,69 @@ pub fn verification(engine: &Engine, pairs: &Path, images: &Path, progress: Prog
         comparisons.push(Comparison { fold, score, mated });
     }
     let failed = paths.iter().zip(&templates).filter(|(_, t)| t.is_none()).map(|(p, _)| p.display().to_string());
-    Ok(summarise(engine.embedder_id().to_owned(), paths.len(), failed.collect(), &comparisons))
+    let mut report = summarise(engine.embedder_id().to_owned(), paths.len(), failed.collect(), &comparisons);
+    let shots: Vec<Shot> = templates
+        .iter()
+        .enumerate()
+        .filter_map(|(picture, template)| Some(Shot { picture, identity: people.of[picture], template: (*template)? }))
+        .collect();
+    if people.names.len() > 1 {
+        let stage = progress.stage("compare", "pictures", shots.len() as u64, 0);
+        report.all_pairs = Some(far_tail(&shots, &known, |picture| people.title(&paths[picture])));
+        stage.advance(shots.len() as u64);
+    }
+    if let Some(save) = &job.save {
+        let name = |shot: &Shot| (people.title(&paths[shot.picture]), people.names[shot.identity].clone());
+        templates::write(save, engine.embedder_id(), &shots, name)?;
+    }
+    Ok(report)
+}
+
+/// Who is in which picture, by the folder it lies in.
+struct People {
+    /// Number of the person of each picture.
+    of: Vec<usize>,
+    /// Their names.
+    names: Vec<String>,
+}
+
+impl People {
+    fn of(paths: &[PathBuf]) -> Self {
+        let mut numbers = HashMap::new();
+        let mut people = People { of: Vec::with_capacity(paths.len()), names: Vec::new() };
+        for path in paths {
+            let name = path.parent().and_then(Path::file_name).map_or_else(String::new, |n| n.to_string_lossy().into());
+            let number = *numbers.entry(name).or_insert_with_key(|name: &String| {
+                people.names.push(name.clone());
+                people.names.len() - 1
+            });
+            people.of.push(number);
+        }
+        people
+    }
+
+    /// Folder and file name.
+    fn title(&self, path: &Path) -> String {
+        let parts: Vec<_> = path.iter().rev().take(2).map(|part| part.to_string_lossy()).collect();
+        parts.into_iter().rev().collect::<Vec<_>>().join("/")
+    }
+
+    /// Pairs of people that are one, smaller number first.
+    fn known(&self, file: Option<&Path>) -> Result<HashSet<(usize, usize)>> {
+        let Some(file) = file else { return Ok(HashSet::new()) };
+        let mut known = HashSet::new();
+        for (number, row) in labels::read(file, &["name_a", "name_b"])?.iter().enumerate() {
+            let find = |name: &str| {
+                self.names.iter().position(|n| n == name).ok_or_else(|| {
+                    let (item, expected) = (format!("line {}", number + 2), "the name of a folder of the pictures");
+                    Error::input(file, item, expected, format!("'{name}'"), "correct the name or remove the line")
+                })
+            };
+            let (a, b) = (find(row[0].trim())?, find(row[1].trim())?);
+            known.insert((a.min(b), a.max(b)));
+        }
+        Ok(known)
+    }
 }
 
 fn summarise(
@@ -100,6 +182,7 @@ fn summarise(
         equal_error_rate: metrics::equal_error_rate(&mated, &impostor),
         mated: spread(&mated),
         impostor: spread(&impostor),
+        all_pairs: None,
     }
 }
 
@@ -118,6 +201,10 @@ impl fmt::Display for VerificationReport {
             writeln!(f, "equal error rate     {eer:.4}")?;
         }
         writeln!(f, "mated similarity     {:.3}, deviation {:.3}", self.mated.mean, self.mated.deviation)?;
-        write!(f, "impostor similarity  {:.3}, deviation {:.3}", self.impostor.mean, self.impostor.deviation)
+        write!(f, "impostor similarity  {:.3}, deviation {:.3}", self.impostor.mean, self.impostor.deviation)?;
+        match &self.all_pairs {
+            Some(tail) => write!(f, "\n{tail}"),
+            None => Ok(()),
+        }
     }
 }

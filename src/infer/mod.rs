@@ -1,6 +1,7 @@
 //! Aligned crops in batches -> liveness and templates.
 
 pub mod analysis;
+pub mod clock;
 pub mod engine;
 pub mod template;
 

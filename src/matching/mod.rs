@@ -22,7 +22,7 @@ mod mixture;
 pub mod names;
 pub mod pareto;
 pub mod prior;
-mod random;
+pub(crate) mod random;
 pub mod reuse;
 pub mod review;
 

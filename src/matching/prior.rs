@@ -97,7 +97,7 @@ fn interpolate(points: &[(f32, f64)], s: f64) -> f64 {
 /// Measured on all 29,640,707 pairs of different people among the 7,701 pictures of the LFW pairs (4,281 people), the
 /// reference detector, alignment and network, one template a picture. Left out are 17 pairs of names that are one
 /// person under two names, one picture under two names, or twins, seen by eye among the pairs above 0.5 of either
-/// network; `scripts/measure_prior.py` lists them and measures the curves again.
+/// network; `weights/measure_prior.py` lists such pairs and measures the curves again.
 ///
 /// Among the 81 pictures of South Asian people the false-match rate at a given similarity is 4 to 6 times (SFace) and
 /// about 4 times (MobileFaceNet-192) that of all pairs. Hence the upper bound of ten times, and the preference for a
@@ -155,9 +155,10 @@ impl Prior {
     }
 }
 
-/// The curve of a network: by its name, or for a network that was never measured the most cautious of all.
+/// The curve of a network: by its name (what stands before the colon of an id like `sface:ab2338f1932b`), or for a
+/// network that was never measured the most cautious of all.
 pub fn of(model: &ModelId) -> Prior {
-    match model.0.as_str() {
+    match model.0.split(':').next().unwrap_or_default() {
         "sface" => SFACE,
         "mobilefacenet192" => MOBILEFACENET192,
         _ => Prior { name: "not measured for this network; the most cautious of the measured", ..MOBILEFACENET192 },
@@ -206,6 +207,13 @@ pub const MOBILEFACENET192: Prior = Prior {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_network_is_known_by_the_name_in_its_id() {
+        assert_eq!(of(&ModelId("sface:ab2338f1932b".into())).name, SFACE.name);
+        assert_eq!(of(&ModelId("mobilefacenet192:fdfa97da57e7".into())).name, MOBILEFACENET192.name);
+        assert!(of(&ModelId("arcface:0".into())).name.contains("not measured"));
+    }
 
     #[test]
     fn shipped_curves_fall_and_join() {

@@ -2,36 +2,36 @@
 
 /// SplitMix64 (Steele, Lea, Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014).
 #[derive(Debug, Clone)]
-pub(super) struct Random(u64);
+pub(crate) struct Random(u64);
 
 impl Random {
-    pub(super) fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         Random(seed)
     }
 
-    pub(super) fn next(&mut self) -> u64 {
+    pub(crate) fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         mix(self.0)
     }
 
     /// Uniform in (0, 1), never either end.
-    pub(super) fn uniform(&mut self) -> f64 {
+    pub(crate) fn uniform(&mut self) -> f64 {
         ((self.next() >> 11) as f64 + 0.5) / (1u64 << 53) as f64
     }
 
     /// Uniform in `0..n`; `n` far below 2^32, so that the bias of the remainder is nothing.
-    pub(super) fn below(&mut self, n: usize) -> usize {
+    pub(crate) fn below(&mut self, n: usize) -> usize {
         (self.next() % n.max(1) as u64) as usize
     }
 
     /// Standard normal deviate (Box and Muller, 1958).
-    pub(super) fn normal(&mut self) -> f64 {
+    pub(crate) fn normal(&mut self) -> f64 {
         (-2.0 * self.uniform().ln()).sqrt() * (std::f64::consts::TAU * self.uniform()).cos()
     }
 }
 
 /// Scrambles a number so that neighbours have nothing in common.
-pub(super) fn mix(mut z: u64) -> u64 {
+pub(crate) fn mix(mut z: u64) -> u64 {
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     z ^ (z >> 31)
@@ -39,7 +39,7 @@ pub(super) fn mix(mut z: u64) -> u64 {
 
 /// How often an identity is drawn in one resample: Poisson with mean 1, a pure function of identity and resample, so
 /// that the order in which scores come cannot matter.
-pub(super) fn poisson_weight(identity: u64, resample: u64) -> f64 {
+pub(crate) fn poisson_weight(identity: u64, resample: u64) -> f64 {
     let uniform = (mix(mix(identity ^ 0xa5a5_5a5a) ^ resample.wrapping_mul(0x9e37_79b9_7f4a_7c15)) >> 11) as f64
         / (1u64 << 53) as f64;
     let mut term = (-1f64).exp();

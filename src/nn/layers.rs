@@ -8,7 +8,7 @@ use candle_core::Tensor;
 use crate::Result;
 use crate::nn::fold::{Affine, Linear};
 use crate::nn::weights::WeightMap;
-use crate::ops::{Activation, Conv2d, ConvShape};
+use crate::ops::{Activation, Conv2d, ConvShape, Precision};
 
 /// Stride, padding and grouping of a convolution; the rest is in the shape of its weights.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,12 +43,31 @@ impl Geometry {
 /// Reads layers by name.
 pub struct Layers<'a> {
     weights: &'a WeightMap,
+    precision: Precision,
 }
 
 impl<'a> Layers<'a> {
-    /// Over the tensors of one file.
-    pub fn new(weights: &'a WeightMap) -> Self {
-        Layers { weights }
+    /// Over the tensors of one file, for convolutions of a precision.
+    pub fn new(weights: &'a WeightMap, precision: Precision) -> Self {
+        Layers { weights, precision }
+    }
+
+    /// Packs a layer that has been read for where it will run.
+    ///
+    /// # Errors
+    /// When the lengths do not fit.
+    pub fn pack(&self, shape: ConvShape, linear: &Linear, activation: Activation) -> Result<Conv2d> {
+        Ok(Conv2d::with_precision(shape, &linear.weight, &linear.bias, activation, self.precision)?)
+    }
+
+    /// A fully connected layer: `(n, 1, 1, cin)` to `(n, 1, 1, cout)`. Always in f32: it is read once a picture, and its
+    /// result is the template itself or the score.
+    ///
+    /// # Errors
+    /// When the lengths do not fit.
+    pub fn dense(&self, cin: usize, linear: &Linear, activation: Activation) -> Result<Conv2d> {
+        let shape = ConvShape { cin, cout: linear.bias.len(), kernel: [1, 1], stride: 1, pad: [0; 4], groups: 1 };
+        Ok(Conv2d::new(shape, &linear.weight, &linear.bias, activation)?)
     }
 
     /// The tensors.
@@ -87,7 +106,7 @@ impl<'a> Layers<'a> {
     /// As [`Layers::linear`].
     pub fn conv(&self, name: &str, cin: usize, geometry: Geometry, activation: Activation) -> Result<Conv2d> {
         let (shape, linear) = self.linear(name, cin, geometry)?;
-        Ok(Conv2d::new(shape, &linear.weight, &linear.bias, activation)?)
+        self.pack(shape, &linear, activation)
     }
 
     /// The convolution `NAME.conv`, its batch-norm `NAME.bn` folded in where there is one, and the slopes of
@@ -97,7 +116,7 @@ impl<'a> Layers<'a> {
     /// As [`Layers::linear`].
     pub fn unit(&self, name: &str, cin: usize, geometry: Geometry) -> Result<Conv2d> {
         let (shape, linear) = self.unit_linear(name, cin, geometry)?;
-        Ok(Conv2d::new(shape, &linear.weight, &linear.bias, self.prelu(name, shape.cout)?)?)
+        self.pack(shape, &linear, self.prelu(name, shape.cout)?)
     }
 
     /// [`Layers::unit`] before it is packed, for a first layer whose channels are still to be turned round.
@@ -131,15 +150,6 @@ impl<'a> Layers<'a> {
             false => Ok(Activation::None),
         }
     }
-}
-
-/// A fully connected layer: `(n, 1, 1, cin)` to `(n, 1, 1, cout)`.
-///
-/// # Errors
-/// When the lengths do not fit.
-pub fn dense(cin: usize, linear: &Linear, activation: Activation) -> Result<Conv2d> {
-    let shape = ConvShape { cin, cout: linear.bias.len(), kernel: [1, 1], stride: 1, pad: [0; 4], groups: 1 };
-    Ok(Conv2d::new(shape, &linear.weight, &linear.bias, activation)?)
 }
 
 /// Columns of a fully connected layer from channel-by-channel order (ONNX and PyTorch flatten `(channels, height,

@@ -10,7 +10,7 @@ use candle_core::{D, DType, Tensor};
 use crate::Error;
 use crate::Result;
 use crate::nn::fold::Linear;
-use crate::nn::layers::{Geometry, Layers, dense, squeeze};
+use crate::nn::layers::{Geometry, Layers, squeeze};
 use crate::nn::weights::{LivenessSpec, Role, WeightStore};
 use crate::nn::{Liveness, Preparation};
 use crate::ops::{Activation, Conv2d, global_avg_pool, scale_channels, sigmoid};
@@ -50,7 +50,7 @@ impl MiniFasNet {
     pub fn load(store: &WeightStore, name: &str) -> Result<Self> {
         let passport = super::passport(store, name, Role::Liveness, "minifasnet")?;
         let weights = store.tensors(name)?;
-        let layers = Layers::new(&weights);
+        let layers = Layers::new(&weights, store.precision());
         let preparation = Preparation::of(store, passport)?;
         let Some(spec) = passport.liveness.clone().filter(|spec| spec.bona_fide_class < spec.classes) else {
             return Err(weights.refuse(name, "[weights.liveness] with a bona fide class", "none in the manifest"));
@@ -84,8 +84,10 @@ impl MiniFasNet {
             let found = prob.bias.len().to_string();
             return Err(weights.refuse("prob.weight", format!("{} classes", spec.classes), found));
         }
-        let classifier =
-            [dense(whole.shape().cout, &linear, Activation::None)?, dense(linear.bias.len(), &prob, Activation::None)?];
+        let classifier = [
+            layers.dense(whole.shape().cout, &linear, Activation::None)?,
+            layers.dense(linear.bias.len(), &prob, Activation::None)?,
+        ];
         let (stem, features) = ([first, second], [wide, whole]);
         Ok(MiniFasNet { id: passport.id(), preparation, spec, stem, blocks, features, classifier })
     }
@@ -129,7 +131,7 @@ impl Excite {
         let layer = |i: usize, cin: usize, activation: Activation| -> Result<Conv2d> {
             let (shape, linear) = layers.linear(&format!("{name}.fc{i}"), cin, Geometry::POINTWISE)?;
             let linear = layers.normed(&format!("{name}.bn{i}"), linear)?;
-            Ok(Conv2d::new(shape, &linear.weight, &linear.bias, activation)?)
+            layers.pack(shape, &linear, activation)
         };
         let squeeze = layer(1, channels, Activation::Relu)?;
         let widen = layer(2, squeeze.shape().cout, Activation::None)?;

@@ -6,6 +6,7 @@
 //! Weights stay f32 until `ops` packs them, so a device that computes in f16 or bf16 rounds each of them once; what
 //! leaves a network is f32 again. Detection proper, alignment and L2 normalisation are left to `face` and `infer`.
 
+pub mod ensemble;
 pub mod fold;
 pub mod layers;
 pub mod minifasnet;
@@ -16,6 +17,7 @@ pub mod yunet;
 
 use candle_core::Tensor;
 
+pub use self::ensemble::EnsembleEmbedder;
 use self::layers::{Geometry, Layers, swap_red_and_blue};
 pub use self::minifasnet::MiniFasNet;
 pub use self::mobilefacenet::MobileFaceNet;
@@ -61,11 +63,15 @@ pub trait Liveness: Send + Sync {
     fn id(&self) -> &str;
 }
 
-/// Loads an embedder of whatever architecture its manifest entry names.
+/// Loads an embedder of whatever architecture its manifest entry names, or an ensemble of them.
 ///
 /// # Errors
 /// [`Error::Input`] when there is no such entry, or its file is missing or wrong.
 pub fn load_embedder(store: &WeightStore, name: &str) -> Result<Box<dyn Embedder>> {
+    if let Some(entry) = store.ensemble(name) {
+        let members = entry.members.iter().map(|member| load_embedder(store, member)).collect::<Result<_>>()?;
+        return Ok(Box::new(EnsembleEmbedder::new(entry, members)));
+    }
     match store.passport(name)?.architecture.as_str() {
         "sface" => Ok(Box::new(Sface::load(store, name)?)),
         "mobilefacenet" => Ok(Box::new(MobileFaceNet::load(store, name)?)),
@@ -130,7 +136,7 @@ impl Preparation {
         if self.input.colour == Colour::Bgr {
             linear = swap_red_and_blue(shape, linear);
         }
-        Ok(Conv2d::new(shape, &linear.weight, &linear.bias, layers.prelu(name, shape.cout)?)?)
+        layers.pack(shape, &linear, layers.prelu(name, shape.cout)?)
     }
 
     /// `(pixel - mean) * factor`.

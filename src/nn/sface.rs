@@ -5,7 +5,7 @@ use candle_core::Tensor;
 
 use crate::Result;
 use crate::nn::fold::{Affine, Linear};
-use crate::nn::layers::{Geometry, Layers, dense, pixel_order, squeeze};
+use crate::nn::layers::{Geometry, Layers, pixel_order, squeeze};
 use crate::nn::weights::{Passport, Role, WeightStore};
 use crate::nn::{Embedder, Preparation};
 use crate::ops::{Activation, Conv2d};
@@ -31,7 +31,7 @@ impl Sface {
     pub fn load(store: &WeightStore, name: &str) -> Result<Self> {
         let passport = super::passport(store, name, Role::Embedder, "sface")?;
         let weights = store.tensors(name)?;
-        let layers = Layers::new(&weights);
+        let layers = Layers::new(&weights, store.precision());
         let preparation = Preparation::of(store, passport)?;
         let stem = preparation.first_layer(&layers, "stem", Geometry::dense(1, 1))?;
         let mut channels = stem.shape().cout;
@@ -62,7 +62,7 @@ impl Sface {
         let linear = Linear { weight: weight.values.clone(), bias }
             .after(&Affine::batch_norm(weights, "features.bn", channels)?, side * side)
             .then(&Affine::batch_norm(weights, "embedding.bn", dim)?);
-        dense(channels * side * side, &pixel_order(linear, channels), Activation::None)
+        layers.dense(channels * side * side, &pixel_order(linear, channels), Activation::None)
     }
 }
 

@@ -5,6 +5,7 @@
 
 use candle_core::{DType, Tensor};
 
+use crate::nn::fold::Linear;
 use crate::nn::layers::{Geometry, Layers};
 use crate::nn::weights::{Role, WeightStore};
 use crate::ops::{Activation, Conv2d, ConvShape, max_pool2, upsample2_add};
@@ -67,7 +68,7 @@ impl Yunet {
     pub fn load_named(store: &WeightStore, name: &str) -> Result<Self> {
         let id = super::passport(store, name, Role::Detector, "yunet-s")?.id();
         let weights = store.tensors(name)?;
-        let layers = Layers::new(&weights);
+        let layers = Layers::new(&weights, store.precision());
         let stem = layers.conv("backbone.model0.conv1", 3, Geometry::dense(2, 1), Activation::Relu)?;
         let mut channels = stem.shape().cout;
         let mut backbone = [const { Vec::new() }; 6];
@@ -158,7 +159,7 @@ impl Unit {
                 "conv1" => ConvShape { cout: total, ..own },
                 _ => ConvShape { cin: total, cout: total, groups: total, ..own },
             };
-            Ok(Conv2d::new(shape, &weight, &bias, Activation::None)?)
+            layers.pack(shape, &Linear { weight, bias }, Activation::None)
         };
         let total = HEADS.iter().map(|(_, channels)| channels).sum();
         Ok(Unit {

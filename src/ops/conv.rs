@@ -5,6 +5,7 @@
 //! [`crate::ops::cpu`] the fast paths; all give the same bits.
 
 use std::borrow::Cow;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use candle_core::{CpuStorage, CustomOp1, CustomOp2, Layout, Result, Shape, Tensor, bail};
 use half::bf16;
@@ -95,6 +96,14 @@ impl ConvShape {
         }
         Ok(())
     }
+}
+
+/// Multiply-adds of all convolutions of this process so far.
+static MULTIPLY_ADDS: AtomicU64 = AtomicU64::new(0);
+
+/// How many multiply-adds the convolutions of this process have done: what a benchmark holds against the clock.
+pub fn multiply_adds() -> u64 {
+    MULTIPLY_ADDS.load(Ordering::Relaxed)
 }
 
 /// A convolution ready to run: weights packed for the device at load time.
@@ -200,6 +209,8 @@ impl Conv2d {
 
     fn run(&self, x: &[f32], sides: [usize; 3], out: [usize; 4], residual: Option<&[f32]>) -> (CpuStorage, Shape) {
         let len = out.iter().product();
+        let ConvShape { cin, kernel: [ky, kx], groups, .. } = self.shape;
+        MULTIPLY_ADDS.fetch_add((len * ky * kx * (cin / groups)) as u64, Ordering::Relaxed);
         let mut y: Vec<f32> = Vec::with_capacity(len);
         match &self.path {
             Path::Plain(plain) => {

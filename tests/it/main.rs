@@ -1,6 +1,7 @@
 //! One binary for all integration tests: they link once.
 
 mod audit;
+mod bench;
 mod dump;
 mod evaluate;
 mod face;

@@ -36,8 +36,15 @@ pub fn fixture(name: &str) -> PathBuf {
 /// The binary, away from the environment's own settings.
 pub fn chehra() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_chehra"));
-    for name in ["CHEHRA_DEVICE", "CHEHRA_POLICY", "CHEHRA_STORE", "CHEHRA_CONFIG", "CHEHRA_THREADS", "CHEHRA_WEIGHTS"]
-    {
+    for name in [
+        "CHEHRA_DEVICE",
+        "CHEHRA_POLICY",
+        "CHEHRA_STORE",
+        "CHEHRA_CONFIG",
+        "CHEHRA_THREADS",
+        "CHEHRA_WEIGHTS",
+        "CHEHRA_PRECISION",
+    ] {
         command.env_remove(name);
     }
     command

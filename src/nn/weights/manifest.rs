@@ -15,6 +15,23 @@ const VERSION: u32 = 1;
 pub(super) struct Manifest {
     version: u32,
     pub(super) weights: Vec<Passport>,
+    #[serde(default)]
+    pub(super) ensembles: Vec<Ensemble>,
+}
+
+/// Several embedders whose templates are one.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Ensemble {
+    /// The name by which the configuration and the command line know it.
+    pub name: String,
+    /// Names of embedders of this manifest, two or more.
+    pub members: Vec<String>,
+    /// Share of each in the squared norm; they add up to 1.
+    pub shares: Vec<f32>,
+    /// How the shares were found.
+    #[serde(default)]
+    pub notes: String,
 }
 
 /// What a network is for.
@@ -157,6 +174,61 @@ impl Manifest {
                 return refuse(name, "sha256 of 64 lowercase hexadecimal digits", format!("'{sha256}'"));
             }
         }
+        if let Err((item, found)) = manifest.check_ensembles() {
+            return refuse(&item, "two or more embedders of this manifest, shares above 0 that add up to 1", found);
+        }
         Ok(manifest)
+    }
+
+    /// Members that are embedders, and shares that add up; else what is wrong where.
+    fn check_ensembles(&self) -> Result<(), (String, String)> {
+        for Ensemble { name, members, shares, .. } in &self.ensembles {
+            let wrong = |found: String| Err((format!("ensemble '{name}'"), found));
+            let taken = self.weights.iter().map(|p| &p.name).chain(self.ensembles.iter().map(|e| &e.name));
+            if taken.filter(|other| *other == name).count() > 1 {
+                return wrong("a name that is used twice".to_owned());
+            }
+            let embedder =
+                |member: &&String| !self.weights.iter().any(|p| p.name == **member && p.role == Role::Embedder);
+            if let Some(stranger) = members.iter().find(embedder) {
+                return wrong(format!("'{stranger}'"));
+            }
+            let sum: f32 = shares.iter().sum();
+            // NaN fails both comparisons.
+            let sound = shares.iter().all(|&share| share > 0.0) && (sum - 1.0).abs() < 1e-4;
+            if members.len() < 2 || members.len() != shares.len() || !sound {
+                return wrong(format!("members {members:?}, shares {shares:?}"));
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ensembles_of_strangers_or_with_shares_that_do_not_add_up_are_refused() {
+        let text = include_str!("../../../weights/manifest.toml");
+        let head = text.split("[[ensembles]]").next().unwrap();
+        let parse = |members: &str, shares: &str| {
+            let more = format!("[[ensembles]]\nname = \"x\"\nmembers = [{members}]\nshares = [{shares}]\n");
+            Manifest::parse(Path::new("m"), &format!("{head}{more}"))
+        };
+        let both = r#""sface", "mobilefacenet192""#;
+        assert!(parse(both, "0.5, 0.5").is_ok());
+        for (members, shares) in [
+            (both, "0.5, 0.6"),
+            (both, "1.0"),
+            (both, "1.5, -0.5"),
+            (both, "nan, 1.0"),
+            (r#""sface""#, "1.0"),
+            (r#""sface", "liveness""#, "0.5, 0.5"),
+            (r#""sface", "arcface""#, "0.5, 0.5"),
+        ] {
+            let error = parse(members, shares).unwrap_err().to_string();
+            assert!(error.contains("ensemble 'x'"), "{error}");
+        }
     }
 }

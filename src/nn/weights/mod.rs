@@ -21,8 +21,9 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest, Sha256};
 
 use self::manifest::Manifest;
-pub use self::manifest::{Colour, Input, LivenessSpec, Passport, Role, Source, TemplateSpec};
+pub use self::manifest::{Colour, Ensemble, Input, LivenessSpec, Passport, Role, Source, TemplateSpec};
 pub use self::map::{Weight, WeightMap};
+use crate::ops::Precision;
 use crate::{Error, Result};
 
 /// Names a folder of weights when `--weights` does not.
@@ -35,6 +36,8 @@ const MANIFEST: &str = "manifest.toml";
 pub struct WeightStore {
     place: Place,
     entries: Vec<Passport>,
+    ensembles: Vec<Ensemble>,
+    precision: Precision,
 }
 
 #[derive(Debug, Clone)]
@@ -60,8 +63,8 @@ impl WeightStore {
         }
         match built_in::MANIFEST {
             Some(text) => {
-                let entries = Manifest::parse(&built_in::path(MANIFEST), text)?.weights;
-                Ok(WeightStore { place: Place::BuiltIn, entries })
+                let manifest = Manifest::parse(&built_in::path(MANIFEST), text)?;
+                Ok(Self::of(Place::BuiltIn, manifest))
             }
             None => Err(Error::input(
                 "weights",
@@ -86,7 +89,24 @@ impl WeightStore {
             ),
             _ => Error::io("read", &path)(error),
         })?;
-        Ok(WeightStore { entries: Manifest::parse(&path, &text)?.weights, place: Place::Folder(folder.to_path_buf()) })
+        let manifest = Manifest::parse(&path, &text)?;
+        Ok(Self::of(Place::Folder(folder.to_path_buf()), manifest))
+    }
+
+    fn of(place: Place, manifest: Manifest) -> Self {
+        let Manifest { weights, ensembles, .. } = manifest;
+        WeightStore { place, entries: weights, ensembles, precision: Precision::F32 }
+    }
+
+    /// The same weights, for networks that compute in another precision than f32.
+    #[must_use]
+    pub fn with_precision(self, precision: Precision) -> Self {
+        WeightStore { precision, ..self }
+    }
+
+    /// What networks made from these weights compute in.
+    pub fn precision(&self) -> Precision {
+        self.precision
     }
 
     /// Where the files are, for people and for `run.json`.
@@ -102,13 +122,25 @@ impl WeightStore {
         &self.entries
     }
 
+    /// Embedders made of several networks, in the manifest's order.
+    pub fn ensembles(&self) -> &[Ensemble] {
+        &self.ensembles
+    }
+
+    /// The ensemble of a name, if it is one.
+    pub fn ensemble(&self, name: &str) -> Option<&Ensemble> {
+        self.ensembles.iter().find(|ensemble| ensemble.name == name)
+    }
+
     /// The passport of one network.
     ///
     /// # Errors
     /// [`Error::Input`] when the manifest has none of that name.
     pub fn passport(&self, name: &str) -> Result<&Passport> {
         self.entries.iter().find(|passport| passport.name == name).ok_or_else(|| {
-            let known: Vec<&str> = self.entries.iter().map(|passport| passport.name.as_str()).collect();
+            let ensembles = self.ensembles.iter().map(|ensemble| ensemble.name.as_str());
+            let known: Vec<&str> =
+                self.entries.iter().map(|passport| passport.name.as_str()).chain(ensembles).collect();
             let path = self.path(MANIFEST);
             Error::input(path, format!("network '{name}'"), known.join(", "), name, "choose one of those listed")
         })
@@ -234,8 +266,8 @@ mod tests {
 
     #[test]
     fn every_file_of_the_manifest_is_built_in_and_whole() {
-        let entries = Manifest::parse(Path::new(MANIFEST), built_in::MANIFEST.unwrap()).unwrap().weights;
-        let store = WeightStore { place: Place::BuiltIn, entries };
+        let manifest = Manifest::parse(Path::new(MANIFEST), built_in::MANIFEST.unwrap()).unwrap();
+        let store = WeightStore::of(Place::BuiltIn, manifest);
         assert_eq!(store.entries().len(), 4);
         for passport in store.entries() {
             store.verify(&passport.name).unwrap();

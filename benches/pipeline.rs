@@ -1,0 +1,147 @@
+//! Each stage of the pipeline by itself, on pictures and networks that ship with the program.
+//!
+//! ```text
+//! cargo bench --bench pipeline                    every stage, one thread
+//! cargo bench --bench pipeline -- embed           those with "embed" in their name
+//! cargo bench --bench pipeline -- --test          each once, without the clock: what CI runs
+//! ```
+
+use std::path::{Path, PathBuf};
+
+use candle_core::{Device, Tensor};
+use chehra::config::Policy;
+use chehra::face::align::{Crop, SIDE};
+use chehra::face::detect::Detector;
+use chehra::gallery::dot::Kernel;
+use chehra::gallery::generate::Crowd;
+use chehra::gallery::{Filter, Gallery, Probe, Store, Want, exact};
+use chehra::nn::{WeightStore, Yunet, load_embedder, load_liveness};
+use chehra::ops::Precision;
+use chehra::photo::{Fingerprint, Photo, decode};
+use divan::Bencher;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() {
+    divan::main();
+}
+
+fn root(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
+}
+
+fn weights() -> WeightStore {
+    WeightStore::open(Some(&root("weights"))).expect("the weights of the source tree")
+}
+
+/// A JPEG of 1280x960: a face from the fixtures, enlarged, so that decoding has a phone's work to do.
+fn jpeg(side: (u32, u32)) -> Vec<u8> {
+    let picture = image::open(root("fixtures/faces/obama.jpg")).expect("a picture of the fixtures");
+    let picture = picture.resize_to_fill(side.0, side.1, image::imageops::FilterType::Triangle).to_rgb8();
+    let mut bytes = Vec::new();
+    let encoder = image::codecs::jpeg::JpegEncoder::new_with_quality(&mut bytes, 85);
+    picture.write_with_encoder(encoder).expect("memory takes a JPEG");
+    bytes
+}
+
+fn photo() -> Photo {
+    decode(&jpeg((1280, 960)), &Policy::default().photo).expect("a whole picture")
+}
+
+/// Pixels that a network cannot skip.
+fn noise(count: usize) -> Vec<f32> {
+    let mut state = 1u32;
+    std::iter::repeat_with(|| {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (state >> 24) as f32
+    })
+    .take(count)
+    .collect()
+}
+
+#[divan::bench(args = [(640, 480), (1280, 960), (2560, 1920)])]
+fn decode_jpeg(bencher: Bencher<'_, '_>, side: (u32, u32)) {
+    let (bytes, limits) = (jpeg(side), Policy::default().photo);
+    bencher.bench_local(|| decode(&bytes, &limits));
+}
+
+/// The decoder that `image` brings, without the walk over the file that finds damage.
+#[divan::bench(args = [(1280, 960)])]
+fn decode_jpeg_with_image(bencher: Bencher<'_, '_>, side: (u32, u32)) {
+    let bytes = jpeg(side);
+    bencher.bench_local(|| image::load_from_memory(&bytes).map(|picture| picture.to_rgb8()));
+}
+
+#[divan::bench]
+fn fingerprint(bencher: Bencher<'_, '_>) {
+    let (bytes, photo) = (jpeg((1280, 960)), photo());
+    bencher.bench_local(|| Fingerprint::of(&bytes, &photo));
+}
+
+#[divan::bench]
+fn detect(bencher: Bencher<'_, '_>) {
+    let detector = Detector::new(Yunet::load(&weights()).expect("the detector"), Policy::default().detection);
+    let photo = photo();
+    bencher.bench_local(|| detector.detect(&photo).expect("faces"));
+}
+
+#[divan::bench]
+fn align(bencher: Bencher<'_, '_>) {
+    let detector = Detector::new(Yunet::load(&weights()).expect("the detector"), Policy::default().detection);
+    let photo = photo();
+    let faces = detector.detect(&photo).expect("faces");
+    bencher.bench_local(|| Crop::new(&photo, &faces[0]));
+}
+
+#[divan::bench(args = [1, 8, 32], consts = [false, true])]
+fn embed_sface<const BF16: bool>(bencher: Bencher<'_, '_>, batch: usize) {
+    embed(bencher, "sface", batch, BF16);
+}
+
+#[divan::bench(args = [1, 8, 32], consts = [false, true])]
+fn embed_mobilefacenet<const BF16: bool>(bencher: Bencher<'_, '_>, batch: usize) {
+    embed(bencher, "mobilefacenet192", batch, BF16);
+}
+
+/// Where the CPU does not multiply bf16 both columns are f32.
+fn embed(bencher: Bencher<'_, '_>, name: &str, batch: usize, bf16: bool) {
+    let precision = if bf16 && Precision::Bf16.is_supported() { Precision::Bf16 } else { Precision::F32 };
+    let network = load_embedder(&weights().with_precision(precision), name).expect("an embedder");
+    let crops = Tensor::from_vec(noise(batch * SIDE * SIDE * 3), (batch, SIDE, SIDE, 3), &Device::Cpu);
+    let crops = crops.expect("a tensor");
+    bencher.counter(divan::counter::ItemsCount::new(batch)).bench_local(|| network.embed(&crops).expect("embeddings"));
+}
+
+#[divan::bench(args = [1, 8, 32])]
+fn liveness(bencher: Bencher<'_, '_>, batch: usize) {
+    let network = load_liveness(&weights(), "liveness").expect("the liveness network");
+    let side = network.input_size();
+    let crops = Tensor::from_vec(noise(batch * side * side * 3), (batch, side, side, 3), &Device::Cpu);
+    let crops = crops.expect("a tensor");
+    bencher.counter(divan::counter::ItemsCount::new(batch)).bench_local(|| network.bona_fide(&crops).expect("scores"));
+}
+
+#[divan::bench]
+fn search_20k(bencher: Bencher<'_, '_>) {
+    let crowd = Crowd::new(128, 1);
+    let rows = crowd.rows(0..20_000).expect("templates");
+    let gallery = Gallery::from_rows(&rows).expect("a gallery");
+    let probes: Vec<Probe<'_>> = rows[..256]
+        .iter()
+        .map(|(member, template)| Probe { template, model: &member.model, filter: Filter::default() })
+        .collect();
+    let counter = divan::counter::ItemsCount::new(probes.len() * rows.len());
+    bencher.counter(counter).bench_local(|| exact::search(&gallery, &probes, Want::Above(0.45), Kernel::best()));
+}
+
+#[divan::bench(sample_count = 5)]
+fn write_10k_members(bencher: Bencher<'_, '_>) {
+    let rows = Crowd::new(128, 1).rows(0..10_000).expect("templates");
+    let counter = divan::counter::ItemsCount::new(rows.len());
+    bencher.counter(counter).with_inputs(|| tempfile::tempdir().expect("a folder")).bench_local_values(|folder| {
+        let store = Store::open_or_create(folder.path()).expect("a store");
+        store.begin().and_then(|mut writer| writer.add_run("night", &rows)).expect("a commit");
+        folder
+    });
+}

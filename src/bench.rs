@@ -1,0 +1,306 @@
+//! `chehra bench`: what a night costs on this machine, stage by stage, and whether that has become worse.
+//!
+//! Machines are shared and their clocks change, so every figure is kept as processor seconds beside the rate of
+//! multiply-adds that a core did in registers just before. The product, multiply-adds a selfie could have had, moves
+//! little with the neighbours' load, and is what [`compare`] judges. Time on the wall is reported for people.
+
+pub mod compare;
+mod machine;
+mod text;
+
+use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
+use std::time::{Duration, Instant};
+
+use cpu_time::ProcessTime;
+use serde::{Deserialize, Serialize};
+
+pub use machine::Machine;
+
+use crate::audit::{self, Job, in_order};
+use crate::dump::{Dump, Submission};
+use crate::gallery::generate::Crowd;
+use crate::gallery::{Filter, Gallery, Probe, Want, dot::Kernel, exact};
+use crate::infer::Engine;
+use crate::infer::clock::Spent;
+use crate::ops::{self, Precision};
+use crate::report::Progress;
+use crate::{Error, Result};
+
+/// Layout of the JSON.
+const VERSION: u32 = 1;
+/// Rows of the generated gallery, and probes, of the search.
+const GALLERY: u64 = 100_000;
+/// See [`GALLERY`].
+const PROBES: u64 = 1_024;
+/// Values per generated template: those of the default embedder.
+const DIM: usize = 128;
+/// Least similarity of an answer.
+const THRESHOLD: f32 = 0.45;
+/// How long the yardstick is held against a core before each run.
+const YARDSTICK: Duration = Duration::from_millis(60);
+/// Rows seen before the clock starts.
+const WARM_UP: usize = 16;
+
+/// What is measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Scope {
+    /// Reading and seeing alone: what grows with every selfie.
+    See,
+    /// And the whole audit, to the committed run folder, and a search.
+    All,
+}
+
+/// What to measure, how often.
+#[derive(Debug)]
+pub struct BenchJob {
+    /// The audit that is run; its `out` is a folder that does not exist.
+    pub audit: Job,
+    /// What is measured.
+    pub scope: Scope,
+    /// Runs of each; the median is reported.
+    pub runs: usize,
+    /// Most rows of the dump that are seen.
+    pub rows: usize,
+}
+
+/// All that was measured, as JSON.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct BenchReport {
+    /// Layout of this record.
+    pub version: u32,
+    /// Version of the program, and the commit where it was built from one.
+    pub program: String,
+    /// The machine.
+    pub machine: Machine,
+    /// Networks, and the embedder's arithmetic.
+    pub models: Vec<String>,
+    /// Arithmetic of the embedder.
+    pub precision: String,
+    /// Reading and seeing.
+    pub see: See,
+    /// The whole audit.
+    pub audit: Option<Whole>,
+    /// Exact search of a generated gallery.
+    pub search: Option<Search>,
+    /// Peak of resident memory of the process, MiB, where the system says.
+    pub peak_mib: Option<u64>,
+}
+
+/// One timed run.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Run {
+    /// Seconds on the wall.
+    pub wall_s: f64,
+    /// Processor seconds of all threads.
+    pub cpu_s: f64,
+    /// Multiply-adds a second that one core did in registers just before, f32, in units of 1e9.
+    pub peak_gmac_s: f64,
+    /// Processor seconds by stage.
+    pub stages: Vec<(String, f64)>,
+}
+
+/// Reading and seeing.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct See {
+    /// Rows.
+    pub selfies: u64,
+    /// Pictures in them, uploaded photos too.
+    pub pictures: u64,
+    /// Faces whose liveness and template were taken.
+    pub faces: u64,
+    /// Multiply-adds of all convolutions, in units of 1e9.
+    pub gmac: f64,
+    /// Median processor seconds by stage, of all rows; `other` is what no stage has booked: reading, allocation.
+    pub stages_cpu_s: Vec<(String, f64)>,
+    /// The runs.
+    pub runs: Vec<Run>,
+}
+
+/// The whole audit.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Whole {
+    /// Rows of the dump.
+    pub selfies: u64,
+    /// The runs.
+    pub runs: Vec<Run>,
+}
+
+/// Exact search.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Search {
+    /// Templates in the gallery.
+    pub rows: u64,
+    /// Probes.
+    pub probes: u64,
+    /// The kernel that the machine chose.
+    pub kernel: String,
+    /// Answers, the same in every run.
+    pub hits: usize,
+    /// The runs.
+    pub runs: Vec<Run>,
+}
+
+impl See {
+    /// Median over the runs of a cost a selfie, in seconds.
+    pub fn median(&self, cost: impl Fn(&Run) -> f64) -> f64 {
+        median(self.runs.iter().map(cost)) / self.selfies.max(1) as f64
+    }
+}
+
+/// The middle value; the mean of two.
+pub fn median(values: impl Iterator<Item = f64>) -> f64 {
+    let mut sorted: Vec<f64> = values.collect();
+    sorted.sort_by(f64::total_cmp);
+    match sorted.len() {
+        0 => 0.0,
+        n if n % 2 == 1 => sorted[n / 2],
+        n => f64::midpoint(sorted[n / 2 - 1], sorted[n / 2]),
+    }
+}
+
+/// Measures.
+///
+/// # Errors
+/// As [`audit::run`]; [`Error::Input`] for a dump without rows.
+pub fn bench(job: &BenchJob, engine: &Engine, precision: Precision, progress: Progress) -> Result<BenchReport> {
+    let dump = Dump::open(&job.audit.inputs, &job.audit.columns)?;
+    let rows = (dump.total_rows() as usize).min(job.rows);
+    if rows == 0 {
+        let path = job.audit.inputs.first().cloned().unwrap_or_default();
+        return Err(Error::input(path, "rows", "at least one", "none", "name a dump with rows"));
+    }
+    let see = see(&dump, engine, rows, job.runs, progress)?;
+    let audit = (job.scope >= Scope::All).then(|| whole(job, engine, dump.total_rows())).transpose()?;
+    let search = (job.scope >= Scope::All).then(|| search(job.runs, progress)).transpose()?;
+    Ok(BenchReport {
+        version: VERSION,
+        program: match option_env!("CHEHRA_COMMIT") {
+            Some(commit) => format!("{} ({commit})", env!("CARGO_PKG_VERSION")),
+            None => env!("CARGO_PKG_VERSION").to_owned(),
+        },
+        machine: Machine::measure(),
+        models: engine.models().to_vec(),
+        precision: format!("{precision:?}").to_lowercase(),
+        see,
+        audit,
+        search,
+        peak_mib: machine::peak_mib(),
+    })
+}
+
+/// Runs something once, with the yardstick before it.
+fn timed<T>(work: impl FnOnce() -> Result<T>) -> Result<(Run, T)> {
+    let peak = machine::peak(Precision::F32, YARDSTICK).unwrap_or(0.0);
+    let (wall, cpu) = (Instant::now(), ProcessTime::now());
+    let done = work()?;
+    let (wall_s, cpu_s) = (wall.elapsed().as_secs_f64(), cpu.elapsed().as_secs_f64());
+    Ok((Run { wall_s, cpu_s, peak_gmac_s: peak, stages: Vec::new() }, done))
+}
+
+fn see(dump: &Dump, engine: &Engine, rows: usize, runs: usize, progress: Progress) -> Result<See> {
+    see_once(dump, engine, rows.min(WARM_UP), &|_| ())?;
+    let stage = progress.stage("see", "selfies", (rows * runs) as u64, 0);
+    let mut see = See { selfies: 0, pictures: 0, faces: 0, gmac: 0.0, stages_cpu_s: Vec::new(), runs: Vec::new() };
+    for _ in 0..runs {
+        let (before, macs) = (engine.spent(), ops::conv::multiply_adds());
+        let (mut run, seen) = timed(|| see_once(dump, engine, rows, &|count| stage.advance(count)))?;
+        let Spent { pictures, faces, stages } = engine.spent().since(&before);
+        let booked: f64 = stages.iter().map(|s| s.1).sum();
+        run.stages = stages.into_iter().map(|(name, seconds)| (name.to_owned(), seconds)).collect();
+        run.stages.push(("other".to_owned(), (run.cpu_s - booked).max(0.0)));
+        (see.selfies, see.pictures, see.faces) = (seen, pictures, faces);
+        see.gmac = (ops::conv::multiply_adds() - macs) as f64 / 1e9;
+        see.runs.push(run);
+    }
+    let names: Vec<String> =
+        see.runs.first().map(|r| r.stages.iter().map(|s| s.0.clone()).collect()).unwrap_or_default();
+    see.stages_cpu_s =
+        names.into_iter().enumerate().map(|(i, name)| (name, median(see.runs.iter().map(|r| r.stages[i].1)))).collect();
+    Ok(see)
+}
+
+/// Sees the first rows of a dump as the audit does, and forgets what it saw.
+fn see_once(dump: &Dump, engine: &Engine, rows: usize, advance: &dyn Fn(u64)) -> Result<u64> {
+    let mut left = rows;
+    let mut seen = 0;
+    let cut = dump.batches(audit::BATCH_ROWS.min(rows), audit::BATCH_BYTES, 0).map_while(move |batch| {
+        (left > 0).then(|| {
+            let mut batch = batch?;
+            batch.truncate(left);
+            left -= batch.len();
+            Ok(batch)
+        })
+    });
+    let work = |batch: Vec<Submission>| engine.analyse(&batch);
+    in_order(cut, audit::IN_FLIGHT, &work, &mut |batch| {
+        seen += batch.len() as u64;
+        advance(batch.len() as u64);
+        Ok(())
+    })?;
+    Ok(seen)
+}
+
+/// The audit as it is run at night, each time into a new run folder and without a store.
+fn whole(job: &BenchJob, engine: &Engine, selfies: u64) -> Result<Whole> {
+    let mut runs = Vec::with_capacity(job.runs);
+    for _ in 0..job.runs {
+        let audit = Job { force: true, ..job.audit.clone() };
+        let (run, _) = timed(|| audit::run(&audit, engine, Progress::new(true), &AtomicBool::new(false)))?;
+        runs.push(run);
+    }
+    Ok(Whole { selfies, runs })
+}
+
+/// Probes that each have a mate in a gallery of made-up faces.
+fn search(runs: usize, progress: Progress) -> Result<Search> {
+    progress.say("making a gallery to search");
+    let made = |e| Error::bug("making up templates", e);
+    let crowd = Crowd::new(DIM, 1);
+    let gallery = Gallery::from_rows(&crowd.rows(0..GALLERY).map_err(made)?)?;
+    let shot = |i: u64| {
+        let row = i * (GALLERY / PROBES);
+        Ok((crowd.member(row), crowd.shot(crowd.person(row), 1 << 50 | i).map_err(made)?))
+    };
+    let probes = (0..PROBES).map(shot).collect::<Result<Vec<_>>>()?;
+    let probes: Vec<Probe<'_>> =
+        probes.iter().map(|(m, t)| Probe { template: t, model: &m.model, filter: Filter::default() }).collect();
+    let kernel = Kernel::best();
+    let mut found = Search { rows: GALLERY, probes: PROBES, kernel: kernel.name().into(), hits: 0, runs: Vec::new() };
+    for _ in 0..runs {
+        let (run, hits) = timed(|| exact::search(&gallery, &probes, Want::Above(THRESHOLD), kernel))?;
+        found.hits = hits.len();
+        found.runs.push(run);
+    }
+    Ok(found)
+}
+
+/// Where the audits of a bench go: a folder of its own, removed afterwards.
+pub fn scratch() -> Result<(PathBuf, Scratch)> {
+    let folder = std::env::temp_dir().join(format!("chehra-bench-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).map_err(Error::io("create", &folder))?;
+    Ok((folder.join("run"), Scratch(folder)))
+}
+
+/// Removes its folder when dropped.
+#[derive(Debug)]
+pub struct Scratch(PathBuf);
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        // What cannot be removed lies in the system's folder for such things.
+        drop(std::fs::remove_dir_all(&self.0));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn medians_stand_in_the_middle() {
+        assert_eq!(median([3.0, 1.0, 2.0].into_iter()), 2.0);
+        assert_eq!(median([4.0, 1.0, 2.0, 3.0].into_iter()), 2.5);
+        assert_eq!(median(std::iter::empty()), 0.0);
+    }
+}

@@ -1,0 +1,110 @@
+//! `chehra bench`.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+
+use crate::Result;
+use crate::audit::Job;
+use crate::bench::{self, BenchJob, Scope, compare};
+use crate::cli::setup::{self, EngineArgs};
+use crate::cli::{Common, json, print, print_as};
+use crate::config::ConfigFile;
+use crate::gallery::SearchPolicy;
+use crate::report::Progress;
+
+const EXAMPLES: &str = "\
+Examples:
+  chehra bench fixtures/night
+  chehra bench /data/dump/2026-11-21 --rows 2000 --runs 5 --json > base.json
+  chehra bench /data/dump/2026-11-21 --rows 2000 --runs 5 --compare base.json --fail-above 10%
+
+Every figure is the median of --runs. Costs are processor time, held against what a core could do in registers just
+before, so a busy neighbour changes them little. --compare ends with exit code 1 when a cost has grown by more than
+--fail-above and its 95 % interval does not reach 1. A dump to measure with: `chehra synth`.";
+
+/// What is measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum StageArg {
+    /// Reading and seeing
+    See,
+    /// Also the whole audit, and a search
+    All,
+}
+
+/// Flags of `bench`.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub struct BenchArgs {
+    /// Dump: Parquet files, folders of them, or globs
+    #[arg(required = true, value_name = "DUMP")]
+    inputs: Vec<PathBuf>,
+    /// What is measured
+    #[arg(long, value_name = "WHAT", default_value = "all")]
+    stage: StageArg,
+    /// Runs of each
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    runs: u16,
+    /// Most rows seen per run; the audit is always of the whole dump
+    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..))]
+    rows: u32,
+    /// Compare with a report kept from `--json`
+    #[arg(long, value_name = "FILE")]
+    compare: Option<PathBuf>,
+    /// With --compare: exit with 1 when a cost has grown by more than this
+    #[arg(long, value_name = "SHARE", default_value = "10%", requires = "compare", value_parser = share)]
+    fail_above: f64,
+    /// JSON instead of text
+    #[arg(long)]
+    json: bool,
+    /// Configuration file with the names of the dump's columns
+    #[arg(long, value_name = "FILE", env = "CHEHRA_CONFIG")]
+    config: Option<PathBuf>,
+    #[command(flatten)]
+    engine: EngineArgs,
+}
+
+/// `10%` or `0.1`.
+fn share(text: &str) -> std::result::Result<f64, String> {
+    let (number, factor) = text.strip_suffix('%').map_or((text, 1.0), |percent| (percent, 0.01));
+    match number.trim().parse::<f64>() {
+        Ok(value) if value >= 0.0 && value.is_finite() => Ok(value * factor),
+        _ => Err("a share such as 10% or 0.1 expected".to_owned()),
+    }
+}
+
+/// Runs it.
+pub fn run(args: &BenchArgs, common: &Common) -> Result<()> {
+    let old = args.compare.as_deref().map(compare::read).transpose()?;
+    let policy = setup::policy(args.engine.policy.as_deref())?;
+    let config = args.config.as_deref().map_or_else(|| Ok(ConfigFile::default()), ConfigFile::read)?;
+    let (out, _scratch) = bench::scratch()?;
+    let audit =
+        Job { columns: config.columns, search: SearchPolicy::default(), policy, ..Job::of(args.inputs.clone(), out) };
+    let engine = args.engine.engine(&audit.policy)?;
+    let scope = match args.stage {
+        StageArg::See => Scope::See,
+        StageArg::All => Scope::All,
+    };
+    let job = BenchJob { audit, scope, runs: args.runs.into(), rows: args.rows as usize };
+    let precision = args.engine.precision.resolve()?;
+    let report = bench::bench(&job, &engine, precision, Progress::new(common.quiet || args.json))?;
+    let Some(old) = old else { return print_as(&report, args.json) };
+    let comparison = compare::Comparison::between(&old, &report, args.fail_above);
+    match args.json {
+        true => json(&serde_json::json!({"report": report, "comparison": comparison}))?,
+        false => print(&format!("{report}\n\n{comparison}"))?,
+    }
+    comparison.check()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::share;
+
+    #[test]
+    fn shares_are_read_in_both_ways() {
+        assert_eq!((share("10%"), share("0.25")), (Ok(0.1), Ok(0.25)));
+        assert!(share("-1").is_err() && share("ten").is_err() && share("nan").is_err());
+    }
+}

@@ -1,0 +1,157 @@
+//! What seeing costs, stage by stage, in processor time.
+//!
+//! Processor time of the working thread and not time on the wall: on a machine that is shared, only the former says what
+//! a stage costs. A reading takes well below a microsecond and is made a few times per group of pictures.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use cpu_time::ThreadTime;
+use serde::Serialize;
+
+/// The stages of seeing a picture.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    /// Checking and decoding.
+    Decode,
+    /// Hashes, miniature, thumbnail, background.
+    Fingerprint,
+    /// Resizing for the detector, the detector, boxes.
+    Detect,
+    /// Cutting out faces, turned upright.
+    Align,
+    /// Cutting out for liveness, and its network.
+    Liveness,
+    /// Marks of a recapture in the frame.
+    Marks,
+    /// The embedder.
+    Embed,
+    /// Quality of the crops, templates.
+    Quality,
+}
+
+impl Stage {
+    /// All of them, in order.
+    pub const ALL: [Stage; 8] = [
+        Stage::Decode,
+        Stage::Fingerprint,
+        Stage::Detect,
+        Stage::Align,
+        Stage::Liveness,
+        Stage::Marks,
+        Stage::Embed,
+        Stage::Quality,
+    ];
+
+    /// Its name in reports.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Stage::Decode => "decode",
+            Stage::Fingerprint => "fingerprint",
+            Stage::Detect => "detect",
+            Stage::Align => "align",
+            Stage::Liveness => "liveness",
+            Stage::Marks => "marks",
+            Stage::Embed => "embed",
+            Stage::Quality => "quality",
+        }
+    }
+}
+
+/// Sums over all threads.
+#[derive(Debug, Default)]
+pub struct StageClock {
+    nanoseconds: [AtomicU64; Stage::ALL.len()],
+    pictures: AtomicU64,
+    faces: AtomicU64,
+}
+
+/// The sums at one moment.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct Spent {
+    /// Pictures given to the engine, readable or not.
+    pub pictures: u64,
+    /// Faces whose liveness and template were taken.
+    pub faces: u64,
+    /// Processor seconds by stage, in the order of [`Stage::ALL`].
+    pub stages: Vec<(&'static str, f64)>,
+}
+
+impl StageClock {
+    /// Counts pictures and the faces read in them.
+    pub fn count(&self, pictures: usize, faces: usize) {
+        self.pictures.fetch_add(pictures as u64, Ordering::Relaxed);
+        self.faces.fetch_add(faces as u64, Ordering::Relaxed);
+    }
+
+    /// A stopwatch for the thread that asks.
+    pub fn start(&self) -> Lap<'_> {
+        Lap { clock: self, since: ThreadTime::now() }
+    }
+
+    /// The sums so far.
+    pub fn spent(&self) -> Spent {
+        let seconds = |stage: &Stage| self.nanoseconds[*stage as usize].load(Ordering::Relaxed) as f64 / 1e9;
+        Spent {
+            pictures: self.pictures.load(Ordering::Relaxed),
+            faces: self.faces.load(Ordering::Relaxed),
+            stages: Stage::ALL.iter().map(|stage| (stage.name(), seconds(stage))).collect(),
+        }
+    }
+}
+
+impl Spent {
+    /// What was spent since an earlier moment.
+    #[must_use]
+    pub fn since(&self, earlier: &Spent) -> Spent {
+        let before = |i: usize| earlier.stages.get(i).map_or(0.0, |stage| stage.1);
+        Spent {
+            pictures: self.pictures - earlier.pictures,
+            faces: self.faces - earlier.faces,
+            stages: self.stages.iter().enumerate().map(|(i, &(name, s))| (name, s - before(i))).collect(),
+        }
+    }
+}
+
+/// A stopwatch of one thread.
+#[derive(Debug)]
+pub struct Lap<'a> {
+    clock: &'a StageClock,
+    since: ThreadTime,
+}
+
+impl Lap<'_> {
+    /// Books the time since the last call, or since the start, on a stage.
+    pub fn book(&mut self, stage: Stage) {
+        let now = ThreadTime::now();
+        let spent = now.duration_since(self.since).as_nanos() as u64;
+        self.clock.nanoseconds[stage as usize].fetch_add(spent, Ordering::Relaxed);
+        self.since = now;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn time_is_booked_where_it_was_spent() {
+        let clock = StageClock::default();
+        let mut lap = clock.start();
+        let mut sum = 0u64;
+        let enough = ThreadTime::now();
+        while enough.elapsed().as_millis() < 3 {
+            sum = std::hint::black_box(sum + 1);
+        }
+        lap.book(Stage::Embed);
+        lap.book(Stage::Decode);
+        clock.count(2, 3);
+        let first = clock.spent();
+        let of = |spent: &Spent, stage: Stage| spent.stages[stage as usize].1;
+        assert!(of(&first, Stage::Embed) >= 0.003 && of(&first, Stage::Decode) < of(&first, Stage::Embed));
+        assert_eq!((first.pictures, first.faces), (2, 3));
+        clock.count(1, 0);
+        let later = clock.spent().since(&first);
+        assert_eq!((later.pictures, later.faces, of(&later, Stage::Embed)), (1, 0, 0.0));
+        assert!(Stage::ALL.iter().enumerate().all(|(i, &stage)| stage as usize == i));
+    }
+}

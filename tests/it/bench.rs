@@ -1,0 +1,79 @@
+//! `chehra bench` through the real binary: what it reports, and how it compares. No figure is asserted, only that it is
+//! one.
+
+use serde_json::Value;
+
+use crate::util::{Place, chehra, fixture, run};
+
+fn bench(flags: &[&str]) -> (i32, String, String) {
+    let mut command = chehra();
+    command.arg("bench").arg(fixture("night")).args(["--stage", "see", "--rows", "4", "--runs", "3", "-q"]).args(flags);
+    run(&mut command)
+}
+
+#[test]
+fn costs_are_reported_and_compared() {
+    let place = Place::new();
+    let (code, text, stderr) = bench(&["--json"]);
+    assert_eq!(code, 0, "{stderr}");
+    let report: Value = serde_json::from_str(&text).unwrap();
+    let see = &report["see"];
+    assert_eq!((&see["selfies"], see["runs"].as_array().unwrap().len()), (&Value::from(4), 3));
+    assert!(see["faces"].as_u64().unwrap() > 0 && see["gmac"].as_f64().unwrap() > 1.0, "{see}");
+    let stages = see["stages_cpu_s"].as_array().unwrap();
+    let cost = |name: &str| stages.iter().find(|s| s[0] == name).unwrap()[1].as_f64().unwrap();
+    for stage in ["decode", "detect", "align", "liveness", "embed"] {
+        assert!(cost(stage) > 0.0, "{stage} in {see}");
+    }
+    // What the stages booked is within what the process used.
+    let total: f64 = stages.iter().map(|s| s[1].as_f64().unwrap()).sum();
+    let used = see["runs"].as_array().unwrap().iter().map(|r| r["cpu_s"].as_f64().unwrap()).fold(0.0, f64::max);
+    assert!(total <= used * 1.2, "{total} of {used}");
+    assert!(report["machine"]["read_gb_s"].as_f64().unwrap() > 0.0);
+
+    // A report in which everything was a thousand times as cheap: a regression. In which it was a thousand times dearer: none.
+    let kept = |factor: f64| {
+        let mut old = report.clone();
+        for run in old["see"]["runs"].as_array_mut().unwrap() {
+            run["cpu_s"] = Value::from(run["cpu_s"].as_f64().unwrap() * factor);
+            for stage in run["stages"].as_array_mut().unwrap() {
+                stage[1] = Value::from(stage[1].as_f64().unwrap() * factor);
+            }
+        }
+        let path = place.path(&format!("old-{factor}.json"));
+        std::fs::write(&path, old.to_string()).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    // Three runs of four selfies leave a wide interval; a factor of a thousand is beyond any.
+    let (code, text, stderr) = bench(&["--compare", &kept(0.001), "--fail-above", "10%"]);
+    assert_eq!(code, 1, "{text}\n{stderr}");
+    assert!(text.contains("SLOWER") && stderr.contains("see costs"), "{text}\n{stderr}");
+    let (code, text, stderr) = bench(&["--compare", &kept(1000.0)]);
+    assert_eq!(code, 0, "{text}\n{stderr}");
+    assert!(!text.contains("SLOWER") && text.contains("95 % interval"), "{text}");
+}
+
+#[test]
+fn what_cannot_be_compared_is_said() {
+    let place = Place::new();
+    let path = place.path("not-a-report.json");
+    std::fs::write(&path, "{\"version\": 1}").unwrap();
+    let (code, _, stderr) = bench(&["--compare", path.to_str().unwrap()]);
+    assert_eq!(code, 65, "{stderr}");
+    assert!(stderr.contains("not-a-report.json") && stderr.contains("chehra bench"), "{stderr}");
+    assert_eq!(bench(&["--fail-above", "10%"]).0, 64);
+    assert_eq!(bench(&["--compare", "x", "--fail-above", "much"]).0, 64);
+    let (code, _, stderr) = run(chehra().args(["bench", "-q"]).arg(fixture("broken/norows.parquet")));
+    assert_eq!(code, 65, "{stderr}");
+}
+
+#[test]
+fn bf16_is_taken_where_it_is_and_refused_where_it_is_not() {
+    let (code, text, stderr) = bench(&["--json", "--precision", "auto"]);
+    assert_eq!(code, 0, "{stderr}");
+    let report: Value = serde_json::from_str(&text).unwrap();
+    let has_bf16 = !report["machine"]["peak_bf16_gmac_s"].is_null();
+    assert_eq!(report["precision"], if has_bf16 { "bf16" } else { "f32" });
+    let (code, _, stderr) = bench(&["--precision", "bf16"]);
+    assert_eq!(code, if has_bf16 { 0 } else { 64 }, "{stderr}");
+}
