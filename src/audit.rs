@@ -12,6 +12,7 @@ mod impostors;
 pub mod memory;
 mod numbers;
 mod ordered;
+mod pictures;
 mod record;
 mod see;
 mod spool;
@@ -23,19 +24,22 @@ use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 
 use crate::config::{Columns, Policy};
-use crate::dump::{Carry, Dump};
+use crate::dump::{Booths, Carry, Dump};
 use crate::gallery::{Gallery, SearchPolicy, Store};
 use crate::infer::{Analysis, Engine, ModelId};
 use crate::matching::review::review_queue;
+use crate::reason::Reason;
 use crate::report::{Progress, Summary};
 use crate::roles::assign;
 use crate::verdict::peers::{Judged, UnitRow, compare};
+use crate::verdict::rules::Given;
 use crate::verdict::{
     RunFolder, VerdictRow, VerdictWriter, rules, write_clusters, write_pairs, write_review, write_workers_audit,
 };
 use crate::{Error, Result};
 
 use duplicates::Duplicates;
+use pictures::{Pictures, ReuseCounts};
 use record::Record;
 
 /// What to audit, against what, and where to put the result.
@@ -49,6 +53,8 @@ pub struct Job {
     pub carry: Vec<String>,
     /// The workers table; `None` for the one beside the dump, if there is one.
     pub workers: Option<PathBuf>,
+    /// The table of booths: in which district each one lies.
+    pub booths: Option<PathBuf>,
     /// The store of earlier nights; `None` compares this dump with itself alone.
     pub store: Option<PathBuf>,
     /// The run folder to create.
@@ -71,6 +77,7 @@ impl Job {
             columns: Columns::default(),
             carry: Vec::new(),
             workers: None,
+            booths: None,
             store: None,
             out,
             force: false,
@@ -88,31 +95,44 @@ impl Job {
 /// bad row is a row.
 pub fn run(job: &Job, engine: &Engine, progress: Progress, stop: &AtomicBool) -> Result<Summary> {
     let dump = Dump::open(&job.inputs, &job.columns)?;
+    let booths = job.booths.as_deref().map(Booths::read).transpose()?;
     let mut carry = dump.carry(&job.carry)?;
     let store = job.store.as_ref().map(Store::open_or_create).transpose()?;
     let folder = RunFolder::begin(&job.out, job.force)?;
     let mut record = Record::begin(job, &dump, engine, progress)?;
 
-    let enrolled = see::enrolled_workers(job, &dump, engine, progress, &mut record)?;
+    let references = see::enrolled_workers(job, &dump, engine, progress, &mut record)?;
     let analyses = see::see(&dump, engine, &folder.spool(), progress, stop, &mut record)?;
 
     let model = ModelId(engine.embedder_id().to_owned());
+    let enrolled = references.settle(&analyses, &job.policy.roles);
     let remembered = memory::read(store.as_ref(), record.store_key(), &model)?;
     let roles = assign(&analyses, &enrolled, &remembered, &job.policy.roles);
     record.workers(&roles);
     let casts = &roles.casts;
-    let has_consent = dump.has_column("consent");
-    let first_look = |(analysis, cast)| rules::first_look(analysis, cast, has_consent, &job.policy);
+    let read_at = Some(record.read_at(store.as_ref())?);
+    let given = Given { has_consent: dump.has_column("consent"), read_at, booths: booths.as_ref() };
+    let first_look = |(analysis, cast)| rules::first_look(analysis, cast, given, &job.policy);
     let mut rows: Vec<VerdictRow> = analyses.iter().zip(casts).map(first_look).collect();
 
     let earlier = store.as_ref().map_or_else(|| Ok(Gallery::empty()), |s| s.view(Some(record.store_key())))?;
-    duplicates::mark_reuse(&analyses, &earlier, &mut rows);
+    let pictures = Pictures::gather(&analyses, casts, store.as_ref(), record.store_key(), &model)?;
+    let mut reuse = ReuseCounts::default();
+    duplicates::mark_repeated_ids(&analyses, &earlier, &mut rows);
+    pictures.mark_same(&earlier, &job.policy, &mut rows, &mut reuse);
     settle(&mut rows, &job.policy);
-    let found = duplicates::find(&analyses, casts, &rows, &earlier, engine, job)?;
-    duplicates::mark(&found, &mut rows);
-    numbers::mark(&found, &earlier, &job.policy, &mut rows);
-    settle(&mut rows, &job.policy);
+    let mut found = duplicates::find(&analyses, casts, &rows, &earlier, engine, job)?;
+    let numbers = numbers::compare(&found, &earlier, &job.policy);
+    duplicates::mark(&found, &numbers.retries, &mut rows);
+    numbers.retries.mark(&found, &mut rows);
+    numbers.reused.iter().for_each(|&(row, reason)| rows[row as usize].add(reason));
     record.search(&found, earlier.live());
+    pictures.mark_copies(&found, (store.as_ref(), record.store_key()), &job.policy, &mut rows, &mut reuse)?;
+    pictures.mark_scenes(&job.policy, &mut rows, &mut reuse)?;
+    found.keep_first_tries(&rows);
+    settle(&mut rows, &job.policy);
+    reuse.resubmitted = rows.iter().filter(|row| row.reasons.contains(&Reason::Resubmitted)).count() as u64;
+    record.reuse(reuse);
 
     let summary = write(&folder, &rows, &found, &mut carry, engine, &mut record)?;
     let queue = review_queue(&found.enrolments, &found.judged, job.review_budget);
@@ -120,7 +140,11 @@ pub fn run(job: &Job, engine: &Engine, progress: Progress, stop: &AtomicBool) ->
     record.review(&queue);
     write_workers_audit(&folder.tables().join("workers_audit.parquet"), &peers(&analyses, &rows, &job.policy))?;
     if let Some(store) = &store {
-        let commit = store.begin()?.add_run(record.store_key(), &found.enrolled)?;
+        let commit = store.begin()?.add_night(
+            record.store_key(),
+            &found.enrolled,
+            &pictures.leave(&model, &job.policy, &rows),
+        )?;
         memory::write(store, commit.commit, &roles.remember(&remembered, &model, &job.policy.roles))?;
         record.stored(commit);
     }

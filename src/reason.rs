@@ -64,8 +64,14 @@ reasons! {
     PhotoMismatch = "photo_mismatch",
     /// The member has been enrolled before.
     DuplicateMember = "duplicate_member",
-    /// The same picture was submitted before.
+    /// The same picture was submitted before: the same file, or encoded anew, scaled, cropped or mirrored.
     DuplicateSelfie = "duplicate_selfie",
+    /// The worker sent the same member again within minutes: another try, not a second membership.
+    Resubmitted = "resubmitted",
+    /// The same background stands behind an earlier selfie of another worker.
+    BackgroundShared = "background_shared",
+    /// The same bystander stands behind earlier selfies of other workers.
+    BystanderRecurs = "bystander_recurs",
     /// The mobile number was used for another member.
     MobileReused = "mobile_reused",
     /// The voter-ID number was used for another member.

@@ -1,10 +1,11 @@
 //! Members and pictures that were there before, tonight or on an earlier night.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use crate::Result;
 use crate::audit::Job;
 use crate::audit::impostors;
+use crate::audit::numbers::Retries;
 use crate::dedup;
 use crate::dump::facts::{Epic, Mobile};
 use crate::gallery::{self, Filter, Gallery, Hit, Member, Probe, SearchReport, Want};
@@ -31,36 +32,19 @@ pub struct Duplicates {
     pub report: SearchReport,
 }
 
-/// Marks ids and pictures that came before: in an earlier row, or on an earlier night.
-///
-/// A repeated id is answered with its own reason. A repeated picture names the submission that had it first; a row
-/// with the id of an earlier night is that submission delivered again, so its picture is no reuse.
-pub fn mark_reuse(analyses: &[Analysis], earlier: &Gallery, rows: &mut [VerdictRow]) {
+/// Marks ids that came before: in an earlier row, or on an earlier night.
+pub fn mark_repeated_ids(analyses: &[Analysis], earlier: &Gallery, rows: &mut [VerdictRow]) {
     let mut first_id: HashMap<&str, usize> = HashMap::new();
-    let mut first_picture: HashMap<[u8; 32], usize> = HashMap::new();
     for (index, analysis) in analyses.iter().enumerate() {
         if let Some(id) = &analysis.facts.submission_id
             && *first_id.entry(id).or_insert(index) != index
         {
             rows[index].add(Reason::SubmissionIdRepeated);
         }
-        if let Ok(photo) = &analysis.selfie {
-            let first = *first_picture.entry(photo.fingerprint.sha256).or_insert(index);
-            if first != index {
-                rows[index].add(Reason::DuplicateSelfie);
-                rows[index].duplicate_of = analyses[first].facts.submission_id.clone();
-            }
-        }
     }
     for (_, stored) in earlier.iter() {
         if let Some(&index) = first_id.get(stored.submission_id) {
             rows[index].add(Reason::SubmissionIdRepeated);
-        }
-        if let Some(&index) = first_picture.get(stored.selfie_sha256)
-            && analyses[index].facts.submission_id.as_deref() != Some(stored.submission_id)
-        {
-            rows[index].add(Reason::DuplicateSelfie);
-            rows[index].duplicate_of = Some(stored.submission_id.to_owned());
         }
     }
 }
@@ -113,6 +97,17 @@ pub fn find(
     Ok(Duplicates { enrolled, enrolments, judged, report })
 }
 
+impl Duplicates {
+    /// Leaves out of the store the rows that came to light as copies of a picture or other tries: what they repeat is
+    /// there already.
+    pub fn keep_first_tries(&mut self, rows: &[VerdictRow]) {
+        let again =
+            |row: &&VerdictRow| [Reason::DuplicateSelfie, Reason::Resubmitted].iter().any(|r| row.reasons.contains(r));
+        let ids: HashSet<&str> = rows.iter().filter(again).filter_map(|row| row.submission_id.as_deref()).collect();
+        self.enrolled.retain(|(member, _)| !ids.contains(member.submission_id.as_str()));
+    }
+}
+
 /// Whether a row's member is compared with others.
 pub fn stands(row: &VerdictRow) -> bool {
     let is_worker = [Reason::MemberIsWorker, Reason::MemberIsOtherWorker].iter().any(|r| row.reasons.contains(r));
@@ -156,8 +151,8 @@ fn candidates(
 ///
 /// A row is a duplicate of the earliest of: its own cluster's original, and, for every flagged pair it is in, the mate or
 /// the original of the mate's cluster. So a flagged pair is never silent, also where all pairs together speak against
-/// making one person of two clusters.
-pub fn mark(found: &Duplicates, rows: &mut [VerdictRow]) {
+/// making one person of two clusters. Only another try for the same member ([`Retries`]) is no second membership.
+pub fn mark(found: &Duplicates, retries: &Retries, rows: &mut [VerdictRow]) {
     let clusters = &found.judged.clusters;
     let mut cluster_of: HashMap<usize, &Cluster> = HashMap::new();
     clusters.iter().for_each(|cluster| cluster_of.extend(cluster.members.iter().map(|&m| (m, cluster))));
@@ -188,8 +183,10 @@ pub fn mark(found: &Duplicates, rows: &mut [VerdictRow]) {
             row.evidence = Some(pair.parts.text());
         }
         if first != index {
-            row.duplicate_of = Some(found.enrolments[first].submission_id.clone());
-            row.add(Reason::DuplicateMember);
+            let original = &found.enrolments[first].submission_id;
+            row.duplicate_of = Some(original.clone());
+            let retry = retries.first_try(&found.enrolments[index].submission_id) == Some(original.as_str());
+            row.add(if retry { Reason::Resubmitted } else { Reason::DuplicateMember });
         }
     }
 }

@@ -5,48 +5,105 @@ use std::collections::HashMap;
 use crate::audit::duplicates::Duplicates;
 use crate::config::Policy;
 use crate::gallery::{Gallery, Row};
+use crate::infer::Template;
+use crate::infer::template::similarity;
 use crate::matching::Enrolment;
-use crate::matching::reuse::{NumberReuse, NumberUse, reused_numbers};
+use crate::matching::reuse::{Kind, NumberUse, reused_numbers};
 use crate::reason::Reason;
 use crate::verdict::VerdictRow;
 
 /// One of the two numbers of a submission.
-struct Kind {
+struct Number {
     reason: Reason,
     of: fn(&Enrolment) -> Option<&str>,
     of_stored: for<'a> fn(&Row<'a>) -> Option<&'a str>,
     members: usize,
 }
 
-/// Marks rows whose number was used before for another member, or for the same one elsewhere.
+/// Submissions that are another try of the same worker for the same member, each with the try before it.
+#[derive(Debug, Default)]
+pub struct Retries(HashMap<String, String>);
+
+impl Retries {
+    /// Marks those of them that nothing marked yet: their faces are not alike enough to be flagged among all members.
+    pub fn mark(&self, found: &Duplicates, rows: &mut [VerdictRow]) {
+        for enrolment in &found.enrolments {
+            let row = enrolment.row.and_then(|row| rows.get_mut(row as usize));
+            let (Some(row), Some(first)) = (row, self.first_try(&enrolment.submission_id)) else { continue };
+            if !row.reasons.contains(&Reason::DuplicateMember) {
+                row.add(Reason::Resubmitted);
+                row.duplicate_of.get_or_insert_with(|| first.to_owned());
+            }
+        }
+    }
+
+    /// The first of the tries that end with this submission; `None` for one that is no other try.
+    pub fn first_try(&self, submission_id: &str) -> Option<&str> {
+        let mut first = self.0.get(submission_id)?;
+        // Each try names an earlier one, so this ends; two ids that are one would go in a circle.
+        for _ in 0..self.0.len() {
+            match self.0.get(first) {
+                Some(before) => first = before,
+                None => break,
+            }
+        }
+        Some(first)
+    }
+}
+
+/// What numbers say of rows.
+#[derive(Debug, Default)]
+pub struct Numbers {
+    /// Rows whose number was used before for another member, or for the same one elsewhere.
+    pub reused: Vec<(u64, Reason)>,
+    /// Other tries.
+    pub retries: Retries,
+}
+
+/// Compares the numbers of tonight's members with each other and with earlier nights.
 ///
-/// Two submissions show the same member when their faces are in one cluster; those that are in none differ.
-pub fn mark(found: &Duplicates, earlier: &Gallery, policy: &Policy, rows: &mut [VerdictRow]) {
+/// Two submissions show the same member when their faces are in one cluster. Two of tonight's with one number do so also
+/// when their faces pass as one person by themselves (1:1, `matching.photo_similarity`): to be found among all members of
+/// a state takes far more than to be told from one. Others differ.
+pub fn compare(found: &Duplicates, earlier: &Gallery, policy: &Policy) -> Numbers {
     let mut cluster: HashMap<&str, &str> = HashMap::new();
     for group in &found.judged.clusters {
         for &member in &group.members {
             cluster.insert(&found.enrolments[member].submission_id, &group.id);
         }
     }
-    let same_person = |a: &str, b: &str| Some(cluster.get(a).is_some_and(|id| cluster.get(b) == Some(id)));
-    let mobile = Kind {
+    let faces: HashMap<&str, &Template> =
+        found.enrolled.iter().map(|(member, face)| (member.submission_id.as_str(), face)).collect();
+    let alike = |a: &str, b: &str| match (faces.get(a), faces.get(b)) {
+        (Some(a), Some(b)) => similarity(a, b) >= policy.matching.photo_similarity,
+        _ => false,
+    };
+    let same_person =
+        |a: &str, b: &str| Some(cluster.get(a).is_some_and(|id| cluster.get(b) == Some(id)) || alike(a, b));
+    let mobile = Number {
         reason: Reason::MobileReused,
         of: |e| e.mobile.as_deref(),
         of_stored: |row| row.mobile,
         members: policy.facts.members_per_mobile,
     };
-    let epic = Kind { reason: Reason::EpicReused, of: |e| e.epic.as_deref(), of_stored: |row| row.epic, members: 1 };
-    for kind in [mobile, epic] {
+    let epic = Number { reason: Reason::EpicReused, of: |e| e.epic.as_deref(), of_stored: |row| row.epic, members: 1 };
+    let mut numbers = Numbers::default();
+    for number in [mobile, epic] {
         let (places, tonight): (Vec<u64>, Vec<NumberUse>) =
-            found.enrolments.iter().filter_map(|e| Some((e.row?, number_use(e, (kind.of)(e)?)))).unzip();
-        let past = earlier.iter().filter_map(|(_, row)| Some(stored_use(&row, (kind.of_stored)(&row)?)));
-        let reused = reused_numbers(&tonight, past, kind.members, &same_person, &policy.facts);
-        for (place, reuse) in places.into_iter().zip(reused) {
-            if reuse.as_ref().is_some_and(NumberReuse::counts) {
-                rows[place as usize].add(kind.reason);
+            found.enrolments.iter().filter_map(|e| Some((e.row?, number_use(e, (number.of)(e)?)))).unzip();
+        let past = earlier.iter().filter_map(|(_, row)| Some(stored_use(&row, (number.of_stored)(&row)?)));
+        let reused = reused_numbers(&tonight, past, number.members, &same_person, &policy.facts);
+        for ((place, this), reuse) in places.into_iter().zip(&tonight).zip(reused) {
+            match reuse {
+                Some(reuse) if reuse.counts() => numbers.reused.push((place, number.reason)),
+                Some(reuse) if reuse.kind == Kind::Retry && number.reason == Reason::MobileReused => {
+                    numbers.retries.0.insert(this.submission_id.to_owned(), reuse.of);
+                }
+                _ => {}
             }
         }
     }
+    numbers
 }
 
 fn number_use<'a>(enrolment: &'a Enrolment, number: &'a str) -> NumberUse<'a> {

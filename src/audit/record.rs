@@ -10,9 +10,10 @@ use sha2::{Digest, Sha256};
 
 use crate::audit::Job;
 use crate::audit::duplicates::Duplicates;
+use crate::audit::pictures::ReuseCounts;
 use crate::config::Policy;
 use crate::dump::{Dump, FilePrint};
-use crate::gallery::{Commit, SearchReport};
+use crate::gallery::{Commit, SearchReport, Store};
 use crate::infer::Engine;
 use crate::infer::clock::Spent;
 use crate::matching::MatchingStatistics;
@@ -31,6 +32,8 @@ pub struct Record {
     inputs: Vec<FilePrint>,
     rows: u64,
     rows_resumed: u64,
+    read_at: i64,
+    booths: Option<FilePrint>,
     models: BTreeMap<&'static str, String>,
     device: String,
     threads: usize,
@@ -38,6 +41,7 @@ pub struct Record {
     search: Option<SearchReport>,
     matching: Option<MatchingStatistics>,
     review: Option<ReviewCounts>,
+    reuse: ReuseCounts,
     members_of_earlier_nights: usize,
     members_enrolled_tonight: usize,
     members_added_to_store: Option<u64>,
@@ -73,7 +77,7 @@ struct WorkerCounts {
 }
 
 impl Record {
-    /// Hashes the inputs and names the run: the same dump, workers table, models, limits
+    /// Hashes the inputs and names the run: the same dump, tables of workers and booths, models, limits
     /// and version make the same run.
     pub fn begin(job: &Job, dump: &Dump, engine: &Engine, progress: Progress) -> Result<Self> {
         let clock = Instant::now();
@@ -83,7 +87,8 @@ impl Record {
         let models = BTreeMap::from([("detector", detector), ("liveness", liveness), ("embedder", embedder)]);
         let device = device::name(engine.device()).to_owned();
         let workers = job.workers.as_deref().or_else(|| dump.workers_path()).map(FilePrint::of).transpose()?;
-        let hashes: Vec<&str> = inputs.iter().chain(&workers).map(|file| file.sha256.as_str()).collect();
+        let booths = job.booths.as_deref().map(FilePrint::of).transpose()?;
+        let hashes: Vec<&str> = inputs.iter().chain(&workers).chain(&booths).map(|file| file.sha256.as_str()).collect();
         let key = (env!("CARGO_PKG_VERSION"), hashes, &models, &device, &job.columns, job.policy.to_toml()?);
         let dump_hashes: Vec<&str> = inputs.iter().map(|file| file.sha256.as_str()).collect();
         let store_key = digest(&(dump_hashes, &models["embedder"]))?;
@@ -94,6 +99,8 @@ impl Record {
             inputs,
             rows: dump.total_rows(),
             rows_resumed: 0,
+            read_at: i64::MAX,
+            booths,
             models,
             device,
             threads: rayon::current_num_threads(),
@@ -101,6 +108,7 @@ impl Record {
             search: None,
             matching: None,
             review: None,
+            reuse: ReuseCounts::default(),
             members_of_earlier_nights: 0,
             members_enrolled_tonight: 0,
             members_added_to_store: None,
@@ -136,8 +144,25 @@ impl Record {
     }
 
     /// So many rows came from an earlier attempt.
-    pub fn resumed(&mut self, rows: u64) {
+    pub fn resumed(&mut self, rows: u64, begun: i64) {
         self.rows_resumed = rows;
+        self.read_at = begun;
+    }
+
+    /// When the dump was first read, microseconds since 1970-01-01T00:00:00Z: of a dump that the store knows, when that
+    /// run was committed, so that auditing it again gives the same answers.
+    pub fn read_at(&mut self, store: Option<&Store>) -> Result<i64> {
+        let runs = store.map(Store::runs).transpose()?.unwrap_or_default();
+        let own = runs.into_iter().find(|run| run.key == self.store_key);
+        let committed = own.and_then(|run| run.at.parse::<jiff::Timestamp>().ok());
+        self.read_at = committed.map_or(self.read_at, |at| at.as_microsecond().min(self.read_at));
+        Ok(self.read_at)
+    }
+
+    /// What came again.
+    pub fn reuse(&mut self, reuse: ReuseCounts) {
+        self.reuse = reuse;
+        self.stage("reuse");
     }
 
     /// What the workers table gave.

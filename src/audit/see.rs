@@ -8,8 +8,10 @@ use crate::audit::Job;
 use crate::audit::ordered::in_order;
 use crate::audit::record::Record;
 use crate::audit::spool::Spool;
+use crate::config::policy::RolePolicy;
 use crate::dump::{Dump, Submission, Workers};
-use crate::infer::{Analysis, Engine, Template};
+use crate::infer::template::similarity;
+use crate::infer::{Analysis, Engine, SeenPhoto, Template};
 use crate::report::Progress;
 use crate::{Error, Result};
 
@@ -35,7 +37,7 @@ pub fn see(
     for batch in spool.read() {
         analyses.extend(batch?);
     }
-    record.resumed(analyses.len() as u64);
+    record.resumed(analyses.len() as u64, spool.begun());
     let stage = progress.stage("see", "selfies", dump.total_rows(), analyses.len() as u64);
     let before = engine.spent();
     let batches = dump.batches(BATCH_ROWS, BATCH_BYTES, analyses.len() as u64);
@@ -54,7 +56,52 @@ pub fn see(
     }
 }
 
-/// The reference faces of the workers table: of each worker the tallest face of the first photo that shows one.
+/// Reference faces by worker id: all that a worker's photo shows in the foreground, the one nearest its middle first.
+#[derive(Debug, Default)]
+pub struct References(BTreeMap<String, Vec<Template>>);
+
+impl References {
+    /// The reference face of each worker. Where the photo shows several people, the one who is in most of the worker's
+    /// selfies; if none is in more than another, the one nearest the middle.
+    pub fn settle(self, analyses: &[Analysis], policy: &RolePolicy) -> BTreeMap<String, Template> {
+        let mut selfies: BTreeMap<&str, Vec<&Analysis>> = BTreeMap::new();
+        for analysis in analyses {
+            if let Some(id) =
+                analysis.facts.worker_id.as_deref().filter(|&id| self.0.get(id).is_some_and(|f| f.len() > 1))
+            {
+                selfies.entry(id).or_default().push(analysis);
+            }
+        }
+        let shows = |analysis: &Analysis, face: &Template| {
+            let seen = analysis.faces().iter().filter_map(|f| f.reading.as_ref());
+            seen.map(|r| &r.template).any(|t| t.dim() == face.dim() && similarity(t, face) >= policy.worker_similarity)
+        };
+        let mut settled = BTreeMap::new();
+        for (id, faces) in self.0 {
+            let own = selfies.get(id.as_str()).map_or(&[][..], |own| own);
+            let count = |face: &Template| own.iter().filter(|analysis| shows(analysis, face)).count();
+            let best = faces.into_iter().enumerate().max_by_key(|(at, face)| (count(face), std::cmp::Reverse(*at)));
+            settled.extend(best.map(|(_, face)| (id, face)));
+        }
+        settled
+    }
+}
+
+/// Faces of a reference photo at least this high, as a share of the tallest one's, may be the worker's.
+fn foreground(photo: &SeenPhoto, ratio: f32) -> Vec<Template> {
+    let least = photo.faces.first().map_or(0.0, |face| face.detection.bbox[3] * ratio);
+    let (cx, cy) = (photo.width as f32 / 2.0, photo.height as f32 / 2.0);
+    let mut faces: Vec<(f32, &Template)> = Vec::new();
+    for face in photo.faces.iter().filter(|face| face.detection.bbox[3] >= least) {
+        let [left, top, width, height] = face.detection.bbox;
+        let off = (left + width / 2.0 - cx).hypot(top + height / 2.0 - cy);
+        faces.extend(face.reading.as_ref().map(|reading| (off, &reading.template)));
+    }
+    faces.sort_by(|a, b| a.0.total_cmp(&b.0));
+    faces.into_iter().map(|(_, template)| template.clone()).collect()
+}
+
+/// The reference faces of the workers table: of each worker those of the first photo that shows any.
 ///
 /// A photo without a face enrols nobody; the worker is then learned from the night, and the record says so.
 pub fn enrolled_workers(
@@ -63,8 +110,8 @@ pub fn enrolled_workers(
     engine: &Engine,
     progress: Progress,
     record: &mut Record,
-) -> Result<BTreeMap<String, Template>> {
-    let Some(path) = job.workers.as_deref().or_else(|| dump.workers_path()) else { return Ok(BTreeMap::new()) };
+) -> Result<References> {
+    let Some(path) = job.workers.as_deref().or_else(|| dump.workers_path()) else { return Ok(References::default()) };
     let table = Workers::open(path)?;
     let stage = progress.stage("workers", "photos", table.total_rows(), 0);
     let mut enrolled = BTreeMap::new();
@@ -73,10 +120,11 @@ pub fn enrolled_workers(
         let batch = batch?;
         let pictures: Vec<&[u8]> = batch.iter().map(|row| row.photo.as_deref().unwrap_or_default()).collect();
         for (row, seen) in batch.iter().zip(engine.see(&pictures)?) {
-            let face = seen.as_ref().ok().and_then(|photo| photo.faces.iter().find_map(|f| f.reading.as_ref()));
-            match (&row.worker_id, face) {
-                (Some(id), Some(reading)) => {
-                    enrolled.entry(id.clone()).or_insert_with(|| reading.template.clone());
+            let ratio = job.policy.roles.principal_ratio;
+            let faces = seen.as_ref().map_or_else(|_| Vec::new(), |photo| foreground(photo, ratio));
+            match (&row.worker_id, faces) {
+                (Some(id), faces) if !faces.is_empty() => {
+                    enrolled.entry(id.clone()).or_insert(faces);
                 }
                 (id, _) => {
                     refused += 1;
@@ -94,5 +142,5 @@ pub fn enrolled_workers(
     }
     drop(stage);
     record.enrolled(path, enrolled.len() as u64, refused);
-    Ok(enrolled)
+    Ok(References(enrolled))
 }

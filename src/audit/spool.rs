@@ -14,13 +14,14 @@ use crate::verdict::write_durably;
 use crate::{Error, Result};
 
 /// Changes when [`Analysis`] is written differently.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// The batches of one run.
 #[derive(Debug)]
 pub struct Spool {
     folder: PathBuf,
     batches: u64,
+    begun: i64,
 }
 
 impl Spool {
@@ -38,11 +39,16 @@ impl Spool {
             fs::create_dir_all(folder).map_err(Error::io("create", folder))?;
             write_durably(&key_file, key.as_bytes())?;
         }
-        let mut spool = Spool { folder: folder.to_path_buf(), batches: 0 };
+        let mut spool = Spool { folder: folder.to_path_buf(), batches: 0, begun: begun(&folder.join("begun"))? };
         while spool.load(spool.batches).is_some() {
             spool.batches += 1;
         }
         Ok(spool)
+    }
+
+    /// When the first attempt of this run began, microseconds since 1970-01-01T00:00:00Z.
+    pub fn begun(&self) -> i64 {
+        self.begun
     }
 
     /// Makes one more batch durable.
@@ -85,6 +91,16 @@ impl Spool {
     }
 }
 
+/// The instant in a file, which is written with this one where there is none.
+fn begun(path: &Path) -> Result<i64> {
+    if let Some(begun) = fs::read_to_string(path).ok().and_then(|text| text.parse().ok()) {
+        return Ok(begun);
+    }
+    let now = jiff::Timestamp::now().as_microsecond();
+    write_durably(path, now.to_string().as_bytes())?;
+    Ok(now)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -104,6 +120,7 @@ mod tests {
         spool.push(&[analysis(0), analysis(1)]).unwrap();
         spool.push(&[analysis(2)]).unwrap();
         let again = Spool::open(&folder, "run").unwrap();
+        assert_eq!(again.begun(), spool.begun());
         let rows: Vec<u64> = again.read().flat_map(|b| b.unwrap()).map(|a| a.row).collect();
         assert_eq!(rows, [0, 1, 2]);
     }

@@ -18,11 +18,11 @@ const EXAMPLES: &str = "\
 Examples:
   chehra audit fixtures/night --out out/night
   chehra audit '/data/dump/2026-11-21/*.parquet' --store /data/store --out /data/runs/2026-11-21
-  chehra audit dump.parquet --workers workers.parquet --carry app_version --out out/night
+  chehra audit dump.parquet --workers workers.parquet --booths booths.csv --carry app_version --out out/night
 
 The run folder holds verdicts.parquet (one row per row of the dump, in its order), pairs.parquet, clusters.parquet,
-review.parquet (whom to look at first), workers_audit.parquet (who stands out among peers) and run.json. It appears whole or not at all; a run that was stopped goes on from its last batch when the same
-command is given again.";
+review.parquet (whom to look at first), workers_audit.parquet (who stands out among peers) and run.json. It appears
+whole or not at all; a run that was stopped goes on from its last batch when the same command is given again.";
 
 /// Flags of `audit`.
 #[derive(Debug, Args)]
@@ -43,6 +43,9 @@ pub struct AuditArgs {
     /// Table of workers' reference photos [default: workers.parquet beside the dump, if there]
     #[arg(long, value_name = "FILE")]
     workers: Option<PathBuf>,
+    /// Table of booths with the columns booth_id and district (CSV or Parquet), to find booths outside their district
+    #[arg(long, value_name = "FILE")]
+    booths: Option<PathBuf>,
     /// Columns of the dump to carry through to the verdict table
     #[arg(long, value_name = "COLUMN", value_delimiter = ',')]
     carry: Vec<String>,
@@ -68,6 +71,7 @@ pub fn run(args: &AuditArgs, common: &Common) -> Result<()> {
         columns: config.columns,
         carry: args.carry.clone(),
         workers: args.workers.clone(),
+        booths: args.booths.clone(),
         store: args.store.clone(),
         out: args.out.clone(),
         force: args.force,

@@ -206,8 +206,7 @@ pub fn run(command: &EvaluateCommand, common: &Common) -> Result<()> {
         EvaluateCommand::Liveness(args) => {
             let policy = setup::policy(args.engine.policy.as_deref())?;
             let engine = args.engine.engine(&policy)?;
-            let threshold = policy.liveness.min_bona_fide;
-            print_as(&evaluate::liveness(&engine, &args.labels, &args.images, threshold, progress)?, args.json)
+            print_as(&evaluate::liveness(&engine, &args.labels, &args.images, &policy, progress)?, args.json)
         }
         EvaluateCommand::Audit(args) => {
             if args.run.len() != args.truth.len() {

@@ -6,10 +6,12 @@ use std::path::Path;
 use serde::Serialize;
 
 use crate::Result;
+use crate::config::Policy;
 use crate::evaluate::metrics;
 use crate::evaluate::{labels, see, tallest};
 use crate::infer::Engine;
 use crate::report::Progress;
+use crate::verdict::rules;
 
 /// The result, ready for JSON or for people.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -36,7 +38,8 @@ pub struct LivenessReport {
     pub apcer_at_bpcer_1: Option<f64>,
 }
 
-/// Judges the tallest face of each picture of a CSV file with the columns `label, path`.
+/// Judges the tallest face of each picture of a CSV file with the columns `label, path`, as an audit under this policy
+/// would.
 ///
 /// # Errors
 /// [`crate::Error::Input`] when the label file or a picture cannot be read.
@@ -44,7 +47,7 @@ pub fn liveness(
     engine: &Engine,
     label_file: &Path,
     images: &Path,
-    threshold: f32,
+    policy: &Policy,
     progress: Progress,
 ) -> Result<LivenessReport> {
     let rows = labels::read(label_file, &["label", "path"])?;
@@ -63,14 +66,14 @@ pub fn liveness(
     for (&place, &live) in places.iter().zip(&live) {
         let reading = seen[place].as_ref().ok().and_then(tallest).and_then(|f| f.reading.as_ref());
         match reading {
-            Some(reading) if live => bona_fide.push(reading.liveness),
-            Some(reading) => attacks.push(reading.liveness),
+            Some(reading) if live => bona_fide.push(rules::bona_fide(reading, policy)),
+            Some(reading) => attacks.push(rules::bona_fide(reading, policy)),
             None => silent.push(paths[place].display().to_string()),
         }
     }
     Ok(summarise(
         engine.liveness_id().to_owned(),
-        threshold,
+        policy.liveness.min_bona_fide,
         metrics::sorted(bona_fide),
         metrics::sorted(attacks),
         silent,

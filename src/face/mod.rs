@@ -10,11 +10,13 @@ pub mod decode;
 pub mod detect;
 pub mod quality;
 pub mod resize;
+pub mod spoof;
 
 use serde::{Deserialize, Serialize};
 
 pub use align::{Crop, Similarity};
 pub use detect::Detector;
+pub use spoof::{SpoofEvidence, SpoofRule};
 
 /// One detected face, in pixels of the upright photo (x to the right, y down, whole numbers at pixel centres).
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]

@@ -3,7 +3,8 @@
 //! `forget` tombstones at once: from its commit on no search finds the rows. Their templates lie in the segment until
 //! compaction writes it anew without them and removes the old file and all that was derived from it. A receipt records
 //! both steps; the second only after the old files are gone. Receipts are in the manifest, and as files of their own in
-//! `receipts/`. What a disk or a backup keeps of removed files is beyond a store's reach.
+//! `receipts/`. What was kept of pictures is small and written anew at once. What a disk or a backup keeps of removed
+//! files is beyond a store's reach.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fs;
@@ -78,7 +79,7 @@ impl Writer<'_> {
         self.manifest.forgotten.iter().find(|receipt| receipt.commit == commit)
     }
 
-    /// Tombstones every live row of these submissions, in one commit.
+    /// Tombstones every live row of these submissions, in one commit, and erases what was kept of their pictures.
     ///
     /// # Errors
     /// [`Error::Input`] when a segment is damaged; [`Error::Io`] when the disk refuses. The store is then as it was.
@@ -101,10 +102,14 @@ impl Writer<'_> {
             segment.tombstones.extend(fresh);
             segment.tombstones.sort_unstable();
         }
+        let (pictured, replaced) = self.forget_pictures(&mut next, &wanted)?;
+        let only_pictures = rows == 0 && !pictured.is_empty();
+        found.extend(pictured);
+        segments.extend(&replaced);
         let absent: BTreeSet<&String> = submission_ids.iter().filter(|id| !found.contains(*id)).collect();
         let named = |id: &&String| self.manifest.forgotten.iter().any(|receipt| receipt.submission_ids.contains(id));
         let (before, unknown) = absent.into_iter().cloned().partition(|id| named(&id));
-        if rows == 0 {
+        if rows == 0 && !only_pictures {
             return Ok(Forgotten { receipt: None, before, unknown });
         }
         next.commit += 1;
@@ -119,6 +124,10 @@ impl Writer<'_> {
         };
         next.forgotten.push(receipt.clone());
         self.commit(next)?;
+        if !replaced.is_empty() {
+            self.sweep()?;
+            self.settle_receipts()?;
+        }
         self.write_receipts()?;
         Ok(Forgotten { receipt: Some(receipt), before, unknown })
     }

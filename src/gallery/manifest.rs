@@ -1,6 +1,6 @@
 //! The manifest: the one file that says what is in the store.
 //!
-//! `MANIFEST` has two parts: a first line `{"format":"chehra-store","version":1,"sha256":"..."}`, and a JSON body that
+//! `MANIFEST` has two parts: a first line `{"format":"chehra-store","version":2,"sha256":"..."}`, and a JSON body that
 //! the hash covers byte by byte. It is replaced by an atomic rename after everything it names is durable, so a store
 //! is always exactly as one manifest says; files that no manifest names are leftovers and are swept.
 
@@ -13,6 +13,7 @@ use sha2::{Digest, Sha256};
 
 use super::files::{Pending, sync_folder};
 use super::member::hex;
+use super::pictures::PictureFile;
 use crate::{Error, Result};
 
 /// Name of the manifest in a store's folder.
@@ -20,7 +21,7 @@ pub(super) const NAME: &str = "MANIFEST";
 /// What the first line calls itself.
 const FORMAT: &str = "chehra-store";
 /// The version written; older ones are read.
-pub(super) const VERSION: u32 = 1;
+pub(super) const VERSION: u32 = 2;
 
 /// One commit's state of a store.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -34,6 +35,9 @@ pub(super) struct Manifest {
     pub(super) runs: Vec<Run>,
     /// Live segments, in row order.
     pub(super) segments: Vec<Segment>,
+    /// Pictures of the runs, oldest first; since version 2.
+    #[serde(default)]
+    pub(super) pictures: Vec<PictureFile>,
     /// What was forgotten.
     pub(super) forgotten: Vec<Receipt>,
 }
@@ -177,8 +181,8 @@ impl Manifest {
         self.runs.iter().find(|run| run.key == key)
     }
 
-    /// Whether a segment of this number is live.
+    /// Whether a segment or a file of pictures of this number is live.
     pub(super) fn is_live(&self, id: u64) -> bool {
-        self.segments.iter().any(|s| s.id == id)
+        self.segments.iter().any(|s| s.id == id) || self.pictures.iter().any(|p| p.id == id)
     }
 }

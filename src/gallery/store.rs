@@ -4,6 +4,7 @@
 //! store/MANIFEST               what is in the store; replacing it is the only commit
 //! store/LOCK                   held by the one process that writes
 //! store/segments/00000001.parquet     templates and facts: the record
+//! store/segments/00000002.pictures    what is kept of the night's selfies
 //! store/segments/00000001.codes       derived: what a scan reads        )
 //! store/segments/00000001.masters     derived: what decides             ) rebuilt when missing, stale or damaged
 //! store/segments/00000001.graph       derived: HNSW, on first use       )
@@ -25,6 +26,7 @@ use super::files::{TEMPORARY, create_private_folder, sync_folder};
 use super::hnsw::{self, Graph};
 use super::manifest::{self, Manifest, Run, Segment, now, segment_file, segments_folder};
 use super::member::Member;
+use super::pictures::{self, NightPictures};
 use super::segment::{MAX_ROWS, SegmentReader, SegmentWriter};
 use super::view::{Gallery, Part, by_model};
 use crate::infer::{ModelId, Template};
@@ -326,6 +328,19 @@ impl Writer<'_> {
     /// # Errors
     /// [`Error::Io`] when the disk refuses; the store is then as it was.
     pub fn add_run(&mut self, run_key: &str, rows: &[(Member, Template)]) -> Result<Commit> {
+        self.add_night(run_key, rows, &NightPictures::empty(ModelId(String::new())))
+    }
+
+    /// Adds the rows of one run and what is kept of its pictures, in one commit.
+    ///
+    /// # Errors
+    /// As [`Writer::add_run`].
+    pub fn add_night(
+        &mut self,
+        run_key: &str,
+        rows: &[(Member, Template)],
+        pictures: &NightPictures,
+    ) -> Result<Commit> {
         if let Some(run) = self.manifest.run(run_key) {
             return Ok(Commit { commit: run.commit, added: 0, repeated: true });
         }
@@ -339,6 +354,9 @@ impl Writer<'_> {
                 let rows = rows.iter().map(|(member, template)| Ok((member.as_row(run_key, commit), template.clone())));
                 self.write_segment(&mut next, (&model, dim, expected), rows)?;
             }
+        }
+        if !pictures.pictures.is_empty() {
+            self.write_pictures(&mut next, commit, pictures)?;
         }
         next.runs.push(Run { key: run_key.to_owned(), commit, rows: added, at: now() });
         self.commit(next)?;
@@ -410,7 +428,7 @@ impl Writer<'_> {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         let mut words = name.split('.');
         let (stem, ending) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
-        let ours = ["parquet", CODES.ending, MASTERS.ending, GRAPH.ending].contains(&ending);
+        let ours = ["parquet", pictures::ENDING, CODES.ending, MASTERS.ending, GRAPH.ending].contains(&ending);
         match stem.parse::<u64>() {
             Ok(id) if ours => ends_in_temporary(path) || !self.manifest.is_live(id),
             _ => stem == manifest::NAME && ends_in_temporary(path),

@@ -126,6 +126,11 @@ impl Store {
             }
             progress(segment.rows);
         }
+        for file in &manifest.pictures {
+            if let Err(error) = file.read(self.path()) {
+                found.damaged.push(error.to_string());
+            }
+        }
         Ok(found)
     }
 

@@ -3,9 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use crate::dump::RowFacts;
-use crate::face::{Detection, Quality};
+use crate::face::{Detection, Quality, SpoofEvidence};
 use crate::infer::Template;
-use crate::photo::Fingerprint;
+use crate::photo::{Background, Fingerprint, Miniature, Photo, Thumbnail};
 use crate::reason::Reject;
 
 /// One face of a picture.
@@ -22,11 +22,35 @@ pub struct SeenFace {
 pub struct Reading {
     /// How well it can be compared.
     pub quality: Quality,
-    /// Probability of a bona fide presentation (ISO/IEC 30107-3), 0..=1.
+    /// The network's probability of a bona fide presentation (ISO/IEC 30107-3), 0..=1.
     pub liveness: f32,
+    /// Marks of a recapture around the face.
+    pub spoof: SpoofEvidence,
     /// The face as numbers; written as its master, from which everything else follows.
     #[serde(with = "master_bits")]
     pub template: Template,
+}
+
+/// A picture reduced to what finds it, its copies and its background again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Traits {
+    /// 64 means.
+    pub miniature: Miniature,
+    /// The picture, small; kept for the night alone.
+    pub thumbnail: Thumbnail,
+    /// What stands behind the people.
+    pub background: Background,
+}
+
+impl Traits {
+    /// Of a photo with these face boxes (left, top, width, height in pixels).
+    pub fn of(photo: &Photo, faces: &[[f32; 4]]) -> Traits {
+        Traits {
+            miniature: Miniature::of(photo),
+            thumbnail: Thumbnail::of(photo),
+            background: Background::of(photo, faces),
+        }
+    }
 }
 
 /// One decoded picture and its faces, tallest first.
@@ -38,6 +62,8 @@ pub struct SeenPhoto {
     pub height: u32,
     /// Hashes of the file and of the picture.
     pub fingerprint: Fingerprint,
+    /// What tells it from other pictures and finds it again.
+    pub traits: Traits,
     /// All faces found, by height, tallest first.
     pub faces: Vec<SeenFace>,
 }

@@ -13,7 +13,7 @@ use serde::Serialize;
 pub enum Stage {
     /// Checking and decoding.
     Decode,
-    /// Hashes and the miniature.
+    /// Hashes, miniature, thumbnail, background.
     Fingerprint,
     /// Resizing for the detector, the detector, boxes.
     Detect,
@@ -21,6 +21,8 @@ pub enum Stage {
     Align,
     /// Cutting out for liveness, and its network.
     Liveness,
+    /// Marks of a recapture in the frame.
+    Marks,
     /// The embedder.
     Embed,
     /// Quality of the crops, templates.
@@ -29,8 +31,16 @@ pub enum Stage {
 
 impl Stage {
     /// All of them, in order.
-    pub const ALL: [Stage; 7] =
-        [Stage::Decode, Stage::Fingerprint, Stage::Detect, Stage::Align, Stage::Liveness, Stage::Embed, Stage::Quality];
+    pub const ALL: [Stage; 8] = [
+        Stage::Decode,
+        Stage::Fingerprint,
+        Stage::Detect,
+        Stage::Align,
+        Stage::Liveness,
+        Stage::Marks,
+        Stage::Embed,
+        Stage::Quality,
+    ];
 
     /// Its name in reports.
     pub const fn name(self) -> &'static str {
@@ -40,6 +50,7 @@ impl Stage {
             Stage::Detect => "detect",
             Stage::Align => "align",
             Stage::Liveness => "liveness",
+            Stage::Marks => "marks",
             Stage::Embed => "embed",
             Stage::Quality => "quality",
         }

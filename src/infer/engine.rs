@@ -13,7 +13,8 @@ use crate::dump::Submission;
 use crate::face::align::{Crop, SIDE};
 use crate::face::crop::{Colours, Region, resize_into};
 use crate::face::detect::Detector;
-use crate::face::{Detection, quality};
+use crate::face::{Detection, SpoofEvidence, quality};
+use crate::infer::analysis::Traits;
 use crate::infer::clock::{Spent, Stage, StageClock};
 use crate::infer::{Analysis, Reading, SeenFace, SeenPhoto, Template};
 use crate::nn::{Embedder, Liveness, WeightStore, Yunet, load_embedder, load_liveness};
@@ -146,13 +147,19 @@ impl Engine {
             .zip(pictures)
             .map(|(photo, bytes)| {
                 let photo = photo.as_ref().map_err(Reject::clone)?;
-                let faces = faces.next().unwrap_or_default().into_iter();
+                let faces = faces.next().unwrap_or_default();
+                let boxes: Vec<[f32; 4]> = faces.iter().map(|face| face.bbox).collect();
                 let readings = readings.next().unwrap_or_default().into_iter().chain(std::iter::repeat(None));
                 Ok(SeenPhoto {
                     width: photo.width as u32,
                     height: photo.height as u32,
                     fingerprint: Fingerprint::of(bytes, photo),
-                    faces: faces.zip(readings).map(|(detection, reading)| SeenFace { detection, reading }).collect(),
+                    traits: Traits::of(photo, &boxes),
+                    faces: faces
+                        .into_iter()
+                        .zip(readings)
+                        .map(|(detection, reading)| SeenFace { detection, reading })
+                        .collect(),
                 })
             })
             .collect();
@@ -173,19 +180,32 @@ impl Engine {
         lap.book(Stage::Align);
         let live = self.score_liveness(photos, &chosen)?;
         lap.book(Stage::Liveness);
+        let marks: Vec<SpoofEvidence> =
+            chosen.iter().map(|&(photo, face)| self.marks(photos[photo], face, &faces[photo])).collect();
+        lap.book(Stage::Marks);
         let embeddings = self.embed(crops.iter().flatten())?;
         lap.book(Stage::Embed);
         let mut embeddings = embeddings.into_iter();
         let mut readings = vec![Vec::new(); photos.len()];
-        for ((&(photo, face), crop), liveness) in chosen.iter().zip(&crops).zip(live) {
+        for (((&(photo, face), crop), liveness), spoof) in chosen.iter().zip(&crops).zip(live).zip(marks) {
             let reading = crop.as_ref().and_then(|crop| {
                 let template = Template::from_embedding(&embeddings.next()?).ok()?;
-                Some(Reading { quality: quality::assess(face, crop, &self.policy.quality), liveness, template })
+                let quality = quality::assess(face, crop, &self.policy.quality);
+                Some(Reading { quality, liveness, spoof, template })
             });
             readings[photo].push(reading);
         }
         lap.book(Stage::Quality);
         Ok(readings)
+    }
+
+    /// Marks of a recapture around a face in the foreground; nobody asks for those behind.
+    fn marks(&self, photo: &Photo, face: &Detection, all: &[Detection]) -> SpoofEvidence {
+        let least = all.first().map_or(0.0, |tallest| tallest.bbox[3] * self.policy.roles.principal_ratio);
+        if face.bbox[3] < least {
+            return SpoofEvidence::default();
+        }
+        SpoofEvidence::measure(photo, face)
     }
 
     fn score_liveness(&self, photos: &[&Photo], faces: &[(usize, &Detection)]) -> Result<Vec<f32>> {

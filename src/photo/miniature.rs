@@ -10,14 +10,14 @@ use serde::{Deserialize, Serialize};
 use super::{Photo, shrink};
 
 /// Cells per side.
-const SIDE: usize = 8;
+pub(super) const SIDE: usize = 8;
 
-/// Two miniatures that differ by less are of one picture.
+/// Two miniatures that differ by less are of one picture; the policy's `reuse.picture_difference` is this.
 ///
 /// Measured on 120 of the NUAA live frames (640x480) against themselves: JPEG quality 30 and 50, half size and mirroring
 /// gave at most 0.006; 455 pairs of frames about a second apart in one sitting gave at least 0.0084 (1 %: 0.0125, half of
 /// them 0.16), pairs of different sittings at least 0.62. Brightening with clipping gives 0.02 to 0.24 and is not
-/// recognised here, nor is cropping: see [`super::same`].
+/// recognised here, nor is cropping: see [`super::thumbnail`].
 pub const SAME: f32 = 0.007;
 
 /// Mean luma of 8x8 cells, row by row, in 1/256 of a grey level.
@@ -33,6 +33,11 @@ impl Miniature {
         let mut cells = [[0; SIDE]; SIDE];
         cells.as_flattened_mut().iter_mut().zip(luma).for_each(|(cell, luma)| *cell = (luma * 256.0).round() as u16);
         Miniature { cells }
+    }
+
+    /// Mean luma of one cell, 0..=255.
+    pub fn luma(&self, column: usize, row: usize) -> f64 {
+        f64::from(self.cells[row][column]) / 256.0
     }
 
     /// How far another picture's miniature is from this one, or from this one's mirror image: the RMS of what is left

@@ -16,14 +16,15 @@ mod jpeg;
 pub mod miniature;
 mod orient;
 mod png;
-pub mod same;
 mod scan;
 mod shrink;
+pub mod thumbnail;
 mod webp;
 
 pub use background::Background;
 pub use fingerprint::{Fingerprint, hamming};
 pub use miniature::Miniature;
+pub use thumbnail::Thumbnail;
 
 use crate::config::policy::PhotoLimits;
 use crate::reason::{Reason, Reject};

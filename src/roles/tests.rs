@@ -6,10 +6,11 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::dump::RowFacts;
-use crate::face::{Detection, Quality};
+use crate::face::{Detection, Quality, SpoofEvidence};
+use crate::infer::analysis::Traits;
 use crate::infer::template::similarity;
 use crate::infer::{ModelId, Reading, SeenFace, SeenPhoto};
-use crate::photo::Fingerprint;
+use crate::photo::{Fingerprint, Photo};
 
 const DIM: usize = 128;
 
@@ -38,6 +39,7 @@ fn photo(shot: u64, people: &[(u64, f32)]) -> SeenPhoto {
         reading: Some(Reading {
             quality: Quality::default(),
             liveness: 1.0,
+            spoof: SpoofEvidence::default(),
             template: picture(person, shot * 100 + person),
         }),
     };
@@ -47,7 +49,9 @@ fn photo(shot: u64, people: &[(u64, f32)]) -> SeenPhoto {
     sha256[..8].copy_from_slice(&shot.to_le_bytes());
     let dhash = noise(shot + 7).take(64).fold(0, |hash, v| hash << 1 | u64::from(v > 0.0));
     let mirrored_dhash = noise(shot + 7_000_000).take(64).fold(0, |hash, v| hash << 1 | u64::from(v > 0.0));
-    SeenPhoto { width: 640, height: 480, fingerprint: Fingerprint { sha256, dhash, mirrored_dhash }, faces }
+    let nothing = Photo { width: 1, height: 1, rgb: vec![0; 3] };
+    let traits = Traits::of(&nothing, &[]);
+    SeenPhoto { width: 640, height: 480, fingerprint: Fingerprint { sha256, dhash, mirrored_dhash }, traits, faces }
 }
 
 /// One submission of `worker` that shows these people with these face heights.

@@ -64,7 +64,7 @@ patterns! {
     /// One or two people small in the background.
     Bystander = "bystander", Innocent, 0.05, [], [];
     /// The same row sent again minutes later: same worker, mobile, EPIC and name, a new picture.
-    InnocentRetry = "innocent_retry", Innocent, 0.01, [], [DuplicateMember, MobileReused, EpicReused];
+    InnocentRetry = "innocent_retry", Innocent, 0.01, [Resubmitted], [];
     /// The file was cut off, overwritten or lost on its way.
     BrokenFile = "broken_file", Innocent, 0.005, [UnreadableImage], [];
     /// A member enrolled before in the same district.
@@ -86,7 +86,8 @@ patterns! {
     /// Nobody.
     NoFace = "no_face", Fraud, 0.006, [NoFace], [];
     /// A group of five to seven in the foreground.
-    Group = "group", Fraud, 0.006, [TooManyFaces], [WorkerAbsent, DuplicateMember, MemberIsWorker, MemberIsOtherWorker];
+    Group = "group", Fraud, 0.006, [TooManyFaces],
+        [WorkerAbsent, DuplicateMember, MemberIsWorker, MemberIsOtherWorker, BystanderRecurs];
     /// The uploaded photo shows somebody else.
     PhotoMismatch = "photo_mismatch", Fraud, 0.008, [PhotoMismatch], [];
     /// A live worker holds a phone that shows the member.
@@ -112,9 +113,9 @@ patterns! {
     Mirrored = "mirrored", Fraud, 0.005, [DuplicateSelfie],
         [DuplicateMember, WorkerAbsent, WorkerMismatch, MemberIsOtherWorker];
     /// An earlier row's background behind another member.
-    BackgroundReused = "background_reused", Fraud, 0.004, [], [DuplicateSelfie];
+    BackgroundReused = "background_reused", Fraud, 0.004, [BackgroundShared], [];
     /// The same stranger stands behind the members of several workers.
-    RecurringBystander = "recurring_bystander", Fraud, 0.004, [], [];
+    RecurringBystander = "recurring_bystander", Fraud, 0.004, [BystanderRecurs], [];
     /// The mobile number of an earlier member.
     MobileReused = "mobile_reused", Fraud, 0.004, [MobileReused], [];
     /// The voter-ID number of an earlier member.
@@ -126,7 +127,7 @@ patterns! {
     /// No consent.
     ConsentMissing = "consent_missing", Fraud, 0.003, [ConsentMissing], [];
     /// A booth of another district (see `booths.parquet`).
-    BoothOutside = "booth_outside", Fraud, 0.003, [], [];
+    BoothOutside = "booth_outside", Fraud, 0.003, [BoothOutsideDistrict], [];
     /// The submission_id of an earlier row.
     IdRepeated = "id_repeated", Fraud, 0.002, [SubmissionIdRepeated], [];
     /// No worker_id.

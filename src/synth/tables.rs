@@ -267,6 +267,11 @@ impl Ledger {
         if again && row.pattern != Pattern::InnocentRetry && !must.contains(&Reason::DuplicateMember) {
             must.push(Reason::DuplicateMember);
         }
+        if row.pattern == Pattern::WorkerAbsent && row.front.is_some_and(|front| self.workers.contains(&front.person)) {
+            // A colleague on the worker's phone: the account is used by another face, and one that is known.
+            must = vec![Reason::WorkerMismatch];
+            may.push(Reason::WorkerAbsent);
+        }
         let helper = studio.story.workers[row.worker as usize].helper;
         if row.others.iter().any(|o| Some(o.person) == helper) && !may.contains(&Reason::TooManyFaces) {
             may.push(Reason::TooManyFaces);

@@ -1,5 +1,6 @@
 //! One row of `verdicts.parquet`, before it becomes columns.
 
+use crate::face::SpoofEvidence;
 use crate::reason::{Reason, Verdict};
 use crate::roles::Role;
 
@@ -16,8 +17,12 @@ pub struct FaceRow {
     pub score: f32,
     /// Quality score, 0..=1; `None` for a face that was left out as too far in the background.
     pub quality: Option<f32>,
-    /// Probability of a bona fide presentation.
+    /// Probability of a bona fide presentation, from network and marks.
     pub liveness: Option<f32>,
+    /// The same from the network alone.
+    pub network_liveness: Option<f32>,
+    /// Marks of a recapture, in the order of [`SpoofEvidence::NAMES`]; zeros for a face that was not read.
+    pub marks: [f32; SpoofEvidence::COUNT],
 }
 
 /// One row of the verdict table: exactly one per row of the dump.
@@ -35,7 +40,7 @@ pub struct VerdictRow {
     pub verdict: Verdict,
     /// Its reasons, in table order, each once.
     pub reasons: Vec<Reason>,
-    /// What was expected and found, for a row without a readable picture.
+    /// What was expected and found, or which earlier submission something is known from.
     pub detail: Option<String>,
     /// The submission that enrolled this member first.
     pub duplicate_of: Option<String>,
@@ -66,6 +71,14 @@ impl VerdictRow {
     pub fn add(&mut self, reason: Reason) {
         if let Err(place) = self.reasons.binary_search(&reason) {
             self.reasons.insert(place, reason);
+        }
+    }
+
+    /// Adds a sentence to the details.
+    pub fn note(&mut self, text: String) {
+        match &mut self.detail {
+            Some(detail) => *detail = format!("{detail}; {text}"),
+            None => self.detail = Some(text),
         }
     }
 }

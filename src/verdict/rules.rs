@@ -1,18 +1,27 @@
 //! What one row says about itself, before it is compared with any other.
 
 use crate::config::Policy;
-use crate::dump::{RowFacts, facts};
-use crate::face::quality;
+use crate::dump::{Booths, Place, RowFacts, facts};
+use crate::face::{SpoofRule, quality};
 use crate::infer::template::similarity;
 use crate::infer::{Analysis, Reading, SeenPhoto};
 use crate::reason::{Reason, Verdict};
 use crate::roles::Cast;
 use crate::verdict::{FaceRow, VerdictRow};
 
+/// What is known of the dump as a whole.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Given<'a> {
+    /// Whether it has a consent column at all: only then is an empty cell a missing consent.
+    pub has_consent: bool,
+    /// When it was read, microseconds since 1970-01-01T00:00:00Z: no selfie was taken later.
+    pub read_at: Option<i64>,
+    /// In which district each booth lies.
+    pub booths: Option<&'a Booths>,
+}
+
 /// The row of the verdict table as far as the submission alone decides it.
-///
-/// `has_consent` says whether the dump has a consent column at all: only then is an empty cell a missing consent.
-pub fn first_look(analysis: &Analysis, cast: &Cast, has_consent: bool, policy: &Policy) -> VerdictRow {
+pub fn first_look(analysis: &Analysis, cast: &Cast, given: Given, policy: &Policy) -> VerdictRow {
     let member = member_reading(analysis, cast);
     let worker = cast.worker.and_then(|index| analysis.faces()[index].reading.as_ref());
     let facts = &analysis.facts;
@@ -30,25 +39,30 @@ pub fn first_look(analysis: &Analysis, cast: &Cast, has_consent: bool, policy: &
         similarity: None,
         expected_false_matches: None,
         evidence: None,
-        member_liveness: member.map(|r| r.liveness),
-        worker_liveness: worker.map(|r| r.liveness),
+        member_liveness: member.map(|r| bona_fide(r, policy)),
+        worker_liveness: worker.map(|r| bona_fide(r, policy)),
         photo_similarity: None,
         quality: member.map(|r| r.quality.score),
-        faces: faces(analysis, cast),
+        faces: faces(analysis, cast, policy),
     };
-    facts::check(facts, has_consent, None, &policy.facts).into_iter().for_each(|reason| row.add(reason));
+    let reasons = facts::check(facts, given.has_consent, given.read_at, &policy.facts);
+    reasons.into_iter().for_each(|reason| row.add(reason));
     row.detail = missing(facts);
+    let place = |booths: &Booths| booths.place(facts.booth_id.as_deref(), facts.district.as_deref());
+    if given.booths.map(place) == Some(Place::Outside) {
+        row.add(Reason::BoothOutsideDistrict);
+    }
     match &analysis.selfie {
         Err(reject) => {
             row.add(reject.reason);
-            row.detail = Some(reject.detail.clone());
+            row.note(reject.detail.clone());
         }
         Ok(_) => {
             // Without a worker_id there is no worker to be unknown or to be another one.
             let of_account = |reason: &Reason| matches!(reason, Reason::WorkerUnknown | Reason::WorkerMismatch);
             let counts = |reason: &&Reason| facts.worker_id.is_some() || !of_account(reason);
             cast.reasons.iter().filter(counts).for_each(|&reason| row.add(reason));
-            let live = |reading: &Reading| reading.liveness >= policy.liveness.min_bona_fide;
+            let live = |reading: &Reading| bona_fide(reading, policy) >= policy.liveness.min_bona_fide;
             if !member.into_iter().chain(worker).all(live) {
                 row.add(Reason::PhotoOfPhoto);
             }
@@ -60,6 +74,15 @@ pub fn first_look(analysis: &Analysis, cast: &Cast, has_consent: bool, policy: &
     }
     row.verdict = policy.verdicts.decide(&row.reasons);
     row
+}
+
+/// The probability that a face was there, and not a picture of it: the network's, and the marks of a recapture where the
+/// policy asks for them.
+pub fn bona_fide(reading: &Reading, policy: &Policy) -> f32 {
+    match policy.liveness.frame_evidence {
+        true => SpoofRule::FITTED.bona_fide(reading.liveness, &reading.spoof),
+        false => reading.liveness,
+    }
 }
 
 /// The member's face where it was found and read.
@@ -96,7 +119,7 @@ fn check_photo(photo: Result<&SeenPhoto, &str>, member: &Reading, policy: &Polic
     }
 }
 
-fn faces(analysis: &Analysis, cast: &Cast) -> Vec<FaceRow> {
+fn faces(analysis: &Analysis, cast: &Cast, policy: &Policy) -> Vec<FaceRow> {
     let face = |(index, face): (usize, &crate::infer::SeenFace)| {
         let mut landmarks = [0.0; 10];
         landmarks.iter_mut().zip(face.detection.landmarks.as_flattened()).for_each(|(to, &from)| *to = from);
@@ -106,7 +129,9 @@ fn faces(analysis: &Analysis, cast: &Cast) -> Vec<FaceRow> {
             role: cast.role(index),
             score: face.detection.score,
             quality: face.reading.as_ref().map(|r| r.quality.score),
-            liveness: face.reading.as_ref().map(|r| r.liveness),
+            liveness: face.reading.as_ref().map(|r| bona_fide(r, policy)),
+            network_liveness: face.reading.as_ref().map(|r| r.liveness),
+            marks: face.reading.as_ref().map(|r| r.spoof.values()).unwrap_or_default(),
         }
     };
     analysis.faces().iter().enumerate().map(face).collect()

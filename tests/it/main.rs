@@ -6,6 +6,7 @@ mod dump;
 mod evaluate;
 mod evaluate_dedup;
 mod face;
+mod facts;
 mod gallery;
 mod layering;
 mod matching;

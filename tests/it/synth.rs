@@ -163,7 +163,7 @@ fn the_truth_is_consistent_with_itself_and_the_dump() {
                     assert!(text(truth, "cluster_id", k).is_some());
                 }
                 "same_file" => assert_eq!(selfies[of.unwrap()], selfie(dump, k)),
-                "innocent_retry" => assert!(reasons.is_empty() && of.is_some()),
+                "innocent_retry" => assert!(reasons == ["resubmitted"] && of.is_some()),
                 "worker_id_missing" => assert_eq!(text(dump, "worker_id", k), None),
                 "no_face" => assert!(text(truth, "worker_person", k).is_none() && member.is_none()),
                 _ => {}

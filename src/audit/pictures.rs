@@ -1,0 +1,379 @@
+//! Pictures, rooms and bystanders that were there before, tonight or on an earlier night.
+
+use std::collections::{HashMap, HashSet};
+
+use rayon::prelude::*;
+use serde::Serialize;
+
+use crate::Result;
+use crate::audit::duplicates::Duplicates;
+use crate::config::Policy;
+use crate::dump::RowFacts;
+use crate::dump::facts::Mobile;
+use crate::gallery::{Backdrop, Gallery, KeptPicture, Marks, NightPictures, Store, Stranger};
+use crate::infer::{Analysis, ModelId, SeenPhoto, Template};
+use crate::matching::reuse::{
+    Earlier, Glimpse, Later, Likeness, PictureIndex, PictureUse, Shared, copied, reused_pictures, shared_backgrounds,
+    shared_bystanders, usual_backgrounds,
+};
+use crate::photo::Background;
+use crate::reason::Reason;
+use crate::roles::{Cast, Role};
+use crate::verdict::VerdictRow;
+
+/// Faces of a selfie whose landmarks are kept: the member's and so many others, tallest first.
+const OTHERS_KEPT: usize = 3;
+
+/// What came again, in numbers.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct ReuseCounts {
+    /// Pictures of earlier nights that tonight's were compared with.
+    pub pictures_of_earlier_nights: u64,
+    /// Rows with the file of an earlier row.
+    pub same_file: u64,
+    /// Rows with an earlier row's picture in another encoding or size.
+    pub encoded_anew: u64,
+    /// Rows with the mirror image of an earlier row's picture.
+    pub mirrored: u64,
+    /// Rows with a part of an earlier row's picture.
+    pub cropped: u64,
+    /// Rows that are another try for the same member.
+    pub resubmitted: u64,
+    /// Backgrounds behind several workers.
+    pub shared_backgrounds: u64,
+    /// Bystanders behind several workers.
+    pub recurring_bystanders: u64,
+}
+
+/// One of tonight's selfies that can be named.
+struct Tonight<'a> {
+    analysis: &'a Analysis,
+    cast: &'a Cast,
+    photo: &'a SeenPhoto,
+    submission_id: &'a str,
+    captured_at: i64,
+}
+
+/// Tonight's selfies that could be read, and what earlier nights left.
+pub struct Pictures<'a> {
+    tonight: Vec<Tonight<'a>>,
+    /// Earlier pictures that may be one of tonight's.
+    near: Vec<KeptPicture>,
+    backdrops: Vec<(KeptPicture, Background)>,
+    strangers: Vec<(KeptPicture, Template)>,
+    count: u64,
+}
+
+impl<'a> Pictures<'a> {
+    /// Reads what the nights before this run left, one at a time.
+    ///
+    /// # Errors
+    /// [`crate::Error::Input`] when a file of the store is damaged.
+    pub fn gather(
+        analyses: &'a [Analysis],
+        casts: &'a [Cast],
+        store: Option<&Store>,
+        store_key: &str,
+        model: &ModelId,
+    ) -> Result<Self> {
+        let tonight: Vec<Tonight> = analyses.iter().zip(casts).filter_map(|(a, cast)| named(a, cast)).collect();
+        let uses: Vec<PictureUse> = tonight.iter().map(picture_use).collect();
+        let index = PictureIndex::of(&uses);
+        let mut pictures =
+            Pictures { near: Vec::new(), backdrops: Vec::new(), strangers: Vec::new(), count: 0, tonight: Vec::new() };
+        for night in store.map(|s| s.pictures(Some(store_key))).transpose()?.into_iter().flatten() {
+            let night = night?;
+            pictures.count += night.pictures.len() as u64;
+            let of = |at: u32| night.pictures.get(at as usize).cloned();
+            let backdrop = |b: Backdrop| Some((of(b.picture)?, b.background));
+            pictures.backdrops.extend(night.backdrops.iter().cloned().filter_map(backdrop));
+            if night.model == *model {
+                let stranger = |s: Stranger| Some((of(s.picture)?, s.template));
+                pictures.strangers.extend(night.strangers.iter().cloned().filter_map(stranger));
+            }
+            let near: Vec<KeptPicture> =
+                night.pictures.into_par_iter().filter(|p| index.concerns(&kept_use(p))).collect();
+            pictures.near.extend(near);
+        }
+        pictures.tonight = tonight;
+        Ok(pictures)
+    }
+
+    /// Marks rows with the file, or the whole picture, of an earlier row. `earlier` knows files of stores that kept no
+    /// pictures yet.
+    pub fn mark_same(&self, earlier: &Gallery, policy: &Policy, rows: &mut [VerdictRow], counts: &mut ReuseCounts) {
+        counts.pictures_of_earlier_nights = self.count;
+        let uses: Vec<PictureUse> = self.tonight.iter().map(picture_use).collect();
+        let files: HashSet<&[u8; 32]> = uses.iter().map(|p| p.sha256).collect();
+        let members: Vec<PictureUse> = earlier
+            .iter()
+            .filter(|(_, row)| files.contains(row.selfie_sha256))
+            .map(|(_, row)| PictureUse {
+                submission_id: row.submission_id,
+                captured_at: row.captured_at,
+                sha256: row.selfie_sha256,
+                dhash: row.selfie_dhash,
+                mirrored_dhash: None,
+                miniature: None,
+            })
+            .collect();
+        let past = self.near.par_iter().map(kept_use).chain(members.par_iter().copied());
+        let facts: HashMap<&str, &RowFacts> =
+            self.tonight.iter().rev().map(|t| (t.submission_id, &t.analysis.facts)).collect();
+        let found = reused_pictures(&uses, past, policy.reuse.picture_difference);
+        for (this, reuse) in self.tonight.iter().zip(found) {
+            let Some(reuse) = reuse.filter(|reuse| reuse.likeness > Likeness::Alike) else { continue };
+            let row = &mut rows[this.analysis.row as usize];
+            let first = facts.get(reuse.of.as_str());
+            if first.is_some_and(|first| is_retry(&this.analysis.facts, first, policy)) {
+                row.add(Reason::Resubmitted);
+            } else {
+                row.add(Reason::DuplicateSelfie);
+                let (count, what) = match (reuse.likeness, reuse.mirrored) {
+                    (Likeness::SameFile, _) => (&mut counts.same_file, "the file of"),
+                    (_, true) => (&mut counts.mirrored, "the mirror image of"),
+                    _ => (&mut counts.encoded_anew, "encoded anew: the picture of"),
+                };
+                *count += 1;
+                row.note(format!("{what} {}", reuse.of));
+            }
+            row.duplicate_of = Some(reuse.of);
+        }
+    }
+
+    /// Marks rows whose picture is a part, or the mirror image, of the picture of a row with the same member.
+    ///
+    /// # Errors
+    /// [`crate::Error::Input`] when a file of the store is damaged.
+    pub fn mark_copies(
+        &self,
+        found: &Duplicates,
+        past: (Option<&Store>, &str),
+        policy: &Policy,
+        rows: &mut [VerdictRow],
+        counts: &mut ReuseCounts,
+    ) -> Result<()> {
+        let age = |index: usize| (found.enrolments[index].captured_at, &found.enrolments[index].submission_id);
+        let mut pairs: Vec<(usize, usize)> = Vec::with_capacity(found.judged.pairs.len());
+        for pair in &found.judged.pairs {
+            pairs.push(if age(pair.a) <= age(pair.b) { (pair.a, pair.b) } else { (pair.b, pair.a) });
+        }
+        pairs.sort_by_key(|&(first, second)| (age(second), age(first)));
+        let asked: HashSet<&str> = pairs
+            .iter()
+            .map(|&(first, _)| &found.enrolments[first])
+            .filter(|e| e.row.is_none())
+            .map(|e| e.submission_id.as_str())
+            .collect();
+        let kept = of_earlier_nights(past, &asked)?;
+        let tonight: HashMap<u64, &Tonight> = self.tonight.iter().map(|t| (t.analysis.row, t)).collect();
+        for (first, second) in pairs {
+            let Some(later) = found.enrolments[second].row.and_then(|row| tonight.get(&row)) else { continue };
+            let row = &mut rows[later.analysis.row as usize];
+            let is_known = [Reason::DuplicateSelfie, Reason::Resubmitted].iter().any(|r| row.reasons.contains(r));
+            let name = &found.enrolments[first].submission_id;
+            let this = tonight_picture(later);
+            let earlier = match found.enrolments[first].row {
+                Some(row) => tonight.get(&row).map(|t| tonight_picture(t)),
+                None => kept.get(name.as_str()).cloned(),
+            };
+            let Some(earlier) = earlier.filter(|_| !is_known) else { continue };
+            let one = Earlier { size: earlier.size, faces: &earlier.faces, miniature: &earlier.miniature };
+            let other = Later { size: this.size, faces: &this.faces, thumbnail: &later.photo.traits.thumbnail };
+            if let Some(copy) = copied(one, other, &policy.reuse) {
+                row.add(Reason::DuplicateSelfie);
+                row.duplicate_of = Some(name.clone());
+                let (count, what) = match copy.mirrored {
+                    true => (&mut counts.mirrored, "the mirror image of"),
+                    false => (&mut counts.cropped, "a part of"),
+                };
+                *count += 1;
+                row.note(format!("{what} the picture of {name} (differs by {:.3})", copy.fit.residual));
+            }
+        }
+        Ok(())
+    }
+
+    /// Marks rows with a background or a bystander that stands behind earlier selfies of other workers.
+    ///
+    /// # Errors
+    /// Only bugs.
+    pub fn mark_scenes(&self, policy: &Policy, rows: &mut [VerdictRow], counts: &mut ReuseCounts) -> Result<()> {
+        let mut rooms: Vec<(Glimpse, &Background)> =
+            self.tonight.iter().filter_map(|t| Some((glimpse(t)?, &t.photo.traits.background))).collect();
+        rooms.extend(self.backdrops.iter().map(|(picture, background)| (kept_glimpse(picture), background)));
+        let rooms = shared_backgrounds(&rooms, &policy.reuse);
+        counts.shared_backgrounds = rooms.len() as u64;
+        let mut faces: Vec<(Glimpse, &Template)> = self.tonight.iter().flat_map(strangers).collect();
+        faces.extend(self.strangers.iter().map(|(picture, template)| (kept_glimpse(picture), template)));
+        let people = shared_bystanders(&faces, &policy.reuse)?;
+        counts.recurring_bystanders = people.len() as u64;
+
+        let places: HashMap<&str, u64> = self.tonight.iter().rev().map(|t| (t.submission_id, t.analysis.row)).collect();
+        let kinds = [
+            (rooms, Reason::BackgroundShared, "the background of"),
+            (people, Reason::BystanderRecurs, "a bystander of"),
+        ];
+        for (groups, reason, what) in kinds {
+            for group in &groups {
+                mark_group(group, reason, what, &places, rows);
+            }
+        }
+        Ok(())
+    }
+
+    /// What this night leaves: every selfie that can be named, of members who consented; rows whose id was there before
+    /// leave nothing, for their id would name two pictures.
+    pub fn leave(&self, model: &ModelId, policy: &Policy, rows: &[VerdictRow]) -> NightPictures {
+        let unkept = [Reason::ConsentMissing, Reason::SubmissionIdRepeated, Reason::RequiredFieldMissing];
+        let stays = |t: &&Tonight| !unkept.iter().any(|r| rows[t.analysis.row as usize].reasons.contains(r));
+        let kept: Vec<&Tonight> = self.tonight.iter().filter(stays).collect();
+        let mut night = NightPictures::empty(model.clone());
+        let mut rooms = Vec::new();
+        let mut places: HashMap<&str, u32> = HashMap::new();
+        for (place, this) in (0..).zip(&kept) {
+            night.pictures.push(tonight_picture(this));
+            places.insert(this.submission_id, place);
+            rooms.extend(glimpse(this).map(|g| (g, &this.photo.traits.background)));
+            let stranger =
+                |(_, template): (Glimpse, &Template)| Stranger { picture: place, template: template.clone() };
+            night.strangers.extend(strangers(this).map(stranger));
+        }
+        for (seen, background) in usual_backgrounds(&rooms, &policy.reuse) {
+            let picture = places.get(seen.submission_id).copied();
+            night.backdrops.extend(picture.map(|picture| Backdrop { picture, background: background.clone() }));
+        }
+        night.backdrops.sort_by_key(|b| b.picture);
+        night
+    }
+}
+
+/// Marks tonight's rows of a group but the earliest of all.
+fn mark_group(group: &Shared, reason: Reason, what: &str, places: &HashMap<&str, u64>, rows: &mut [VerdictRow]) {
+    let Some(first) = group.glimpses.first() else { return };
+    for seen in group.glimpses.iter().filter(|g| g.tonight && g.submission_id != first.submission_id) {
+        // The earliest one of another worker: one's own room and company are nobody's business.
+        let other = group.glimpses.iter().find(|g| g.worker_id != seen.worker_id && g.captured_at <= seen.captured_at);
+        if let (Some(&row), Some(other)) = (places.get(seen.submission_id), other) {
+            let row = &mut rows[row as usize];
+            // A picture that is known itself has the background of that picture.
+            if !row.reasons.contains(&reason) && !row.reasons.contains(&Reason::DuplicateSelfie) {
+                row.add(reason);
+                let (id, worker, least) = (other.submission_id, other.worker_id, group.weakest);
+                row.note(format!("{what} {id} (worker {worker}, similarity {least:.3} or more)"));
+            }
+        }
+    }
+}
+
+/// Whether a submission is another try: the same worker, district and mobile number, minutes later.
+fn is_retry(this: &RowFacts, first: &RowFacts, policy: &Policy) -> bool {
+    let mobile = |facts: &RowFacts| facts.mobile.as_deref().and_then(|m| Mobile::parse(m).ok());
+    let soon = match (this.captured_at, first.captured_at) {
+        (Some(this), Some(first)) => {
+            (0..=i64::from(policy.facts.retry_minutes) * 60_000_000).contains(&this.saturating_sub(first))
+        }
+        _ => false,
+    };
+    let same = this.worker_id.is_some() && this.worker_id == first.worker_id && this.district == first.district;
+    soon && same && mobile(this).is_some() && mobile(this) == mobile(first)
+}
+
+/// Kept pictures of these submissions.
+fn of_earlier_nights(
+    (store, key): (Option<&Store>, &str),
+    asked: &HashSet<&str>,
+) -> Result<HashMap<String, KeptPicture>> {
+    let mut found = HashMap::new();
+    if asked.is_empty() {
+        return Ok(found);
+    }
+    for night in store.map(|s| s.pictures(Some(key))).transpose()?.into_iter().flatten() {
+        let wanted = night?.pictures.into_iter().filter(|p| asked.contains(p.submission_id.as_str()));
+        found.extend(wanted.map(|p| (p.submission_id.clone(), p)));
+    }
+    Ok(found)
+}
+
+fn named<'a>(analysis: &'a Analysis, cast: &'a Cast) -> Option<Tonight<'a>> {
+    let photo = analysis.selfie.as_ref().ok()?;
+    let submission_id = analysis.facts.submission_id.as_deref()?;
+    // Without a time a picture comes after all others.
+    let captured_at = analysis.facts.captured_at.unwrap_or(i64::MAX);
+    Some(Tonight { analysis, cast, photo, submission_id, captured_at })
+}
+
+fn picture_use<'a>(this: &Tonight<'a>) -> PictureUse<'a> {
+    PictureUse {
+        submission_id: this.submission_id,
+        captured_at: this.captured_at,
+        sha256: &this.photo.fingerprint.sha256,
+        dhash: this.photo.fingerprint.dhash,
+        mirrored_dhash: Some(this.photo.fingerprint.mirrored_dhash),
+        miniature: Some(&this.photo.traits.miniature),
+    }
+}
+
+fn kept_use(picture: &KeptPicture) -> PictureUse<'_> {
+    PictureUse {
+        submission_id: &picture.submission_id,
+        captured_at: picture.captured_at,
+        sha256: &picture.sha256,
+        dhash: picture.dhash,
+        mirrored_dhash: None,
+        miniature: Some(&picture.miniature),
+    }
+}
+
+fn glimpse<'a>(this: &Tonight<'a>) -> Option<Glimpse<'a>> {
+    let facts = &this.analysis.facts;
+    Some(Glimpse {
+        submission_id: this.submission_id,
+        worker_id: facts.worker_id.as_deref()?,
+        district: facts.district.as_deref()?,
+        captured_at: this.captured_at,
+        tonight: true,
+    })
+}
+
+fn kept_glimpse(picture: &KeptPicture) -> Glimpse<'_> {
+    Glimpse {
+        submission_id: &picture.submission_id,
+        worker_id: &picture.worker_id,
+        district: &picture.district,
+        captured_at: picture.captured_at,
+        tonight: false,
+    }
+}
+
+/// Faces that are neither worker nor member.
+fn strangers<'a>(this: &Tonight<'a>) -> impl Iterator<Item = (Glimpse<'a>, &'a Template)> + use<'a> {
+    let (cast, photo, glimpse) = (this.cast, this.photo, glimpse(this));
+    photo.faces.iter().enumerate().filter_map(move |(index, face)| {
+        let template = &face.reading.as_ref()?.template;
+        (cast.role(index) == Role::Bystander).then_some((glimpse?, template))
+    })
+}
+
+fn tonight_picture(this: &Tonight) -> KeptPicture {
+    let facts = &this.analysis.facts;
+    KeptPicture {
+        submission_id: this.submission_id.to_owned(),
+        worker_id: facts.worker_id.clone().unwrap_or_default(),
+        district: facts.district.clone().unwrap_or_default(),
+        captured_at: this.captured_at,
+        size: [this.photo.width, this.photo.height],
+        sha256: this.photo.fingerprint.sha256,
+        dhash: this.photo.fingerprint.dhash,
+        miniature: this.photo.traits.miniature,
+        faces: marks(this.photo, this.cast),
+    }
+}
+
+/// Landmarks of the member and of the tallest others; none where there is no member.
+fn marks(photo: &SeenPhoto, cast: &Cast) -> Vec<Marks> {
+    let Some(member) = cast.member.filter(|&member| member < photo.faces.len()) else { return Vec::new() };
+    let others = (0..photo.faces.len()).filter(|&face| face != member).take(OTHERS_KEPT);
+    let tenths = |face: usize| photo.faces[face].detection.landmarks.map(|p| p.map(|v| (v * 10.0).round() as i32));
+    std::iter::once(member).chain(others).map(tenths).collect()
+}

@@ -1,0 +1,283 @@
+//! What is kept of each night's selfies, so that a picture, a room or a stranger is known again on another night.
+//!
+//! A file of pictures belongs to one run and is named by the manifest like a segment: it appears with the run's commit or
+//! not at all, and every reading checks its hash. Of a selfie it holds the hash of the file, a difference hash, means of
+//! 64 cells and where the landmarks of up to four faces lie: about 300 bytes, from which nobody can be seen or
+//! recognised. Besides, a few colour grids of backgrounds per worker and the templates of strangers behind the
+//! principals; these do recognise people, so erasing a submission erases its strangers as well.
+
+use std::collections::HashSet;
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::failpoint;
+use super::files::Pending;
+use super::manifest::{Manifest, segment_file};
+use super::member::hex;
+use super::store::{Store, Writer};
+use crate::infer::{ModelId, Template};
+use crate::photo::{Background, Miniature};
+use crate::{Error, Result};
+
+/// Ending of the files.
+pub(super) const ENDING: &str = "pictures";
+/// What a file begins with: kind and version.
+const MAGIC: &[u8; 17] = b"chehra pictures 1";
+
+/// Five landmarks in tenths of a pixel of the upright picture, in the order of [`crate::face::Detection`].
+pub type Marks = [[i32; 2]; 5];
+
+/// What is kept of one selfie.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct KeptPicture {
+    /// The submission; `gallery forget` names it so.
+    pub submission_id: String,
+    /// Who sent it.
+    pub worker_id: String,
+    /// Where.
+    pub district: String,
+    /// When, microseconds since 1970-01-01T00:00:00Z.
+    pub captured_at: i64,
+    /// Width and height of the upright picture, pixels.
+    pub size: [u32; 2],
+    /// SHA-256 of the encoded picture.
+    pub sha256: [u8; 32],
+    /// Difference hash of the picture.
+    pub dhash: u64,
+    /// The picture as 64 means.
+    pub miniature: Miniature,
+    /// Landmarks of the member's face, then of the other tall ones; empty where there is no member.
+    pub faces: Vec<Marks>,
+}
+
+/// The background of one kept picture.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Backdrop {
+    /// Index into [`NightPictures::pictures`].
+    pub picture: u32,
+    /// Its background.
+    pub background: Background,
+}
+
+/// Somebody behind worker and member.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Stranger {
+    /// Index into [`NightPictures::pictures`].
+    pub picture: u32,
+    /// The face.
+    #[serde(with = "crate::infer::analysis::master_bits")]
+    pub template: Template,
+}
+
+/// What one run leaves.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct NightPictures {
+    /// The network of the strangers' templates; those of another one are not compared.
+    pub model: ModelId,
+    /// The selfies that could be read.
+    pub pictures: Vec<KeptPicture>,
+    /// A few backgrounds of each worker.
+    pub backdrops: Vec<Backdrop>,
+    /// Strangers.
+    pub strangers: Vec<Stranger>,
+}
+
+impl NightPictures {
+    /// Of nothing.
+    pub fn empty(model: ModelId) -> Self {
+        NightPictures { model, pictures: Vec::new(), backdrops: Vec::new(), strangers: Vec::new() }
+    }
+
+    /// Without these submissions; `None` when it has none of them.
+    fn without(&self, submission_ids: &HashSet<&str>) -> Option<NightPictures> {
+        let gone = |picture: &KeptPicture| submission_ids.contains(picture.submission_id.as_str());
+        if !self.pictures.iter().any(gone) {
+            return None;
+        }
+        let mut places = Vec::with_capacity(self.pictures.len());
+        let mut pictures = Vec::with_capacity(self.pictures.len());
+        for picture in &self.pictures {
+            places.push((!gone(picture)).then_some(pictures.len() as u32));
+            if !gone(picture) {
+                pictures.push(picture.clone());
+            }
+        }
+        let place = |old: u32| places.get(old as usize).copied().flatten();
+        let backdrop = |b: &Backdrop| Some(Backdrop { picture: place(b.picture)?, ..b.clone() });
+        let stranger = |s: &Stranger| Some(Stranger { picture: place(s.picture)?, ..s.clone() });
+        let backdrops = self.backdrops.iter().filter_map(backdrop).collect();
+        let strangers = self.strangers.iter().filter_map(stranger).collect();
+        Some(NightPictures { model: self.model.clone(), pictures, backdrops, strangers })
+    }
+}
+
+/// A file of pictures as the manifest names it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PictureFile {
+    /// Its number, from the same count as the segments'.
+    pub(super) id: u64,
+    /// The commit of the run that left it.
+    pub(super) commit: u64,
+    /// Pictures in it.
+    pub(super) pictures: u64,
+    pub(super) bytes: u64,
+    pub(super) sha256: String,
+}
+
+impl PictureFile {
+    pub(super) fn path(&self, store: &Path) -> PathBuf {
+        segment_file(store, self.id, ENDING)
+    }
+
+    /// Reads it whole.
+    ///
+    /// # Errors
+    /// [`Error::Input`] when it is missing or not as it was written.
+    pub(super) fn read(&self, store: &Path) -> Result<NightPictures> {
+        let path = self.path(store);
+        let refuse = |expected: &str, found: String| {
+            let fix = "restore the file from a backup; until then run without --store, or with a store of its own";
+            Error::input(&path, "pictures of an earlier night", expected, found, fix)
+        };
+        let bytes = fs::read(&path).map_err(|e| refuse("a file", e.to_string()))?;
+        let found = hex(&Sha256::digest(&bytes));
+        if found != self.sha256 {
+            return Err(refuse(&self.sha256, found));
+        }
+        let body = bytes
+            .strip_prefix(MAGIC)
+            .ok_or_else(|| refuse("pictures of version 1", "another kind of file, or a later version".into()))?;
+        postcard::from_bytes(body).map_err(|e| refuse("pictures of version 1", e.to_string()))
+    }
+}
+
+impl Store {
+    /// The pictures of each night, oldest first, one night in memory at a time; for a run that was added before, of the
+    /// nights before it.
+    ///
+    /// # Errors
+    /// As [`Store::open`]; each item [`Error::Input`] when its file is damaged.
+    pub fn pictures(&self, as_seen_by: Option<&str>) -> Result<impl Iterator<Item = Result<NightPictures>> + '_> {
+        let manifest = self.manifest()?;
+        let before = as_seen_by.and_then(|key| manifest.run(key)).map_or(u64::MAX, |run| run.commit);
+        let files = manifest.pictures.into_iter().filter(move |file| file.commit < before);
+        Ok(files.map(|file| file.read(self.path())))
+    }
+}
+
+impl Writer<'_> {
+    /// Writes a file of pictures and names it in `next`. Nothing sees it before `next` is committed.
+    pub(super) fn write_pictures(&self, next: &mut Manifest, commit: u64, night: &NightPictures) -> Result<()> {
+        let id = next.next_segment;
+        next.next_segment += 1;
+        let path = segment_file(self.store.path(), id, ENDING);
+        let body = postcard::to_stdvec(night).map_err(|e| Error::bug("keeping pictures", e))?;
+        let mut pending = Pending::create(&path)?;
+        pending.write_all(MAGIC).and_then(|()| pending.write_all(&body)).map_err(Error::io("write", &path))?;
+        let written = pending.commit()?;
+        failpoint::reach("pictures-written");
+        let pictures = night.pictures.len() as u64;
+        next.pictures.push(PictureFile { id, commit, pictures, bytes: written.bytes, sha256: written.sha256 });
+        Ok(())
+    }
+
+    /// Writes anew, without these submissions, the files that hold any of them; gives the ids that were found and the
+    /// numbers of the files that are no more.
+    pub(super) fn forget_pictures(
+        &self,
+        next: &mut Manifest,
+        submission_ids: &HashSet<&str>,
+    ) -> Result<(Vec<String>, Vec<u64>)> {
+        let (mut found, mut replaced) = (Vec::new(), Vec::new());
+        for file in std::mem::take(&mut next.pictures) {
+            let night = file.read(self.store.path())?;
+            let Some(rest) = night.without(submission_ids) else {
+                next.pictures.push(file);
+                continue;
+            };
+            let ids = night.pictures.into_iter().map(|p| p.submission_id);
+            found.extend(ids.filter(|id| submission_ids.contains(id.as_str())));
+            replaced.push(file.id);
+            if !rest.pictures.is_empty() {
+                self.write_pictures(next, file.commit, &rest)?;
+            }
+        }
+        Ok((found, replaced))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::photo::Photo;
+
+    fn night(names: &[&str]) -> NightPictures {
+        let photo = Photo { width: 40, height: 30, rgb: (0..3600).map(|i| (i % 251) as u8).collect() };
+        let picture = |name: &&str| KeptPicture {
+            submission_id: (*name).to_owned(),
+            worker_id: "W".into(),
+            district: "Ujjain".into(),
+            captured_at: 7,
+            size: [40, 30],
+            sha256: [3; 32],
+            dhash: 5,
+            miniature: Miniature::of(&photo),
+            faces: vec![[[1, -2]; 5]],
+        };
+        let template = Template::from_embedding(&[0.6, 0.8, 0.1, 0.0]).unwrap();
+        let backdrop = |picture| Backdrop { picture, background: Background::of(&photo, &[]) };
+        NightPictures {
+            model: ModelId("m".into()),
+            pictures: names.iter().map(picture).collect(),
+            backdrops: (0..names.len() as u32).map(backdrop).collect(),
+            strangers: (0..names.len() as u32)
+                .map(|picture| Stranger { picture, template: template.clone() })
+                .collect(),
+        }
+    }
+
+    fn kept(store: &Store, key: Option<&str>) -> Vec<Vec<String>> {
+        let ids = |n: NightPictures| n.pictures.into_iter().map(|p| p.submission_id).collect();
+        store.pictures(key).unwrap().map(|n| ids(n.unwrap())).collect()
+    }
+
+    #[test]
+    fn a_night_is_read_back_by_later_runs_and_not_by_itself() {
+        let temp = tempfile::tempdir().unwrap();
+        let store = Store::open_or_create(temp.path().join("s")).unwrap();
+        let one = night(&["a", "b"]);
+        store.begin().unwrap().add_night("1", &[], &one).unwrap();
+        store.begin().unwrap().add_night("2", &[], &night(&["c"])).unwrap();
+        assert_eq!(store.begin().unwrap().add_night("1", &[], &one).unwrap().added, 0);
+        assert_eq!(kept(&store, None), [vec!["a", "b"], vec!["c"]]);
+        assert_eq!(kept(&store, Some("2")), [["a", "b"]]);
+        assert!(kept(&store, Some("1")).is_empty());
+        assert_eq!(store.pictures(None).unwrap().next().unwrap().unwrap(), one);
+    }
+
+    #[test]
+    fn what_is_forgotten_is_on_no_disk_and_damage_is_said() {
+        let temp = tempfile::tempdir().unwrap();
+        let store = Store::open_or_create(temp.path().join("s")).unwrap();
+        store.begin().unwrap().add_night("1", &[], &night(&["a-name", "b-name"])).unwrap();
+        let forgotten = store.begin().unwrap().forget(&["a-name".to_owned(), "nobody".to_owned()]).unwrap();
+        assert_eq!(forgotten.unknown, ["nobody"]);
+        assert_eq!(forgotten.receipt.unwrap().submission_ids, ["a-name"]);
+        let left = store.pictures(None).unwrap().next().unwrap().unwrap();
+        assert_eq!(left, NightPictures { ..night(&["b-name"]) });
+        let files: Vec<_> = fs::read_dir(temp.path().join("s/segments")).unwrap().map(|e| e.unwrap().path()).collect();
+        assert_eq!(files.len(), 1, "{files:?}");
+        let bytes = fs::read(&files[0]).unwrap();
+        assert!(!bytes.windows(6).any(|w| w == b"a-name") && bytes.windows(6).any(|w| w == b"b-name"));
+        assert!(store.verify().unwrap().is_sound());
+        fs::write(&files[0], &bytes[1..]).unwrap();
+        assert!(matches!(store.pictures(None).unwrap().next().unwrap(), Err(Error::Input { .. })));
+        assert!(!store.verify().unwrap().is_sound());
+        assert!(store.begin().unwrap().forget(&["b-name".to_owned()]).is_err(), "not silently kept");
+    }
+}
