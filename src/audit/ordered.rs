@@ -1,6 +1,7 @@
 //! Reading, working and writing at the same time, in the order of reading.
 
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 
@@ -10,8 +11,8 @@ use crate::{Error, Result};
 type Numbered<T> = (usize, Result<T>);
 
 /// Takes items from `source` in a thread of its own, gives them to `workers` threads that run `work`, and hands the
-/// results to `sink` in the source's order, on the caller's thread. At most `workers` items wait or are worked on beside
-/// the one being read, so memory is bounded by the size of an item; results that wait for an earlier one are kept.
+/// results to `sink` in the source's order, on the caller's thread. Of all that has been read, at most `workers + 1`
+/// items have not left the sink yet, whichever stage they are in, so memory is bounded by the size of an item.
 ///
 /// # Errors
 /// The first error in the source's order: of the source, of `work` or of `sink`. Nothing after it reaches the sink.
@@ -21,31 +22,34 @@ pub fn in_order<T: Send, R: Send>(
     work: &(impl Fn(T) -> Result<R> + Sync),
     sink: &mut impl FnMut(R) -> Result<()>,
 ) -> Result<()> {
-    // A channel without room: the reader reads one item ahead and then waits for a worker.
-    let (to_work, items) = sync_channel::<Numbered<T>>(0);
-    let (done, results) = sync_channel::<Numbered<R>>(workers);
-    let items = Mutex::new(Some(items));
+    // The reader needs a permit for each item, and the sink gives one back for each result. The other two channels
+    // hold as many as there are permits, so nobody ever waits to send, and a sink that fails or panics ends the reader,
+    // which ends the workers.
+    let window = workers + 1;
+    let (permit, permits) = sync_channel::<()>(window);
+    let (to_work, items) = sync_channel::<Numbered<T>>(window);
+    let (done, results) = sync_channel::<Numbered<R>>(window);
+    let (items, ended) = (Mutex::new(items), AtomicBool::new(false));
     thread::scope(|scope| {
-        scope.spawn(move || read(source, &to_work));
-        let items = &items;
+        (0..window).for_each(|_| permit.send(()).unwrap_or_default());
+        scope.spawn(move || read(source, &permits, &to_work));
         for _ in 0..workers {
-            let done = done.clone();
-            scope.spawn(move || while let Some(true) = step(items, work, &done) {});
+            let (done, items, ended) = (done.clone(), &items, &ended);
+            scope.spawn(move || while step(items, work, &done).is_some() && !ended.load(Ordering::Relaxed) {});
         }
         drop(done);
-        let outcome = collect(&results, sink);
-        // An early end: with both channels closed, every thread finds out and returns.
-        drop(results);
-        if let Ok(mut items) = items.lock() {
-            *items = None;
-        }
+        let outcome = collect(&results, permit, sink);
+        ended.store(outcome.is_err(), Ordering::Relaxed);
         outcome
     })
 }
 
-/// Numbers the items; ends with the source, with its first error, or when nobody takes them any more.
-fn read<T>(source: impl Iterator<Item = Result<T>>, to: &SyncSender<Numbered<T>>) {
-    for (number, item) in source.enumerate() {
+/// Numbers the items, one for each permit; ends with the source, with its first error, or when there are no more
+/// permits to come.
+fn read<T>(source: impl Iterator<Item = Result<T>>, permits: &Receiver<()>, to: &SyncSender<Numbered<T>>) {
+    let mut source = source.enumerate();
+    while permits.recv().is_ok() {
+        let Some((number, item)) = source.next() else { return };
         let failed = item.is_err();
         if to.send((number, item)).is_err() || failed {
             return;
@@ -53,19 +57,23 @@ fn read<T>(source: impl Iterator<Item = Result<T>>, to: &SyncSender<Numbered<T>>
     }
 }
 
-/// Works on one item; `None` at the end of the items, `false` when nobody takes results any more.
+/// Works on one item; `None` at the end of the items, or when nobody takes results any more.
 fn step<T, R>(
-    items: &Mutex<Option<Receiver<Numbered<T>>>>,
+    items: &Mutex<Receiver<Numbered<T>>>,
     work: &impl Fn(T) -> Result<R>,
     done: &SyncSender<Numbered<R>>,
-) -> Option<bool> {
+) -> Option<()> {
     // The lock is held while waiting: one worker waits for the reader, the others for that worker.
-    let (number, item) = items.lock().ok()?.as_ref()?.recv().ok()?;
-    Some(done.send((number, item.and_then(work))).is_ok())
+    let (number, item) = items.lock().ok()?.recv().ok()?;
+    done.send((number, item.and_then(work))).ok()
 }
 
 /// Puts results back into order.
-fn collect<R>(results: &Receiver<Numbered<R>>, sink: &mut impl FnMut(R) -> Result<()>) -> Result<()> {
+fn collect<R>(
+    results: &Receiver<Numbered<R>>,
+    permit: SyncSender<()>,
+    sink: &mut impl FnMut(R) -> Result<()>,
+) -> Result<()> {
     let mut early = std::collections::BTreeMap::new();
     let mut next = 0;
     for (number, result) in results {
@@ -73,6 +81,8 @@ fn collect<R>(results: &Receiver<Numbered<R>>, sink: &mut impl FnMut(R) -> Resul
         while let Some(result) = early.remove(&next) {
             sink(result?)?;
             next += 1;
+            // Nobody takes it where the reader has come to its end.
+            permit.send(()).unwrap_or_default();
         }
     }
     match early.is_empty() {
@@ -83,7 +93,7 @@ fn collect<R>(results: &Receiver<Numbered<R>>, sink: &mut impl FnMut(R) -> Resul
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::atomic::AtomicUsize;
     use std::time::Duration;
 
     use super::*;
@@ -134,12 +144,19 @@ mod tests {
         });
         let mut taken = 0;
         in_order(source, 2, &Ok, &mut |_| {
-            taken += 1;
             thread::sleep(Duration::from_micros(200));
-            // Two at work, two results waiting in the channel, one read ahead, one in the sink.
-            assert!(read.load(Ordering::SeqCst) <= taken + 8, "{} read, {taken} taken", read.load(Ordering::SeqCst));
+            // Two workers: of what was read, three have not left the sink, the one in it included.
+            let read = read.load(Ordering::SeqCst);
+            assert!(read <= taken + 3, "{read} read, {taken} taken");
+            taken += 1;
             Ok(())
         })
         .unwrap();
+    }
+
+    #[test]
+    fn a_panic_of_the_sink_ends_every_thread() {
+        let ended = std::panic::catch_unwind(|| in_order((0..100u64).map(Ok), 2, &slow, &mut |_| panic!("full")));
+        assert!(ended.is_err());
     }
 }
