@@ -1,14 +1,13 @@
-//! Duplicates within a whole store: every pair above the threshold, in one pass.
+//! Duplicates within a whole store, or a part of it: every pair above the threshold, in one pass.
 
-use std::collections::HashMap;
-
-use serde::Serialize;
+use std::collections::{BTreeSet, HashMap};
 
 use crate::config::policy::MatchingPolicy;
-use crate::gallery::dot::Kernel;
-use crate::gallery::{self, Gallery, Row};
+use crate::gallery::search::Progress;
+use crate::gallery::{self, Filter, Gallery, Row, SearchPolicy, SearchReport};
 use crate::infer::template::similarity;
 use crate::infer::{ModelId, Template};
+use crate::matching::strata::{quality_group, quality_stratum};
 use crate::matching::{
     Candidate, Case, Enrolment, ImpostorScore, Impostors, Judged, Searched, candidate_floor, judge, pairs_of,
 };
@@ -24,74 +23,138 @@ pub struct Found {
     pub enrolments: Vec<Enrolment>,
     /// Pairs, clusters, statistics.
     pub judged: Judged,
-    /// The kernel of the dot products, and the time it took.
-    pub search: SearchTime,
+    /// How the store was searched.
+    pub search: SearchReport,
 }
 
-/// How the pass was done.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct SearchTime {
-    /// The kernel of the dot products.
-    pub kernel: &'static str,
-    /// Members compared with each other.
-    pub members: usize,
-    /// Wall time, seconds.
-    pub seconds: f64,
-}
-
-/// Finds every pair of members that the policy wants reviewed.
+/// The members of a gallery that are to be compared: those of one model that a filter lets pass.
 ///
 /// # Errors
-/// [`Error::Input`] when the store is damaged, or holds templates of several models: those are never compared, so one
-/// of them must be named.
-pub fn all_pairs(gallery: &Gallery, policy: &MatchingPolicy) -> Result<Found> {
-    let begun = std::time::Instant::now();
-    let Some(model) = gallery.iter().next().and_then(|(row, _)| gallery.model(row)).cloned() else {
-        return Err(Error::usage("--store", "the store holds no members", "audit a dump into it first"));
+/// [`Error::Usage`] when nobody is left, or when the gallery has several models and none is named: templates of two
+/// models are never compared.
+pub fn select(gallery: &Gallery, model: Option<&str>, filter: &Filter<'_>) -> Result<Gallery> {
+    let models = gallery.models();
+    let list = || {
+        let each = |(model, rows): &(&ModelId, usize)| format!("{} ({rows} members)", model.0);
+        models.iter().map(each).collect::<Vec<_>>().join(", ")
     };
-    let impostors = Impostors::new(&model, &impostor_scores(gallery, &model)?);
-    let size = gallery.live() as u64;
-    let floor = candidate_floor(&impostors, size, policy);
-    let kernel = Kernel::best();
-    let mut hits: Vec<gallery::Pair> = Vec::new();
-    gallery::exact::all_pairs(gallery, floor, kernel, &mut |pairs| {
-        hits.extend_from_slice(pairs);
-        Ok(())
-    })?;
-    let mut place: HashMap<u32, usize> = HashMap::new();
-    let (mut enrolments, mut rows) = (Vec::new(), Vec::new());
-    let mut enrol = |row: u32| {
-        *place.entry(row).or_insert_with(|| {
-            enrolments.extend(gallery.row(row).as_ref().map(enrolment));
-            rows.push(row);
-            rows.len() - 1
-        })
+    let chosen = match (model, models.as_slice()) {
+        (_, []) => return Err(Error::usage("--store", "the store holds no members", "audit a dump into it first")),
+        (None, [(only, _)]) => *only,
+        (None, _) => return Err(Error::usage("--model", "templates of several models, never compared", list())),
+        (Some(name), _) => match models.iter().find(|(model, _)| model.0 == name) {
+            Some((model, _)) => *model,
+            None => return Err(Error::usage("--model", format!("no member has a template of '{name}'"), list())),
+        },
     };
-    let candidates: Vec<Candidate> = hits
-        .iter()
-        .map(|hit| Candidate { a: enrol(hit.first), b: enrol(hit.second), similarity: hit.similarity })
-        .collect();
-    let templates: Vec<Template> = rows.iter().map(|&row| gallery.template(row)).collect::<Result<_>>()?;
-    let score = |a: usize, b: usize| similarity(&templates[a], &templates[b]);
-    let searched = Searched { gallery_size: size, compared: pairs_of(size), floor };
-    let case = Case { enrolments: &enrolments, candidates: &candidates, impostors: &impostors, searched };
-    let judged = judge(&case, policy, &score);
-    let search = SearchTime { kernel: kernel.name(), members: gallery.live(), seconds: begun.elapsed().as_secs_f64() };
-    Ok(Found { enrolments, judged, search })
+    let some = gallery.only(chosen, filter);
+    if some.is_empty() {
+        let fix = format!("districts in the store: {}", districts(gallery));
+        return Err(Error::usage("--only-district, --not-…", "no member is left to compare", fix));
+    }
+    Ok(some)
+}
+
+/// The names of a gallery's first districts.
+fn districts(gallery: &Gallery) -> String {
+    const SHOWN: usize = 20;
+    let names: BTreeSet<&str> = gallery.iter().map(|(_, row)| row.district).collect();
+    let shown: Vec<&str> = names.iter().take(SHOWN).copied().collect();
+    let more = if names.len() > SHOWN { format!(" and {} more", names.len() - SHOWN) } else { String::new() };
+    shown.join(", ") + &more
+}
+
+/// Finds every pair of members that the policy wants reviewed. The gallery has rows of one model, as [`select`] gives
+/// them; `progress` is told how many members have been compared with all others.
+///
+/// # Errors
+/// [`Error::Input`] when the store is damaged; what `progress` returns.
+pub fn all_pairs(
+    gallery: &Gallery,
+    policy: &MatchingPolicy,
+    search: &SearchPolicy,
+    progress: Progress<'_>,
+) -> Result<Found> {
+    let pass = Pass::of(gallery, policy, search, progress)?;
+    let judged = pass.judge(policy);
+    Ok(Found { enrolments: pass.enrolments, judged, search: pass.search })
+}
+
+/// One pass over a gallery before it is judged: what different people's scores are, and every pair above the floor.
+#[derive(Debug)]
+pub struct Pass {
+    /// Memberships that are in a candidate pair.
+    pub enrolments: Vec<Enrolment>,
+    /// How it was done.
+    pub search: SearchReport,
+    candidates: Vec<Candidate>,
+    impostors: Impostors,
+    searched: Searched,
+    templates: Vec<Template>,
+}
+
+impl Pass {
+    /// Compares every member with every other.
+    ///
+    /// # Errors
+    /// As [`all_pairs`].
+    pub fn of(
+        gallery: &Gallery,
+        policy: &MatchingPolicy,
+        search: &SearchPolicy,
+        progress: Progress<'_>,
+    ) -> Result<Pass> {
+        let Some((model, _)) = gallery.models().first().copied() else {
+            return Err(Error::usage("--store", "the store holds no members", "audit a dump into it first"));
+        };
+        let impostors = Impostors::new(model, &impostor_scores(gallery)?);
+        let size = gallery.live() as u64;
+        let floor = candidate_floor(&impostors, size, policy);
+        let (hits, search) = gallery::all_pairs(gallery, floor, search, progress)?;
+        let mut place: HashMap<u32, usize> = HashMap::new();
+        let (mut enrolments, mut rows) = (Vec::new(), Vec::new());
+        let mut enrol = |row: u32| {
+            *place.entry(row).or_insert_with(|| {
+                enrolments.extend(gallery.row(row).as_ref().map(enrolment));
+                rows.push(row);
+                rows.len() - 1
+            })
+        };
+        let candidates: Vec<Candidate> = hits
+            .iter()
+            .map(|hit| Candidate { a: enrol(hit.first), b: enrol(hit.second), similarity: hit.similarity })
+            .collect();
+        let templates: Vec<Template> = rows.iter().map(|&row| gallery.template(row)).collect::<Result<_>>()?;
+        let searched = Searched { gallery_size: size, compared: pairs_of(size), floor };
+        Ok(Pass { enrolments, search, candidates, impostors, searched, templates })
+    }
+
+    /// Judges the candidates: pairs, clusters, statistics. The policy may be another than the one searched with, as
+    /// long as its limits are no wider.
+    pub fn judge(&self, policy: &MatchingPolicy) -> Judged {
+        let score = |a: usize, b: usize| similarity(&self.templates[a], &self.templates[b]);
+        let case = Case {
+            enrolments: &self.enrolments,
+            candidates: &self.candidates,
+            impostors: &self.impostors,
+            searched: self.searched,
+        };
+        judge(&case, policy, &score)
+    }
 }
 
 /// Members of different districts and workers, drawn evenly over the store.
-fn impostor_scores(gallery: &Gallery, model: &ModelId) -> Result<Vec<ImpostorScore>> {
+fn impostor_scores(gallery: &Gallery) -> Result<Vec<ImpostorScore>> {
     let step = gallery.live().div_ceil(SAMPLE).max(1);
-    let rows: Vec<(u32, Row)> =
-        gallery.iter().filter(|(row, _)| gallery.model(*row) == Some(model)).step_by(step).collect();
+    let rows: Vec<(u32, Row)> = gallery.iter().step_by(step).collect();
     let templates: Vec<Template> = rows.iter().map(|(row, _)| gallery.template(*row)).collect::<Result<_>>()?;
     let mut scores = Vec::new();
     for (place, (a, one)) in rows.iter().enumerate() {
         for (other_place, (b, other)) in rows.iter().enumerate().skip(place + 1) {
             if one.district != other.district && one.worker_id != other.worker_id {
                 let similarity = similarity(&templates[place], &templates[other_place]);
-                scores.push(ImpostorScore { a: (*a).into(), b: (*b).into(), similarity, stratum: 0 });
+                let stratum = quality_stratum(one.quality, other.quality);
+                scores.push(ImpostorScore { a: (*a).into(), b: (*b).into(), similarity, stratum });
             }
         }
     }
@@ -110,6 +173,7 @@ pub(crate) fn enrolment(stored: &Row) -> Enrolment {
         epic: text(stored.epic),
         member_name: text(stored.member_name),
         picture: Some(stored.selfie_dhash),
+        group: quality_group(stored.quality),
         ..Enrolment::default()
     }
 }

@@ -11,6 +11,7 @@ use crate::dump::facts::{Epic, Mobile};
 use crate::gallery::{self, Filter, Gallery, Hit, Member, Probe, SearchReport, Want};
 use crate::infer::template::similarity;
 use crate::infer::{Analysis, Engine, ModelId, Template};
+use crate::matching::strata::quality_group;
 use crate::matching::{
     Candidate, Case, Cluster, Enrolment, Impostors, Judged, Pair, Searched, candidate_floor, judge, pairs_of,
 };
@@ -220,6 +221,7 @@ fn enrolment(member: &Member) -> Enrolment {
         epic: member.epic.clone(),
         member_name: member.member_name.clone(),
         picture: Some(member.selfie_dhash),
+        group: quality_group(member.quality),
         ..Enrolment::default()
     }
 }

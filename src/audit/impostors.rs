@@ -7,6 +7,7 @@ use crate::gallery::Member;
 use crate::infer::template::similarity;
 use crate::infer::{Analysis, Template};
 use crate::matching::ImpostorScore;
+use crate::matching::strata::quality_stratum;
 use crate::reason::Reason;
 use crate::roles::Cast;
 
@@ -24,7 +25,8 @@ pub fn scores(analyses: &[Analysis], casts: &[Cast], members: &[(Member, Templat
     for (place, &(a, (one, face))) in sample.iter().enumerate() {
         for &(b, (other, mate)) in &sample[place + 1..] {
             if one.district != other.district && one.worker_id != other.worker_id {
-                scores.push(ImpostorScore { a, b, similarity: similarity(face, mate), stratum: 0 });
+                let stratum = quality_stratum(one.quality, other.quality);
+                scores.push(ImpostorScore { a, b, similarity: similarity(face, mate), stratum });
             }
         }
     }
@@ -33,11 +35,13 @@ pub fn scores(analyses: &[Analysis], casts: &[Cast], members: &[(Member, Templat
 
 /// Worker and member of one selfie, unless they look like one person.
 fn of_one_selfie(analysis: &Analysis, cast: &Cast) -> Option<ImpostorScore> {
-    let template = |index: usize| analysis.faces().get(index)?.reading.as_ref().map(|r| &r.template);
+    let reading = |index: usize| analysis.faces().get(index)?.reading.as_ref();
     if cast.reasons.contains(&Reason::MemberIsWorker) {
         return None;
     }
-    let (worker, member) = (template(cast.worker?)?, template(cast.member?)?);
+    let (worker, member) = (reading(cast.worker?)?, reading(cast.member?)?);
     let number = OTHERS + 2 * analysis.row;
-    Some(ImpostorScore { a: number, b: number + 1, similarity: similarity(worker, member), stratum: 0 })
+    let stratum = quality_stratum(worker.quality.score, member.quality.score);
+    let similarity = similarity(&worker.template, &member.template);
+    Some(ImpostorScore { a: number, b: number + 1, similarity, stratum })
 }

@@ -76,7 +76,7 @@ pub fn run(args: &AuditArgs, common: &Common) -> Result<()> {
         out: args.out.clone(),
         force: args.force,
         review_budget: args.review_budget,
-        search: SearchPolicy { engine: args.search, ..SearchPolicy::default() },
+        search: SearchPolicy::new(args.search, &policy.hnsw),
         policy,
     };
     let engine = args.engine.engine(&job.policy)?;

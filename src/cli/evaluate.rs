@@ -7,7 +7,7 @@ use clap::{Args, Subcommand};
 use crate::cli::setup::{self, EngineArgs};
 use crate::cli::{Common, print_as};
 use crate::evaluate;
-use crate::evaluate::{Night, VerificationJob};
+use crate::evaluate::{DedupPlan, Labelled, Night, VerificationJob};
 use crate::report::Progress;
 use crate::{Error, Result};
 
@@ -25,7 +25,23 @@ pub enum EvaluateCommand {
     /// Verdicts of run folders against the truth: reasons, duplicates, workers, APCER and BPCER
     #[command(after_help = AUDIT_HELP)]
     Audit(AuditArgs),
+    /// Duplicates among labelled people: FNIR and false pairs, predicted and observed, over gallery sizes; DET curves
+    #[command(after_help = DEDUP_HELP)]
+    Dedup(DedupArgs),
 }
+
+const DEDUP_HELP: &str = "\
+Examples:
+  chehra evaluate dedup --faces lfw/images --save lfw.parquet --out out/lfw
+  chehra evaluate dedup --templates lfw.parquet --each 2 --sizes 10000,100000,1000000 --duplicates 0.02 --out out/1m
+  chehra gallery export --store store --out members.parquet
+  chehra evaluate dedup --templates members.parquet --truth truth.csv --json
+
+FACES is a folder PERSON/*.jpg or a CSV person,path. --templates is a file that --save wrote, here or in `evaluate
+verification`; or an export of a store, whose members --truth names (a CSV submission_id,person). Galleries larger than
+the labelled set are filled up with people drawn so that their scores are distributed as the labelled ones'. OUT gets
+dedup.json, and det and predicted as SVG and PNG. Labels err: look at most_similar_false_pairs in the JSON, and put
+names that are one person into a CSV name_a,name_b for --same-people.";
 
 const VERIFICATION_HELP: &str = "\
 Examples:
@@ -99,6 +115,79 @@ pub struct AuditArgs {
     json: bool,
 }
 
+/// Flags of `evaluate dedup`.
+#[derive(Debug, Args)]
+pub struct DedupArgs {
+    /// Folder of pictures by person, or a CSV person,path
+    #[arg(long, value_name = "FACES", required_unless_present = "templates", conflicts_with = "templates")]
+    faces: Option<PathBuf>,
+    /// Parquet file of templates, as --save or `chehra gallery export` writes it
+    #[arg(long, value_name = "FILE")]
+    templates: Option<PathBuf>,
+    /// CSV submission_id,person: who is who in an exported store
+    #[arg(long, value_name = "FILE", requires = "templates")]
+    truth: Option<PathBuf>,
+    /// CSV name_a,name_b: names that are one person
+    #[arg(long, value_name = "FILE")]
+    same_people: Option<PathBuf>,
+    /// Most pictures of each person; all by default
+    #[arg(long, value_name = "N")]
+    each: Option<usize>,
+    /// Gallery sizes, separated by commas; the labelled templates alone by default
+    #[arg(long, value_name = "N,...", value_delimiter = ',')]
+    sizes: Vec<usize>,
+    /// Fill the labelled templates up with this many drawn people: one more gallery size
+    #[arg(long, value_name = "N")]
+    distractors: Option<usize>,
+    /// Share of the drawn memberships that show a drawn person again
+    #[arg(long, value_name = "SHARE", default_value_t = 0.02)]
+    duplicates: f64,
+    /// Seed of all that is drawn
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    seed: u64,
+    /// Write the templates of --faces to a Parquet file for --templates
+    #[arg(long, value_name = "FILE", requires = "faces")]
+    save: Option<PathBuf>,
+    /// Folder for dedup.json and the charts
+    #[arg(short, long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// JSON instead of text
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    engine: EngineArgs,
+}
+
+fn dedup(args: &DedupArgs, progress: Progress) -> Result<()> {
+    let policy = setup::policy(args.engine.policy.as_deref())?;
+    let mut labelled = match (&args.faces, &args.templates) {
+        (Some(faces), _) => Labelled::see(faces, &args.engine.engine(&policy)?, progress)?,
+        (None, Some(file)) => Labelled::read(file, args.truth.as_deref())?,
+        (None, None) => return Err(Error::usage("--faces", "nothing to read", "give --faces or --templates")),
+    };
+    if let Some(file) = &args.save {
+        labelled.save(file)?;
+    }
+    if let Some(file) = &args.same_people {
+        labelled.merge(file)?;
+    }
+    let each = args.each.unwrap_or(usize::MAX);
+    let plan = DedupPlan {
+        sizes: args.sizes.clone(),
+        distractors: args.distractors,
+        duplicates: args.duplicates,
+        each,
+        seed: args.seed,
+    };
+    let report = evaluate::dedup(labelled, &plan, &policy.matching, progress)?;
+    if let Some(out) = &args.out {
+        for path in evaluate::dedup::write(&report, out)? {
+            progress.say(&format!("wrote {}", path.display()));
+        }
+    }
+    print_as(&report, args.json)
+}
+
 /// Runs it.
 pub fn run(command: &EvaluateCommand, common: &Common) -> Result<()> {
     let progress = Progress::new(common.quiet);
@@ -128,5 +217,6 @@ pub fn run(command: &EvaluateCommand, common: &Common) -> Result<()> {
             let nights: Vec<Night> = args.run.iter().zip(&args.truth).map(night).collect();
             print_as(&evaluate::audit(&nights)?, args.json)
         }
+        EvaluateCommand::Dedup(args) => dedup(args, progress),
     }
 }

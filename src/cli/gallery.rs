@@ -1,13 +1,14 @@
 //! `chehra gallery`: what a store holds, whether it is whole, and what must leave it.
 
 use std::fmt::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 
 use crate::audit::memory;
-use crate::cli::{json, print};
-use crate::gallery::{CompactPolicy, Stats, Store};
+use crate::cli::{Common, json, print};
+use crate::gallery::{CompactPolicy, Forgotten, Stats, Store, Verification};
+use crate::report::Progress;
 use crate::{Error, Result};
 
 /// What to do with a store.
@@ -39,8 +40,9 @@ const FORGET_HELP: &str = "\
 Examples:
   chehra gallery forget --store /data/store --member S-000123 --member S-000124
   chehra gallery forget --store /data/store --from ids.txt      # one submission id a line
-The receipt (ids, time, segments; no template) is printed and kept in the store. Backups, exports and run folders are
-not touched: erase them as well.";
+The receipt (ids, time, segments; no template) is kept in the store's folder receipts/. An id that was never in the
+store ends the command with exit code 65, after all others were forgotten. Backups, exports and run folders are not
+touched: erase them as well.";
 
 /// Flags of every gallery command.
 #[derive(Debug, Args)]
@@ -100,10 +102,10 @@ pub struct ImportArgs {
 }
 
 /// Runs it.
-pub fn run(command: &GalleryCommand) -> Result<()> {
+pub fn run(command: &GalleryCommand, common: &Common) -> Result<()> {
     match command {
         GalleryCommand::Stats(args) => stats(args),
-        GalleryCommand::Verify(args) => verify(args),
+        GalleryCommand::Verify(args) => verify(args, Progress::new(common.quiet)),
         GalleryCommand::Compact(args) => compact(args),
         GalleryCommand::Forget(args) => forget(args),
         GalleryCommand::Export(args) => {
@@ -112,70 +114,110 @@ pub fn run(command: &GalleryCommand) -> Result<()> {
                 format!("{rows} members, {}", args.to.display())
             })
         }
-        GalleryCommand::Import(args) => {
-            let store = Store::open_or_create(&args.common.store)?;
-            let commit = store.begin()?.import(&args.from)?;
-            let answer = serde_json::json!({ "added": commit.added, "repeated": commit.repeated });
-            say(args.common.json, &answer, || match commit.repeated {
-                true => "this file was imported before: nothing added".into(),
-                false => format!("{} members added", commit.added),
-            })
-        }
+        GalleryCommand::Import(args) => import(args),
     }
 }
 
 fn stats(args: &StoreArgs) -> Result<()> {
     let store = Store::open(&args.store)?;
     let stats = store.stats()?;
-    say(args.json, &stats, || describe(&stats))
+    say(args.json, &stats, || describe(&stats))?;
+    whole(&args.store, stats.segments.iter().filter(|s| s.problem.is_some()).count())
+}
+
+/// An error when segments are damaged or missing.
+fn whole(store: &Path, damaged: usize) -> Result<()> {
+    if damaged == 0 {
+        return Ok(());
+    }
+    Err(Error::input(
+        store,
+        "segments",
+        "the bytes that were written",
+        format!("{damaged} damaged or missing"),
+        "restore the files named above from a backup; nothing is searched until then, lest members be missing in silence",
+    ))
 }
 
 fn describe(stats: &Stats) -> String {
     let bytes: u64 = stats.segments.iter().map(|s| s.bytes).sum();
-    let derived: u64 = stats.segments.iter().flat_map(|s| s.derived_bytes).sum();
+    let derived = |at: usize| stats.segments.iter().map(|s| s.derived_bytes[at]).sum::<u64>();
     let mut text = format!(
-        "{} members, {} forgotten rows still on disk\n{} runs, {} segments, last commit {}\n{} bytes of segments, {} of search files\n",
+        "{} members, {} forgotten rows still on disk\n{} runs, {} segments, last commit {}\n",
         stats.live,
         stats.dead,
         stats.runs.len(),
         stats.segments.len(),
         stats.commit,
-        bytes,
-        derived
     );
+    // Writing to a String cannot fail.
+    let _ = writeln!(
+        text,
+        "on disk: segments {}, codes {}, masters {}, graphs {}",
+        mib(bytes),
+        mib(derived(0)),
+        mib(derived(1)),
+        mib(derived(2))
+    );
+    for (model, dim, rows) in models(stats) {
+        let _ = writeln!(text, "{rows} templates of {dim} values from {model}");
+    }
     for run in &stats.runs {
-        // Writing to a String cannot fail.
         let _ = writeln!(text, "  {}  commit {:<4} {:>9} members  {}", run.at, run.commit, run.rows, run.key);
+    }
+    for receipt in &stats.forgotten {
+        let erased =
+            receipt.erased_at.as_ref().map_or("still on disk: run compact".into(), |at| format!("erased {at}"));
+        let _ =
+            writeln!(text, "  {}  commit {:<4} {:>9} forgotten, {erased}", receipt.at, receipt.commit, receipt.rows);
+    }
+    for segment in &stats.segments {
+        if let Some(problem) = &segment.problem {
+            let _ = writeln!(text, "damaged: segments/{:08}.parquet: {problem}", segment.id);
+        }
     }
     text
 }
 
-fn verify(args: &VerifyArgs) -> Result<()> {
+/// Model, values and rows, each model once.
+fn models(stats: &Stats) -> Vec<(&str, usize, u64)> {
+    let mut models: Vec<(&str, usize, u64)> = Vec::new();
+    for segment in &stats.segments {
+        let live = segment.rows - segment.dead;
+        match models.iter_mut().find(|(model, dim, _)| (*model, *dim) == (segment.model.as_str(), segment.dim)) {
+            Some((.., rows)) => *rows += live,
+            None => models.push((&segment.model, segment.dim, live)),
+        }
+    }
+    models
+}
+
+fn mib(bytes: u64) -> String {
+    format!("{:.1} MiB", bytes as f64 / f64::from(1 << 20))
+}
+
+fn verify(args: &VerifyArgs, progress: Progress) -> Result<()> {
     let store = Store::open(&args.common.store)?;
-    let found = store.verify()?;
+    let rows = store.stats()?.segments.iter().map(|s| s.rows).sum();
+    let stage = progress.stage("verify", "members", rows, 0);
+    let found = store.verify_with(&mut |rows| stage.advance(rows))?;
+    drop(stage);
     if args.repair && found.is_sound() {
         store.repair()?;
     }
-    say(args.common.json, &found, || {
-        let mut text = format!("{} segments, {} rows read\n", found.segments, found.rows);
-        for (what, list) in [("damaged", &found.damaged), ("to be rebuilt", &found.rebuildable)] {
-            list.iter().for_each(|problem| text += &format!("{what}: {problem}\n"));
-        }
-        if found.damaged.is_empty() && (args.repair || found.rebuildable.is_empty()) {
-            text += "whole";
-        }
-        text
-    })?;
-    match found.is_sound() {
-        true => Ok(()),
-        false => Err(Error::input(
-            &args.common.store,
-            "segments",
-            "the bytes that were written",
-            format!("{} damaged or missing", found.damaged.len()),
-            "restore the files named above from a backup; until then every other member is still found",
-        )),
+    say(args.common.json, &found, || verified(&found, args.repair))?;
+    whole(&args.common.store, found.damaged.len())
+}
+
+fn verified(found: &Verification, repaired: bool) -> String {
+    let mut text = format!("{} segments, {} rows read\n", found.segments, found.rows);
+    found.damaged.iter().for_each(|problem| text += &format!("damaged: {problem}\n"));
+    let state = if repaired && found.is_sound() { "rebuilt" } else { "rebuilt at the next search, or by --repair" };
+    found.rebuildable.iter().for_each(|problem| text += &format!("{state}: {problem}\n"));
+    if found.is_sound() {
+        text += "whole: every member is as it was written";
     }
+    text
 }
 
 fn compact(args: &StoreArgs) -> Result<()> {
@@ -191,29 +233,78 @@ fn compact(args: &StoreArgs) -> Result<()> {
 }
 
 fn forget(args: &ForgetArgs) -> Result<()> {
-    let mut ids = args.member.clone();
-    if let Some(path) = &args.from {
-        let text = std::fs::read_to_string(path).map_err(|e| {
-            Error::input(path, "list of submission ids", "a text file, one id a line", e.to_string(), "check --from")
-        })?;
-        ids.extend(text.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned));
-    }
+    let ids = ids(args)?;
     let store = Store::open(&args.common.store)?;
     let mut writer = store.begin()?;
-    let forgotten = writer.forget(&ids)?;
+    let mut forgotten = writer.forget(&ids)?;
     // Faces from which a worker could not be told yet may be the member's.
     memory::erase_unresolved(&store)?;
     if !args.later {
         writer.compact(&CompactPolicy { small: 0, ..CompactPolicy::default() })?;
     }
-    say(args.common.json, &forgotten, || {
-        let rows = forgotten.receipt.as_ref().map_or(0, |receipt| receipt.rows);
-        let mut text = format!(
-            "{rows} memberships forgotten{}\n",
-            if args.later { ", to be erased by compact" } else { " and erased" }
-        );
-        forgotten.unknown.iter().for_each(|id| text += &format!("not in the store: {id}\n"));
-        text
+    // As it stands now: with the time of the erasure.
+    forgotten.receipt = forgotten.receipt.and_then(|receipt| writer.receipt(receipt.commit).cloned());
+    let file = forgotten.receipt.as_ref().map(|receipt| store.receipt_path(receipt));
+    let answer = serde_json::json!({ "forgotten": forgotten, "receipt_file": file });
+    say(args.common.json, &answer, || describe_forgotten(&forgotten, file.as_deref()))?;
+    match forgotten.unknown.as_slice() {
+        [] => Ok(()),
+        unknown => Err(Error::input(
+            &args.common.store,
+            "members to forget",
+            "submission ids of members in the store",
+            format!("{} ids of nobody, the first '{}'", unknown.len(), unknown[0]),
+            "check the ids; all others were forgotten",
+        )),
+    }
+}
+
+fn ids(args: &ForgetArgs) -> Result<Vec<String>> {
+    let mut ids = args.member.clone();
+    if let Some(path) = &args.from {
+        let refuse = |found: String| {
+            Error::input(path, "list of submission ids", "a text file, one id a line", found, "check --from")
+        };
+        let text = std::fs::read_to_string(path).map_err(|e| refuse(e.to_string()))?;
+        ids.extend(text.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned));
+        if ids.is_empty() {
+            return Err(refuse("no id".into()));
+        }
+    }
+    Ok(ids)
+}
+
+fn describe_forgotten(forgotten: &Forgotten, file: Option<&Path>) -> String {
+    let rows = forgotten.receipt.as_ref().map_or(0, |receipt| receipt.rows);
+    let erased = forgotten.receipt.as_ref().is_some_and(|receipt| receipt.erased_at.is_some());
+    let later = if rows == 0 || erased { "" } else { ", to be erased by compact" };
+    let mut text = format!("{rows} memberships forgotten{}{later}\n", if erased { " and erased" } else { "" });
+    if let Some(file) = file {
+        text += &format!("receipt: {}\n", file.display());
+    }
+    forgotten.before.iter().for_each(|id| text += &format!("forgotten before: {id}\n"));
+    forgotten.unknown.iter().for_each(|id| text += &format!("not in the store: {id}\n"));
+    text
+}
+
+fn import(args: &ImportArgs) -> Result<()> {
+    // Before a store is made for it.
+    if !args.from.is_file() {
+        let found = if args.from.exists() { "a folder" } else { "nothing" };
+        return Err(Error::input(
+            &args.from,
+            "file",
+            "a Parquet file as `gallery export` writes it",
+            found,
+            "check --from",
+        ));
+    }
+    let store = Store::open_or_create(&args.common.store)?;
+    let commit = store.begin()?.import(&args.from)?;
+    let answer = serde_json::json!({ "added": commit.added, "repeated": commit.repeated });
+    say(args.common.json, &answer, || match commit.repeated {
+        true => "this file was imported before: nothing added".into(),
+        false => format!("{} members added", commit.added),
     })
 }
 

@@ -103,7 +103,7 @@ pub fn run() -> Result<()> {
         Command::Bench(args) => bench::run(&args, &cli.common),
         Command::Dedup(args) => dedup::run(&args, &cli.common),
         Command::Evaluate(command) => evaluate::run(&command, &cli.common),
-        Command::Gallery(command) => gallery::run(&command),
+        Command::Gallery(command) => gallery::run(&command, &cli.common),
         Command::Synth(args) => synth::run(&args, &cli.common),
         Command::Policy(args) => print(&setup::policy(args.policy.as_deref())?.to_toml()?),
         Command::Weights(command) => weights::run(&command),

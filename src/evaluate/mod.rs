@@ -2,6 +2,7 @@
 //! terms of ISO/IEC 19795-1 and 30107-3.
 
 pub mod audit;
+pub mod dedup;
 pub mod far_tail;
 mod labels;
 mod liveness;
@@ -10,6 +11,7 @@ mod templates;
 mod verification;
 
 pub use audit::{AuditReport, Night, audit};
+pub use dedup::{DedupPlan, DedupReport, Labelled, dedup};
 pub use liveness::{LivenessReport, liveness};
 pub use verification::{VerificationJob, VerificationReport, verification};
 

@@ -1,4 +1,4 @@
-//! Templates as a plain Parquet table, for measurements outside this program.
+//! Labelled templates as a plain Parquet table: seen once, measured often, here or outside this program.
 
 use std::fs::File;
 use std::path::Path;
@@ -10,7 +10,7 @@ use parquet::arrow::ArrowWriter;
 use parquet::file::metadata::KeyValue;
 use parquet::file::properties::WriterProperties;
 
-use crate::evaluate::far_tail::Shot;
+use crate::infer::Template;
 use crate::{Error, Result};
 
 /// Writes `path` and `identity` (text) and `template` (list of f32, norm 1, the values of the stored master), a row a
@@ -18,12 +18,13 @@ use crate::{Error, Result};
 ///
 /// # Errors
 /// [`Error::Io`] when the file cannot be written.
-pub fn write(file: &Path, model: &str, shots: &[Shot<'_>], name: impl Fn(&Shot<'_>) -> (String, String)) -> Result<()> {
-    let (paths, identities): (Vec<String>, Vec<String>) = shots.iter().map(name).unzip();
+pub fn write(file: &Path, model: &str, rows: &[(String, String, &Template)]) -> Result<()> {
     let mut templates = ListBuilder::new(Float32Builder::new());
-    for shot in shots {
-        templates.append_value(shot.template.master.iter().map(|value| Some(value.to_f32())));
+    for (_, _, template) in rows {
+        templates.append_value(template.master.iter().map(|value| Some(value.to_f32())));
     }
+    let paths: Vec<&str> = rows.iter().map(|(path, _, _)| path.as_str()).collect();
+    let identities: Vec<&str> = rows.iter().map(|(_, identity, _)| identity.as_str()).collect();
     let columns: [ArrayRef; 3] =
         [Arc::new(StringArray::from(paths)), Arc::new(StringArray::from(identities)), Arc::new(templates.finish())];
     let list = DataType::List(Arc::new(Field::new_list_field(DataType::Float32, true)));

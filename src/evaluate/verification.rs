@@ -107,8 +107,9 @@ pub fn verification(engine: &Engine, job: &VerificationJob, progress: Progress) 
         stage.advance(shots.len() as u64);
     }
     if let Some(save) = &job.save {
-        let name = |shot: &Shot| (people.title(&paths[shot.picture]), people.names[shot.identity].clone());
-        templates::write(save, engine.embedder_id(), &shots, name)?;
+        let row = |shot: &Shot<'_>| people.title(&paths[shot.picture]);
+        let rows: Vec<_> = shots.iter().map(|s| (row(s), people.names[s.identity].clone(), s.template)).collect();
+        templates::write(save, engine.embedder_id(), &rows)?;
     }
     Ok(report)
 }

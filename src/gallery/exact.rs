@@ -40,7 +40,8 @@ pub fn search(gallery: &Gallery, probes: &[Probe<'_>], want: Want, kernel: Kerne
     Ok(hits)
 }
 
-/// Every pair of visible rows of one model at least `threshold` alike, given to `sink` in order of the first row.
+/// Every pair of visible rows of one model at least `threshold` alike, given to `sink` in order of the first row, with
+/// the number of rows that have been compared with all that follow them.
 ///
 /// # Errors
 /// [`Error::Input`] when a stored master is damaged; what `sink` returns.
@@ -48,18 +49,21 @@ pub fn all_pairs(
     gallery: &Gallery,
     threshold: f32,
     kernel: Kernel,
-    sink: &mut dyn FnMut(&[Pair]) -> Result<()>,
+    sink: &mut dyn FnMut(usize, &[Pair]) -> Result<()>,
 ) -> Result<()> {
+    let mut done = 0;
     for (at, seen) in gallery.parts.iter().enumerate() {
         let rows = seen.part.rows();
         for start in (0..rows).step_by(PANEL) {
-            let panel = Panel::of_rows(seen, start..(start + PANEL).min(rows));
+            let end = (start + PANEL).min(rows);
+            let panel = Panel::of_rows(seen, start..end);
+            done += panel.owners.len();
             let mut pairs = Vec::new();
             for other in gallery.parts[at..].iter().filter(|other| other.part.model == seen.part.model) {
                 pairs.extend(pairs_of(seen, &panel, other, threshold, kernel)?);
             }
             pairs.sort_unstable_by_key(|pair| (pair.first, pair.second));
-            sink(&pairs)?;
+            sink(done, &pairs)?;
         }
     }
     Ok(())

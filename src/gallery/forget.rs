@@ -2,27 +2,34 @@
 //!
 //! `forget` tombstones at once: from its commit on no search finds the rows. Their templates lie in the segment until
 //! compaction writes it anew without them and removes the old file and all that was derived from it. A receipt records
-//! both steps; the second only after the old files are gone. What a disk or a backup keeps of removed files is beyond
-//! a store's reach. What was kept of pictures is small and written anew at once.
+//! both steps; the second only after the old files are gone. Receipts are in the manifest, and as files of their own in
+//! `receipts/`. What was kept of pictures is small and written anew at once. What a disk or a backup keeps of removed
+//! files is beyond a store's reach.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
+use std::fs;
+use std::io::Write;
 use std::mem;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use super::failpoint;
+use super::files::{Pending, create_private_folder, sync_folder};
 use super::manifest::{Manifest, Receipt, Segment, now};
 use super::segment::{MAX_ROWS, SegmentReader};
-use super::store::Writer;
+use super::store::{Store, Writer};
 use crate::infer::ModelId;
 use crate::{Error, Result};
 
 /// What forgetting came to.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Forgotten {
-    /// The receipt; none when no id was known.
+    /// The receipt; none when no row was left to forget.
     pub receipt: Option<Receipt>,
-    /// Ids that no live row has.
+    /// Ids that no live row has, but that an earlier receipt names.
+    pub before: Vec<String>,
+    /// Ids that were never in the store.
     pub unknown: Vec<String>,
 }
 
@@ -55,7 +62,23 @@ pub struct Compaction {
     pub bytes: [u64; 2],
 }
 
+impl Store {
+    /// The file of a receipt: what a member who asked to be forgotten, or an auditor, can be shown.
+    pub fn receipt_path(&self, receipt: &Receipt) -> PathBuf {
+        receipts_folder(self.path()).join(format!("{:08}.json", receipt.commit))
+    }
+}
+
+fn receipts_folder(store: &Path) -> PathBuf {
+    store.join("receipts")
+}
+
 impl Writer<'_> {
+    /// The receipt of a commit that forgot members, as it stands now.
+    pub fn receipt(&self, commit: u64) -> Option<&Receipt> {
+        self.manifest.forgotten.iter().find(|receipt| receipt.commit == commit)
+    }
+
     /// Tombstones every live row of these submissions, in one commit, and erases what was kept of their pictures.
     ///
     /// # Errors
@@ -83,10 +106,11 @@ impl Writer<'_> {
         let only_pictures = rows == 0 && !pictured.is_empty();
         found.extend(pictured);
         segments.extend(&replaced);
-        let unknown: BTreeSet<&String> = submission_ids.iter().filter(|id| !found.contains(*id)).collect();
-        let unknown = unknown.into_iter().cloned().collect();
+        let absent: BTreeSet<&String> = submission_ids.iter().filter(|id| !found.contains(*id)).collect();
+        let named = |id: &&String| self.manifest.forgotten.iter().any(|receipt| receipt.submission_ids.contains(id));
+        let (before, unknown) = absent.into_iter().cloned().partition(|id| named(&id));
         if rows == 0 && !only_pictures {
-            return Ok(Forgotten { receipt: None, unknown });
+            return Ok(Forgotten { receipt: None, before, unknown });
         }
         next.commit += 1;
         let receipt = Receipt {
@@ -104,7 +128,34 @@ impl Writer<'_> {
             self.sweep()?;
             self.settle_receipts()?;
         }
-        Ok(Forgotten { receipt: Some(receipt), unknown })
+        self.write_receipts()?;
+        Ok(Forgotten { receipt: Some(receipt), before, unknown })
+    }
+
+    /// Writes the receipts as files of their own, to be handed on, where they are missing or say something else than
+    /// the manifest, which is the record.
+    ///
+    /// # Errors
+    /// [`Error::Io`] when the disk refuses.
+    pub(super) fn write_receipts(&self) -> Result<()> {
+        if self.manifest.forgotten.is_empty() {
+            return Ok(());
+        }
+        let folder = receipts_folder(self.store.path());
+        create_private_folder(&folder)?;
+        let mut changed = false;
+        for receipt in &self.manifest.forgotten {
+            let path = self.store.receipt_path(receipt);
+            let text = serde_json::to_string_pretty(receipt).map_err(|e| Error::bug("writing a receipt", e))? + "\n";
+            if fs::read(&path).is_ok_and(|known| known == text.as_bytes()) {
+                continue;
+            }
+            let mut file = Pending::create(&path)?;
+            file.write_all(text.as_bytes()).map_err(Error::io("write", &path))?;
+            file.commit()?;
+            changed = true;
+        }
+        if changed { sync_folder(&folder) } else { Ok(()) }
     }
 
     /// Writes segments anew: small neighbours as one, and those with forgotten rows without them; then removes the
@@ -137,6 +188,7 @@ impl Writer<'_> {
             self.sweep()?;
             failpoint::reach("compaction-swept");
             self.settle_receipts()?;
+            self.write_receipts()?;
         }
         report.segments_after = self.manifest.segments.len();
         report.bytes[1] = bytes(&self.manifest);

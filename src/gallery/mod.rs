@@ -30,7 +30,7 @@ pub use manifest::{Receipt, Run};
 pub use member::{Member, Row};
 pub use pictures::{Backdrop, KeptPicture, Marks, NightPictures, Stranger};
 pub use query::{Filter, Hit, Pair, Probe, Want};
-pub use search::{Engine, SearchPolicy, SearchReport, search, search_with};
+pub use search::{Engine, SearchPolicy, SearchReport, all_pairs, search, search_with};
 pub use store::{Commit, Store, Writer};
 pub use verify::{SegmentStats, Stats, Verification};
 pub use view::{Gallery, Memory};

@@ -8,6 +8,7 @@
 //! store/segments/00000001.codes       derived: what a scan reads        )
 //! store/segments/00000001.masters     derived: what decides             ) rebuilt when missing, stale or damaged
 //! store/segments/00000001.graph       derived: HNSW, on first use       )
+//! store/receipts/00000007.json        what commit 7 forgot; a copy of what the manifest says
 //! ```
 //! Readers need no lock: a commit changes nothing that an older manifest names until the next writer sweeps, and a
 //! reader whose file was swept meanwhile reads the newer manifest.
@@ -38,13 +39,27 @@ const LOCK: &str = "LOCK";
 #[derive(Debug, Clone)]
 pub(super) struct SegmentFiles {
     store: PathBuf,
-    id: u64,
-    sha256: String,
+    segment: Segment,
 }
 
 impl SegmentFiles {
     pub(super) fn path(&self, ending: &str) -> PathBuf {
-        segment_file(&self.store, self.id, ending)
+        segment_file(&self.store, self.segment.id, ending)
+    }
+
+    fn source(&self) -> Source<'_> {
+        Source { dim: self.segment.dim, rows: self.segment.rows as usize, sha256: &self.segment.sha256 }
+    }
+
+    /// Makes the file of masters anew from the segment; in memory if the folder cannot be written.
+    pub(super) fn masters_anew(&self) -> Result<Masters> {
+        let (_, masters) = SegmentReader::new(&self.store, &self.segment).derive()?;
+        let path = self.path(MASTERS.ending);
+        if let Err(error) = MASTERS.write(&path, self.source(), &[masters.bytes()]) {
+            log::warn!("masters stay in memory: {error}");
+            return Ok(masters);
+        }
+        Ok(Masters::open(&path, self.source()).unwrap_or(masters))
     }
 }
 
@@ -113,6 +128,7 @@ impl Store {
         let mut writer = Writer { store: self, manifest, _lock: lock };
         writer.sweep()?;
         writer.settle_receipts()?;
+        writer.write_receipts()?;
         Ok(writer)
     }
 
@@ -180,13 +196,13 @@ impl Store {
     }
 
     fn open_part(&self, segment: &Segment) -> Result<Part> {
-        let files = SegmentFiles { store: self.path.clone(), id: segment.id, sha256: segment.sha256.clone() };
+        let files = SegmentFiles { store: self.path.clone(), segment: segment.clone() };
         let reader = SegmentReader::new(&self.path, segment);
         let facts = reader.facts()?;
-        let source = Source { dim: segment.dim, rows: segment.rows as usize, sha256: &segment.sha256 };
-        let (codes, masters) = self.open_derived(&files, &reader, source)?;
+        let (codes, masters) = self.open_derived(&files, &reader, files.source())?;
         let model = ModelId(segment.model.clone());
-        Ok(Part { model, facts, codes, masters, graph: OnceLock::new(), files: Some(files) })
+        let (rescued, graph) = (OnceLock::new(), OnceLock::new());
+        Ok(Part { model, facts, codes, masters, rescued, graph, files: Some(files) })
     }
 
     fn open_derived(
@@ -239,7 +255,7 @@ impl Part {
             return Graph::from_bytes(super::derived::Bytes::Owned(hnsw::build(&self.codes, kernel)));
         };
         let path = files.path(GRAPH.ending);
-        let source = Source { dim: self.codes.dim, rows: self.codes.rows, sha256: &files.sha256 };
+        let source = files.source();
         match GRAPH.open(&path, source, true) {
             Ok(bytes) => Graph::from_bytes(bytes),
             Err(problem) => {

@@ -44,6 +44,8 @@ pub struct SegmentStats {
     pub bytes: u64,
     /// Bytes of codes, masters and graph; 0 for what is not there.
     pub derived_bytes: [u64; 3],
+    /// What of the Parquet file is wrong at first sight: missing, or of another length.
+    pub problem: Option<String>,
 }
 
 /// What reading every byte found.
@@ -86,6 +88,11 @@ impl Store {
                 model: s.model.clone(),
                 bytes: s.bytes,
                 derived_bytes: [CODES, MASTERS, GRAPH].map(|kind| length(s.id, kind)),
+                problem: match fs::metadata(s.path(self.path())) {
+                    Ok(found) if found.len() == s.bytes => None,
+                    Ok(found) => Some(format!("{} bytes long instead of {}", found.len(), s.bytes)),
+                    Err(error) => Some(error.to_string()),
+                },
             })
             .collect();
         let dead = segments.iter().map(|s| s.dead).sum();
@@ -99,6 +106,14 @@ impl Store {
     /// # Errors
     /// As [`Store::open`].
     pub fn verify(&self) -> Result<Verification> {
+        self.verify_with(&mut |_| ())
+    }
+
+    /// As [`Store::verify`], telling after each segment how many rows it has.
+    ///
+    /// # Errors
+    /// As [`Store::open`].
+    pub fn verify_with(&self, progress: &mut dyn FnMut(u64)) -> Result<Verification> {
         let manifest = self.manifest()?;
         let mut found = Verification { segments: manifest.segments.len(), ..Verification::default() };
         for segment in &manifest.segments {
@@ -109,6 +124,7 @@ impl Store {
                 }
                 Err(error) => found.damaged.push(error.to_string()),
             }
+            progress(segment.rows);
         }
         for file in &manifest.pictures {
             if let Err(error) = file.read(self.path()) {

@@ -10,6 +10,7 @@ use half::f16;
 use super::derived::{Builder, Codes, Masters};
 use super::hnsw::Graph;
 use super::member::{Facts, Member, Row};
+use super::query::Filter;
 use super::store::SegmentFiles;
 use crate::infer::{ModelId, Template};
 use crate::{Error, Result};
@@ -21,6 +22,8 @@ pub(super) struct Part {
     pub(super) facts: Facts,
     pub(super) codes: Codes,
     pub(super) masters: Masters,
+    /// Masters made anew from the segment, after a row of the file turned out damaged; none if the segment is, too.
+    pub(super) rescued: OnceLock<Option<Masters>>,
     /// Built or loaded by the first approximate search.
     pub(super) graph: OnceLock<Arc<Graph>>,
     /// Where it lies; none for rows in memory.
@@ -32,20 +35,33 @@ impl Part {
         self.facts.len()
     }
 
-    /// Reads a master into `into`.
+    /// Reads a master into `into`. A damaged file of masters is made anew from its segment, once, and read from there.
     ///
     /// # Errors
-    /// [`Error::Input`] when the stored row is damaged.
+    /// [`Error::Input`] when the segment itself is damaged.
     pub(super) fn master(&self, row: usize, into: &mut Vec<f16>) -> Result<()> {
-        self.masters.read(row, into).ok_or_else(|| match &self.files {
-            Some(files) => Error::input(
-                files.path("masters"),
-                format!("row {row}"),
-                "a master with its checksum",
-                "another checksum",
-                "delete this file: it is rebuilt from the segment beside it",
-            ),
-            None => Error::bug("reading a template from memory", "a wrong checksum"),
+        if self.rescued.get().is_none() && self.masters.read(row, into).is_some() {
+            return Ok(());
+        }
+        self.rescue(row, into)
+    }
+
+    #[cold]
+    fn rescue(&self, row: usize, into: &mut Vec<f16>) -> Result<()> {
+        let Some(files) = &self.files else {
+            return Err(Error::bug("reading a template from memory", "a wrong checksum"));
+        };
+        let mut problem = None;
+        let rescued = self.rescued.get_or_init(|| {
+            log::warn!("{}: row {row} is damaged; making the file anew", files.path("masters").display());
+            files.masters_anew().map_err(|error| problem = Some(error)).ok()
+        });
+        if let Some(error) = problem {
+            return Err(error);
+        }
+        rescued.as_ref().and_then(|masters| masters.read(row, into)).ok_or_else(|| {
+            let fix = "restore it from a backup; `chehra gallery verify` names every damaged file";
+            Error::input(files.path("parquet"), format!("row {row}"), "the template that was written", "damage", fix)
         })
     }
 }
@@ -96,7 +112,8 @@ impl Gallery {
             }
             facts.finish();
             let (codes, masters) = builder.finish()?;
-            let part = Part { model, facts, codes, masters, graph: OnceLock::new(), files: None };
+            let rescued = OnceLock::new();
+            let part = Part { model, facts, codes, masters, rescued, graph: OnceLock::new(), files: None };
             gallery.add(Arc::new(part), |_| false);
         }
         Ok(gallery)
@@ -109,6 +126,30 @@ impl Gallery {
         both.rows += other.rows;
         both.live += other.live;
         both
+    }
+
+    /// Only the rows of one model that a filter lets pass; numbered anew where parts of other models fall away.
+    pub fn only(&self, model: &ModelId, filter: &Filter<'_>) -> Gallery {
+        let mut some = Gallery::default();
+        for seen in self.parts.iter().filter(|seen| seen.part.model == *model) {
+            let facts = &seen.part.facts;
+            some.add(seen.part.clone(), |row| seen.is_hidden(row) || !filter.lets_pass(facts, row));
+        }
+        some
+    }
+
+    /// The models whose rows are here, each once, in order of first appearance, with the number of visible rows.
+    pub fn models(&self) -> Vec<(&ModelId, usize)> {
+        let mut models: Vec<(&ModelId, usize)> = Vec::new();
+        for seen in &self.parts {
+            let live = (0..seen.part.rows()).filter(|&row| !seen.is_hidden(row)).count();
+            match models.iter_mut().find(|(model, _)| *model == &seen.part.model) {
+                Some((_, rows)) => *rows += live,
+                None => models.push((&seen.part.model, live)),
+            }
+        }
+        models.retain(|(_, rows)| *rows > 0);
+        models
     }
 
     pub(super) fn add(&mut self, part: Arc<Part>, hide: impl Fn(usize) -> bool) {

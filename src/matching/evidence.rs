@@ -312,11 +312,14 @@ fn unmated(enrolments: &[Enrolment]) -> Shares {
         }
     }
     let mut shares: Shares = Field::ALL.map(|f| f.beliefs().1);
+    // Twenty memberships have 190 pairs, however often they are drawn.
+    let worth = (order.len() as f64 * order.len().saturating_sub(1) as f64 / 2.0 / DRAWN as f64).min(1.0);
     for field in 0..FIELDS {
         for level in 0..LEVELS {
             // The belief counts as one hundredth of the draw: it fills in what no draw shows, and no more.
             let belief = DRAWN as f64 / 100.0;
-            shares[field][level] = (counts[field][level] + belief * shares[field][level]) / (total[field] + belief);
+            shares[field][level] =
+                (worth * counts[field][level] + belief * shares[field][level]) / (worth * total[field] + belief);
         }
     }
     // Equal values are rare, and counted exactly over all pairs.

@@ -112,11 +112,13 @@ impl LocalFdr {
 
     fn tabulate(scene: &Scene, mates: impl Fn(f32) -> f64, report: FdrReport) -> Self {
         let mut most = EVIDENCE.0;
+        // Below the middle of the strangers their density falls off too; that speaks for nobody.
+        let middle = scene.strangers.rate().inverse(0.5);
         let evidence = (0..=STEPS)
             .map(|k| {
                 let s = k as f32 / (STEPS as f32 / 2.0) - 1.0;
                 let here = (mates(s).max(1e-300) / scene.strangers.rate().density(s)).log10();
-                most = here.clamp(most, EVIDENCE.1);
+                most = if s < middle { most } else { here.clamp(most, EVIDENCE.1) };
                 most
             })
             .collect();
@@ -133,7 +135,7 @@ impl LocalFdr {
         let at = ((f64::from(similarity) + 1.0) * STEPS as f64 / 2.0).clamp(0.0, STEPS as f64);
         let below = (at.floor() as usize).min(STEPS - 1);
         let part = at - below as f64;
-        self.evidence[below] * (1.0 - part) + self.evidence[below + 1] * part
+        self.evidence[below] + part * (self.evidence[below + 1] - self.evidence[below])
     }
 
     /// log10 of the odds before any evidence.
@@ -205,6 +207,7 @@ mod tests {
         }
         assert!(small.probability_false(0.2, 0.0) > 0.99 && small.probability_false(0.75, 0.0) < 1e-3);
         assert!(small.probability_false(0.45, 2.0) < small.probability_false(0.45, 0.0));
+        assert!(small.evidence(-0.5) < -1.0 && small.evidence(0.1) < -1.0, "{}", small.evidence(0.1));
         assert_eq!(small.evidence(f32::NAN), 0.0);
     }
 

@@ -15,18 +15,22 @@
 //!    product of its two people's draws: Owen, "The pigeonhole bootstrap", 2007), for one odd face spoils all its
 //!    pairs at once. The belief about the shape is drawn anew as well.
 //! 5. **Far end** ([`ImpostorModel::with_candidates`]): a search of the whole gallery returns every pair above a floor, and
-//!    those just above it are mostly different people. They carry the tail to where decisions are made.
+//!    those just above it are mostly different people. They carry the tail to where decisions are made; their upper bound
+//!    draws the tail from the parameters' covariance, widened by how much pairs share people.
 //!
 //! NIST FRTE (Part 2, and Part 3 on demographic differentials, NISTIR 8280) shows false-match rates that differ tenfold
 //! and more between groups of people: hence the fit on the run's own scores, in strata where they suffice.
+
+use std::collections::BTreeMap;
 
 use rayon::prelude::*;
 use serde::Serialize;
 
 use super::mixture::{Anchor, Mixture, part};
 use super::pareto::{Belief, Beliefs, Binned, Tail, fit, goodness};
-use super::prior::FalseMatchRate;
+use super::prior::{FalseMatchRate, STEPS};
 use super::random::{Random, mix, poisson_weight};
+use super::scoring::cholesky;
 
 /// Least number of scores a tail is fitted on.
 pub const LEAST_SCORES: usize = 5_000;
@@ -52,7 +56,7 @@ const TAIL_SHARES: [f64; 7] = [0.05, 0.03, 0.02, 0.01, 0.005, 0.002, 0.001];
 const SHAPE: Belief = Belief { mean: -0.06, deviation: 0.04 };
 
 /// The same at the depths of a whole gallery, 1e-5 and below.
-const FAR_SHAPE: Belief = Belief { mean: -0.04, deviation: 0.03 };
+const FAR_SHAPE: Belief = Belief { mean: -0.045, deviation: 0.02 };
 
 /// Score of two people known to differ.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -152,8 +156,7 @@ impl ImpostorModel {
     pub fn fit(scores: &[ImpostorScore]) -> Option<Self> {
         let sample = Sample::new(scores)?;
         let (chosen, goodness) = sample.choose_tail()?;
-        let rate = sample.curve(&vec![1.0; sample.scores.len()], &chosen);
-        // Each resample depends on its number alone, and they come back in order, whatever thread made them.
+        let rate = sample.curve(&sample.histogram(&vec![1.0; sample.people.len()]), &chosen);
         let resampled: Vec<FalseMatchRate> = (0..RESAMPLES as u64)
             // Each resample depends on its number alone, and they come back in order, whatever thread made them.
             .into_par_iter()
@@ -185,6 +188,14 @@ impl ImpostorModel {
         self.upper.at(similarity)
     }
 
+    /// Lower and upper bound of [`Self::fmr`], each one-sided 95 %: what the resamples show.
+    pub(super) fn fmr_between(&self, similarity: f32) -> [f64; 2] {
+        let mut rates: Vec<f64> = self.resampled.iter().map(|curve| curve.at(similarity)).collect();
+        rates.sort_by(f64::total_cmp);
+        let at = |share: f64| rates.get((share * rates.len() as f64) as usize).copied();
+        [at(0.05).unwrap_or(0.0), at(0.95).unwrap_or(1.0)]
+    }
+
     /// The curve itself.
     pub fn rate(&self) -> &FalseMatchRate {
         &self.rate
@@ -209,33 +220,19 @@ impl ImpostorModel {
         if found.len() < LEAST_EXCEEDANCES || predicted < LEAST_FALSE_CANDIDATES || hazard <= 0.0 {
             return (self, None);
         }
-        let binned = |weight: &dyn Fn(&Found) -> f64| {
-            let values: Vec<(f64, f64)> = found.iter().map(|c| (f64::from(c.similarity), weight(c))).collect();
-            Binned::new(values.iter().copied(), start, 0.1 / hazard)
-        };
-        let counts = binned(&|_| 1.0);
+        let values = found.iter().map(|c| (f64::from(c.similarity), 1.0));
+        let counts = Binned::new(values, start, 0.1 / hazard);
         let Some(mixture) = part(&counts, start, compared, &anchor) else { return (self, None) };
         let before = self.rate.clone();
         self.rate = bend(&before, &mixture.tail);
         let draws =
             if self.resampled.is_empty() { vec![before; RESAMPLES] } else { std::mem::take(&mut self.resampled) };
-        self.resampled = draws
-            .iter()
-            .enumerate()
-            .filter_map(|(r, curve)| {
-                let r = r as u64;
-                let weight = |c: &Found| {
-                    let bin =
-                        (((f64::from(c.similarity) - start) / counts.width) as usize).min(counts.weights.len() - 1);
-                    poisson_weight(c.a, r) * poisson_weight(c.b, r) * mixture.stranger_share(bin)
-                };
-                let drawn = drawn_anchor(&anchor, r);
-                let weighted = binned(&weight);
-                let (scale, shape) = fit(&weighted, &drawn.beliefs)?;
-                let rate = super::mixture::best_rate(weighted.total(), compared, drawn.log_rate);
-                Some(bend(curve, &Tail { start, rate, scale, shape }))
-            })
-            .collect();
+        let dispersion = dispersion(&found, |s| {
+            mixture.stranger_share((((f64::from(s) - start) / counts.width) as usize).min(counts.weights.len() - 1))
+        });
+        let covariance = mixture.covariance.map(|v| v * dispersion);
+        let root = cholesky(&covariance, 3).unwrap_or_else(|| vec![0.0; 9]);
+        self.resampled = (0..).zip(&draws).map(|(r, curve)| bend(curve, &drawn(&mixture.tail, &root, r))).collect();
         self.upper = upper_bound(&self.resampled, &self.rate);
         self.report.far = Some(FarReport {
             floor: start,
@@ -301,13 +298,34 @@ fn bend(curve: &FalseMatchRate, tail: &Tail) -> FalseMatchRate {
     })
 }
 
-fn drawn_anchor(anchor: &Anchor, resample: u64) -> Anchor {
+/// The tail with its parameters drawn from their distribution, whose covariance has this root.
+fn drawn(tail: &Tail, root: &[f64], resample: u64) -> Tail {
     let mut random = Random::new(mix(resample ^ 0xc0ff_ee00));
-    let mut draw = |belief: Belief| Belief { mean: belief.mean + belief.deviation * random.normal(), ..belief };
-    Anchor {
-        beliefs: Beliefs { shape: draw(anchor.beliefs.shape), log_scale: anchor.beliefs.log_scale.map(&mut draw) },
-        log_rate: anchor.log_rate.map(&mut draw),
+    let z = [random.normal(), random.normal(), random.normal()];
+    let off = |row: usize| (0..=row).map(|k| root[row * 3 + k] * z[k]).sum::<f64>();
+    Tail {
+        rate: (tail.rate * off(0).exp()).min(1.0),
+        scale: tail.scale * off(1).exp(),
+        shape: tail.shape + off(2),
+        ..*tail
     }
+}
+
+/// How many times more the number of false pairs varies than independent pairs would, since pairs share people: one odd
+/// face is in many. The variance of a sum over pairs clustered both ways by person (Cameron, Gelbach and Miller 2011) over
+/// Poisson's: `(sum over people of (sum over their pairs)^2 - sum over pairs of squares) / sum over pairs`.
+fn dispersion(found: &[Found], stranger_share: impl Fn(f32) -> f64) -> f64 {
+    let mut of: BTreeMap<u64, f64> = BTreeMap::new();
+    let (mut squares, mut sum) = (0.0, 0.0);
+    for pair in found {
+        let share = stranger_share(pair.similarity);
+        *of.entry(pair.a).or_default() += share;
+        *of.entry(pair.b).or_default() += share;
+        squares += share * share;
+        sum += share;
+    }
+    let clustered: f64 = of.values().map(|v| v * v).sum();
+    if sum > 0.0 { ((clustered - squares) / sum).max(1.0) } else { 1.0 }
 }
 
 /// At each similarity the rate that 95 % of the resamples do not exceed, and never less than the estimate itself.
@@ -325,6 +343,10 @@ fn upper_bound(resampled: &[FalseMatchRate], rate: &FalseMatchRate) -> FalseMatc
 struct Sample {
     scores: Vec<ImpostorScore>,
     removed: usize,
+    /// Who is in them, ascending.
+    people: Vec<u64>,
+    /// The two people of each score, as places in `people`.
+    places: Vec<[u32; 2]>,
 }
 
 impl Sample {
@@ -346,7 +368,12 @@ impl Sample {
                 scores.retain(|s| f64::from(s.similarity) < start || bin(s.similarity) < cut);
             }
         }
-        Some(Sample { removed: before - scores.len(), scores })
+        let mut people: Vec<u64> = scores.iter().flat_map(|s| [s.a, s.b]).collect();
+        people.sort_unstable();
+        people.dedup();
+        let place = |who: u64| people.partition_point(|&p| p < who) as u32;
+        let places = scores.iter().map(|s| [place(s.a), place(s.b)]).collect();
+        Some(Sample { removed: before - scores.len(), scores, people, places })
     }
 
     fn exceedances(&self, count: usize) -> (f64, Vec<f64>) {
@@ -382,36 +409,48 @@ impl Sample {
         best
     }
 
-    /// The empirical body of weighted scores with a tail.
-    fn curve(&self, weights: &[f64], tail: &Tail) -> FalseMatchRate {
-        let total: f64 = weights.iter().sum::<f64>().max(1e-300);
-        let mut above = total;
-        let mut rates = Vec::with_capacity(weights.len());
-        for (score, weight) in self.scores.iter().zip(weights) {
-            rates.push((f64::from(score.similarity), above / total));
-            above -= weight;
+    /// Weight of a score: that of its two people.
+    fn weight(&self, score: usize, people: &[f64]) -> f64 {
+        let [a, b] = self.places[score];
+        people[a as usize] * people[b as usize]
+    }
+
+    /// Weighted scores at or above each point of a curve.
+    fn histogram(&self, people: &[f64]) -> Vec<f64> {
+        let mut counts = vec![0.0; (2.0 * STEPS) as usize + 1];
+        for (at, score) in self.scores.iter().enumerate() {
+            let bin = ((f64::from(score.similarity) + 1.0) * STEPS).clamp(0.0, 2.0 * STEPS) as usize;
+            counts[bin] += self.weight(at, people);
         }
+        (0..counts.len() - 1).rev().for_each(|k| counts[k] += counts[k + 1]);
+        counts
+    }
+
+    /// The empirical body with a tail.
+    fn curve(&self, above: &[f64], tail: &Tail) -> FalseMatchRate {
+        let total = above[0].max(1e-300);
         let body = |s: f64| {
-            let at = rates.partition_point(|&(x, _)| x < s);
-            rates.get(at).map_or(tail.rate, |&(_, rate)| rate).max(tail.rate)
+            let at = ((s + 1.0) * STEPS).round().clamp(0.0, 2.0 * STEPS) as usize;
+            (above[at] / total).max(tail.rate)
         };
         FalseMatchRate::from_log(|s| if s >= tail.start { tail.log_survival(s) } else { body(s).ln() })
     }
 
     /// The curve with every identity drawn anew.
     fn resample(&self, r: u64, chosen: &Tail) -> Option<FalseMatchRate> {
-        let weights: Vec<f64> = self.scores.iter().map(|s| poisson_weight(s.a, r) * poisson_weight(s.b, r)).collect();
+        let people: Vec<f64> = self.people.iter().map(|&who| poisson_weight(who, r)).collect();
         let mut belief = SHAPE;
         belief.mean += SHAPE.deviation * Random::new(mix(r)).normal();
         let from = self.scores.partition_point(|s| f64::from(s.similarity) < chosen.start);
-        let tail_scores = (from..weights.len()).map(|k| (f64::from(self.scores[k].similarity), weights[k]));
+        let tail_scores =
+            (from..self.scores.len()).map(|k| (f64::from(self.scores[k].similarity), self.weight(k, &people)));
         let binned = Binned::new(tail_scores, chosen.start, (chosen.scale / 20.0).max(1e-5));
         let (scale, shape) = fit(&binned, &Beliefs { shape: belief, log_scale: None })?;
-        let total: f64 = weights.iter().sum();
-        if total <= 0.0 {
+        let above = self.histogram(&people);
+        if above[0] <= 0.0 {
             return None;
         }
-        let rate = (binned.total() / total).clamp(1e-300, 1.0);
-        Some(self.curve(&weights, &Tail { start: chosen.start, rate, scale, shape }))
+        let rate = (binned.total() / above[0]).clamp(1e-300, 1.0);
+        Some(self.curve(&above, &Tail { start: chosen.start, rate, scale, shape }))
     }
 }

@@ -1,13 +1,12 @@
 //! Candidates -> pairs, clusters and the run's statistics: the one entry that a run calls.
 
-use std::collections::BTreeMap;
-
 use serde::Serialize;
 
 use super::clusters::{Cluster, clusters};
 use super::evidence::{Levels, Weights, compare};
 use super::fdr::{FdrReport, LocalFdr, Scene};
 use super::impostor::{Found, ImpostorModel, ImpostorReport};
+use super::strata::{NOT_TOLD, StratumReport};
 use super::{Candidate, Enrolment, Grounds, Impostors, Pair, stratum};
 use crate::config::policy::MatchingPolicy;
 
@@ -64,6 +63,8 @@ pub struct Judged {
     pub clusters: Vec<Cluster>,
     /// For `run.json`.
     pub statistics: MatchingStatistics,
+    /// The pooled impostor curve, carried on with the candidates.
+    pub strangers: ImpostorModel,
 }
 
 /// The run's totals.
@@ -95,27 +96,20 @@ pub struct MatchingStatistics {
     pub sum_of_probabilities_false: f64,
     /// The false-match rate that the limit comes to.
     pub false_match_rate: f64,
+    /// Upper bound of it, one-sided 95 %.
+    pub false_match_rate_upper: f64,
     /// Persons with two or more memberships.
     pub clusters: usize,
     /// The pooled curve.
     pub impostors: ImpostorReport,
-    /// Curves of strata.
+    /// Groups of pairs, where several are told apart, and which curve serves each.
     pub strata: Vec<StratumReport>,
+    /// By what no strata are made, and why.
+    pub strata_not_told: &'static str,
     /// Mates beside strangers.
     pub local_fdr: FdrReport,
     /// What the fields of the record weigh.
     pub records: Weights,
-}
-
-/// One stratum with a curve of its own.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct StratumReport {
-    /// Its number, see [`stratum`].
-    pub stratum: u16,
-    /// Its review similarity.
-    pub review_similarity: f32,
-    /// Its curve.
-    pub impostors: ImpostorReport,
 }
 
 /// Judges the candidates of a run. `score` gives the similarity of any two enrolments, for pairs that were no
@@ -140,7 +134,7 @@ pub fn judge(case: &Case, policy: &MatchingPolicy, score: &dyn Fn(usize, usize) 
         models.fdr.prior_log10_odds() + models.fdr.evidence(models.level(case, &c)) + more
     });
     let statistics = models.statistics(case, policy, (candidates.len(), &pairs, clusters.len()), weights);
-    Judged { pairs, clusters, statistics }
+    Judged { pairs, clusters, statistics, strangers: models.pooled }
 }
 
 /// The models of one run, fitted.
@@ -164,13 +158,18 @@ impl Models {
         let everything = found(&|_| true);
         let (pooled, populations) =
             case.impostors.pooled().clone().with_candidates(&everything, searched.compared, searched.floor);
-        let shares = stratum_shares(case.enrolments);
+        // The scores known to differ are drawn from all members, so they show each stratum's share of all pairs.
+        let scores: f64 = case.impostors.strata.iter().map(|s| s.scores as f64).sum();
+        let share = |name: u16| {
+            case.impostors.strata.iter().filter(|s| s.name == name).map(|s| s.scores as f64).sum::<f64>()
+                / scores.max(1.0)
+        };
         let strata = case
             .impostors
             .strata()
             .map(|(name, model)| {
                 let own = found(&|c| stratum_of(case, c) == name);
-                let compared = searched.compared * shares.get(&name).copied().unwrap_or(0.0);
+                let compared = searched.compared * share(name);
                 (name, model.clone().with_candidates(&own, compared, searched.floor).0)
             })
             .collect();
@@ -250,11 +249,8 @@ impl Models {
         let searched = case.searched;
         let rate = policy.review_expected_false_matches / self.all.max(1.0);
         let review_similarity = self.pooled.rate().inverse(rate);
-        let stratum = |(stratum, model): &(u16, ImpostorModel)| StratumReport {
-            stratum: *stratum,
-            review_similarity: model.rate().inverse(rate),
-            impostors: model.report().clone(),
-        };
+        let own = |name: u16| self.strata.iter().find(|(n, _)| *n == name).map(|(_, model)| model);
+        let strata = case.impostors.strata.iter().map(|s| s.report(own(s.name), &self.pooled, rate)).collect();
         MatchingStatistics {
             gallery_size: searched.gallery_size,
             gallery_pairs: self.all,
@@ -269,9 +265,11 @@ impl Models {
             expected_false_pairs_upper: searched.compared * self.pooled.fmr_upper(review_similarity),
             sum_of_probabilities_false: pairs.iter().map(|p| p.probability_false).sum(),
             false_match_rate: self.pooled.fmr(review_similarity),
+            false_match_rate_upper: self.pooled.fmr_upper(review_similarity),
             clusters,
             impostors: self.pooled.report().clone(),
-            strata: self.strata.iter().map(stratum).collect(),
+            strata,
+            strata_not_told: NOT_TOLD,
             local_fdr: self.fdr.report().clone(),
             records: weights,
         }
@@ -280,21 +278,6 @@ impl Models {
 
 fn stratum_of(case: &Case, candidate: &Candidate) -> u16 {
     stratum(case.enrolments[candidate.a].group, case.enrolments[candidate.b].group)
-}
-
-/// Share of each stratum among all pairs of the memberships.
-fn stratum_shares(enrolments: &[Enrolment]) -> BTreeMap<u16, f64> {
-    let mut counts: BTreeMap<u8, f64> = BTreeMap::new();
-    for enrolment in enrolments {
-        *counts.entry(enrolment.group).or_default() += 1.0 / enrolments.len() as f64;
-    }
-    let mut shares = BTreeMap::new();
-    for (a, p) in &counts {
-        for (b, q) in &counts {
-            *shares.entry(stratum(*a, *b)).or_default() += p * q;
-        }
-    }
-    shares
 }
 
 /// The candidates, each pair once with `a < b`, most similar first; what compares a membership with itself or has no

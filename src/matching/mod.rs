@@ -25,6 +25,8 @@ pub mod prior;
 pub(crate) mod random;
 pub mod reuse;
 pub mod review;
+mod scoring;
+pub mod strata;
 
 use crate::infer::ModelId;
 
@@ -114,23 +116,23 @@ pub struct Pair {
 pub struct Impostors {
     prior: prior::Prior,
     pooled: ImpostorModel,
-    strata: Vec<(u16, ImpostorModel)>,
+    strata: Vec<strata::Stratum>,
 }
 
 impl Impostors {
     /// Fits the scores of pairs known to differ; with too few of them, the curve shipped for the network stands in.
-    /// A stratum with too few scores of its own uses the pooled curve.
+    /// A stratum with too few scores of its own, or that does not differ, uses the pooled curve.
     pub fn new(model: &ModelId, scores: &[ImpostorScore]) -> Self {
         let prior = prior::of(model);
         let pooled = ImpostorModel::fit(scores).unwrap_or_else(|| prior.model(scores.len()));
         let mut names: Vec<u16> = scores.iter().map(|s| s.stratum).collect();
         names.sort_unstable();
         names.dedup();
-        let fit = |&stratum: &u16| {
-            let own: Vec<ImpostorScore> = scores.iter().filter(|s| s.stratum == stratum).copied().collect();
-            ImpostorModel::fit(&own).map(|model| (stratum, model))
+        let fit = |&name: &u16| {
+            let own: Vec<ImpostorScore> = scores.iter().filter(|s| s.stratum == name).copied().collect();
+            strata::Stratum::new(name, own.len(), ImpostorModel::fit(&own), &pooled)
         };
-        let strata = if names.len() > 1 { names.iter().filter_map(fit).collect() } else { Vec::new() };
+        let strata = if names.len() > 1 { names.iter().map(fit).collect() } else { Vec::new() };
         Impostors { prior, pooled, strata }
     }
 
@@ -141,15 +143,7 @@ impl Impostors {
 
     /// The curve of a stratum: its own where there is one, else the pooled one.
     pub fn of(&self, stratum: u16) -> &ImpostorModel {
-        match self.strata.binary_search_by_key(&stratum, |(name, _)| *name) {
-            Ok(at) => &self.strata[at].1,
-            Err(_) => &self.pooled,
-        }
-    }
-
-    /// Strata with curves of their own.
-    pub fn strata(&self) -> impl Iterator<Item = (u16, &ImpostorModel)> {
-        self.strata.iter().map(|(name, model)| (*name, model))
+        self.strata().find(|(name, _)| *name == stratum).map_or(&self.pooled, |(_, model)| model)
     }
 }
 

@@ -5,7 +5,7 @@ use super::pareto::Tail;
 use crate::infer::ModelId;
 
 /// Points of a curve per unit of cosine.
-const STEPS: f64 = 1000.0;
+pub(super) const STEPS: f64 = 1000.0;
 
 /// Rates below are not told apart. Nothing is known of them: identical twins alone (about 3.5 of 1,000 births) make
 /// chance a poor word for what happens there.
@@ -49,7 +49,7 @@ impl FalseMatchRate {
         let at = ((f64::from(similarity) + 1.0) * STEPS).clamp(0.0, 2.0 * STEPS);
         let below = (at.floor() as usize).min(self.log10.len() - 2);
         let part = at - below as f64;
-        self.log10[below] * (1.0 - part) + self.log10[below + 1] * part
+        self.log10[below] + part * (self.log10[below + 1] - self.log10[below])
     }
 
     /// The rate at a similarity, 0..=1.

@@ -4,6 +4,7 @@ mod audit;
 mod bench;
 mod dump;
 mod evaluate;
+mod evaluate_dedup;
 mod face;
 mod facts;
 mod gallery;

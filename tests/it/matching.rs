@@ -5,8 +5,10 @@
 
 use chehra::config::policy::MatchingPolicy;
 use chehra::infer::ModelId;
+use chehra::matching::strata::Curve;
 use chehra::matching::{
-    Basis, Candidate, Case, Enrolment, ImpostorScore, Impostors, Judged, Searched, candidate_floor, judge, pairs_of,
+    Basis, Candidate, Case, Enrolment, Grounds, ImpostorScore, Impostors, Judged, Pair, Searched, candidate_floor,
+    judge, pairs_of, stratum,
 };
 
 /// SplitMix64.
@@ -54,6 +56,10 @@ struct Truth {
     shape: f64,
 }
 
+/// About what SFace shows on real pictures, and a population in which people are more alike.
+const FACES: Truth = Truth { scale: 0.0325, shape: -0.06 };
+const ALIKE: Truth = Truth { scale: 0.036, shape: -0.03 };
+
 const MEAN: f64 = 0.085;
 const DEVIATION: f64 = 0.0886;
 /// The standard normal deviate that one in a hundred exceeds.
@@ -93,11 +99,10 @@ fn mate(random: &mut Random) -> f32 {
     s.clamp(-0.2, 0.999) as f32
 }
 
-/// About what SFace shows on real pictures, and a population in which people are more alike.
-const FACES: Truth = Truth { scale: 0.0325, shape: -0.06 };
-
 /// A population and its night.
 struct Night {
+    truth: Truth,
+    size: usize,
     mated: usize,
     impostors: Impostors,
     enrolments: Vec<Enrolment>,
@@ -136,7 +141,7 @@ impl Night {
         }
         let enrolments = (0..size).map(enrolment).collect();
         let searched = Searched { gallery_size: size as u64, compared: all, floor };
-        Night { mated, impostors, enrolments, candidates, searched }
+        Night { truth, size, mated, impostors, enrolments, candidates, searched }
     }
 
     fn judged(&self, limit: f64) -> Judged {
@@ -148,6 +153,12 @@ impl Night {
             searched: self.searched,
         };
         judge(&case, &policy, &|_, _| 0.0)
+    }
+
+    /// True number of chance pairs where so many are expected.
+    fn truth_at(&self, judged: &Judged, expected: f64) -> f64 {
+        let all = pairs_of(self.size as u64);
+        all * self.truth.rate(f64::from(judged.strangers.rate().inverse(expected / all)))
     }
 
     fn is_mated(&self, a: usize, b: usize) -> bool {
@@ -167,15 +178,79 @@ fn enrolment(k: usize) -> Enrolment {
 }
 
 #[test]
+fn predicted_and_true_false_pairs_agree_within_a_factor_of_two() {
+    let nights = [(10_000, 0.02, 1), (30_000, 0.0, 2), (100_000, 0.02, 3), (100_000, 0.3, 4)];
+    // At one pair expected a night shows none or two; only all together say something.
+    let mut at_one = 0.0;
+    for (size, share, seed) in nights {
+        let night = Night::new(FACES, size, share, 50_000, seed);
+        let judged = night.judged(1.0);
+        assert_eq!(judged.statistics.impostors.basis, Basis::Fitted);
+        for expected in [1000.0, 100.0, 10.0] {
+            let ratio = night.truth_at(&judged, expected) / expected;
+            assert!((0.5..=2.0).contains(&ratio), "{size}, {share} mated: {expected} expected, {ratio} of it");
+        }
+        let truth = night.truth_at(&judged, 1.0);
+        let upper = judged.statistics.expected_false_pairs_upper;
+        assert!(truth <= upper && truth > 0.2, "{size}, {share} mated: 1 expected, at most {upper}, {truth} are true");
+        at_one += truth / nights.len() as f64;
+    }
+    assert!((0.5..=2.0).contains(&at_one), "{at_one}");
+}
+
+#[test]
+fn the_upper_bound_holds_where_people_are_more_alike() {
+    let mut held = 0;
+    for seed in 50..56 {
+        let night = Night::new(ALIKE, 20_000, 0.1, 50_000, seed);
+        let judged = night.judged(1.0);
+        let ratio = night.truth_at(&judged, 10.0) / 10.0;
+        assert!((0.4..=2.5).contains(&ratio), "seed {seed}: 10 expected, {ratio} of it");
+        held += usize::from(night.truth_at(&judged, 1.0) <= judged.statistics.expected_false_pairs_upper);
+    }
+    assert!(held >= 5, "the 95 % bound held {held} times of 6");
+}
+
+#[test]
+fn probabilities_of_error_add_up_to_the_errors() {
+    let (mut predicted, mut observed) = (0.0, 0);
+    for seed in 60..66 {
+        let night = Night::new(FACES, 20_000, 0.05, 50_000, seed);
+        let judged = night.judged(5.0);
+        assert_eq!(judged.statistics.local_fdr.basis, Basis::Fitted);
+        let by_face = judged.pairs.iter().filter(|p| p.grounds == Grounds::Face);
+        predicted += by_face.clone().map(|p| p.local_fdr).sum::<f64>();
+        observed += by_face.filter(|p| !night.is_mated(p.a, p.b)).count();
+        let falling = judged.pairs.windows(2).all(|w| w[0].local_fdr <= w[1].local_fdr);
+        assert!(falling, "the more alike, the less probably different people");
+    }
+    let ratio = observed as f64 / predicted;
+    assert!((0.5..=2.0).contains(&ratio), "{predicted} errors predicted, {observed} observed");
+}
+
+#[test]
 fn a_gallery_without_duplicates_says_so() {
     for seed in 10..14 {
-        let night = Night::new(FACES, 50_000, 0.0, 100_000, seed);
+        let night = Night::new(FACES, 50_000, 0.0, 50_000, seed);
         let (ten, one) = (night.judged(10.0), night.judged(0.01));
         assert!(ten.pairs.len() <= 25, "seed {seed}: {} flagged, 10 expected", ten.pairs.len());
         assert!(one.pairs.len() <= 1, "seed {seed}: {} flagged", one.pairs.len());
         let far = ten.statistics.impostors.far.unwrap();
         assert!(far.mated_pairs <= 0.02 * far.false_pairs, "seed {seed}: {far:?}");
     }
+}
+
+#[test]
+fn many_duplicates_do_not_drown_the_model() {
+    let night = Night::new(FACES, 100_000, 0.3, 50_000, 21);
+    let judged = night.judged(1.0);
+    let found = judged.pairs.iter().filter(|p| night.is_mated(p.a, p.b)).count();
+    let wrong = judged.pairs.len() - found;
+    assert!(wrong <= 5, "{wrong} false pairs where 1 is expected");
+    assert!(found as f64 >= 0.6 * night.mated as f64, "{found} of {}", night.mated);
+    let far = judged.statistics.impostors.far.unwrap();
+    let above = night.candidates.iter().filter(|c| night.is_mated(c.a.min(c.b), c.a.max(c.b))).count();
+    assert!((far.mated_pairs / above as f64 - 1.0).abs() < 0.1, "{far:?}, {above} mated candidates");
 }
 
 #[test]
@@ -187,6 +262,52 @@ fn neither_order_nor_repetition_changes_anything() {
         night.candidates.iter().map(|c| Candidate { a: c.b, b: c.a, similarity: c.similarity }).collect();
     night.candidates.extend(flipped);
     assert_eq!(night.judged(1.0), before);
+    // The list of memberships backwards: the same pairs and persons under other indexes.
+    let last = night.size - 1;
+    night.enrolments.reverse();
+    night.candidates.iter_mut().for_each(|c| (c.a, c.b) = (last - c.a, last - c.b));
+    let after = night.judged(1.0);
+    let ids = |judged: &Judged| judged.clusters.iter().map(|c| c.id.clone()).collect::<Vec<_>>();
+    assert_eq!(ids(&after), ids(&before));
+    assert_eq!(after.statistics, before.statistics);
+    let same = |x: &Pair, y: &Pair| (x.a, x.b) == (last - y.b, last - y.a) && x.parts == y.parts;
+    assert!(before.pairs.iter().zip(&after.pairs).all(|(x, y)| same(x, y)));
+}
+
+#[test]
+fn strata_with_enough_scores_have_curves_of_their_own() {
+    let mut random = Random(71);
+    // Group 1 is more alike among itself; nobody knows of group 2.
+    let scores: Vec<ImpostorScore> = (0..120_000u64)
+        .map(|k| {
+            let (truth, stratum) = match k % 3 {
+                0 => (FACES, stratum(0, 0)),
+                1 => (FACES, stratum(1, 0)),
+                _ => (Truth { scale: 0.045, shape: -0.03 }, stratum(1, 1)),
+            };
+            let more = if k % 3 == 2 { 0.04 } else { 0.0 };
+            ImpostorScore { a: k, b: k + 1_000_000, similarity: truth.draw(&mut random) + more, stratum }
+        })
+        .collect();
+    let impostors = Impostors::new(&ModelId("sface".into()), &scores);
+    // Group 0 with 1 is like 0 with 0, and like the pool but for 1 with 1.
+    assert!(impostors.strata().any(|(name, _)| name == stratum(1, 1)));
+    let rate = |s: u16| impostors.of(s).fmr(0.5);
+    assert!(rate(stratum(1, 1)) > 3.0 * rate(stratum(0, 0)));
+    assert_eq!(rate(stratum(0, 1)), rate(stratum(1, 0)));
+    assert_eq!(rate(stratum(2, 2)), impostors.pooled().fmr(0.5));
+    let enrolments: Vec<Enrolment> =
+        (0..4).map(|k| Enrolment { group: u8::from(k >= 2), ..enrolment(k * 1000) }).collect();
+    let candidates = [(0, 1), (2, 3)].map(|(a, b)| Candidate { a, b, similarity: 0.6 });
+    let searched = Searched { gallery_size: 4, compared: 6.0, floor: 0.3 };
+    let case = Case { enrolments: &enrolments, candidates: &candidates, impostors: &impostors, searched };
+    let judged = judge(&case, &MatchingPolicy::default(), &|_, _| 0.0);
+    let own = judged.statistics.strata.iter().find(|s| s.curve == Curve::Own && s.name == "low quality").unwrap();
+    assert!(own.ratio.unwrap() > 1.5 && own.impostors.is_some(), "{own:?}");
+    assert_eq!(judged.statistics.strata.len(), 3);
+    let of = |a: usize| judged.pairs.iter().find(|p| p.a == a).unwrap();
+    assert!(of(2).expected_false_matches > 3.0 * of(0).expected_false_matches);
+    assert!(of(2).local_fdr > of(0).local_fdr);
 }
 
 #[test]

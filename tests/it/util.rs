@@ -56,3 +56,12 @@ pub fn run(command: &mut Command) -> (i32, String, String) {
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
     (status.code().unwrap_or(-1), text(stdout), text(stderr))
 }
+
+/// Whether the slow tests are asked for (`CHEHRA_SLOW=1`); says so where they are not.
+pub fn slow() -> bool {
+    let asked = std::env::var_os("CHEHRA_SLOW").is_some();
+    if !asked {
+        eprintln!("skipped: slow; set CHEHRA_SLOW=1");
+    }
+    asked
+}

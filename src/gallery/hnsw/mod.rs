@@ -23,6 +23,7 @@ use super::dot::{Kernel, RowDot};
 use super::query::{Hit, Probe, Want, settle};
 use super::view::{Gallery, Seen};
 use crate::Result;
+use crate::config::policy::HnswPolicy;
 use crate::infer::template::similarity_of_masters;
 
 /// A leader this much less similar than what is asked may still lead a row that is similar enough. Row and leader
@@ -42,7 +43,8 @@ pub struct Breadth {
 
 impl Default for Breadth {
     fn default() -> Self {
-        Breadth { start: 256, most: 4096 }
+        let limits = HnswPolicy::default();
+        Breadth { start: limits.breadth, most: limits.most_breadth }
     }
 }
 

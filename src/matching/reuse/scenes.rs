@@ -62,7 +62,7 @@ pub fn shared_bystanders<'a>(faces: &[(Glimpse<'a>, &Template)], policy: &ReuseP
         sorted.iter().map(|(glimpse, template)| (member(glimpse), (*template).clone())).collect();
     let mut links = Vec::new();
     let least = policy.bystander_similarity;
-    exact::all_pairs(&Gallery::from_rows(&rows)?, least, Kernel::best(), &mut |pairs| {
+    exact::all_pairs(&Gallery::from_rows(&rows)?, least, Kernel::best(), &mut |_, pairs| {
         links.extend(pairs.iter().map(|p| (p.first as usize, p.second as usize, p.similarity)));
         Ok(())
     })?;

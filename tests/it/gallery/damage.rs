@@ -86,21 +86,89 @@ fn damaged_files_are_rebuilt_or_named() {
 }
 
 #[test]
-fn repair_rebuilds_what_can_be_rebuilt() {
+fn a_damaged_row_of_masters_is_made_anew_in_the_middle_of_a_search() {
     let folder = tempfile::tempdir().unwrap();
     let all = rows(&crowd(), 0..40);
     let store = store_with(folder.path(), &crowd(), &[40]);
     let masters = folder.path().join("segments/00000001.masters");
-    let mut bytes = fs::read(&masters).unwrap();
-    bytes[5000] ^= 1;
-    fs::remove_file(&masters).unwrap();
-    fs::write(&masters, bytes).unwrap();
-    let error = whole_or_error(folder.path(), &all).unwrap_err();
-    assert!(error.to_string().contains("masters") && error.to_string().contains("delete this file"), "{error}");
+    let good = fs::read(&masters).unwrap();
+    let damage = || {
+        let mut bytes = good.clone();
+        bytes[5000] ^= 1;
+        fs::remove_file(&masters).unwrap();
+        fs::write(&masters, bytes).unwrap();
+    };
+    damage();
     assert_eq!(store.verify().unwrap().rebuildable.len(), 1);
+    whole_or_error(folder.path(), &all).unwrap();
+    assert_eq!(fs::read(&masters).unwrap(), good, "the search wrote it anew");
+    damage();
     store.repair().unwrap();
     assert!(store.verify().unwrap().rebuildable.is_empty());
+    // With the segment damaged as well, the row is nowhere: said, and not left out.
+    damage();
+    let segment = folder.path().join("segments/00000001.parquet");
+    let mut bytes = fs::read(&segment).unwrap();
+    let stored = all[10].1.master.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<u8>>();
+    let at = bytes.windows(stored.len()).position(|w| w == stored).unwrap();
+    bytes[at] ^= 1;
+    fs::remove_file(&segment).unwrap();
+    fs::write(&segment, bytes).unwrap();
+    let error = whole_or_error(folder.path(), &all).unwrap_err().to_string();
+    assert!(error.contains("00000001.parquet") && error.contains("backup"), "{error}");
+}
+
+#[test]
+fn segments_and_derived_files_of_the_future_are_not_guessed_at() {
+    use parquet::arrow::ArrowWriter;
+    use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+    use parquet::file::metadata::KeyValue;
+    use parquet::file::properties::WriterProperties;
+    let folder = tempfile::tempdir().unwrap();
+    let all = rows(&crowd(), 0..9);
+    store_with(folder.path(), &crowd(), &[9]);
+    // A derived file of another version is built anew.
+    let codes = folder.path().join("segments/00000001.codes");
+    let good = fs::read(&codes).unwrap();
+    let mut later = good.clone();
+    later[8] = 2;
+    fs::remove_file(&codes).unwrap();
+    fs::write(&codes, later).unwrap();
     whole_or_error(folder.path(), &all).unwrap();
+    assert_eq!(fs::read(&codes).unwrap(), good);
+    // A segment of another version, and a manifest that names it.
+    let path = folder.path().join("segments/00000001.parquet");
+    let before = fs::read(&path).unwrap();
+    let reader = ParquetRecordBatchReaderBuilder::try_new(fs::File::open(&path).unwrap()).unwrap();
+    let schema = reader.schema().clone();
+    let pair = KeyValue::new("chehra.segment".to_string(), "2".to_string());
+    let properties = WriterProperties::builder().set_key_value_metadata(Some(vec![pair])).build();
+    let batches: Vec<_> = reader.build().unwrap().map(Result::unwrap).collect();
+    let mut writer = ArrowWriter::try_new(Vec::new(), schema, Some(properties)).unwrap();
+    batches.iter().for_each(|batch| writer.write(batch).unwrap());
+    let after = writer.into_inner().unwrap();
+    fs::remove_file(&path).unwrap();
+    fs::write(&path, &after).unwrap();
+    let footer = |bytes: &[u8]| {
+        let length = u32::from_le_bytes(*bytes[bytes.len() - 8..].first_chunk().unwrap()) as usize + 8;
+        sha256(&bytes[bytes.len() - length..])
+    };
+    let manifest = folder.path().join("MANIFEST");
+    let text = fs::read_to_string(&manifest).unwrap();
+    let body = text.split_once('\n').unwrap().1;
+    let body = body.replace(&footer(&before), &footer(&after)).replace(&sha256(&before), &sha256(&after));
+    let body = body.replace(&format!("\"bytes\": {}", before.len()), &format!("\"bytes\": {}", after.len()));
+    let head = format!("{{\"format\":\"chehra-store\",\"version\":1,\"sha256\":\"{}\"}}\n", sha256(body.as_bytes()));
+    fs::write(&manifest, head + &body).unwrap();
+    let error = whole_or_error(folder.path(), &all).unwrap_err().to_string();
+    for word in ["00000001.parquet", "version", "expected: version 1 to 1", "found:    2", "later one"] {
+        assert!(error.contains(word), "{word}: {error}");
+    }
+}
+
+fn sha256(bytes: &[u8]) -> String {
+    use sha2::{Digest, Sha256};
+    Sha256::digest(bytes).iter().map(|b| format!("{b:02x}")).collect()
 }
 
 #[test]

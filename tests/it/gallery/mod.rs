@@ -1,5 +1,6 @@
 //! The gallery as a whole: what goes in is found again, by every engine and kernel, now and after a restart.
 
+mod cli;
 mod damage;
 mod sample;
 mod search;

@@ -39,7 +39,7 @@ fn write_the_sample() {
 /// Every pair as text: rows by submission, similarity bit by bit.
 fn answers(gallery: &Gallery) -> Vec<String> {
     let mut lines = Vec::new();
-    exact::all_pairs(gallery, 0.45, Kernel::best(), &mut |pairs| {
+    exact::all_pairs(gallery, 0.45, Kernel::best(), &mut |_, pairs| {
         for pair in pairs {
             let id = |row| gallery.row(row).unwrap().submission_id.trim_start_matches(['S', '0']).to_owned();
             lines.push(format!("{}-{} {:08x}", id(pair.first), id(pair.second), pair.similarity.to_bits()));

@@ -7,7 +7,7 @@ use chehra::gallery::dot::Kernel;
 use chehra::gallery::generate::Crowd;
 use chehra::gallery::hnsw::Breadth;
 use chehra::gallery::{
-    Engine, Filter, Gallery, Hit, Member, Probe, SearchPolicy, Want, exact, hnsw, search, search_with,
+    Engine, Filter, Gallery, Hit, Member, Probe, SearchPolicy, Want, all_pairs, exact, hnsw, search, search_with,
 };
 use chehra::infer::Template;
 
@@ -80,7 +80,7 @@ fn all_pairs_are_those_that_searching_each_row_finds() {
         .map(|hit| (hit.probe, hit.row))
         .collect();
     let mut found = Vec::new();
-    exact::all_pairs(&gallery, 0.4, Kernel::best(), &mut |pairs| {
+    exact::all_pairs(&gallery, 0.4, Kernel::best(), &mut |_, pairs| {
         found.extend(pairs.iter().map(|p| (p.first, p.second)));
         Ok(())
     })
@@ -88,6 +88,55 @@ fn all_pairs_are_those_that_searching_each_row_finds() {
     assert!(found.is_sorted());
     assert_eq!(found.iter().copied().collect::<BTreeSet<_>>(), expected);
     assert_eq!(found.len(), expected.len(), "each pair once");
+}
+
+#[test]
+fn both_engines_find_the_pairs_of_a_whole_gallery() {
+    let stored = rows(&crowd(), 0..2300);
+    let gallery = Gallery::from_rows(&stored).unwrap();
+    let find = |engine, checked_probes| {
+        let policy = SearchPolicy { engine, checked_probes, ..SearchPolicy::default() };
+        let mut done = 0;
+        let mut progress = |now| {
+            done = now;
+            Ok(())
+        };
+        let answer = all_pairs(&gallery, 0.45, &policy, &mut progress).unwrap();
+        assert_eq!(done, 2300);
+        answer
+    };
+    let (exact, report) = find(Engine::Exact, 0);
+    assert!(report.certificate.is_none() && report.hits == exact.len() && exact.len() > 200);
+    let (hnsw, report) = find(Engine::Hnsw, 500);
+    let certificate = report.certificate.unwrap();
+    assert!(certificate.probes == 500 && certificate.true_pairs > 40 && certificate.missed == 0, "{certificate:?}");
+    assert_eq!((report.engine, hnsw == exact), (Engine::Hnsw, true));
+    let (auto, report) = find(Engine::Auto, 500);
+    assert!(auto == exact && report.asked == Engine::Auto);
+    let narrow = Breadth { start: 1, most: 1 };
+    let policy = SearchPolicy { engine: Engine::Hnsw, breadth: narrow, max_missed: 0.0, ..SearchPolicy::default() };
+    let (found, _) = all_pairs(&gallery, 0.45, &policy, &mut |_| Ok(())).unwrap();
+    assert_eq!(found, exact, "what a narrow search misses is found by falling back, or not missed");
+}
+
+#[test]
+fn part_of_a_gallery_is_searched_as_if_it_were_alone() {
+    let mut stored = rows(&crowd(), 0..600);
+    stored[500..].iter_mut().for_each(|row| row.0.model.0 = "another".into());
+    let gallery = Gallery::from_rows(&stored).unwrap();
+    let models = gallery.models();
+    assert_eq!(
+        models.iter().map(|(m, rows)| (m.0.as_str(), *rows)).collect::<Vec<_>>(),
+        [("generated", 500), ("another", 100)]
+    );
+    let district = stored[0].0.district.as_str();
+    let filter =
+        Filter { only_district: Some(district), not_submission: Some(&stored[3].0.submission_id), ..Filter::default() };
+    let some = gallery.only(&stored[0].0.model, &filter);
+    assert_eq!(some.live(), stored[..500].iter().filter(|(m, _)| m.district == district).count() - 1);
+    assert!(some.iter().all(|(_, row)| row.district == district && row.submission_id != stored[3].0.submission_id));
+    let (pairs, report) = all_pairs(&some, -1.0, &SearchPolicy::default(), &mut |_| Ok(())).unwrap();
+    assert_eq!((pairs.len(), report.rows), (some.live() * (some.live() - 1) / 2, some.live()));
 }
 
 #[test]

@@ -112,7 +112,10 @@ fn forgotten_members_are_found_by_nothing() {
     let receipt = forgotten.receipt.unwrap();
     assert_eq!((receipt.rows, receipt.submission_ids.len(), receipt.segments.as_slice()), (2, 2, &[1, 2][..]));
     assert_eq!(forgotten.unknown, ["nobody"]);
-    assert!(receipt.erased_commit.is_none());
+    assert!(receipt.erased_commit.is_none() && forgotten.before.is_empty());
+    let file = store.receipt_path(&receipt);
+    let kept = || serde_json::from_str::<chehra::gallery::Receipt>(&fs::read_to_string(&file).unwrap()).unwrap();
+    assert_eq!(kept(), receipt);
     let json = serde_json::to_string(&receipt).unwrap();
     assert!(json.contains(ids[0]) && !json.contains("codes") && json.len() < 400, "{json}");
     let check = |gallery: &Gallery| {
@@ -125,7 +128,7 @@ fn forgotten_members_are_found_by_nothing() {
             assert!(exact.iter().all(|hit| !ids.contains(&gallery.row(hit.row).unwrap().submission_id)));
         }
         let mut rows = BTreeSet::new();
-        exact::all_pairs(gallery, -1.0, Kernel::best(), &mut |pairs| {
+        exact::all_pairs(gallery, -1.0, Kernel::best(), &mut |_, pairs| {
             rows.extend(pairs.iter().flat_map(|p| [p.first, p.second]));
             Ok(())
         })
@@ -137,7 +140,11 @@ fn forgotten_members_are_found_by_nothing() {
     assert_eq!((report.segments_before, report.segments_after, report.rows_erased), (2, 1, 2));
     check(&store.view(None).unwrap());
     assert!(store.stats().unwrap().forgotten[0].erased_commit.is_some());
-    assert!(forget(&store, &ids).receipt.is_none(), "they are gone");
+    assert_eq!(kept(), store.stats().unwrap().forgotten[0], "the file says so as well");
+    fs::remove_file(&file).unwrap();
+    let again = forget(&store, &ids);
+    assert!(again.receipt.is_none() && again.before == ids && again.unknown.is_empty(), "they are gone: {again:?}");
+    assert_eq!(kept().rows, 2, "a lost copy is written again");
     // What a run saw, it sees after compaction too, less the forgotten.
     assert_eq!(store.view(Some("night-1")).unwrap().live(), 99);
     assert!(store.begin().unwrap().add_run("night-1", &all).unwrap().repeated);

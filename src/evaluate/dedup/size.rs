@@ -1,0 +1,317 @@
+//! One gallery size: what was predicted, and what was there.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use serde::Serialize;
+
+use super::people::Population;
+use crate::Result;
+use crate::config::policy::MatchingPolicy;
+use crate::dedup::Pass;
+use crate::evaluate::audit::Rate;
+use crate::gallery::{Engine, Gallery, SearchPolicy};
+use crate::matching::impostor::ImpostorReport;
+use crate::matching::{Cluster, Judged, Pair};
+
+/// Limits, in expected false pairs of the gallery, at which prediction and truth are held against each other.
+pub const LIMITS: [f64; 6] = [0.01, 0.1, 1.0, 10.0, 100.0, 1000.0];
+
+/// Points of a DET curve.
+const DET_POINTS: usize = 60;
+
+/// So many of the most similar false pairs are named.
+const NAMED: usize = 20;
+
+/// What one size shows.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct SizeReport {
+    /// Templates in the gallery.
+    pub gallery_size: usize,
+    /// Persons.
+    pub persons: usize,
+    /// Memberships that are not a person's first.
+    pub duplicates: usize,
+    /// Pairs of one person.
+    pub mated_pairs: usize,
+    /// Pairs compared.
+    pub pairs: f64,
+    /// Prediction against truth at each of [`LIMITS`].
+    pub limits: Vec<LimitReport>,
+    /// False negative identification rate against false pairs, from the strictest to the widest limit.
+    pub det: Vec<DetPoint>,
+    /// Clusters at the policy's limit.
+    pub clusters: ClusterReport,
+    /// What was fitted.
+    pub impostors: ImpostorReport,
+    /// The most similar false pairs. Where labels may err, a person should look at them: one face under two names is
+    /// the label's mistake and counts here as the program's.
+    pub most_similar_false_pairs: Vec<FalsePair>,
+    /// Pairs above the floor of the search.
+    pub candidates: usize,
+    /// Seconds of the search, and of all that follows it.
+    pub seconds: Seconds,
+}
+
+/// Wall time.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Seconds {
+    /// Impostor model and exact search of all pairs.
+    pub search: f64,
+    /// Candidates to pairs, clusters and statistics: with the candidates, not with the members.
+    pub judge: f64,
+}
+
+/// One limit.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct LimitReport {
+    /// False pairs expected in the whole gallery.
+    pub expected: f64,
+    /// Upper 95 % bound of it.
+    pub expected_upper: f64,
+    /// The cosine it comes to.
+    pub similarity: f32,
+    /// False-match rate that this is.
+    pub false_match_rate: f64,
+    /// False pairs there are.
+    pub observed: usize,
+    /// 95 % interval of their expectation (Poisson; Byar's approximation).
+    pub observed_interval: [f64; 2],
+    /// Pairs of one person found.
+    pub pairs_found: Rate,
+    /// Duplicate memberships with no pair to any other of their person: the false negative identification rate.
+    pub fnir: Rate,
+    /// False pairs that the local false discovery rates add up to.
+    pub sum_of_local_fdr: f64,
+}
+
+/// A point of the DET curve.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct DetPoint {
+    /// False pairs expected.
+    pub expected: f64,
+    /// False pairs there are.
+    pub observed: usize,
+    /// False negative identification rate.
+    pub fnir: f64,
+}
+
+/// Clusters against persons.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ClusterReport {
+    /// The policy's limit in expected false pairs.
+    pub expected: f64,
+    /// Clusters.
+    pub clusters: usize,
+    /// Clusters whose memberships are all of one person, and that are all of that person's.
+    pub exact: Rate,
+    /// B-cubed precision over all memberships (Bagga and Baldwin 1998): share of a membership's cluster that is its
+    /// person, on average over those in clusters.
+    pub precision: f64,
+    /// B-cubed recall: share of a membership's person that is in its cluster, on average over those of persons with
+    /// two or more memberships.
+    pub recall: f64,
+}
+
+/// Two people taken for one.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct FalsePair {
+    /// Their cosine.
+    pub similarity: f32,
+    /// How many were expected by chance.
+    pub expected_false_matches: f64,
+    /// Picture of the one.
+    pub a: String,
+    /// Picture of the other.
+    pub b: String,
+}
+
+/// Measures the first `size` memberships of a population.
+pub(super) fn measure(population: &Population, size: usize, policy: &MatchingPolicy) -> Result<SizeReport> {
+    let rows = population.rows(size)?;
+    let names: HashMap<String, usize> = rows.iter().map(|(m, _)| m.submission_id.clone()).zip(0..).collect();
+    let gallery = Gallery::from_rows(&rows)?;
+    drop(rows);
+    // Faces alone: what records add hangs on the records.
+    let widest = MatchingPolicy {
+        review_expected_false_matches: LIMITS[LIMITS.len() - 1],
+        most_record_evidence: 0.0,
+        ..policy.clone()
+    };
+    let exact = SearchPolicy { engine: Engine::Exact, ..SearchPolicy::default() };
+    let pass = Pass::of(&gallery, &widest, &exact, &mut |_| Ok(()))?;
+    let clock = std::time::Instant::now();
+    let judged = pass.judge(&widest);
+    let seconds = Seconds { search: pass.search.seconds, judge: clock.elapsed().as_secs_f64() };
+    let strict = pass.judge(&MatchingPolicy { most_record_evidence: 0.0, ..policy.clone() });
+    let row = |index: usize| names[&pass.enrolments[index].submission_id];
+    let persons = population.persons(size);
+    let truth = Truth::new(&persons, &judged.pairs, &row);
+    let limits = LIMITS.iter().map(|&limit| truth.limit(limit, &judged)).collect();
+    Ok(SizeReport {
+        gallery_size: size,
+        persons: truth.of.len(),
+        duplicates: truth.duplicates,
+        mated_pairs: truth.mated_pairs,
+        pairs: judged.statistics.gallery_pairs,
+        limits,
+        det: truth.det(),
+        clusters: clusters(&strict, &persons, &truth.of, &row, policy.review_expected_false_matches),
+        impostors: judged.statistics.impostors.clone(),
+        most_similar_false_pairs: truth.named(population),
+        candidates: judged.statistics.candidates,
+        seconds,
+    })
+}
+
+/// The flagged pairs with what they are, most similar first.
+struct Truth<'a> {
+    /// Memberships of each person.
+    of: BTreeMap<u64, Vec<usize>>,
+    duplicates: usize,
+    mated_pairs: usize,
+    /// Each pair, the two rows, and whether they are one person.
+    pairs: Vec<(&'a Pair, [usize; 2], bool)>,
+    /// At each mated pair, how many memberships have been found up to it, first ones of a person not counted.
+    found: Vec<usize>,
+}
+
+impl<'a> Truth<'a> {
+    fn new(persons: &[u64], flagged: &'a [Pair], row: &dyn Fn(usize) -> usize) -> Self {
+        let mut of: BTreeMap<u64, Vec<usize>> = BTreeMap::new();
+        persons.iter().enumerate().for_each(|(at, &person)| of.entry(person).or_default().push(at));
+        let duplicates = of.values().map(|rows| rows.len() - 1).sum();
+        let mated_pairs = of.values().map(|rows| rows.len() * (rows.len() - 1) / 2).sum();
+        let mut pairs: Vec<_> = flagged
+            .iter()
+            .map(|pair| {
+                let rows = [row(pair.a), row(pair.b)];
+                (pair, rows, persons[rows[0]] == persons[rows[1]])
+            })
+            .collect();
+        pairs.sort_by(|x, y| x.0.expected_false_matches.total_cmp(&y.0.expected_false_matches));
+        let mut seen: HashSet<usize> = HashSet::new();
+        let first = |row: usize| of[&persons[row]][0] == row;
+        let found = pairs
+            .iter()
+            .map(|(_, rows, mated)| {
+                if *mated {
+                    seen.extend(rows.iter().filter(|&&row| !first(row)));
+                }
+                seen.len()
+            })
+            .collect();
+        Truth { of, duplicates, mated_pairs, pairs, found }
+    }
+
+    fn within(&self, expected: f64) -> usize {
+        self.pairs.partition_point(|(pair, _, _)| pair.expected_false_matches <= expected)
+    }
+
+    fn limit(&self, expected: f64, judged: &Judged) -> LimitReport {
+        let count = self.within(expected);
+        let mated = self.pairs[..count].iter().filter(|(_, _, mated)| *mated).count();
+        let all = judged.statistics.gallery_pairs.max(1.0);
+        let similarity = judged.strangers.rate().inverse(expected / all);
+        let found = count.checked_sub(1).map_or(0, |last| self.found[last]);
+        LimitReport {
+            expected,
+            expected_upper: judged.strangers.fmr_upper(similarity) * all,
+            similarity,
+            false_match_rate: expected / all,
+            observed: count - mated,
+            observed_interval: poisson_interval(count - mated),
+            pairs_found: Rate::new(mated, self.mated_pairs),
+            fnir: Rate::new(self.duplicates - found, self.duplicates),
+            sum_of_local_fdr: self.pairs[..count]
+                .iter()
+                .map(|(pair, _, _)| pair.local_fdr)
+                .fold(0.0, |sum, fdr| sum + fdr),
+        }
+    }
+
+    /// Evenly over the logarithm of what is expected, from a thousandth of a pair to the widest limit.
+    fn det(&self) -> Vec<DetPoint> {
+        let (low, high) = (1e-3f64.log10(), LIMITS[LIMITS.len() - 1].log10());
+        let point = |k: usize| {
+            let expected = 10f64.powf(low + (high - low) * k as f64 / (DET_POINTS - 1) as f64);
+            let count = self.within(expected);
+            let found = count.checked_sub(1).map_or(0, |last| self.found[last]);
+            DetPoint {
+                expected,
+                observed: self.pairs[..count].iter().filter(|(_, _, mated)| !*mated).count(),
+                fnir: (self.duplicates - found) as f64 / self.duplicates.max(1) as f64,
+            }
+        };
+        if self.duplicates == 0 { Vec::new() } else { (0..DET_POINTS).map(point).collect() }
+    }
+
+    fn named(&self, population: &Population) -> Vec<FalsePair> {
+        let wrong = self.pairs.iter().filter(|(_, _, mated)| !*mated).take(NAMED);
+        wrong
+            .map(|(pair, [a, b], _)| FalsePair {
+                similarity: pair.similarity,
+                expected_false_matches: pair.expected_false_matches,
+                a: population.picture(*a),
+                b: population.picture(*b),
+            })
+            .collect()
+    }
+}
+
+fn clusters(
+    judged: &Judged,
+    persons: &[u64],
+    of: &BTreeMap<u64, Vec<usize>>,
+    row: &dyn Fn(usize) -> usize,
+    expected: f64,
+) -> ClusterReport {
+    let rows = |cluster: &Cluster| -> Vec<usize> { cluster.members.iter().map(|&m| row(m)).collect() };
+    let (mut right, mut members, mut exact) = (0.0, 0, 0);
+    // A membership that stands alone finds itself: one n-th of its person.
+    let multiple = of.values().filter(|rows| rows.len() > 1);
+    let (mut recall, all) = multiple.fold((0.0, 0), |(share, all), rows| (share + 1.0, all + rows.len()));
+    for cluster in &judged.clusters {
+        let rows = rows(cluster);
+        let mut count: HashMap<u64, usize> = HashMap::new();
+        rows.iter().for_each(|&row| *count.entry(persons[row]).or_default() += 1);
+        members += rows.len();
+        exact += usize::from(count.len() == 1 && of[&persons[rows[0]]].len() == rows.len());
+        for &row in &rows {
+            let here = count[&persons[row]] as f64;
+            right += here / rows.len() as f64;
+            if of[&persons[row]].len() > 1 {
+                recall += (here - 1.0) / of[&persons[row]].len() as f64;
+            }
+        }
+    }
+    ClusterReport {
+        expected,
+        clusters: judged.clusters.len(),
+        exact: Rate::new(exact, judged.clusters.len()),
+        precision: if members == 0 { 1.0 } else { right / members as f64 },
+        recall: if all == 0 { 1.0 } else { recall / all as f64 },
+    }
+}
+
+/// 95 % interval of a Poisson expectation of which `count` was seen: Byar's approximation (Breslow and Day, "Statistical
+/// methods in cancer research" II, 1987, p. 69), within a few percent of the exact one from a count of one on.
+fn poisson_interval(count: usize) -> [f64; 2] {
+    const Z: f64 = 1.959_964;
+    let n = count as f64;
+    let end = |n: f64, z: f64| n * (1.0 - 1.0 / (9.0 * n) + z / (3.0 * n.sqrt())).powi(3);
+    [if count == 0 { 0.0 } else { end(n, -Z).max(0.0) }, end(n + 1.0, Z)]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_interval_is_the_exact_one_nearly() {
+        // scipy 1.17.1: chi2.ppf(0.025, 2n) / 2 and chi2.ppf(0.975, 2n + 2) / 2.
+        for (count, low, high) in [(0, 0.0, 3.689), (1, 0.0253, 5.572), (10, 4.795, 18.39), (100, 81.36, 121.63)] {
+            let [l, h] = poisson_interval(count);
+            assert!((l - low).abs() < 0.03 && (h / high - 1.0).abs() < 0.02, "{count}: {l} {h}");
+        }
+    }
+}

@@ -1,0 +1,74 @@
+//! The report for people.
+
+use std::fmt::{Display, Formatter, Result};
+
+use super::{DedupReport, SizeReport};
+
+impl Display for DedupReport {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        writeln!(f, "model                {}", self.model)?;
+        writeln!(
+            f,
+            "labelled             {} templates of {} people, failures to enrol: {}",
+            self.labelled,
+            self.people,
+            self.failed_to_enrol.len()
+        )?;
+        write!(f, "drawn                seed {}, {:.1} % duplicates", self.seed, 100.0 * self.duplicates)?;
+        self.sizes.iter().try_for_each(|size| write!(f, "\n\n{size}"))
+    }
+}
+
+impl Display for SizeReport {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        writeln!(
+            f,
+            "gallery of {}: {} persons, {} duplicates, {} mated pairs; search {:.1} s, judging {} candidates {:.2} s",
+            self.gallery_size,
+            self.persons,
+            self.duplicates,
+            self.mated_pairs,
+            self.seconds.search,
+            self.candidates,
+            self.seconds.judge
+        )?;
+        writeln!(
+            f,
+            "  {:>9} {:>9} {:>7} {:>9} {:>9} {:>17} {:>9} {:>9} {:>10}",
+            "expected", "upper", "cosine", "FMR", "observed", "95 % interval", "pairs %", "FNIR %", "sum of fdr"
+        )?;
+        let percent = |rate: Option<f64>| rate.map_or("-".into(), |r| format!("{:.2}", 100.0 * r));
+        for limit in &self.limits {
+            let [low, high] = limit.observed_interval;
+            writeln!(
+                f,
+                "  {:>9} {:>9.3} {:>7.4} {:>9.1e} {:>9} {:>17} {:>9} {:>9} {:>10.2}",
+                limit.expected,
+                limit.expected_upper,
+                limit.similarity,
+                limit.false_match_rate,
+                limit.observed,
+                format!("{low:.2} to {high:.2}"),
+                percent(limit.pairs_found.rate),
+                percent(limit.fnir.rate),
+                limit.sum_of_local_fdr
+            )?;
+        }
+        let c = &self.clusters;
+        write!(
+            f,
+            "  at {} expected: {} clusters, {} % exact; B-cubed precision {:.4}, recall {:.4}",
+            c.expected,
+            c.clusters,
+            percent(c.exact.rate),
+            c.precision,
+            c.recall
+        )?;
+        let Some(worst) = self.most_similar_false_pairs.first() else { return Ok(()) };
+        write!(
+            f,
+            "\n  most similar false pair: {} and {}, {:.4}, {:.2e} expected",
+            worst.a, worst.b, worst.similarity, worst.expected_false_matches
+        )
+    }
+}

@@ -1,0 +1,144 @@
+//! How much an HNSW search missed: a sample of its probes, fixed by a seed, is searched exactly as well.
+//!
+//! The share of true pairs that HNSW lacks is stated with its 95 % Wilson score interval (Wilson, 1927). Where the
+//! sample has no true pair the share is 0 and the interval 0 to 1: nothing is known, and it says so.
+
+use std::collections::HashSet;
+
+use rayon::prelude::*;
+use serde::Serialize;
+
+use crate::Result;
+use crate::gallery::dot::Kernel;
+use crate::gallery::exact;
+use crate::gallery::query::{Filter, Hit, Pair, Probe, Want};
+use crate::gallery::view::Gallery;
+use crate::infer::{ModelId, Template};
+
+/// What an HNSW search missed of a sample.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Certificate {
+    /// Probes searched exactly as well.
+    pub probes: usize,
+    /// Pairs that exact search found for them.
+    pub true_pairs: usize,
+    /// Those of them that HNSW did not find.
+    pub missed: usize,
+    /// `missed / true_pairs`; 0 without pairs.
+    pub missed_share: f64,
+    /// 95 % Wilson score interval of the share; 0 to 1 without pairs.
+    pub interval: [f64; 2],
+}
+
+impl Certificate {
+    fn new(probes: usize, true_pairs: usize, missed: usize) -> Certificate {
+        let missed_share = if true_pairs == 0 { 0.0 } else { missed as f64 / true_pairs as f64 };
+        Certificate { probes, true_pairs, missed, missed_share, interval: wilson(missed, true_pairs) }
+    }
+}
+
+/// Searches a fixed sample of the probes exactly and counts what `hits` lacks.
+///
+/// # Errors
+/// As [`exact::search`].
+pub fn certify(
+    gallery: &Gallery,
+    probes: &[Probe<'_>],
+    want: Want,
+    hits: &[Hit],
+    sample: usize,
+    kernel: Kernel,
+) -> Result<Certificate> {
+    let chosen = spread_sample(probes.len(), sample);
+    let checked: Vec<Probe<'_>> = chosen.iter().map(|&at| probes[at]).collect();
+    let truth = exact::search(gallery, &checked, want, kernel)?;
+    let found: HashSet<(u32, u32)> = hits.iter().map(|hit| (hit.probe, hit.row)).collect();
+    let missed = truth.iter().filter(|hit| !found.contains(&(chosen[hit.probe as usize] as u32, hit.row))).count();
+    Ok(Certificate::new(checked.len(), truth.len(), missed))
+}
+
+/// As [`certify`], where the gallery's own rows, `rows`, were the probes and each pair was found once, from either end.
+///
+/// # Errors
+/// As [`exact::search`].
+pub(super) fn certify_pairs(
+    gallery: &Gallery,
+    rows: &[u32],
+    threshold: f32,
+    pairs: &[Pair],
+    sample: usize,
+    kernel: Kernel,
+) -> Result<Certificate> {
+    let chosen: Vec<u32> = spread_sample(rows.len(), sample).into_iter().map(|at| rows[at]).collect();
+    let own = own_probes(gallery, &chosen)?;
+    let truth = exact::search(gallery, &as_probes(&own), Want::Above(threshold), kernel)?;
+    let truth: HashSet<(u32, u32)> = truth
+        .iter()
+        .map(|hit| (chosen[hit.probe as usize], hit.row))
+        .filter(|(a, b)| a != b)
+        .map(|(a, b)| (a.min(b), a.max(b)))
+        .collect();
+    let found: HashSet<(u32, u32)> = pairs.iter().map(|pair| (pair.first, pair.second)).collect();
+    Ok(Certificate::new(chosen.len(), truth.len(), truth.difference(&found).count()))
+}
+
+/// Rows of the gallery as probes for it.
+pub(super) fn own_probes<'g>(gallery: &'g Gallery, rows: &[u32]) -> Result<Vec<(&'g ModelId, Template)>> {
+    let probe = |&row: &u32| {
+        let model = gallery.model(row).ok_or_else(|| crate::Error::bug("searching", format!("no row {row}")))?;
+        Ok((model, gallery.template(row)?))
+    };
+    rows.par_iter().map(probe).collect()
+}
+
+pub(super) fn as_probes<'a>(own: &'a [(&ModelId, Template)]) -> Vec<Probe<'a>> {
+    own.iter().map(|(model, template)| Probe { template, model, filter: Filter::default() }).collect()
+}
+
+/// `sample` of `count` positions, ascending and without repetition: those with the smallest mixed numbers.
+fn spread_sample(count: usize, sample: usize) -> Vec<usize> {
+    let mixed = |at: usize| {
+        (at as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(31).wrapping_mul(0xd6e8_feb8_6659_fd93)
+    };
+    let mut all: Vec<usize> = (0..count).collect();
+    all.sort_unstable_by_key(|&at| mixed(at));
+    all.truncate(sample);
+    all.sort_unstable();
+    all
+}
+
+/// 95 % Wilson score interval of `hits` in `trials`.
+pub fn wilson(hits: usize, trials: usize) -> [f64; 2] {
+    if trials == 0 {
+        return [0.0, 1.0];
+    }
+    const Z: f64 = 1.959_963_984_540_054;
+    let (n, p) = (trials as f64, hits as f64 / trials as f64);
+    let centre = p + Z * Z / (2.0 * n);
+    let half = Z * (p * (1.0 - p) / n + Z * Z / (4.0 * n * n)).sqrt();
+    let scale = 1.0 + Z * Z / n;
+    [((centre - half) / scale).max(0.0), ((centre + half) / scale).min(1.0)]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn wilson_matches_published_values() {
+        // Brown, Cai and DasGupta (2001), and R's binom::binom.wilson.
+        let close = |a: [f64; 2], b: [f64; 2]| a.iter().zip(b).all(|(x, y)| (x - y).abs() < 5e-5);
+        assert!(close(wilson(0, 10), [0.0, 0.27753]), "{:?}", wilson(0, 10));
+        assert!(close(wilson(5, 10), [0.23659, 0.76341]), "{:?}", wilson(5, 10));
+        assert!(close(wilson(1, 1000), [0.00018, 0.00564]), "{:?}", wilson(1, 1000));
+        assert_eq!(wilson(0, 0), [0.0, 1.0]);
+    }
+
+    #[test]
+    fn a_sample_is_fixed_and_has_no_repetition() {
+        let sample = spread_sample(1000, 100);
+        assert_eq!(sample, spread_sample(1000, 100));
+        assert!(sample.windows(2).all(|w| w[0] < w[1]) && sample.len() == 100);
+        assert_eq!(spread_sample(5, 100), [0, 1, 2, 3, 4]);
+    }
+}
