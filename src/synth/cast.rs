@@ -65,7 +65,10 @@ pub fn hand_out(
     rows: &mut [Row],
     keys: &[f64],
 ) -> Result<Cast> {
-    let mut new: Vec<usize> = (0..rows.len()).filter(|&k| member_of(rows[k].pattern) == Member::New).collect();
+    // An account is passed on whatever its rows are otherwise: they keep their places in the order, unused, so that the
+    // members after them stay who they are.
+    let counts = |row: &Row| member_of(row.pattern) == Member::New || row.pattern == Pattern::WorkerMismatch;
+    let mut new: Vec<usize> = (0..rows.len()).filter(|&k| counts(&rows[k])).collect();
     new.sort_by(|&a, &b| keys[rows[b].slot as usize].total_cmp(&keys[rows[a].slot as usize]).then(a.cmp(&b)));
     let staged = rows.iter().filter(|r| member_of(r.pattern) == Member::Ghost).count();
     let cast = Cast::divide(plan, people, workers, [new.len(), staged])?;
@@ -79,6 +82,9 @@ pub fn hand_out(
         worker.helper = Some(cast.order[person]);
     }
     for (k, &row) in new.iter().enumerate() {
+        if member_of(rows[row].pattern) != Member::New {
+            continue;
+        }
         let person = cast.order[cast.members.start + k % cast.members.len()];
         rows[row].member = Some(pick(plan, people, person, rows[row].slot, 0));
     }

@@ -134,7 +134,7 @@ pub fn write(plan: &Plan, people: &[Person]) -> Result<Story> {
             });
         }
     }
-    pass_on(plan, &mut workers, &mut rows, &mut keys);
+    pass_on(plan, &mut workers, &mut rows);
     rows.sort_by_key(|r| (r.at, r.slot));
     drop_orphans(&mut rows, &workers, &mut keys);
     let cast = hand_out(plan, people, &mut workers, &mut rows, &keys)?;
@@ -190,7 +190,7 @@ fn planted(plan: &Plan, u: f64, rng: &mut Rng) -> Pattern {
 }
 
 /// Passes some accounts on to another person, for the last part of their submissions.
-fn pass_on(plan: &Plan, workers: &mut [Worker], rows: &mut [Row], keys: &mut [f64]) {
+fn pass_on(plan: &Plan, workers: &mut [Worker], rows: &mut [Row]) {
     for (k, worker) in workers.iter_mut().enumerate() {
         let mut rng = Rng::new(plan.seed, Use::Original, k as u64);
         let n = worker.slots.len();
@@ -204,7 +204,6 @@ fn pass_on(plan: &Plan, workers: &mut [Worker], rows: &mut [Row], keys: &mut [f6
         let from = times[n - (n as f64 * PASSED_ON) as usize];
         for row in own.iter_mut().filter(|r| r.at >= from) {
             row.pattern = Pattern::WorkerMismatch;
-            keys[row.slot as usize] = -1.0;
         }
     }
 }
