@@ -15,8 +15,9 @@ Examples:
   chehra synth --faces people.csv --plan plan.toml --out dump
   chehra synth --print-plan > plan.toml
 
-FACES is a folder NAME/*.jpg or a CSV person,path[,x,y,w,h]. Each OUT/night-N is a dump for `chehra audit`, with its
-true answers in truth.parquet. The same plan and pictures give the same bytes.";
+FACES is a folder NAME/*.jpg or a CSV person,path[,x,y,w,h]. Each OUT/night-N is a dump for
+`chehra audit`, with its true answers in truth.parquet for `chehra evaluate audit --truth`;
+OUT/booths.parquet is for `audit --booths`. The same plan and pictures give the same bytes.";
 
 /// Flags of `synth`.
 #[derive(Debug, Args)]
