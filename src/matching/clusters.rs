@@ -4,7 +4,7 @@
 //! proposal; within it every pair is compared, and groups are joined while all their pairs together speak for it.
 
 use std::cmp::Ordering;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use sha2::{Digest, Sha256};
 
@@ -43,7 +43,7 @@ pub fn clusters(enrolments: &[Enrolment], pairs: &[Pair], odds: &dyn Fn(usize, u
         let groups = match members.len() {
             2 => vec![members],
             n if n <= MOST_LINKED => linked(&members, odds),
-            _ => joined(&members, odds),
+            _ => joined(&members, &links, odds),
         };
         let of: HashMap<usize, usize> =
             groups.iter().enumerate().flat_map(|(g, group)| group.iter().map(move |&m| (m, g))).collect();
@@ -65,6 +65,9 @@ const MOST_LINKED: usize = 400;
 
 /// Members of a group that a membership of a larger component is compared with.
 const COMPARED: usize = 16;
+
+/// The largest groups of such a component, which every membership is compared with.
+const LARGEST: usize = 8;
 
 /// A single pair speaks no louder than this, log10 odds: one bad picture must not outvote all others.
 const LOUDEST: f64 = 6.0;
@@ -151,10 +154,18 @@ fn better<T: PartialOrd>(x: ((f64, f64), T), y: ((f64, f64), T)) -> ((f64, f64),
     }
 }
 
-/// One picture enrolled thousands of times: each membership, earliest first, joins the group that it is most probably one
-/// person with on average over members spread evenly through the group, or begins its own.
-fn joined(members: &[usize], odds: &dyn Fn(usize, usize) -> f64) -> Vec<Vec<usize>> {
+/// One picture enrolled thousands of times, or a long chain of people: each membership, earliest first, joins the group
+/// that it is most probably one person with on average over members spread evenly through the group, or begins its own.
+/// Only groups that a pair links it to are asked, and the largest, so that the work grows with the pairs.
+fn joined(members: &[usize], links: &[&Pair], odds: &dyn Fn(usize, usize) -> f64) -> Vec<Vec<usize>> {
+    let mut mates: HashMap<usize, Vec<usize>> = HashMap::new();
+    for pair in links {
+        mates.entry(pair.a).or_default().push(pair.b);
+        mates.entry(pair.b).or_default().push(pair.a);
+    }
     let mut groups: Vec<Vec<usize>> = Vec::new();
+    let mut group_of: HashMap<usize, usize> = HashMap::new();
+    let mut largest: Vec<usize> = Vec::new();
     for &member in members {
         let mean = |group: &[usize]| {
             let step = group.len().div_ceil(COMPARED);
@@ -162,10 +173,22 @@ fn joined(members: &[usize], odds: &dyn Fn(usize, usize) -> f64) -> Vec<Vec<usiz
             let count = heard.len() as f64;
             (heard.iter().map(|o| o.clamp(-LOUDEST, LOUDEST)).sum::<f64>() / count, heard.iter().sum::<f64>() / count)
         };
-        let best = groups.iter().enumerate().map(|(g, group)| (mean(group), g)).reduce(better);
-        match best.filter(|(mean, _)| mean.0 > 0.0) {
-            Some((_, g)) => groups[g].push(member),
-            None => groups.push(vec![member]),
+        let linked = mates.get(&member).into_iter().flatten().filter_map(|mate| group_of.get(mate).copied());
+        let asked: BTreeSet<usize> = linked.chain(largest.iter().copied()).collect();
+        let best = asked.into_iter().map(|g| (mean(&groups[g]), g)).reduce(better);
+        let at = match best.filter(|(mean, _)| mean.0 > 0.0) {
+            Some((_, g)) => g,
+            None => {
+                groups.push(Vec::new());
+                groups.len() - 1
+            }
+        };
+        groups[at].push(member);
+        group_of.insert(member, at);
+        if !largest.contains(&at) {
+            largest.push(at);
+            largest.sort_by_key(|&g| (std::cmp::Reverse(groups[g].len()), g));
+            largest.truncate(LARGEST);
         }
     }
     groups

@@ -6,7 +6,7 @@
 //!
 //! # How
 //! 1. **True duplicates out.** The upper end is taken apart into different people and mates ([`super::mixture`]);
-//!    scores that are rather mates' are removed, and how many is reported.
+//!    in each of its bins as many scores as are mates' are removed, and how many is reported.
 //! 2. **Body**: the empirical distribution of what remains.
 //! 3. **Tail**: a generalised Pareto tail ([`super::pareto`]) above the lowest of several thresholds from which on it fits
 //!    (Anderson-Darling p at least [`GOOD_FIT`]; Bader, Yan and Zhang 2018). A lower threshold has more scores, a
@@ -362,11 +362,18 @@ impl Sample {
         let anchor = Anchor { beliefs: Beliefs { shape: SHAPE, log_scale: None }, log_rate: None };
         if let Some(mixture) = part(&counts, start, before as f64, &anchor) {
             let bin = |s: f32| (((f64::from(s) - start) / counts.width) as usize).min(counts.weights.len() - 1);
-            // The end of the tail goes with the mates it drowns in; it is extrapolated all the same.
-            let cut = (0..counts.weights.len()).find(|&k| mixture.stranger_share(k) < 0.5);
-            if let Some(cut) = cut {
-                scores.retain(|s| f64::from(s.similarity) < start || bin(s.similarity) < cut);
-            }
+            // As many as are mates' in each bin, spread through it, so that what stays is distributed as strangers are.
+            let mut owed = vec![0.0; counts.weights.len()];
+            scores.retain(|s| {
+                if f64::from(s.similarity) < start {
+                    return true;
+                }
+                let owed = &mut owed[bin(s.similarity)];
+                *owed += 1.0 - mixture.stranger_share(bin(s.similarity));
+                let stays = *owed < 0.5;
+                *owed -= f64::from(u8::from(!stays));
+                stays
+            });
         }
         let mut people: Vec<u64> = scores.iter().flat_map(|s| [s.a, s.b]).collect();
         people.sort_unstable();
