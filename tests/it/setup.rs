@@ -1,0 +1,6 @@
+//! What surrounds the commands: configuration, help, JSON, logs, completions, manual pages, exit codes.
+
+mod configuration;
+mod help;
+mod machines;
+mod packaging;

@@ -1,0 +1,1 @@
+//! The nightly job as a system runs it.
