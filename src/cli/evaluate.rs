@@ -41,7 +41,7 @@ const DEDUP_HELP: &str = "\
 Examples:
   chehra evaluate dedup --faces lfw/images --save lfw.parquet --out out/lfw
   chehra evaluate dedup --templates lfw.parquet --each 2 --sizes 10000,100000,1000000 --duplicates 0.02 --out out/1m
-  chehra gallery export --store store --out members.parquet
+  chehra gallery export --store store --to members.parquet
   chehra evaluate dedup --templates members.parquet --truth truth.csv --json
 
 FACES is a folder PERSON/*.jpg or a CSV person,path. --templates is a file that --save wrote, here or in `evaluate

@@ -144,17 +144,14 @@ pub fn start(as_json: &mut bool) -> Result<Cli, Stop> {
     let typed = Typed::read(&root, &known, std::env::args_os().collect())?;
     let parse = |argv: &[OsString]| root.clone().try_get_matches_from(argv);
     let alone = parse(&typed.argv);
-    if let Err(error) = &alone
-        && matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion)
-    {
-        // No configuration, however broken, stands before the help.
-        return alone.map_err(Stop::from).and_then(|_| Err(Error::bug("showing help", "no help").into()));
-    }
     let json_variable = Layers::of(std::env::vars_os(), None).says_yes("CHEHRA_JSON").unwrap_or(false);
     *as_json = (typed.flag("json") || json_variable) && !typed.off.contains(&"--json".to_owned());
-    let Some(command) = known.iter().find(|command| command.path == typed.path) else {
-        let matches = alone?;
-        return finish(&matches, Settings::default());
+    let command = known.iter().find(|command| command.path == typed.path);
+    let (Some(command), None | Some(ErrorKind::MissingRequiredArgument)) =
+        (command, alone.as_ref().err().map(clap::Error::kind))
+    else {
+        // Nothing in a file or a variable can mend it, and none of them, however broken, stands before the help.
+        return finish(&alone?, Settings::default());
     };
     let layers = typed.layers(&known, command.is_in_files)?;
     let settings = layers.settings(command, &typed.matches, &typed.off)?;

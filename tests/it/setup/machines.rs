@@ -17,7 +17,12 @@ fn text(path: std::path::PathBuf) -> String {
 fn every_command_that_prints_answers_in_json() {
     let place = Place::new();
     let [out, store, members] = ["out", "store", "members.parquet"].map(|name| text(place.path(name)));
-    let [night, faces] = ["night", "faces"].map(|name| text(fixture(name)));
+    let (night, faces) = (text(fixture("night")), text(place.path("faces")));
+    for face in ["obama", "sunak", "collins"] {
+        let folder = place.path("faces").join(face);
+        std::fs::create_dir_all(&folder).unwrap();
+        std::fs::copy(fixture("faces").join(format!("{face}.jpg")), folder.join("1.jpg")).unwrap();
+    }
     let truth = format!("{night}/truth.parquet");
     let [drawn, man] = ["drawn", "man"].map(|name| text(place.path(name)));
     let commands: &[&[&str]] = &[
