@@ -101,7 +101,6 @@ fn show(args: &ShowArgs, common: &Common) -> Result<()> {
         return Err(Error::usage("COMMAND", format!("'{}' is no command", first.display()), fix));
     }
     let layers = typed.layers(&known, true)?;
-    let is_one = known.iter().any(|command| command.path == typed.path);
     let mut shown = Vec::new();
     for command in known.iter().filter(|command| command.path.starts_with(&typed.path)) {
         let settings = layers.settings(command, &typed.matches, &typed.off)?;
@@ -116,7 +115,7 @@ fn show(args: &ShowArgs, common: &Common) -> Result<()> {
         let file = layers.file.as_ref().map(|file| &file.path);
         return json(&json!({ "file": file, "values": values, "columns": columns }));
     }
-    print(&describe(&layers, &shown, is_one || !typed.path.is_empty(), &columns))
+    print(&describe(&layers, &shown, !typed.path.is_empty(), &columns))
 }
 
 /// The value as JSON: true or false, a number of times, a text, or a list.
@@ -168,12 +167,12 @@ fn describe(layers: &Layers, shown: &[(&CommandOptions, Vec<Setting<'_>>)], all:
         Some(file) => format!("file: {}\n", file.path.display()),
         None => "file: none\n".to_owned(),
     };
-    for (command, settings) in shown.iter().filter(|(_, settings)| !settings.is_empty()) {
-        text += &format!("\n{}\n", command.name());
-        for setting in settings {
-            let (name, value) = (&setting.option.name, words(setting));
-            text += &format!("  {name:<18} {value:<36} {}\n", place(setting));
-        }
+    match all {
+        true => shown.iter().for_each(|(command, settings)| {
+            text += &format!("\n{}\n", command.name());
+            settings.iter().for_each(|setting| text += &format!("{}\n", row(setting).trim_end()));
+        }),
+        false => text += &by_line(shown),
     }
     let named: Vec<&Value> = columns.iter().filter(|column| !column["line"].is_null()).collect();
     if !named.is_empty() {
@@ -187,6 +186,28 @@ fn describe(layers: &Layers, shown: &[(&CommandOptions, Vec<Setting<'_>>)], all:
         text += "\nEverything else has its default; `chehra config show COMMAND` shows all options of one.\n";
     }
     text
+}
+
+fn row(setting: &Setting<'_>) -> String {
+    format!("  {:<18} {:<36} {}", setting.option.name, words(setting), place(setting))
+}
+
+/// What is set, each line or variable once, with the commands for which it holds.
+fn by_line(shown: &[(&CommandOptions, Vec<Setting<'_>>)]) -> String {
+    let mut rows: Vec<(String, Vec<String>)> = Vec::new();
+    for (command, setting) in shown.iter().flat_map(|(command, settings)| settings.iter().map(move |s| (command, s))) {
+        let row = row(setting);
+        match rows.iter_mut().find(|(other, _)| *other == row) {
+            Some((_, commands)) => commands.push(command.name()),
+            None => rows.push((row, vec![command.name()])),
+        }
+    }
+    let all = shown.iter().filter(|(command, _)| command.is_in_files).count();
+    let whom = |commands: Vec<String>| match commands.len() >= all {
+        true => "every command".to_owned(),
+        false => commands.join(", "),
+    };
+    rows.into_iter().map(|(row, commands)| format!("\n{row}\n      for {}\n", whom(commands))).collect()
 }
 
 fn words(setting: &Setting<'_>) -> String {

@@ -25,7 +25,7 @@ use voice::LogFormat;
 
 /// Audits the selfies of a membership drive: photos of photos, absent workers, members enrolled twice.
 #[derive(Debug, Parser)]
-#[command(name = "chehra", version, propagate_version = true, max_term_width = 100)]
+#[command(name = "chehra", version, propagate_version = true, max_term_width = 120)]
 struct Cli {
     #[command(subcommand)]
     command: Command,

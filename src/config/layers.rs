@@ -157,7 +157,7 @@ impl Layers {
                 return Ok(Some(Setting { option, values, origin: Origin::Variable(name) }));
             }
         }
-        let in_file = self.file.as_ref().filter(|_| option.is_in_files && (command.is_in_files || option.is_global));
+        let in_file = self.file.as_ref().filter(|_| option.is_in_files && command.is_in_files);
         Ok(in_file.and_then(|file| file.entry(command, option).map(|entry| (file, entry))).map(|(file, entry)| {
             let values = match &entry.value {
                 Value::Bool(value) => vec![value.to_string().into()],

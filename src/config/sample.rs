@@ -49,7 +49,7 @@ fn line(option: &Opt) -> String {
         return String::new();
     }
     let help = option.help.replace('\n', " ");
-    format!("# {} = {:<24} # {help}\n", option.key, value(option))
+    format!("# {:<32} # {help}\n", format!("{} = {}", option.key, value(option)))
 }
 
 /// The default, or the name of a value in quotes.

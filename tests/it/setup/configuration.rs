@@ -45,6 +45,25 @@ fn every_value_says_where_it_comes_from() {
 }
 
 #[test]
+fn a_name_of_an_option_and_of_a_command_is_told_by_its_value() {
+    let place = Place::new();
+    for file in ["weights = \"w\"", "[weights]\nweights = \"w\"", "[weights.list]\nweights = \"w\""] {
+        let shown = shown(&place, file, &[], &["weights", "list"]);
+        assert!(find(&shown, "weights").0.as_str().unwrap().ends_with("/w"), "{file}");
+    }
+}
+
+#[test]
+fn what_is_set_once_is_shown_once() {
+    let place = Place::new();
+    fs::write(place.path("chehra.toml"), "threads = 2\nstore = \"s\"\n").unwrap();
+    let (code, stdout, stderr) = run(chehra().current_dir(&place.dir).args(["config", "show"]));
+    assert_eq!((code, stderr.as_str()), (0, ""));
+    assert_eq!((stdout.matches("--threads").count(), stdout.matches("--store").count()), (1, 1), "{stdout}");
+    assert!(stdout.contains("for every command") && stdout.contains("for audit, "), "{stdout}");
+}
+
+#[test]
 fn a_night_can_be_run_from_the_file_alone() {
     let place = Place::new();
     let deep = place.path("a/b");

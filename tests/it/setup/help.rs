@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::fs;
 use std::path::Path;
-use std::process::Command;
 
 use chehra::config::options::commands;
 use chehra::exit::Exit;
 
+use crate::setup::tool;
 use crate::util::{Place, chehra, run};
 
 /// Every command, groups as well.
@@ -121,10 +121,6 @@ fn keys_and_variables_mean_one_thing() {
                 meanings.entry(variable).or_default().insert(meaning);
             }
         }
-        // A key at the top would hide a command's section.
-        let is_section = |key: &str| commands.iter().any(|other| other.is_in_files && other.path[0] == key);
-        let hidden = command.options.iter().find(|option| option.is_in_files && is_section(&option.key));
-        assert!(hidden.is_none(), "{}: {hidden:?} is a command as well", command.name());
     }
     let twice: Vec<_> = meanings.iter().filter(|(_, meanings)| meanings.len() > 1).collect();
     assert!(twice.is_empty(), "variables with two meanings: {twice:?}");
@@ -140,22 +136,6 @@ fn the_exit_codes_stand_in_help_and_readme() {
         let first_words: Vec<&str> = meaning.split(' ').take(3).collect();
         assert!(text.contains(&format!(" {number}  {}", first_words.join(" "))), "{number} in the help: {text}");
         assert!(readme.contains(&format!("| {number} | {meaning} |")), "{number} {meaning} in README.md");
-    }
-}
-
-/// The output of a command, or `None` where the program is not installed.
-fn tool(program: &str, prepare: impl FnOnce(&mut Command) -> &mut Command) -> Option<(i32, String, String)> {
-    let mut command = Command::new(program);
-    prepare(&mut command);
-    match command.output() {
-        Ok(output) => {
-            let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
-            Some((output.status.code().unwrap_or(-1), text(output.stdout), text(output.stderr)))
-        }
-        Err(_) => {
-            eprintln!("skipped: {program} is not installed");
-            None
-        }
     }
 }
 
