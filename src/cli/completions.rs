@@ -68,7 +68,7 @@ pub fn man(args: &ManArgs, common: &Common) -> Result<()> {
 }
 
 fn write_pages(command: &Command, folder: &Path, pages: &mut Vec<PathBuf>) -> Result<()> {
-    let page = Man::new(command.clone()).manual("chehra");
+    let page = Man::new(command.clone());
     let path = folder.join(page.get_filename());
     let mut text = Vec::new();
     render(&page, command, &mut text).map_err(|error| Error::bug("writing a manual page", error))?;
@@ -80,7 +80,9 @@ fn write_pages(command: &Command, folder: &Path, pages: &mut Vec<PathBuf>) -> Re
 
 /// The sections in the order of man-pages(7). The examples keep their lines, which the renderer's own section would join.
 fn render(page: &Man, command: &Command, out: &mut dyn Write) -> std::io::Result<()> {
-    page.render_title(out)?;
+    // Not the renderer's own title: it leaves an empty date out, and what follows moves into its place.
+    let (name, version) = (page.get_filename(), env!("CARGO_PKG_VERSION"));
+    writeln!(out, ".TH \"{}\" \"1\" \"\" \"chehra {version}\" \"chehra\"", name.trim_end_matches(".1"))?;
     page.render_name_section(out)?;
     page.render_synopsis_section(out)?;
     page.render_description_section(out)?;
