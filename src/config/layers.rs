@@ -83,6 +83,9 @@ impl Setting<'_> {
                 let times = self.values.first().and_then(|v| v.to_str()?.parse().ok()).unwrap_or(0);
                 vec![name.into(); times]
             }
+            Kind::Many if self.option.is_tuple => {
+                [OsString::from(name)].into_iter().chain(self.values.iter().cloned()).collect()
+            }
             Kind::One | Kind::Many => self.values.iter().map(with_value).collect(),
         }
     }
@@ -280,7 +283,7 @@ pub fn blame(error: &clap::Error, command: &CommandOptions, settings: &[Setting<
         _ => Vec::new(),
     };
     let named = [ContextKind::InvalidArg, ContextKind::PriorArg].map(texts).concat();
-    let names = |setting: &&Setting<'_>| named.iter().any(|name| *name == setting.option.shown);
+    let names = |setting: &&Setting<'_>| named.contains(&setting.option.shown);
     let setting = settings.iter().filter(names).find(|s| matches!(s.origin, Origin::Variable(_) | Origin::File(..)))?;
     let text = error.render().to_string();
     // The first lines say what is wrong; usage and where to find help follow after a blank line.
@@ -390,6 +393,8 @@ mod tests {
             [("CHEHRA_AUDIT_DUMP", dumps.to_str().unwrap()), ("CHEHRA_CARRY", "x,y"), ("CHEHRA_VERBOSE", "2")];
         let (_, line) = layered(&["audit"], &variables, "").unwrap();
         assert_eq!(line, ["--verbose", "--verbose", "audit", "--carry=x,y", "--", "a", "b"].map(String::from));
+        let (_, line) = layered(&["audit"], &[], "[audit]\ndiff = [\"a\", \"b\"]").unwrap();
+        assert_eq!(line, ["audit", "--diff", "a", "b"].map(String::from));
         let (_, line) = layered(&["gallery", "forget"], &[("CHEHRA_GALLERY_MEMBER", "m,n")], "").unwrap();
         assert_eq!(line, ["gallery", "forget", "--member=m", "--member=n"].map(String::from));
     }

@@ -38,6 +38,8 @@ pub struct Opt {
     pub is_positional: bool,
     /// What its value looks like.
     pub kind: Kind,
+    /// Whether its values belong together, as the two of `--diff A B`.
+    pub is_tuple: bool,
     /// Whether values are paths, which in a file start from the file's folder.
     pub is_path: bool,
     /// What separates several values in one word.
@@ -155,6 +157,7 @@ fn describe(command: &Command, arg: &Arg) -> Opt {
     let id = arg.get_id().to_string();
     Opt {
         kind: kind(arg),
+        is_tuple: arg.get_num_args().is_some_and(|range| range.min_values() > 1) && !is_positional,
         is_path: is_path(arg.get_value_parser(), arg.get_value_hint()),
         delimiter: arg.get_value_delimiter(),
         is_global: arg.is_global_set(),
@@ -229,6 +232,7 @@ pub(super) mod tests {
             .arg(Arg::new("carry").long("carry").value_delimiter(',').action(ArgAction::Append))
             .arg(Arg::new("review_budget").long("review-budget").value_name("N").value_parser(number()))
             .arg(flag("force"))
+            .arg(Arg::new("diff").long("diff").num_args(2))
             .arg(Arg::new("faces").long("faces").conflicts_with("templates"))
             .arg(Arg::new("templates").long("templates"));
         let forget = Command::new("forget")

@@ -22,8 +22,8 @@ pub fn sample(commands: &[CommandOptions]) -> String {
         .iter()
         .filter_map(|key| commands.iter().filter(|c| c.is_in_files).find_map(|command| command.option(key)))
         .collect();
-    let globals = commands.first().map(|command| command.options.iter().filter(|o| o.is_global).collect());
-    for option in globals.unwrap_or_else(Vec::new).into_iter().chain(shared) {
+    let globals = commands.iter().take(1).flat_map(|command| command.options.iter().filter(|o| o.is_global));
+    for option in globals.chain(shared) {
         text += &line(option);
     }
     text += "\n# What the dump calls its columns; \"\" leaves an optional one out.\n[columns]\n";
