@@ -137,7 +137,8 @@ pub fn run() -> Exit {
     let outcome = match start::start(&mut as_json) {
         Ok(cli) => {
             as_json |= cli.common.log_format == LogFormat::Json;
-            caught(&cli)
+            std::panic::set_hook(Box::new(|info| log::error!("{info}")));
+            caught(|| dispatch(&cli))
         }
         Err(Stop::Error(error)) => Err(error),
         Err(Stop::Parser(error)) => {
@@ -157,10 +158,8 @@ pub fn run() -> Exit {
 }
 
 /// A panic is a bug like any other: it has its message, its line and its exit code.
-fn caught(cli: &Cli) -> Result<()> {
-    std::panic::set_hook(Box::new(|info| log::error!("{info}")));
-    let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| dispatch(cli)));
-    outcome.unwrap_or_else(|panic| {
+fn caught(command: impl FnOnce() -> Result<()>) -> Result<()> {
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(command)).unwrap_or_else(|panic| {
         let text = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
         Err(Error::bug("running the command", text.unwrap_or("a panic without a text")))
     })
@@ -213,5 +212,18 @@ fn print_as<T: serde::Serialize + std::fmt::Display>(value: &T, as_json: bool) -
     match as_json {
         true => json(value),
         false => print(&value.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_ends_as_a_bug_with_its_text() {
+        let error = caught(|| panic!("row {} of none", 3)).unwrap_err();
+        assert!(error.to_string().contains("row 3 of none"), "{error}");
+        assert_eq!(Exit::from(&error), Exit::Bug);
+        assert!(caught(|| Ok(())).is_ok());
     }
 }
