@@ -98,6 +98,7 @@ pub fn run(job: &Job, engine: &Engine, progress: Progress, stop: &AtomicBool) ->
     let booths = job.booths.as_deref().map(Booths::read).transpose()?;
     let mut carry = dump.carry(&job.carry)?;
     let store = job.store.as_ref().map(Store::open_or_create).transpose()?;
+    let _night = store.as_ref().map(Store::begin_night).transpose()?;
     let folder = RunFolder::begin(&job.out, job.force)?;
     let mut record = Record::begin(job, &dump, engine, progress)?;
 
