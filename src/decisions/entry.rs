@@ -94,6 +94,9 @@ pub struct Judgement {
     /// Of a seeded pair: the right answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub truth: Option<Answer>,
+    /// Of a seeded pair: how the right answer is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub basis: Option<String>,
     /// In the reviewer's own words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
@@ -180,8 +183,16 @@ pub(crate) mod tests {
 
     /// `reviewer` says `answer` of the pair `a`, `b`.
     pub fn decided(id: &str, reviewer: &str, (a, b): (&str, &str), answer: Answer) -> Entry {
-        let judgement =
-            Judgement { a: side(a), b: side(b), answer, why: Why::Queue, truth: None, note: None, looked_ms: None };
+        let judgement = Judgement {
+            a: side(a),
+            b: side(b),
+            answer,
+            why: Why::Queue,
+            truth: None,
+            basis: None,
+            note: None,
+            looked_ms: None,
+        };
         Entry {
             v: VERSION,
             id: id.into(),

@@ -72,16 +72,12 @@ impl Ledger {
 
     /// What each person says of a pair now, by name. Seeded pairs are of no queue, and are not among them.
     pub fn answers(&self, pair: &PairKey) -> BTreeMap<&str, &Judgement> {
-        let mut answers = self.stand(pair);
-        answers.retain(|_, judgement| judgement.why != Why::Seed);
-        answers
+        self.stand(pair, false)
     }
 
     /// The same of pairs whose answer is known.
     pub fn seeded(&self, pair: &PairKey) -> BTreeMap<&str, &Judgement> {
-        let mut answers = self.stand(pair);
-        answers.retain(|_, judgement| judgement.why == Why::Seed);
-        answers
+        self.stand(pair, true)
     }
 
     /// What the answers about a pair of the queue come to; `None` where there is none.
@@ -89,20 +85,22 @@ impl Ledger {
         settle(self.answers(pair).values().map(|judgement| judgement.answer))
     }
 
-    /// The last decision of a reviewer that still stands, with its id.
-    pub fn last_of(&self, reviewer: &str) -> Option<(&str, &Judgement)> {
-        let own = |entry: &&Entry| entry.reviewer == reviewer && !self.undone.contains(&entry.id);
+    /// The last decision of a reviewer about a run that still stands, with its id.
+    pub fn last_of(&self, reviewer: &str, run: &str) -> Option<(&str, &Judgement)> {
+        let own = |entry: &&Entry| entry.reviewer == reviewer && entry.run == run && !self.undone.contains(&entry.id);
         self.entries.iter().rev().filter(own).find_map(|entry| match &entry.event {
             Event::Decide(judgement) => Some((entry.id.as_str(), judgement)),
             Event::Undo { .. } => None,
         })
     }
 
-    fn stand(&self, pair: &PairKey) -> BTreeMap<&str, &Judgement> {
+    fn stand(&self, pair: &PairKey, seeded: bool) -> BTreeMap<&str, &Judgement> {
         let mut stand = BTreeMap::new();
         for &at in self.by_pair.get(pair).map_or(&[][..], |of_pair| of_pair) {
             let entry = &self.entries[at];
-            if let (Event::Decide(judgement), false) = (&entry.event, self.undone.contains(&entry.id)) {
+            if let (Event::Decide(judgement), false) = (&entry.event, self.undone.contains(&entry.id))
+                && (judgement.why == Why::Seed) == seeded
+            {
                 stand.insert(entry.reviewer.as_str(), judgement);
             }
         }
@@ -145,10 +143,10 @@ mod tests {
         assert_eq!(settled(&log), Some((Different, 1, false)));
         log.add(undone("3", "asha", "2"));
         assert_eq!(settled(&log), Some((Same, 1, false)));
-        assert_eq!(log.last_of("asha").unwrap().0, "1");
+        assert_eq!(log.last_of("asha", "r").unwrap().0, "1");
         log.add(undone("4", "asha", "1"));
         assert_eq!(settled(&log), None);
-        assert!(log.last_of("asha").is_none() && log.entries().len() == 4);
+        assert!(log.last_of("asha", "r").is_none() && log.entries().len() == 4);
     }
 
     #[test]

@@ -20,7 +20,7 @@ use sha2::{Digest, Sha256};
 use crate::dump::FilePrint;
 use crate::{Error, Result};
 
-pub use entry::{Answer, Entry, Event, Judgement, PairKey, Side, Why};
+pub use entry::{Answer, Entry, Event, Judgement, PairKey, Side, VERSION, Why};
 pub use ledger::{Ledger, Settled};
 pub use log::{Log, Receipt, Torn};
 

@@ -243,7 +243,7 @@ fn instants(values: impl Iterator<Item = i64>) -> ArrayRef {
     Arc::new(TimestampMicrosecondArray::from_iter_values(values).with_timezone("UTC"))
 }
 
-pub(super) fn write_table(path: &Path, columns: Vec<Column>) -> Result<()> {
+pub(crate) fn write_table(path: &Path, columns: Vec<Column>) -> Result<()> {
     let (fields, arrays): (Vec<FieldRef>, Vec<ArrayRef>) = columns.into_iter().map(field_of).unzip();
     let mut table = Table::new(path);
     table.write(Arc::new(Schema::new(fields)), arrays)?;

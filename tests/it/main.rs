@@ -13,5 +13,6 @@ mod matching;
 mod nn;
 mod ops;
 mod photo;
+mod review;
 mod synth;
 mod util;
