@@ -8,7 +8,7 @@ use clap::Args;
 
 use crate::cli::{Common, print, print_as};
 use crate::config::ConfigFile;
-use crate::decisions::Log;
+use crate::decisions::Decisions;
 use crate::review::{Desk, Server, Setup, export, measure};
 use crate::{Error, Result};
 
@@ -120,13 +120,15 @@ fn look_back(args: &ReviewArgs, decisions: &Path) -> Result<()> {
         let fix = "review the run first, or name its log with --decisions";
         return Err(Error::input(decisions, "decisions", "the log of a review", "no such file", fix));
     }
-    let log = Log::open(decisions)?;
+    // Read, and left as it is: somebody may be at work.
+    let read = Decisions::read(&[decisions.to_path_buf()])?;
+    let ledger = read.ledger();
     match &args.export {
-        None => print_as(&measure(log.ledger()), args.json),
+        None => print_as(&measure(ledger), args.json),
         Some(path) => {
-            export(log.ledger(), path)?;
-            let done = serde_json::json!({ "rows": log.ledger().entries().len(), "file": path });
-            let text = format!("{} rows in {}", log.ledger().entries().len(), path.display());
+            export(ledger, path)?;
+            let done = serde_json::json!({ "rows": ledger.entries().len(), "file": path });
+            let text = format!("{} rows in {}", ledger.entries().len(), path.display());
             print(&if args.json { done.to_string() } else { text })
         }
     }

@@ -61,6 +61,11 @@ impl Decisions {
         Ok(decisions)
     }
 
+    /// All entries, and what follows from them.
+    pub fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
     /// What was decided about two memberships; `None` where nothing stands.
     pub fn of(&self, a: &Side, b: &Side) -> Option<Answer> {
         self.ledger.settled(&PairKey::new(a, b)).map(|settled| settled.answer)

@@ -59,7 +59,6 @@ pub struct Desk {
     seeds: Vec<Seed>,
     spots: HashMap<String, Spot>,
     reviewer: Option<String>,
-    second_share: f64,
     log: Mutex<Log>,
     shown: Mutex<VecDeque<(Spot, bool, Arc<Shown>)>>,
     held: Mutex<HashMap<String, (String, Instant)>>,
@@ -200,8 +199,8 @@ impl Desk {
             queue.sides().filter(|s| !s.earlier_night).map(|s| s.submission.as_str()).collect();
         let mut pool =
             Pool::of(if setup.seeded_share > 0.0 { seeds::workers(&setup.run)? } else { Default::default() });
-        let own = Night::open(&setup.run, &at_hand, &setup.columns, &mut |id, known, verdict| {
-            let drawn = pool.take(id, known, verdict);
+        let own = Night::open(&setup.run, &at_hand, &setup.columns, &mut |id, known, reasons| {
+            let drawn = pool.take(known, reasons);
             drawn || tonight.contains(id)
         })?;
         let seeds = pool.seeds(&own, &queue, setup.seeded_share);
@@ -209,8 +208,16 @@ impl Desk {
         let mut nights = vec![own];
         let wanted = earlier_submissions(queue.sides());
         if !wanted.is_empty() {
-            for run in setup.earlier.iter().cloned().chain(beside(&setup.run)) {
-                nights.push(Night::open(&run, &at_hand, &setup.columns, &mut |id, _, _| wanted.contains(id))?);
+            let open = |run: &PathBuf| Night::open(run, &at_hand, &setup.columns, &mut |id, _, _| wanted.contains(id));
+            for run in &setup.earlier {
+                nights.push(open(run)?);
+            }
+            for run in beside(&setup.run) {
+                // Nobody asked for these, so one that cannot be read is no reason to stop.
+                match open(&run) {
+                    Ok(night) => nights.push(night),
+                    Err(error) => log::warn!("{error}"),
+                }
             }
         }
         let mut desk = Desk {
@@ -220,22 +227,22 @@ impl Desk {
             seeds,
             spots: HashMap::new(),
             reviewer: setup.reviewer.clone(),
-            second_share: setup.second_share,
             log: Mutex::new(Log::open(&setup.decisions)?),
             shown: Mutex::default(),
             held: Mutex::default(),
         };
-        let pairs =
-            |(at, person): (usize, &super::queue::Person)| (0..person.pairs.len()).map(move |p| Spot::Pair(at, p));
-        let spots: Vec<Spot> = desk
-            .queue
-            .persons
-            .iter()
-            .enumerate()
-            .flat_map(pairs)
-            .chain((0..desk.seeds.len()).map(Spot::Seed))
-            .collect();
-        desk.spots = spots.into_iter().map(|spot| (desk.id(spot), spot)).collect();
+        for person in &mut desk.queue.persons {
+            for pair in &mut person.pairs {
+                pair.id = id(&desk.run_id, "pair", &pair.key);
+                pair.second = is_second(&desk.run_id, &pair.key, setup.second_share);
+            }
+        }
+        for (at, person) in desk.queue.persons.iter().enumerate() {
+            let spots = person.pairs.iter().enumerate().map(|(index, pair)| (pair.id.clone(), Spot::Pair(at, index)));
+            desk.spots.extend(spots);
+        }
+        let seeds = (0..desk.seeds.len()).map(Spot::Seed).map(|spot| (desk.id(spot), spot)).collect::<Vec<_>>();
+        desk.spots.extend(seeds);
         Ok(desk)
     }
 
@@ -278,7 +285,7 @@ impl Desk {
         let (a, b, why, truth, basis) = match spot {
             Spot::Pair(person, pair) => {
                 let pair = &self.queue.persons[person].pairs[pair];
-                let why = if self.is_second(&pair.key) { Why::Second } else { Why::Queue };
+                let why = if pair.second { Why::Second } else { Why::Queue };
                 (&pair.a.side, &pair.b.side, why, None, None)
             }
             Spot::Seed(at) => {
@@ -412,9 +419,9 @@ impl Desk {
             seeds.entry(seed.after).or_default().push(at);
         }
         let held = lock(&self.held).clone();
-        let visible = |key: &PairKey| match self.is_second(key) {
-            true => ledger.answers(key).get(reviewer).map(|judgement| judgement.answer),
-            false => ledger.settled(key).map(|settled| settled.answer),
+        let visible = |pair: &Pair| match pair.second {
+            true => ledger.answers(&pair.key).get(reviewer).map(|judgement| judgement.answer),
+            false => ledger.settled(&pair.key).map(|settled| settled.answer),
         };
         let mut items = Vec::new();
         for (at, person) in self.queue.persons.iter().enumerate() {
@@ -438,13 +445,13 @@ impl Desk {
         let pair = &self.queue.persons[person].pairs[index];
         let answers = ledger.answers(&pair.key);
         let mine = answers.get(reviewer);
-        let second = self.is_second(&pair.key);
+        let second = pair.second;
         let others: Vec<(String, Answer)> = answers
             .iter()
             .filter(|(who, _)| **who != reviewer)
             .map(|(who, judgement)| ((*who).to_owned(), judgement.answer))
             .collect();
-        let id = self.id(Spot::Pair(person, index));
+        let id = pair.id.clone();
         let busy = held.get(&id).is_some_and(|(who, since)| who != reviewer && since.elapsed() < HELD);
         ItemState {
             open: mine.is_none() && others.len() < if second { 2 } else { 1 },
@@ -470,12 +477,6 @@ impl Desk {
         }
     }
 
-    /// Whether two people are asked. Every process draws the same.
-    fn is_second(&self, key: &PairKey) -> bool {
-        let [(a, _, _), (b, _, _)] = key.sides();
-        self.second_share > 0.0 && draw(&[&self.run_id, "second", a, b]) < self.second_share
-    }
-
     fn spot_of(&self, judgement: &Judgement) -> Option<Spot> {
         let key = PairKey::new(&judgement.a, &judgement.b);
         if judgement.why == Why::Seed {
@@ -486,14 +487,14 @@ impl Desk {
         persons.find_map(|(at, person)| Some(Spot::Pair(at, person.pairs.iter().position(|p| p.key == key)?)))
     }
 
-    /// A name for a pair that says nothing about it.
     fn id(&self, spot: Spot) -> String {
-        let (kind, key) = match spot {
-            Spot::Pair(person, pair) => ("pair", self.queue.persons[person].pairs[pair].key.clone()),
-            Spot::Seed(at) => ("seed", PairKey::new(&self.seeds[at].a.side, &self.seeds[at].b.side)),
-        };
-        let digest = Sha256::digest(format!("{}|{kind}|{:?}", self.run_id, key.sides()));
-        digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+        match spot {
+            Spot::Pair(person, pair) => self.queue.persons[person].pairs[pair].id.clone(),
+            Spot::Seed(at) => {
+                let seed = &self.seeds[at];
+                id(&self.run_id, "seed", &PairKey::new(&seed.a.side, &seed.b.side))
+            }
+        }
     }
 
     fn name(&self, typed: &str) -> std::result::Result<String, Refusal> {
@@ -520,6 +521,18 @@ impl Desk {
             false => Err(Refusal::Wrong("a nonce has 16 to 64 letters and digits")),
         }
     }
+}
+
+/// A name for a pair that says nothing about it.
+fn id(run: &str, kind: &str, key: &PairKey) -> String {
+    let digest = Sha256::digest(format!("{run}|{kind}|{:?}", key.sides()));
+    digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Whether two people are asked about a pair. Every process draws the same.
+fn is_second(run: &str, key: &PairKey, share: f64) -> bool {
+    let [(a, _, _), (b, _, _)] = key.sides();
+    share > 0.0 && draw(&[run, "second", a, b]) < share
 }
 
 /// Decisions an hour over the last ones, without pauses.

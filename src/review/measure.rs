@@ -10,7 +10,7 @@ use std::fmt;
 
 use serde::Serialize;
 
-use crate::decisions::{Answer, Entry, Event, Judgement, Ledger, PairKey, Why};
+use crate::decisions::{Answer, Entry, Event, Judgement, Ledger, Why};
 use crate::gallery::search::wilson;
 
 /// So many of so many, with a 95 % interval.

@@ -81,7 +81,7 @@ pub struct Found {
 pub struct Nights(Vec<Night>);
 
 impl Night {
-    /// Opens a run folder, keeping the rows that `keep` wants by submission, worker and faces.
+    /// Opens a run folder, keeping the rows that `keep` wants by submission, faces and reasons.
     ///
     /// # Errors
     /// [`Error::Input`] when the folder is not that of a finished run.
@@ -89,7 +89,7 @@ impl Night {
         run: &Path,
         at_hand: &[PathBuf],
         columns: &Columns,
-        keep: &mut dyn FnMut(&str, &Known, &str) -> bool,
+        keep: &mut dyn FnMut(&str, &Known, &[String]) -> bool,
     ) -> Result<Night> {
         let path = run.join("run.json");
         let refuse = |found: String| {
@@ -98,15 +98,15 @@ impl Night {
         let bytes = std::fs::read(&path).map_err(|e| refuse(e.to_string()))?;
         let record: Record = serde_json::from_slice(&bytes).map_err(|e| refuse(e.to_string()))?;
         let mut rows: HashMap<String, Vec<Known>> = HashMap::new();
-        let columns_read = ["submission_id", "worker_id", "verdict", "faces", "row"];
+        let columns_read = ["submission_id", "worker_id", "reasons", "faces", "row"];
         tables::read(&run.join("verdicts.parquet"), &columns_read, |batch| {
             let (ids, workers) = (batch.texts("submission_id")?, batch.texts("worker_id")?);
-            let (verdicts, faces, places) = (batch.words("verdict")?, batch.faces("faces")?, batch.integers("row")?);
-            let parts = ids.into_iter().zip(workers).zip(faces).zip(places).zip(verdicts);
-            for ((((id, worker), faces), row), verdict) in parts {
+            let (reasons, faces, places) = (batch.lists("reasons")?, batch.faces("faces")?, batch.integers("row")?);
+            let parts = ids.into_iter().zip(workers).zip(faces).zip(places).zip(reasons);
+            for ((((id, worker), faces), row), reasons) in parts {
                 let (Some(id), Ok(row)) = (id, u64::try_from(row)) else { continue };
                 let known = Known { row, worker, faces };
-                if keep(&id, &known, &verdict) {
+                if keep(&id, &known, &reasons) {
                     rows.entry(id).or_default().push(known);
                 }
             }

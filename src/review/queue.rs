@@ -37,6 +37,10 @@ pub struct Pair {
     pub b: Member,
     /// By what decisions know it.
     pub key: PairKey,
+    /// A name for it that says nothing about it; the desk gives it.
+    pub id: String,
+    /// Whether two people are asked; the desk says.
+    pub second: bool,
     /// Cosine.
     pub similarity: f64,
     /// How many pairs as similar the gallery would hold by chance.
@@ -146,7 +150,7 @@ impl Queue {
 impl Person {
     /// The pairs to ask about, in order, where `answer` says what stands: whoever is joined by pairs that are the same
     /// person, or that nobody has decided yet, needs no further pair. Decided ones are always among them.
-    pub fn asked(&self, answer: &dyn Fn(&PairKey) -> Option<Answer>) -> Vec<usize> {
+    pub fn asked(&self, answer: &dyn Fn(&Pair) -> Option<Answer>) -> Vec<usize> {
         let name = |member: &Member| {
             let side = &member.side;
             (side.submission.clone(), side.worker.clone(), side.captured_at)
@@ -158,7 +162,7 @@ impl Person {
             let a = *place.entry(name(&pair.a)).or_insert(next);
             let next = place.len();
             let b = *place.entry(name(&pair.b)).or_insert(next);
-            ends.push((a, b, answer(&pair.key)));
+            ends.push((a, b, answer(pair)));
         }
         let mut parent: Vec<usize> = (0..place.len()).collect();
         let mut join = |a: usize, b: usize| {
@@ -215,6 +219,8 @@ fn pairs(path: &Path) -> Result<Vec<Pair>> {
             let b = member(&id_b, &worker_b, &at_b, &district_b, earlier[row]);
             pairs.push(Pair {
                 key: PairKey::new(&a.side, &b.side),
+                id: String::new(),
+                second: false,
                 a,
                 b,
                 similarity: similarity[row],
@@ -241,7 +247,18 @@ pub mod tests {
         let (a, b) = (member(a), member(b));
         let key = PairKey::new(&a.side, &b.side);
         let (similarity, expected_false_matches) = (0.7, 1e-6);
-        Pair { a, b, key, similarity, expected_false_matches, probability_false, evidence: "face 9.0".into() }
+        let (id, second) = (String::new(), false);
+        Pair {
+            a,
+            b,
+            key,
+            id,
+            second,
+            similarity,
+            expected_false_matches,
+            probability_false,
+            evidence: "face 9.0".into(),
+        }
     }
 
     #[test]
@@ -250,7 +267,7 @@ pub mod tests {
         let person = Person { pairs, ..Person::default() };
         let keys: Vec<PairKey> = person.pairs.iter().map(|p| p.key.clone()).collect();
         let asked = |said: &[(usize, Answer)]| {
-            person.asked(&|key| said.iter().find(|(at, _)| keys[*at] == *key).map(|(_, answer)| *answer))
+            person.asked(&|pair| said.iter().find(|(at, _)| keys[*at] == pair.key).map(|(_, answer)| *answer))
         };
         assert_eq!(asked(&[]), [0, 1, 3]);
         assert_eq!(asked(&[(0, Answer::Same), (1, Answer::Same)]), [0, 1, 3]);

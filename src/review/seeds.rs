@@ -1,10 +1,12 @@
 //! Pairs whose answer is known, mixed into the queue unmarked: they measure the reviewers.
 //!
 //! Where the answers come from:
-//! - **same**: the worker's face in two of that worker's accepted selfies. It is the face that recurs in all of them, or
-//!   the one of the reference photo.
-//! - **different**: the member of an accepted selfie, and the worker of that selfie, who stands beside the member. The
-//!   worker's face is taken from another selfie of the same worker, or the shared picture would give the pair away.
+//! - **same**: the worker's face in two of that worker's selfies. It is the face that recurs in all of them, or the one of
+//!   the reference photo.
+//! - **different**: the member of a selfie, and the worker of that selfie, who stands beside the member. The worker's face
+//!   is taken from another selfie of the same worker, or the shared picture would give the pair away.
+//!
+//! Only selfies in which nothing casts doubt on who is who are taken ([`CLEAR`]), accepted ones before others.
 //!
 //! So that nothing but the faces tells them from pairs of the queue, each borrows the record (district, worker, time,
 //! numbers, evidence) of a pair of the queue. Two people picked like this are less alike than two that the matcher
@@ -20,12 +22,25 @@ use super::queue::Queue;
 use super::tables;
 use crate::Result;
 use crate::decisions::{Answer, Side};
+use crate::reason::Reason;
 
 /// Most workers that known pairs are drawn from.
 const MOST_WORKERS: usize = 2_000;
 
 /// Selfies of each of them.
 const SELFIES: usize = 2;
+
+/// Reasons that say nothing about who is who in the selfie.
+const CLEAR: [Reason; 8] = [
+    Reason::DuplicateMember,
+    Reason::MobileReused,
+    Reason::EpicReused,
+    Reason::MobileMalformed,
+    Reason::EpicMalformed,
+    Reason::BackgroundShared,
+    Reason::BoothOutsideDistrict,
+    Reason::CapturedAtImplausible,
+];
 
 /// Faces of less quality than this are no fair question.
 const LEAST_QUALITY: f32 = 0.4;
@@ -56,6 +71,10 @@ pub struct Seed {
     pub after: (usize, usize),
 }
 
+fn is_clear(reasons: &[String]) -> bool {
+    reasons.iter().all(|reason| CLEAR.iter().any(|clear| clear.code() == reason))
+}
+
 /// A number from 0 to 1 that hangs on the words alone: every process draws the same.
 pub fn draw(words: &[&str]) -> f64 {
     let mut hash = Sha256::new();
@@ -68,12 +87,12 @@ pub fn draw(words: &[&str]) -> f64 {
     (u64::from_le_bytes(bytes) >> 11) as f64 / (1u64 << 53) as f64
 }
 
-/// The workers of a run that have accepted selfies enough, an even draw of them.
+/// The workers of a run that have selfies enough, an even draw of them.
 pub fn workers(run: &Path) -> Result<HashSet<String>> {
     let mut counts: HashMap<String, usize> = HashMap::new();
-    tables::read(&run.join("verdicts.parquet"), &["worker_id", "verdict"], |rows| {
-        for (worker, verdict) in rows.texts("worker_id")?.into_iter().zip(rows.words("verdict")?) {
-            if let (Some(worker), "accept") = (worker, verdict.as_str()) {
+    tables::read(&run.join("verdicts.parquet"), &["worker_id", "reasons"], |rows| {
+        for (worker, reasons) in rows.texts("worker_id")?.into_iter().zip(rows.lists("reasons")?) {
+            if let (Some(worker), true) = (worker, is_clear(&reasons)) {
                 *counts.entry(worker).or_default() += 1;
             }
         }
@@ -93,7 +112,7 @@ pub fn workers(run: &Path) -> Result<HashSet<String>> {
 #[derive(Debug, Default)]
 pub struct Pool {
     wanted: HashSet<String>,
-    chosen: BTreeMap<String, Vec<(String, u64)>>,
+    chosen: BTreeMap<String, Vec<(bool, u64)>>,
 }
 
 impl Pool {
@@ -102,18 +121,19 @@ impl Pool {
         Pool { wanted, chosen: BTreeMap::new() }
     }
 
-    /// Whether the row is taken: accepted, by a wanted worker, both faces there and clear.
-    pub fn take(&mut self, id: &str, known: &Known, verdict: &str) -> bool {
+    /// Whether a row is taken: of a wanted worker, in no doubt, both faces there and sharp.
+    pub fn take(&mut self, known: &Known, reasons: &[String]) -> bool {
         let clear =
             |role: &str| known.faces.iter().any(|f| f.role == role && f.quality.is_some_and(|q| q >= LEAST_QUALITY));
         let Some(worker) = known.worker.as_ref().filter(|w| self.wanted.contains(*w)) else { return false };
-        if verdict != "accept" || !clear("worker") || !clear("member") {
+        if !is_clear(reasons) || !clear("worker") || !clear("member") {
             return false;
         }
         let rows = self.chosen.entry(worker.clone()).or_default();
-        let free = rows.len() < SELFIES;
+        let doubted = !reasons.is_empty();
+        let free = rows.iter().filter(|(other, _)| *other == doubted).count() < SELFIES;
         if free {
-            rows.push((id.to_owned(), known.row));
+            rows.push((doubted, known.row));
         }
         free
     }
@@ -128,11 +148,14 @@ impl Pool {
             .collect();
         let wanted = (share * asked.len() as f64).ceil() as usize;
         let mut workers: Vec<&String> =
-            self.chosen.iter().filter(|(_, rows)| rows.len() == SELFIES).map(|(w, _)| w).collect();
+            self.chosen.iter().filter(|(_, rows)| rows.len() >= SELFIES).map(|(w, _)| w).collect();
         workers.sort_by(|x, y| draw(&[&night.run_id, x]).total_cmp(&draw(&[&night.run_id, y])));
+        let count = wanted.min(workers.len());
         let mut seeds = Vec::new();
-        for (number, worker) in workers.into_iter().take(wanted).enumerate() {
-            let sides: Vec<Side> = self.chosen[worker].iter().filter_map(|(_, row)| night.side(*row)).collect();
+        for (number, worker) in workers.into_iter().take(count).enumerate() {
+            let mut rows = self.chosen[worker].clone();
+            rows.sort_unstable();
+            let sides: Vec<Side> = rows.iter().take(SELFIES).filter_map(|(_, row)| night.side(*row)).collect();
             let [one, other] = sides.as_slice() else { continue };
             let face = |side: &Side, role| SeedFace { side: side.clone(), role };
             let (a, truth, basis) = match number % 2 {
@@ -141,7 +164,7 @@ impl Pool {
             };
             // Evenly over the queue, and within its stretch where chance puts it.
             let chance = draw(&[&night.run_id, "place", worker]);
-            let at = ((number as f64 + chance) / wanted as f64 * asked.len() as f64) as usize;
+            let at = ((number as f64 + chance) / count as f64 * asked.len() as f64) as usize;
             let lends = (draw(&[&night.run_id, "record", worker]) * asked.len() as f64) as usize;
             let last = asked.len() - 1;
             let (after, record) = (asked[at.min(last)], asked[lends.min(last)]);

@@ -8,11 +8,12 @@ use super::chromium::Chromium;
 use super::client::{Desk, lines, runs};
 use crate::util::Place;
 
-const READY: &str = "(() => { const pair = document.querySelector('#pair'); const shown = [...document.images]; \
+const READY: &str = "(() => { const pair = document.querySelector('#pair'); if (!pair) return false; const shown = [...document.images]; \
      return !pair.hidden && shown.length === 4 && shown.every((i) => i.complete && i.naturalWidth > 0); })()";
 
-fn where_(browser: &mut Chromium) -> String {
-    browser.eval("document.querySelector('#where').textContent").as_str().unwrap().to_owned()
+/// The pair on the screen.
+fn shown(browser: &mut Chromium) -> String {
+    browser.eval("view.id").as_str().unwrap().to_owned()
 }
 
 /// Nothing is wider than the window, no text is cut off inside its button.
@@ -49,17 +50,17 @@ fn a_queue_is_worked_through_by_keys_alone() {
     assert_eq!(lines(&log).len(), 0);
 
     // One key, one line, one step.
-    let first = where_(&mut browser);
+    let first = shown(&mut browser);
     browser.press("KeyJ", "j", 74);
     browser.wait("document.querySelector('#last').textContent.includes('Same')");
-    browser.wait(&format!("document.querySelector('#where').textContent !== {first:?}"));
+    browser.wait(&format!("view.id !== {first:?}"));
     browser.wait(READY);
     assert_eq!((lines(&log).len(), lines(&log)[0]["answer"].clone()), (1, json!("same")));
     assert_eq!(lines(&log)[0]["reviewer"], "Asha Rao");
 
     // Undo goes back to the pair.
     browser.press("KeyU", "u", 85);
-    browser.wait(&format!("document.querySelector('#where').textContent === {first:?}"));
+    browser.wait(&format!("view.id === {first:?}"));
     assert_eq!(lines(&log)[1]["event"], "undo");
 
     // A note, typed: its letters are no commands. It goes with the decision.
@@ -76,9 +77,10 @@ fn a_queue_is_worked_through_by_keys_alone() {
     assert_eq!(lines(&log).last().unwrap()["note"], "jkl? निशान <b>");
 
     // Arrows move and decide nothing; help opens and closes.
+    browser.wait(&format!("view.id !== {first:?}"));
     browser.wait(READY);
     browser.press("ArrowLeft", "ArrowLeft", 37);
-    browser.wait(&format!("document.querySelector('#where').textContent === {first:?}"));
+    browser.wait(&format!("view.id === {first:?}"));
     browser.wait(READY);
     assert_eq!(
         browser.eval("document.querySelector('[data-answer=different]').getAttribute('aria-pressed')"),
@@ -174,11 +176,11 @@ fn a_page_without_its_desk_says_so_and_loses_nothing() {
     browser.size(1280, 900, false);
     browser.open(&desk.address);
     browser.wait(READY);
-    let first = where_(&mut browser);
+    let first = shown(&mut browser);
     desk.kill();
     browser.press("KeyJ", "j", 74);
     browser.wait("document.querySelector('#notices').textContent.includes('Not recorded')");
-    assert_eq!(where_(&mut browser), first, "the pair stays until its decision is on the disk");
+    assert_eq!(shown(&mut browser), first, "the pair stays until its decision is on the disk");
     browser.screenshot("offline");
     assert_eq!(lines(&log).len(), 0);
 }

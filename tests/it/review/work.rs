@@ -28,8 +28,8 @@ fn a_pair_is_shown_decided_and_taken_back() {
         let data = &view["sides"][side];
         assert_eq!(data["missing"], Value::Null, "{data}");
         assert!(data["picture"]["face"].is_array(), "{data}");
-        let mobile = data["mobile"].as_str().unwrap();
-        assert!(mobile.starts_with("•••") && mobile.chars().filter(char::is_ascii_digit).count() == 3, "{mobile}");
+        let epic = data["epic"].as_str().unwrap();
+        assert!(epic.starts_with("•••") && epic.chars().filter(|c| *c != '•').count() == 3, "{epic}");
         for kind in ["face", "whole"] {
             let picture = desk.get(&format!("picture/{first}/{name}/{kind}"));
             assert_eq!((picture.status, picture.header("content-type")), (200, Some("image/jpeg")));
@@ -123,6 +123,22 @@ fn two_desks_on_one_log_see_each_other_but_for_blind_pairs() {
     assert_eq!(measured["reviewers"][0]["answers"], json!([all.len(), 0, 0]));
     let text = measure(false);
     assert!(text.contains("asha and ravi: agree on") && text.contains("none asked"), "{text}");
+}
+
+#[test]
+fn a_pair_that_one_looks_at_is_not_offered_to_another() {
+    let place = Place::new();
+    let desk =
+        Desk::start(&runs().join("one"), &place.path("d.jsonl"), &["--second-share", "0", "--seeded-share", "0"]);
+    let first = id(&items(&desk.state("asha"))[0]);
+    desk.view("asha", &first);
+    assert_eq!(find(&desk.state("ravi"), &first)["held"], true);
+    assert_eq!(find(&desk.state("asha"), &first).get("held"), None);
+    // Nobody is kept from deciding, and who decides differently leaves the pair open for talk.
+    desk.decide("ravi", &first, "different").json();
+    let state = desk.decide("asha", &first, "same").json();
+    assert_eq!(find(&state, &first)["by"], json!([["ravi", "different"]]));
+    assert_eq!(find(&state, &first)["mine"], "same");
 }
 
 #[test]
