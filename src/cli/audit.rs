@@ -18,6 +18,7 @@ Examples:
   chehra audit fixtures/night --out out/night
   chehra audit '/data/dump/2026-11-21/*.parquet' --store /data/store --out /data/runs/2026-11-21
   chehra audit dump.parquet --workers workers.parquet --booths booths.csv --carry app_version --out out/night
+  chehra audit dump.parquet --decisions out/night.decisions.jsonl --out out/night-reviewed
 
 The run folder holds verdicts.parquet (one row per row of the dump, in its order), pairs.parquet, clusters.parquet,
 review.parquet (whom to look at first), workers_audit.parquet (who stands out among peers) and run.json. It appears
@@ -51,6 +52,9 @@ pub struct AuditArgs {
     /// Most persons in the review queue (review.parquet), most valuable first [default: all]
     #[arg(long, value_name = "N")]
     review_budget: Option<usize>,
+    /// Decisions of reviewers (`chehra review`), or a folder of their *.jsonl: pairs told apart are no longer flagged
+    #[arg(long, value_name = "FILE")]
+    decisions: Vec<PathBuf>,
     /// How the gallery is searched: auto, exact or hnsw. Both give scores from the same stored templates
     #[arg(long, value_name = "ENGINE", default_value_t)]
     search: SearchEngine,
@@ -71,6 +75,7 @@ pub fn run(args: &AuditArgs, common: &Common) -> Result<()> {
         out: args.out.clone(),
         force: args.force,
         review_budget: args.review_budget,
+        decisions: args.decisions.clone(),
         search: SearchPolicy::new(args.search, &policy.hnsw),
         policy,
     };

@@ -7,6 +7,7 @@ mod config;
 mod dedup;
 mod evaluate;
 mod gallery;
+mod review;
 mod setup;
 mod start;
 mod synth;
@@ -94,6 +95,8 @@ enum Command {
     Man(completions::ManArgs),
     /// Print the policy with all its defaults, as TOML
     Policy(PolicyArgs),
+    /// Look at a run's queue in a browser, pair by pair, and decide
+    Review(review::ReviewArgs),
     /// Make dumps with known truth from a folder of faces
     Synth(synth::SynthArgs),
     /// Show or check the weights
@@ -179,6 +182,7 @@ fn dispatch(cli: &Cli) -> Result<()> {
         Command::Man(args) => completions::man(args, common),
         Command::Synth(args) => synth::run(args, common),
         Command::Policy(args) => policy(args, common),
+        Command::Review(args) => review::run(args, common),
         Command::Weights(command) => weights::run(command, common),
     }
 }

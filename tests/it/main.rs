@@ -13,6 +13,7 @@ mod matching;
 mod nn;
 mod ops;
 mod photo;
+mod review;
 mod setup;
 mod synth;
 mod util;
