@@ -216,7 +216,7 @@ impl Pass {
 }
 
 /// Members of different districts and workers, drawn evenly over the store.
-fn impostor_scores(gallery: &Gallery) -> Result<Vec<ImpostorScore>> {
+pub(crate) fn impostor_scores(gallery: &Gallery) -> Result<Vec<ImpostorScore>> {
     let step = gallery.live().div_ceil(SAMPLE).max(1);
     let rows: Vec<(u32, Row)> = gallery.iter().step_by(step).collect();
     let templates: Vec<Template> = rows.iter().map(|(row, _)| gallery.template(*row)).collect::<Result<_>>()?;

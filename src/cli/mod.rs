@@ -2,9 +2,12 @@
 
 mod audit;
 mod bench;
+mod compare;
 mod dedup;
 mod evaluate;
 mod gallery;
+mod inspect;
+mod search;
 mod setup;
 mod synth;
 mod weights;
@@ -45,7 +48,9 @@ enum Command {
     Audit(audit::AuditArgs),
     /// Measure what a night costs here, stage by stage, and whether that has grown
     Bench(bench::BenchArgs),
-    /// Find members enrolled twice in a whole store
+    /// Compare two photos: how alike, and how often chance makes two people so alike
+    Compare(compare::CompareArgs),
+    /// Find members enrolled twice: in a dump, a run, an export or a store, or between two of them
     Dedup(dedup::DedupArgs),
     /// Measure accuracy on labelled data, in ISO/IEC 19795-1 and 30107-3 terms
     #[command(subcommand)]
@@ -53,8 +58,12 @@ enum Command {
     /// Look after a store: stats, verify, compact, forget, export, import
     #[command(subcommand)]
     Gallery(gallery::GalleryCommand),
+    /// Say what the networks see in one photo, as JSON and as an annotated picture
+    Inspect(inspect::InspectArgs),
     /// Print the policy with all its defaults, as TOML
     Policy(PolicyArgs),
+    /// Find who of a store is in a photo: the nearest members of every face
+    Search(search::SearchArgs),
     /// Make dumps with known truth from a folder of faces
     Synth(synth::SynthArgs),
     /// Show or check the weights
@@ -101,9 +110,12 @@ pub fn run() -> Result<()> {
     match cli.command {
         Command::Audit(args) => audit::run(&args, &cli.common),
         Command::Bench(args) => bench::run(&args, &cli.common),
+        Command::Compare(args) => compare::run(&args),
+        Command::Inspect(args) => inspect::run(&args),
         Command::Dedup(args) => dedup::run(&args, &cli.common),
         Command::Evaluate(command) => evaluate::run(&command, &cli.common),
         Command::Gallery(command) => gallery::run(&command, &cli.common),
+        Command::Search(args) => search::run(&args, &cli.common),
         Command::Synth(args) => synth::run(&args, &cli.common),
         Command::Policy(args) => print(&setup::policy(args.policy.as_deref())?.to_toml()?),
         Command::Weights(command) => weights::run(&command),

@@ -27,6 +27,15 @@ pub fn expected(count: f64) -> String {
     }
 }
 
+/// A rate of chance, as "1 in 2,000" where that is easier read.
+pub fn chance(rate: f64) -> String {
+    match rate {
+        r if r >= 0.1 => format!("{:.0} in 100", 100.0 * r),
+        r if r >= 1e-4 => format!("1 in {:.0}", 1.0 / r),
+        r => format!("{r:.1e}"),
+    }
+}
+
 /// A day, from microseconds since 1970-01-01T00:00:00Z.
 pub fn day(microseconds: i64) -> String {
     super::moment::iso(microseconds).map_or_else(|| "unknown".to_owned(), |time| time.chars().take(10).collect())
@@ -70,6 +79,10 @@ mod tests {
         assert_eq!(
             (expected(1234.5), expected(0.5), expected(2.1e-9)),
             ("1234".into(), "0.50".into(), "2.1e-9".into())
+        );
+        assert_eq!(
+            (chance(0.42).as_str(), chance(5e-4).as_str(), chance(3e-9).as_str()),
+            ("42 in 100", "1 in 2000", "3.0e-9")
         );
         assert_eq!(day(1_767_608_552_000_000), "2026-01-05");
     }

@@ -2,6 +2,7 @@
 //! input, exit codes, and messages that say what to do.
 
 mod dedup;
+mod photos;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
