@@ -17,8 +17,9 @@ mod record;
 mod see;
 mod spool;
 
+pub(crate) use duplicates::{member, stands};
 pub(crate) use ordered::in_order;
-pub(crate) use see::{BATCH_BYTES, BATCH_ROWS, IN_FLIGHT};
+pub(crate) use see::{BATCH_BYTES, BATCH_ROWS, IN_FLIGHT, References, references};
 
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;

@@ -9,6 +9,7 @@ mod face;
 mod facts;
 mod gallery;
 mod layering;
+mod lookups;
 mod matching;
 mod nn;
 mod ops;
