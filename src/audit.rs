@@ -29,6 +29,7 @@ use crate::gallery::{Gallery, SearchPolicy, Store};
 use crate::infer::{Analysis, Engine, ModelId};
 use crate::matching::review::review_queue;
 use crate::reason::Reason;
+use crate::report::page::{self, PageOptions};
 use crate::report::{Progress, Summary};
 use crate::roles::assign;
 use crate::verdict::peers::{Judged, UnitRow, compare};
@@ -67,6 +68,8 @@ pub struct Job {
     pub search: SearchPolicy,
     /// Limits and verdicts.
     pub policy: Policy,
+    /// The page for people; `None` for none.
+    pub page: Option<PageOptions>,
 }
 
 impl Job {
@@ -84,6 +87,7 @@ impl Job {
             review_budget: None,
             search: SearchPolicy::default(),
             policy: Policy::default(),
+            page: Some(PageOptions::default()),
         }
     }
 }
@@ -149,8 +153,21 @@ pub fn run(job: &Job, engine: &Engine, progress: Progress, stop: &AtomicBool) ->
         record.stored(commit);
     }
     record.write(&folder, &summary)?;
+    report(job, &dump, &folder);
     folder.commit()?;
     Ok(summary)
+}
+
+/// Writes the page for people. It can be made anew at any time, so a page that cannot be made does not cost the night.
+fn report(job: &Job, dump: &Dump, folder: &RunFolder) {
+    let Some(options) = &job.page else { return };
+    let (tables, out) = (folder.tables(), folder.out());
+    let file = tables.join(page::FILE);
+    if let Err(error) = page::write(&tables, out, Some(dump), options, &file) {
+        // Half a page would be taken for a whole one.
+        drop(std::fs::remove_file(&file));
+        log::error!("no {}: {error}\n  `chehra report {} --dump DUMP` makes it", page::FILE, out.display());
+    }
 }
 
 /// Brings the verdicts up to the reasons.

@@ -12,6 +12,7 @@ use crate::cli::{Common, print};
 use crate::config::ConfigFile;
 use crate::gallery::{Engine as SearchEngine, SearchPolicy};
 use crate::report::Progress;
+use crate::report::page::PageOptions;
 use crate::{Error, Result};
 
 const EXAMPLES: &str = "\
@@ -21,8 +22,8 @@ Examples:
   chehra audit dump.parquet --workers workers.parquet --booths booths.csv --carry app_version --out out/night
 
 The run folder holds verdicts.parquet (one row per row of the dump, in its order), pairs.parquet, clusters.parquet,
-review.parquet (whom to look at first), workers_audit.parquet (who stands out among peers) and run.json. It appears
-whole or not at all; a run that was stopped goes on from its last batch when the same command is given again.";
+review.parquet (whom to look at first), workers_audit.parquet (who stands out among peers), run.json, and report.html,
+a page for people that holds small pictures of flagged faces. It appears whole or not at all; a run that was stopped goes on from its last batch when the same command is given again.";
 
 /// Flags of `audit`.
 #[derive(Debug, Args)]
@@ -55,6 +56,12 @@ pub struct AuditArgs {
     /// How the gallery is searched: auto, exact or hnsw. Both give scores from the same stored templates
     #[arg(long, value_name = "ENGINE", default_value_t)]
     search: SearchEngine,
+    /// Persons, and photos of photos, that are shown with pictures in report.html
+    #[arg(long, value_name = "N", default_value_t = PageOptions::default().crops)]
+    crops: usize,
+    /// No report.html
+    #[arg(long, conflicts_with = "crops")]
+    no_report: bool,
     /// Configuration file with the names of the dump's columns
     #[arg(long, value_name = "FILE", env = "CHEHRA_CONFIG")]
     config: Option<PathBuf>,
@@ -78,6 +85,7 @@ pub fn run(args: &AuditArgs, common: &Common) -> Result<()> {
         review_budget: args.review_budget,
         search: SearchPolicy::new(args.search, &policy.hnsw),
         policy,
+        page: (!args.no_report).then(|| PageOptions { crops: args.crops, ..PageOptions::default() }),
     };
     let engine = args.engine.engine(&job.policy)?;
     let summary = audit::run(&job, &engine, Progress::new(common.quiet), stop_on_request()?.as_ref())?;

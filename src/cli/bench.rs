@@ -10,7 +10,6 @@ use crate::bench::{self, BenchJob, Scope, compare};
 use crate::cli::setup::{self, EngineArgs};
 use crate::cli::{Common, json, print, print_as};
 use crate::config::ConfigFile;
-use crate::gallery::SearchPolicy;
 use crate::report::Progress;
 
 const EXAMPLES: &str = "\
@@ -79,8 +78,7 @@ pub fn run(args: &BenchArgs, common: &Common) -> Result<()> {
     let policy = setup::policy(args.engine.policy.as_deref())?;
     let config = args.config.as_deref().map_or_else(|| Ok(ConfigFile::default()), ConfigFile::read)?;
     let (out, _scratch) = bench::scratch()?;
-    let audit =
-        Job { columns: config.columns, search: SearchPolicy::default(), policy, ..Job::of(args.inputs.clone(), out) };
+    let audit = Job { columns: config.columns, page: None, policy, ..Job::of(args.inputs.clone(), out) };
     let engine = args.engine.engine(&audit.policy)?;
     let scope = match args.stage {
         StageArg::See => Scope::See,

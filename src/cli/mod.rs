@@ -5,6 +5,7 @@ mod bench;
 mod dedup;
 mod evaluate;
 mod gallery;
+mod report;
 mod setup;
 mod synth;
 mod weights;
@@ -55,6 +56,8 @@ enum Command {
     Gallery(gallery::GalleryCommand),
     /// Print the policy with all its defaults, as TOML
     Policy(PolicyArgs),
+    /// Make the page of a run anew
+    Report(report::ReportArgs),
     /// Make dumps with known truth from a folder of faces
     Synth(synth::SynthArgs),
     /// Show or check the weights
@@ -104,6 +107,7 @@ pub fn run() -> Result<()> {
         Command::Dedup(args) => dedup::run(&args, &cli.common),
         Command::Evaluate(command) => evaluate::run(&command, &cli.common),
         Command::Gallery(command) => gallery::run(&command, &cli.common),
+        Command::Report(args) => report::run(&args, &cli.common),
         Command::Synth(args) => synth::run(&args, &cli.common),
         Command::Policy(args) => print(&setup::policy(args.policy.as_deref())?.to_toml()?),
         Command::Weights(command) => weights::run(&command),

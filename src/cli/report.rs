@@ -1,0 +1,56 @@
+//! `chehra report`.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use crate::Result;
+use crate::cli::{Common, print};
+use crate::config::ConfigFile;
+use crate::dump::Dump;
+use crate::report::page::{self, PageOptions};
+
+const EXAMPLES: &str = "\
+Examples:
+  chehra report out/night                                  # without pictures
+  chehra report out/night --dump fixtures/night            # with pictures, from the dump that was audited
+  chehra report out/night --out /tmp/night.html --earlier runs/2026-11-19 runs/2026-11-20
+
+A run folder holds no pictures; those of the page are cut from the dump. The page is readable by its owner alone.";
+
+/// Flags of `report`.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub struct ReportArgs {
+    /// Run folder of `chehra audit`
+    #[arg(value_name = "RUN")]
+    run: PathBuf,
+    /// The dump that was audited: files, folders or globs; without it the page has no pictures
+    #[arg(long, value_name = "DUMP", num_args = 1..)]
+    dump: Vec<PathBuf>,
+    /// The page [default: report.html in the run folder]
+    #[arg(short, long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    /// Run folders of earlier nights [default: those beside the run folder]
+    #[arg(long, value_name = "RUN", num_args = 1..)]
+    earlier: Vec<PathBuf>,
+    /// Persons, and photos of photos, that are shown with pictures
+    #[arg(long, value_name = "N", default_value_t = PageOptions::default().crops)]
+    crops: usize,
+    /// Configuration file with the names of the dump's columns
+    #[arg(long, value_name = "FILE", env = "CHEHRA_CONFIG")]
+    config: Option<PathBuf>,
+}
+
+/// Runs it.
+pub fn run(args: &ReportArgs, common: &Common) -> Result<()> {
+    let config = args.config.as_deref().map_or_else(|| Ok(ConfigFile::default()), ConfigFile::read)?;
+    let dump = (!args.dump.is_empty()).then(|| Dump::open(&args.dump, &config.columns)).transpose()?;
+    let options = PageOptions { crops: args.crops, earlier: args.earlier.clone() };
+    let file = args.out.clone().unwrap_or_else(|| args.run.join(page::FILE));
+    page::write(&args.run, &args.run, dump.as_ref(), &options, &file)?;
+    if !common.quiet {
+        print(&file.display().to_string())?;
+    }
+    Ok(())
+}
