@@ -4,17 +4,19 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::Result;
-use crate::cli::{Common, print};
+use crate::cli::{Common, print, print_as};
 use crate::config::ConfigFile;
 use crate::dump::Dump;
+use crate::report::diff;
 use crate::report::page::{self, PageOptions};
+use crate::{Error, Result};
 
 const EXAMPLES: &str = "\
 Examples:
   chehra report out/night                                  # without pictures
   chehra report out/night --dump fixtures/night            # with pictures, from the dump that was audited
   chehra report out/night --out /tmp/night.html --earlier runs/2026-11-19 runs/2026-11-20
+  chehra report --diff out/night out/night-other-policy    # which verdicts changed, and why
 
 A run folder holds no pictures; those of the page are cut from the dump. The page is readable by its owner alone.";
 
@@ -23,8 +25,14 @@ A run folder holds no pictures; those of the page are cut from the dump. The pag
 #[command(after_help = EXAMPLES)]
 pub struct ReportArgs {
     /// Run folder of `chehra audit`
-    #[arg(value_name = "RUN")]
-    run: PathBuf,
+    #[arg(value_name = "RUN", required_unless_present = "diff")]
+    run: Option<PathBuf>,
+    /// Compare two runs instead: which verdicts changed, and why
+    #[arg(long, num_args = 2, value_names = ["RUN_A", "RUN_B"], conflicts_with_all = ["run", "dump", "out", "earlier", "crops"])]
+    diff: Vec<PathBuf>,
+    /// With --diff: JSON instead of text
+    #[arg(long, requires = "diff")]
+    json: bool,
     /// The dump that was audited: files, folders or globs; without it the page has no pictures
     #[arg(long, value_name = "DUMP", num_args = 1..)]
     dump: Vec<PathBuf>,
@@ -44,11 +52,17 @@ pub struct ReportArgs {
 
 /// Runs it.
 pub fn run(args: &ReportArgs, common: &Common) -> Result<()> {
+    if let [a, b] = args.diff.as_slice() {
+        return print_as(&diff::diff(a, b)?, args.json);
+    }
+    let Some(run) = &args.run else {
+        return Err(Error::usage("RUN", "no run folder", "name one, or give --diff RUN_A RUN_B"));
+    };
     let config = args.config.as_deref().map_or_else(|| Ok(ConfigFile::default()), ConfigFile::read)?;
     let dump = (!args.dump.is_empty()).then(|| Dump::open(&args.dump, &config.columns)).transpose()?;
     let options = PageOptions { crops: args.crops, earlier: args.earlier.clone() };
-    let file = args.out.clone().unwrap_or_else(|| args.run.join(page::FILE));
-    page::write(&args.run, &args.run, dump.as_ref(), &options, &file)?;
+    let file = args.out.clone().unwrap_or_else(|| run.join(page::FILE));
+    page::write(run, run, dump.as_ref(), &options, &file)?;
     if !common.quiet {
         print(&file.display().to_string())?;
     }

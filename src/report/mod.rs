@@ -1,5 +1,6 @@
 //! What people see: progress, summaries, the page of a run, and what changed between two runs.
 
+pub mod diff;
 mod font;
 pub mod page;
 mod progress;

@@ -28,7 +28,9 @@ const MOST_DISTRICTS: usize = 30;
 /// Letters of a label beside a bar.
 const LABEL: usize = 18;
 
-const WIDTH: u32 = 720;
+/// Widths of a chart that has the page, and of one that has half of it; pixels.
+const WIDE: u32 = 720;
+const NARROW: u32 = 540;
 
 type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 type Drawn = std::result::Result<(), Box<dyn std::error::Error>>;
@@ -51,14 +53,14 @@ pub fn colour_rules() -> String {
 }
 
 /// Draws into an SVG without a fixed size, so that it takes the width of the page.
-fn svg(height: u32, draw: impl FnOnce(&Area) -> Drawn) -> Result<String> {
+fn svg((width, height): (u32, u32), draw: impl FnOnce(&Area) -> Drawn) -> Result<String> {
     font_of_charts()?;
     let mut text = String::new();
     {
-        let area = SVGBackend::with_string(&mut text, (WIDTH, height)).into_drawing_area();
+        let area = SVGBackend::with_string(&mut text, (width, height)).into_drawing_area();
         draw(&area).and_then(|()| Ok(area.present()?)).map_err(|e| Error::bug("drawing charts", e))?;
     }
-    let size = format!("width=\"{WIDTH}\" height=\"{height}\" ");
+    let size = format!("width=\"{width}\" height=\"{height}\" ");
     Ok(text.replacen(&size, "aria-hidden=\"true\" focusable=\"false\" ", 1))
 }
 
@@ -103,7 +105,7 @@ fn grey() -> ShapeStyle {
 /// [`Error::Bug`] when it cannot be drawn.
 pub fn nights(bars: &[Bar]) -> Result<String> {
     let most = end_of(bars.iter().map(|b| b.tally.held_back()).fold(0.0, f64::max));
-    svg(260, |area| {
+    svg((NARROW, 240), |area| {
         let count = bars.len() as i32;
         let mut chart = ChartBuilder::on(area)
             .margin(8)
@@ -149,9 +151,10 @@ pub fn districts(bars: &[Bar]) -> Result<String> {
     let bars = &bars[..bars.len().min(MOST_DISTRICTS)];
     let most = end_of(bars.iter().map(|b| b.tally.held_back()).fold(0.0, f64::max));
     let count = bars.len() as i32;
-    svg(52 + 22 * bars.len() as u32, |area| {
+    svg((WIDE, 52 + 22 * bars.len() as u32), |area| {
         let mut chart = ChartBuilder::on(area)
             .margin(8)
+            .margin_right(36)
             .x_label_area_size(28)
             .y_label_area_size(150)
             .build_cartesian_2d(0.0..most, (0..count - 1).into_segmented())?;
@@ -191,7 +194,7 @@ pub fn districts(bars: &[Bar]) -> Result<String> {
 /// [`Error::Bug`] when it cannot be drawn.
 pub fn workers(table: &PeerTable) -> Result<String> {
     let widest = table.points.keys().map(|p| p.0).max().unwrap_or(1).max(2) as f64;
-    svg(300, |area| {
+    svg((NARROW, 280), |area| {
         let mut chart = ChartBuilder::on(area)
             .margin(10)
             .x_label_area_size(30)

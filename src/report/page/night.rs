@@ -134,6 +134,7 @@ struct Columns<'a> {
     district: Texts<'a>,
     verdict: Texts<'a>,
     reasons: Lists<'a>,
+    cluster: Texts<'a>,
 }
 
 impl Night {
@@ -143,7 +144,7 @@ impl Night {
     /// [`crate::Error::Input`] for a table that is missing or of another form.
     pub fn read(tables: &Path, persons: &Persons) -> Result<Night> {
         let mut night = Night::default();
-        let columns = ["submission_id", "worker_id", "district", "verdict", "reasons", "faces", "row"];
+        let columns = ["submission_id", "worker_id", "district", "verdict", "reasons", "cluster_id", "faces", "row"];
         read(&tables.join("verdicts.parquet"), &columns, |batch| night.add(batch, persons))?;
         night.spoofs.sort_by(|x, y| x.least().total_cmp(&y.least()).then(x.row.cmp(&y.row)));
         night.spoofs.truncate(MOST_SPOOFS);
@@ -157,6 +158,7 @@ impl Night {
             district: batch.texts("district")?,
             verdict: batch.texts("verdict")?,
             reasons: batch.lists("reasons")?,
+            cluster: batch.texts("cluster_id")?,
         };
         let rows = batch.numbers::<Int64Type>("row")?;
         let faces = batch.raw_lists("faces")?;
@@ -179,7 +181,12 @@ impl Night {
             let faces = faces_of(&faces.value(at));
             if let Some(id) = id {
                 let face = faces.iter().find(|f| f.role == "member").map(|f| f.bbox);
-                self.rows.entry(id.to_owned()).or_default().push(RowFact { row, verdict, face });
+                self.rows.entry(id.to_owned()).or_default().push(RowFact {
+                    row,
+                    cluster: columns.cluster.get(at).map(str::to_owned),
+                    verdict,
+                    face,
+                });
             }
             if spoof {
                 self.all_spoofs += 1;

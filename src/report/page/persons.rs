@@ -84,6 +84,8 @@ pub struct Membership {
 pub struct RowFact {
     /// Position in the dump.
     pub row: u64,
+    /// The person it belongs to.
+    pub cluster: Option<String>,
     /// Its verdict.
     pub verdict: Verdict,
     /// The member's face: left, top, width, height in pixels of the upright selfie.
@@ -289,17 +291,16 @@ impl Persons {
         self.places.contains_key(submission)
     }
 
-    /// Puts tonight's rows to the memberships: of several memberships under one id, tonight's are the last.
+    /// Puts tonight's rows to the memberships: of several memberships of one person under one id, tonight's are the last.
     pub fn tell(&mut self, rows: &HashMap<String, Vec<RowFact>>) {
         for person in &mut self.listed {
-            let mut left: HashMap<&str, &[RowFact]> = HashMap::new();
+            let mut left: HashMap<String, Vec<&RowFact>> = HashMap::new();
             for membership in person.members.iter_mut().rev() {
-                let Some((id, facts)) = rows.get_key_value(&membership.submission) else { continue };
-                let facts = left.entry(id).or_insert(facts);
-                if let [before @ .., last] = *facts {
-                    membership.tonight = Some(last.clone());
-                    *facts = before;
-                }
+                let facts = left.entry(membership.submission.clone()).or_insert_with(|| {
+                    let all = rows.get(&membership.submission).into_iter().flatten();
+                    all.filter(|fact| person.id.is_empty() || fact.cluster.as_deref() == Some(&person.id)).collect()
+                });
+                membership.tonight = facts.pop().cloned();
             }
         }
     }
@@ -317,5 +318,43 @@ impl Person {
         if self.links.len() < MOST_LINKS {
             self.links.push(link);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn person(id: &str, submissions: &[&str]) -> Person {
+        let member = |s: &&str| Membership { submission: (*s).to_owned(), ..Membership::default() };
+        Person {
+            id: id.into(),
+            size: submissions.len(),
+            members: submissions.iter().map(member).collect(),
+            ..Person::default()
+        }
+    }
+
+    fn fact(row: u64, cluster: &str) -> RowFact {
+        RowFact { row, cluster: Some(cluster.into()), verdict: Verdict::Review, face: None }
+    }
+
+    #[test]
+    fn a_repeated_id_is_told_apart_by_its_person_and_by_time() {
+        let mut persons = Persons::default();
+        persons.list(person("P1", &["a", "twice", "twice"]));
+        persons.list(person("P2", &["twice", "b"]));
+        let rows = HashMap::from([
+            ("twice".to_owned(), vec![fact(3, "P1"), fact(7, "P2")]),
+            ("b".to_owned(), vec![fact(8, "P2")]),
+        ]);
+        persons.tell(&rows);
+        let told = |person: usize| -> Vec<Option<u64>> {
+            persons.listed[person].members.iter().map(|m| m.tonight.as_ref().map(|t| t.row)).collect()
+        };
+        assert_eq!(told(0), [None, None, Some(3)], "the first of the same id was there before tonight");
+        assert_eq!(told(1), [Some(7), Some(8)]);
+        assert_eq!(persons.common("twice", "twice"), Some((0, (1, 2))));
+        assert_eq!(persons.common("a", "b"), None);
     }
 }

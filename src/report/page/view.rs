@@ -214,11 +214,17 @@ fn share(count: u64, all: u64) -> f64 {
     count as f64 / all.max(1) as f64
 }
 
+/// Without zeros that say nothing: 2.00 is 2.
+fn plain(number: &str) -> String {
+    number.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
 fn small(number: f64) -> String {
     match number {
         n if n == 0.0 => "0".to_owned(),
         n if n < 0.001 => format!("{n:.0e}"),
-        n if n < 10.0 => format!("{n:.2}"),
+        n if n < 1.0 => plain(&format!("{n:.*}", if n < 0.1 { 3 } else { 2 })),
+        n if n < 10.0 => plain(&format!("{n:.2}")),
         n => format!("{n:.0}"),
     }
 }
@@ -600,7 +606,7 @@ mod tests {
     #[test]
     fn numbers_read_well() {
         assert_eq!([0.0, 0.0004, 0.012, 0.5, 1.0].map(percent), ["0.0 %", "< 0.1 %", "1.2 %", "50 %", "100 %"]);
-        assert_eq!([0.0, 3.2e-9, 0.05, 12.3].map(small), ["0", "3e-9", "0.05", "12"]);
+        assert_eq!([0.0, 3.2e-9, 0.0049, 0.05, 2.0, 12.3].map(small), ["0", "3e-9", "0.005", "0.05", "2", "12"]);
         assert_eq!(time(0), "1970-01-01 00:00");
         assert_eq!(time(i64::MAX), "");
     }
