@@ -13,5 +13,6 @@ mod matching;
 mod nn;
 mod ops;
 mod photo;
+mod report;
 mod synth;
 mod util;
