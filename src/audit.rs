@@ -29,7 +29,7 @@ use crate::gallery::{Gallery, SearchPolicy, Store};
 use crate::infer::{Analysis, Engine, ModelId};
 use crate::matching::review::review_queue;
 use crate::reason::Reason;
-use crate::report::page::{self, PageOptions};
+use crate::report::page::{self, PageOptions, Source};
 use crate::report::{Progress, Summary};
 use crate::roles::assign;
 use crate::verdict::peers::{Judged, UnitRow, compare};
@@ -163,7 +163,7 @@ fn report(job: &Job, dump: &Dump, folder: &RunFolder) {
     let Some(options) = &job.page else { return };
     let (tables, out) = (folder.tables(), folder.out());
     let file = tables.join(page::FILE);
-    if let Err(error) = page::write(&tables, out, Some(dump), options, &file) {
+    if let Err(error) = page::write(&tables, out, Some(Source { dump, columns: &job.columns }), options, &file) {
         // Half a page would be taken for a whole one.
         drop(std::fs::remove_file(&file));
         log::error!("no {}: {error}\n  `chehra report {} --dump DUMP` makes it", page::FILE, out.display());

@@ -8,7 +8,7 @@ use crate::cli::{Common, print, print_as};
 use crate::config::ConfigFile;
 use crate::dump::Dump;
 use crate::report::diff;
-use crate::report::page::{self, PageOptions};
+use crate::report::page::{self, PageOptions, Source};
 use crate::{Error, Result};
 
 const EXAMPLES: &str = "\
@@ -62,7 +62,8 @@ pub fn run(args: &ReportArgs, common: &Common) -> Result<()> {
     let dump = (!args.dump.is_empty()).then(|| Dump::open(&args.dump, &config.columns)).transpose()?;
     let options = PageOptions { crops: args.crops, earlier: args.earlier.clone() };
     let file = args.out.clone().unwrap_or_else(|| run.join(page::FILE));
-    page::write(run, run, dump.as_ref(), &options, &file)?;
+    let source = dump.as_ref().map(|dump| Source { dump, columns: &config.columns });
+    page::write(run, run, source, &options, &file)?;
     if !common.quiet {
         print(&file.display().to_string())?;
     }

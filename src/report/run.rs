@@ -79,6 +79,8 @@ pub struct Review {
 pub struct Run {
     /// Name of the folder.
     pub name: String,
+    /// Where its tables are.
+    pub path: PathBuf,
     /// Its record.
     pub record: RunRecord,
 }
@@ -98,7 +100,7 @@ impl Run {
             return Err(refuse("a record without a summary".into()));
         }
         let name = out.file_name().or(tables.file_name()).unwrap_or_default().to_string_lossy().into_owned();
-        Ok(Run { name, record })
+        Ok(Run { name, path: tables.to_path_buf(), record })
     }
 
     /// Its counts.

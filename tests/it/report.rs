@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StringArray};
+use arrow::array::{ArrayRef, AsArray, RecordBatch, StringArray};
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde_json::Value;
@@ -146,9 +146,22 @@ fn earlier_nights_stand_beside_tonight() {
     let persons = data(&page, "persons-data");
     let members = persons[0]["m"].as_array().unwrap();
     let earlier = members.iter().filter(|m| m["v"].is_null());
-    assert!(earlier.clone().count() > 0 && earlier.clone().all(|m| m["p"].is_null()), "no pictures of another dump");
+    assert!(earlier.clone().count() > 0 && earlier.clone().all(|m| m["p"].is_u64()), "pictures of the night before");
     let first = fs::read_to_string(place.path("2026-11-20").join("report.html")).unwrap();
     assert!(!first.contains("id=\"c-nights\""), "a later night is no earlier one");
+
+    // A night whose dump is gone costs its pictures and nothing else.
+    let record = place.path("2026-11-20").join("run.json");
+    let text = fs::read_to_string(&record).unwrap().replace("submissions-0.parquet", "gone.parquet");
+    fs::write(&record, text).unwrap();
+    let dump = fixture("night2");
+    let (code, _, stderr) = run(chehra().args(["report", "-q"]).arg(place.path("2026-11-21")).arg("--dump").arg(dump));
+    assert_eq!(code, 0, "{stderr}");
+    let page = fs::read_to_string(place.path("2026-11-21").join("report.html")).unwrap();
+    let persons = data(&page, "persons-data");
+    let members = persons.as_array().unwrap().iter().flat_map(|p| p["m"].as_array().unwrap());
+    assert!(members.clone().filter(|m| m["v"].is_null()).all(|m| m["p"].is_null()));
+    assert!(members.filter(|m| m["v"].is_string()).all(|m| m["p"].is_u64()), "tonight's pictures");
 }
 
 #[test]

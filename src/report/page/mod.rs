@@ -10,11 +10,12 @@
 //! | part | |
 //! |---|---|
 //! | `persons`, `night`, `peers` | the tables of the run folder, as far as the page shows them |
-//! | `pictures`, `mask` | small pictures of flagged rows, from the dump; masked numbers |
+//! | `pictures`, `before`, `mask` | small pictures of flagged rows, from tonight's dump and earlier ones; masked numbers |
 //! | `charts` | SVG by plotters |
 //! | `text` | every text, in English and Hindi |
 //! | `view`, `report.html`, `report.css`, `report.js` | what is shown, and how |
 
+mod before;
 mod charts;
 mod mask;
 mod night;
@@ -27,6 +28,8 @@ mod view;
 use std::path::{Path, PathBuf};
 
 use crate::Result;
+use crate::config::Columns;
+use crate::config::policy::PhotoLimits;
 use crate::dump::Dump;
 use crate::report::run::{Run, earlier_nights};
 use crate::verdict::write_durably;
@@ -54,6 +57,15 @@ impl Default for PageOptions {
     }
 }
 
+/// Where pictures come from.
+#[derive(Debug, Clone, Copy)]
+pub struct Source<'a> {
+    /// The dump of the run.
+    pub dump: &'a Dump,
+    /// What its columns, and those of earlier dumps, are called.
+    pub columns: &'a Columns,
+}
+
 /// All that a page is made of.
 struct Gathered {
     run: Run,
@@ -79,7 +91,7 @@ struct Pictures {
 /// # Errors
 /// [`crate::Error::Input`] when a table is missing or of another form, or the dump is not that of the run; [`crate::Error::Io`]
 /// when the disk refuses.
-pub fn write(tables: &Path, out: &Path, dump: Option<&Dump>, options: &PageOptions, file: &Path) -> Result<()> {
+pub fn write(tables: &Path, out: &Path, source: Option<Source>, options: &PageOptions, file: &Path) -> Result<()> {
     let run = Run::open(tables, out)?;
     let beside = out.parent().map(|p| if p.as_os_str().is_empty() { Path::new(".") } else { p });
     let earlier = earlier_nights(&run, &options.earlier, beside)?;
@@ -87,7 +99,12 @@ pub fn write(tables: &Path, out: &Path, dump: Option<&Dump>, options: &PageOptio
     let mut night = Night::read(tables, &persons)?;
     persons.tell(&std::mem::take(&mut night.rows));
     let peers = PeerTable::read(tables)?;
-    let pictures = dump.map(|dump| cut(dump, &run, &persons, &night, options.crops)).transpose()?;
+    let mut pictures = source.map(|source| cut(source.dump, &run, &persons, &night, options.crops)).transpose()?;
+    if let (Some(source), Some(pictures)) = (&source, &mut pictures) {
+        for ((person, member), told) in before::tell(&earlier, source, &persons, options.crops) {
+            pictures.members[person][member] = Some(told);
+        }
+    }
     let page = view::render(&Gathered { run, earlier, persons, night, peers, pictures })?;
     write_durably(file, page.as_bytes())
 }
@@ -107,11 +124,16 @@ fn cut(dump: &Dump, run: &Run, persons: &Persons, night: &Night, crops: usize) -
     }
     let spoofs = night.spoofs.iter().take(crops);
     wanted.extend(spoofs.map(|s| Wanted { row: s.row, submission: s.submission.clone(), cut: Cut::Whole }));
-    let limits = run.record.policy.get("photo").cloned().and_then(|limits| serde_json::from_value(limits).ok());
-    let mut told = pictures::cut(dump, &wanted, &limits.unwrap_or_default())?;
+    let mut told = pictures::cut(dump, &wanted, &photo_limits(run))?;
     let spoofs = told.split_off(places.len());
     let empty = |person: &persons::Person| vec![None; person.members.len()];
     let mut members: Vec<Vec<Option<Told>>> = persons.listed.iter().take(crops).map(empty).collect();
     places.into_iter().zip(told).for_each(|((person, member), one)| members[person][member] = Some(one));
     Ok(Pictures { members, spoofs })
+}
+
+/// The limits under which a run decoded its pictures.
+fn photo_limits(run: &Run) -> PhotoLimits {
+    let limits = run.record.policy.get("photo").cloned();
+    limits.and_then(|limits| serde_json::from_value(limits).ok()).unwrap_or_default()
 }

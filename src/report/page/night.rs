@@ -221,7 +221,7 @@ impl Night {
 }
 
 /// The faces of one row; a column that is not as expected gives none.
-fn faces_of(items: &dyn Array) -> Vec<Face> {
+pub(super) fn faces_of(items: &dyn Array) -> Vec<Face> {
     let Some(items) = items.as_any().downcast_ref::<StructArray>() else { return Vec::new() };
     let column = |name: &str| items.column_by_name(name);
     let (Some(boxes), Some(roles)) =

@@ -170,7 +170,11 @@ pub const TEXTS: &[(&str, &str, &str)] = &[
     ("wrong", "wrong with probability {0}", "ग़लत होने की संभावना {0}"),
     ("original", "earliest", "सबसे पहली"),
     ("night.earlier", "An earlier night", "पिछली रात"),
-    ("picture.earlier", "Picture of an earlier night: not in this dump", "पिछली रात की फ़ोटो: इस डंप में नहीं है"),
+    (
+        "picture.earlier",
+        "Picture of an earlier night: its run folder or dump is not at hand",
+        "पिछली रात की फ़ोटो: उसका रन फ़ोल्डर या डंप उपलब्ध नहीं है",
+    ),
     ("picture.none", "No picture on this page", "इस पृष्ठ पर फ़ोटो नहीं"),
     ("picture.broken", "The picture cannot be shown", "फ़ोटो दिखाई नहीं जा सकती"),
     ("more.members", "and {0} more memberships, in clusters.parquet", "और {0} सदस्यताएँ, clusters.parquet में"),
