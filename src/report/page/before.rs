@@ -36,9 +36,14 @@ pub(super) fn tell(earlier: &[Run], source: &Source, persons: &Persons, crops: u
         }
         match of_night(run, source, &open) {
             Ok(found) => {
-                for (id, one) in found {
-                    let places = open.remove(id.as_str()).unwrap_or_default();
-                    told.extend(places.into_iter().map(|place| (place, one.clone())));
+                for (id, rows) in found {
+                    for place in open.remove(id.as_str()).unwrap_or_default() {
+                        let person = &persons.listed[place.0].id;
+                        // Persons keep their id from night to night; it tells rows of one submission_id apart.
+                        let own = rows.iter().find(|(cluster, _)| cluster.as_ref() == Some(person));
+                        let one = own.or(rows.first().filter(|_| rows.len() == 1));
+                        told.extend(one.map(|(_, one)| (place, one.clone())));
+                    }
                 }
             }
             Err(error) => log::info!("no pictures of {}: {error}", run.name),
@@ -47,15 +52,21 @@ pub(super) fn tell(earlier: &[Run], source: &Source, persons: &Persons, crops: u
     told
 }
 
+/// By submission_id, the rows of a night: their persons, and what they tell.
+type Rows = HashMap<String, Vec<(Option<String>, Told)>>;
+
 /// The pictures of one night.
-fn of_night(run: &Run, source: &Source, open: &HashMap<&str, Vec<Place>>) -> Result<Vec<(String, Told)>> {
+fn of_night(run: &Run, source: &Source, open: &HashMap<&str, Vec<Place>>) -> Result<Rows> {
     let mut wanted: Vec<Wanted> = Vec::new();
-    read(&run.path.join("verdicts.parquet"), &["submission_id", "faces", "row"], |batch| {
+    let mut clusters: Vec<Option<String>> = Vec::new();
+    read(&run.path.join("verdicts.parquet"), &["submission_id", "cluster_id", "faces", "row"], |batch| {
         let (ids, faces, rows) =
             (batch.texts("submission_id")?, batch.raw_lists("faces")?, batch.numbers::<Int64Type>("row")?);
+        let persons = batch.texts("cluster_id")?;
         for at in 0..batch.rows() {
             let Some(id) = ids.get(at).filter(|id| open.contains_key(id)) else { continue };
             let face = faces_of(&faces.value(at)).into_iter().find(|f| f.role == "member");
+            clusters.push(persons.get(at).map(str::to_owned));
             wanted.push(Wanted {
                 row: value(rows, at).unwrap_or_default() as u64,
                 submission: Some(id.to_owned()),
@@ -65,7 +76,7 @@ fn of_night(run: &Run, source: &Source, open: &HashMap<&str, Vec<Place>>) -> Res
         Ok(())
     })?;
     if wanted.is_empty() {
-        return Ok(Vec::new());
+        return Ok(Rows::new());
     }
     let files = &run.record.inputs;
     if let Some(gone) = files.iter().find(|f| f.path.metadata().ok().is_none_or(|m| m.len() != f.size)) {
@@ -74,5 +85,9 @@ fn of_night(run: &Run, source: &Source, open: &HashMap<&str, Vec<Place>>) -> Res
     }
     let paths: Vec<PathBuf> = files.iter().map(|f| f.path.clone()).collect();
     let told = pictures::cut(&Dump::open(&paths, source.columns)?, &wanted, &photo_limits(run))?;
-    Ok(wanted.into_iter().filter_map(|w| w.submission).zip(told).collect())
+    let mut rows = Rows::new();
+    for ((one, cluster), told) in wanted.into_iter().zip(clusters).zip(told) {
+        rows.entry(one.submission.unwrap_or_default()).or_default().push((cluster, told));
+    }
+    Ok(rows)
 }

@@ -199,7 +199,7 @@ pub fn workers(table: &PeerTable) -> Result<String> {
             .margin(10)
             .x_label_area_size(30)
             .y_label_area_size(56)
-            .build_cartesian_2d((0.9..1.12 * widest).log_scale(), -0.03f64..1.03)?;
+            .build_cartesian_2d(0.0..1.06 * widest, -0.03f64..1.03)?;
         chart
             .configure_mesh()
             .light_line_style(TRANSPARENT)
@@ -216,7 +216,7 @@ pub fn workers(table: &PeerTable) -> Result<String> {
             let points = table.points.iter().filter(|(_, (_, stands_out))| *stands_out == flagged);
             let circle = |(&(submissions, held), &(workers, _)): (&(i64, i64), &(u64, bool))| {
                 let radius = (2.5 + 1.6 * (workers as f64).ln()).round() as i32;
-                let at = (submissions.max(1) as f64, held as f64 / submissions.max(1) as f64);
+                let at = (submissions as f64, held as f64 / submissions.max(1) as f64);
                 let style = if flagged { standing.mix(0.9) } else { usual.mix(0.55) };
                 Circle::new(at, radius + i32::from(flagged), style.filled())
             };

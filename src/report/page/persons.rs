@@ -75,6 +75,8 @@ pub struct Membership {
     pub at: Option<i64>,
     /// Whether it is the earliest of them.
     pub original: bool,
+    /// How many memberships of the person under the same id come after it.
+    pub later: usize,
     /// What tonight's table says of it; `None` for one of an earlier night.
     pub tonight: Option<RowFact>,
 }
@@ -145,9 +147,10 @@ impl Persons {
             for row in 0..batch.rows().min(MOST_PERSONS.saturating_sub(self.listed.len())) {
                 let all = submissions.get(row);
                 let mut original = originals.get(row);
-                let member = |id: &&str| Membership {
+                let member = |(at, id): (usize, &&str)| Membership {
                     submission: (*id).to_owned(),
                     original: original.take_if(|o| *o == *id).is_some(),
+                    later: all[at + 1..].iter().filter(|other| *other == id).count(),
                     ..Membership::default()
                 };
                 self.list(Person {
@@ -157,7 +160,7 @@ impl Persons {
                     expected_false_matches: value(expected, row),
                     cross_district: districts.get(row).len() > 1,
                     size: all.len(),
-                    members: all.iter().take(MOST_MEMBERS).map(member).collect(),
+                    members: all.iter().enumerate().take(MOST_MEMBERS).map(member).collect(),
                     ..Person::default()
                 });
             }
@@ -294,13 +297,11 @@ impl Persons {
     /// Puts tonight's rows to the memberships: of several memberships of one person under one id, tonight's are the last.
     pub fn tell(&mut self, rows: &HashMap<String, Vec<RowFact>>) {
         for person in &mut self.listed {
-            let mut left: HashMap<String, Vec<&RowFact>> = HashMap::new();
-            for membership in person.members.iter_mut().rev() {
-                let facts = left.entry(membership.submission.clone()).or_insert_with(|| {
-                    let all = rows.get(&membership.submission).into_iter().flatten();
-                    all.filter(|fact| person.id.is_empty() || fact.cluster.as_deref() == Some(&person.id)).collect()
-                });
-                membership.tonight = facts.pop().cloned();
+            let cluster = person.id.as_str();
+            for membership in &mut person.members {
+                let all = rows.get(&membership.submission).into_iter().flatten();
+                let mut own = all.filter(|fact| cluster.is_empty() || fact.cluster.as_deref() == Some(cluster));
+                membership.tonight = own.by_ref().rev().nth(membership.later).cloned();
             }
         }
     }
@@ -311,7 +312,7 @@ impl Person {
         for (place, told) in [(link.sides.0, a), (link.sides.1, b)] {
             let membership = &mut self.members[place];
             if membership.at.is_none() {
-                *membership = Membership { original: membership.original, ..told };
+                *membership = Membership { original: membership.original, later: membership.later, ..told };
             }
         }
         self.all_links += 1;
@@ -326,11 +327,15 @@ mod tests {
     use super::*;
 
     fn person(id: &str, submissions: &[&str]) -> Person {
-        let member = |s: &&str| Membership { submission: (*s).to_owned(), ..Membership::default() };
+        let member = |(at, s): (usize, &&str)| Membership {
+            submission: (*s).to_owned(),
+            later: submissions[at + 1..].iter().filter(|other| *other == s).count(),
+            ..Membership::default()
+        };
         Person {
             id: id.into(),
             size: submissions.len(),
-            members: submissions.iter().map(member).collect(),
+            members: submissions.iter().enumerate().map(member).collect(),
             ..Person::default()
         }
     }
