@@ -17,8 +17,9 @@ mod record;
 mod see;
 mod spool;
 
+pub(crate) use duplicates::{member, stands};
 pub(crate) use ordered::in_order;
-pub(crate) use see::{BATCH_BYTES, BATCH_ROWS, IN_FLIGHT};
+pub(crate) use see::{BATCH_BYTES, BATCH_ROWS, IN_FLIGHT, References, references};
 
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
@@ -104,6 +105,7 @@ pub fn run(job: &Job, engine: &Engine, progress: Progress, stop: &AtomicBool) ->
     let decisions = Decisions::read(&job.decisions)?;
     let mut carry = dump.carry(&job.carry)?;
     let store = job.store.as_ref().map(Store::open_or_create).transpose()?;
+    let _night = store.as_ref().map(Store::begin_night).transpose()?;
     let folder = RunFolder::begin(&job.out, job.force)?;
     let mut record = Record::begin(job, (&dump, &decisions), engine, progress)?;
 

@@ -8,10 +8,9 @@ use clap::Args;
 
 use crate::audit::{self, Job};
 use crate::cli::setup::{self, EngineArgs};
-use crate::cli::{Common, print};
-use crate::config::ConfigFile;
+use crate::cli::{Common, json, print};
 use crate::gallery::{Engine as SearchEngine, SearchPolicy};
-use crate::report::Progress;
+use crate::report::{PROGRESS, Progress};
 use crate::{Error, Result};
 
 const EXAMPLES: &str = "\
@@ -36,7 +35,7 @@ pub struct AuditArgs {
     #[arg(short, long, value_name = "DIR")]
     out: PathBuf,
     /// Store of earlier nights, created if absent; without it the dump is compared with itself alone
-    #[arg(short, long, value_name = "DIR", env = "CHEHRA_STORE")]
+    #[arg(short, long, value_name = "DIR")]
     store: Option<PathBuf>,
     /// Replace the run folder if it exists
     #[arg(long)]
@@ -59,9 +58,6 @@ pub struct AuditArgs {
     /// How the gallery is searched: auto, exact or hnsw. Both give scores from the same stored templates
     #[arg(long, value_name = "ENGINE", default_value_t)]
     search: SearchEngine,
-    /// Configuration file with the names of the dump's columns
-    #[arg(long, value_name = "FILE", env = "CHEHRA_CONFIG")]
-    config: Option<PathBuf>,
     #[command(flatten)]
     engine: EngineArgs,
 }
@@ -69,10 +65,9 @@ pub struct AuditArgs {
 /// Runs it.
 pub fn run(args: &AuditArgs, common: &Common) -> Result<()> {
     let policy = setup::policy(args.engine.policy.as_deref())?;
-    let config = args.config.as_deref().map_or_else(|| Ok(ConfigFile::default()), ConfigFile::read)?;
     let job = Job {
         inputs: args.inputs.clone(),
-        columns: config.columns,
+        columns: common.settings.columns.clone(),
         carry: args.carry.clone(),
         workers: args.workers.clone(),
         booths: args.booths.clone(),
@@ -86,6 +81,9 @@ pub fn run(args: &AuditArgs, common: &Common) -> Result<()> {
     };
     let engine = args.engine.engine(&job.policy)?;
     let summary = audit::run(&job, &engine, Progress::new(common.quiet), stop_on_request()?.as_ref())?;
+    if common.json {
+        return json(&serde_json::json!({ "run": job.out, "summary": summary }));
+    }
     if !common.quiet {
         print(&format!("{summary}\n{}", job.out.display()))?;
     }
@@ -100,7 +98,7 @@ fn stop_on_request() -> Result<Arc<AtomicBool>> {
         if seen.swap(true, Ordering::Relaxed) {
             std::process::exit(crate::exit::Exit::TryAgain as i32);
         }
-        eprintln!("chehra: stopping after this batch; once more to stop at once");
+        log::warn!(target: PROGRESS, "chehra: stopping after this batch; once more to stop at once");
     })
     .map_err(|e| Error::bug("listening for Ctrl-C", e))?;
     Ok(stop)

@@ -7,7 +7,6 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use crate::cli::{Common, print, print_as};
-use crate::config::ConfigFile;
 use crate::decisions::Decisions;
 use crate::review::{Desk, Server, Setup, export, measure};
 use crate::{Error, Result};
@@ -62,12 +61,6 @@ pub struct ReviewArgs {
     /// Write the decisions and their history to a Parquet file, and end
     #[arg(long, value_name = "FILE")]
     export: Option<PathBuf>,
-    /// JSON instead of text
-    #[arg(long)]
-    json: bool,
-    /// Configuration file with the names of the dump's columns
-    #[arg(long, value_name = "FILE", env = "CHEHRA_CONFIG")]
-    config: Option<PathBuf>,
 }
 
 fn share(text: &str) -> Result<f64, String> {
@@ -79,14 +72,13 @@ fn share(text: &str) -> Result<f64, String> {
 pub fn run(args: &ReviewArgs, common: &Common) -> Result<()> {
     let decisions = args.decisions.clone().map_or_else(|| beside(&args.run), Ok)?;
     if args.measure || args.export.is_some() {
-        return look_back(args, &decisions);
+        return look_back(args, &decisions, common.json);
     }
-    let config = args.config.as_deref().map_or_else(|| Ok(ConfigFile::default()), ConfigFile::read)?;
     let setup = Setup {
         run: args.run.clone(),
         dumps: args.dump.clone(),
         earlier: args.earlier.clone(),
-        columns: config.columns,
+        columns: common.settings.columns.clone(),
         decisions: decisions.clone(),
         reviewer: args.reviewer.clone(),
         second_share: args.second_share,
@@ -103,7 +95,7 @@ pub fn run(args: &ReviewArgs, common: &Common) -> Result<()> {
     let (persons, ..) = desk.size();
     let server = Server::bind(desk, args.bind, args.port)?;
     stop_quietly()?;
-    match args.json {
+    match common.json {
         true => print(&serde_json::json!({ "address": server.address(), "decisions": decisions }).to_string())?,
         false => print(&server.address())?,
     }
@@ -115,7 +107,7 @@ pub fn run(args: &ReviewArgs, common: &Common) -> Result<()> {
 }
 
 /// What the log says, without a desk.
-fn look_back(args: &ReviewArgs, decisions: &Path) -> Result<()> {
+fn look_back(args: &ReviewArgs, decisions: &Path, as_json: bool) -> Result<()> {
     if !decisions.exists() {
         let fix = "review the run first, or name its log with --decisions";
         return Err(Error::input(decisions, "decisions", "the log of a review", "no such file", fix));
@@ -124,12 +116,12 @@ fn look_back(args: &ReviewArgs, decisions: &Path) -> Result<()> {
     let read = Decisions::read(&[decisions.to_path_buf()])?;
     let ledger = read.ledger();
     match &args.export {
-        None => print_as(&measure(ledger), args.json),
+        None => print_as(&measure(ledger), as_json),
         Some(path) => {
             export(ledger, path)?;
             let done = serde_json::json!({ "rows": ledger.entries().len(), "file": path });
             let text = format!("{} rows in {}", ledger.entries().len(), path.display());
-            print(&if args.json { done.to_string() } else { text })
+            print(&if as_json { done.to_string() } else { text })
         }
     }
 }

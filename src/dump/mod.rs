@@ -44,10 +44,15 @@ pub use workers::{WorkerRow, Workers, read_workers};
 use crate::config::Columns;
 use crate::{Error, Result};
 
+/// Rows per batch where no picture is read.
+const FACTS_ROWS: usize = 4096;
+
 /// An opened dump: its footers are read and its columns are checked.
 #[derive(Debug, Clone)]
 pub struct Dump {
     table: Arc<table::Table>,
+    inputs: Vec<inputs::DumpFile>,
+    wanted: Vec<schema::Wanted>,
     workers: Option<PathBuf>,
     pictures: Vec<String>,
     present: Vec<&'static str>,
@@ -119,7 +124,8 @@ impl Dump {
         }
         let pictures = vec![columns.selfie.clone(), columns.photo.clone()];
         let present = wanted.iter().enumerate().filter(|(at, _)| table.has(*at)).map(|(_, w)| w.name).collect();
-        Ok(Dump { table: Arc::new(table), workers: inputs.workers, pictures, present })
+        let (inputs, workers) = (inputs.files, inputs.workers);
+        Ok(Dump { table: Arc::new(table), inputs, wanted, workers, pictures, present })
     }
 
     /// Whether any file has the column that goes by this name in `chehra`.
@@ -160,6 +166,19 @@ impl Dump {
     /// See [`Carry::open`].
     pub fn carry(&self, columns: &[String]) -> Result<Carry> {
         Carry::open(&self.table, columns, &self.pictures)
+    }
+
+    /// Streams what every row says besides its pictures, in order, without reading a picture.
+    ///
+    /// # Errors
+    /// As [`Dump::batches`].
+    pub fn facts(&self) -> Result<Batches<Submission>> {
+        let unread = |column: &schema::Wanted| match column.kind {
+            schema::Kind::Picture => schema::Wanted { source: String::new(), required: false, ..column.clone() },
+            _ => column.clone(),
+        };
+        let wanted: Vec<schema::Wanted> = self.wanted.iter().map(unread).collect();
+        Ok(Arc::new(table::Table::open(&self.inputs, &wanted)?).batches(FACTS_ROWS, usize::MAX, 0))
     }
 
     /// Hashes every file, in row order. This reads the whole dump once.

@@ -3,5 +3,5 @@
 mod progress;
 mod summary;
 
-pub use progress::{Progress, Stage};
+pub use progress::{PROGRESS, Progress, Stage};
 pub use summary::Summary;

@@ -37,7 +37,9 @@ fn audit(place: &Place, name: &str, flags: &[&Path]) -> std::path::PathBuf {
     let out = place.path(name);
     let mut command = chehra();
     command.args(["audit", "-q", "--out"]).arg(&out).arg(fixture("night"));
-    flags.iter().for_each(|path| drop(command.arg("--decisions").arg(path)));
+    for path in flags {
+        command.arg("--decisions").arg(path);
+    }
     let (code, _, stderr) = run(&mut command);
     assert_eq!(code, 0, "{stderr}");
     out
