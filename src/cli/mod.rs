@@ -9,6 +9,7 @@ mod dedup;
 mod evaluate;
 mod gallery;
 mod inspect;
+mod report;
 mod review;
 mod search;
 mod setup;
@@ -102,6 +103,8 @@ enum Command {
     Man(completions::ManArgs),
     /// Print the policy with all its defaults, as TOML
     Policy(PolicyArgs),
+    /// Make the page of a run anew
+    Report(report::ReportArgs),
     /// Look at a run's queue in a browser, pair by pair, and decide
     Review(review::ReviewArgs),
     /// Find who of a store is in a photo: the nearest members of every face
@@ -193,6 +196,7 @@ fn dispatch(cli: &Cli) -> Result<()> {
         Command::Man(args) => completions::man(args, common),
         Command::Synth(args) => synth::run(args, common),
         Command::Policy(args) => policy(args, common),
+        Command::Report(args) => report::run(args, common),
         Command::Review(args) => review::run(args, common),
         Command::Search(args) => search::run(args, common),
         Command::Weights(command) => weights::run(command, common),

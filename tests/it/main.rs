@@ -14,6 +14,7 @@ mod matching;
 mod nn;
 mod ops;
 mod photo;
+mod report;
 mod review;
 mod setup;
 mod synth;
