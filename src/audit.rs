@@ -24,9 +24,11 @@ use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 
 use crate::config::{Columns, Policy};
+use crate::decisions::Decisions;
 use crate::dump::{Booths, Carry, Dump};
 use crate::gallery::{Gallery, SearchPolicy, Store};
 use crate::infer::{Analysis, Engine, ModelId};
+use crate::matching::Pair;
 use crate::matching::review::review_queue;
 use crate::reason::Reason;
 use crate::report::page::{self, PageOptions, Source};
@@ -64,6 +66,8 @@ pub struct Job {
     pub force: bool,
     /// Most persons in the review queue; `None` for all.
     pub review_budget: Option<usize>,
+    /// Logs of reviewers' decisions, or folders of them.
+    pub decisions: Vec<PathBuf>,
     /// How to search.
     pub search: SearchPolicy,
     /// Limits and verdicts.
@@ -85,6 +89,7 @@ impl Job {
             out,
             force: false,
             review_budget: None,
+            decisions: Vec::new(),
             search: SearchPolicy::default(),
             policy: Policy::default(),
             page: Some(PageOptions::default()),
@@ -100,10 +105,12 @@ impl Job {
 pub fn run(job: &Job, engine: &Engine, progress: Progress, stop: &AtomicBool) -> Result<Summary> {
     let dump = Dump::open(&job.inputs, &job.columns)?;
     let booths = job.booths.as_deref().map(Booths::read).transpose()?;
+    let decisions = Decisions::read(&job.decisions)?;
     let mut carry = dump.carry(&job.carry)?;
     let store = job.store.as_ref().map(Store::open_or_create).transpose()?;
+    let _night = store.as_ref().map(Store::begin_night).transpose()?;
     let folder = RunFolder::begin(&job.out, job.force)?;
-    let mut record = Record::begin(job, &dump, engine, progress)?;
+    let mut record = Record::begin(job, (&dump, &decisions), engine, progress)?;
 
     let references = see::enrolled_workers(job, &dump, engine, progress, &mut record)?;
     let analyses = see::see(&dump, engine, &folder.spool(), progress, stop, &mut record)?;
@@ -125,7 +132,7 @@ pub fn run(job: &Job, engine: &Engine, progress: Progress, stop: &AtomicBool) ->
     duplicates::mark_repeated_ids(&analyses, &earlier, &mut rows);
     pictures.mark_same(&earlier, &job.policy, &mut rows, &mut reuse);
     settle(&mut rows, &job.policy);
-    let mut found = duplicates::find(&analyses, casts, &rows, &earlier, engine, job)?;
+    let mut found = duplicates::find(&analyses, casts, &rows, &earlier, (&model, job, &decisions))?;
     let numbers = numbers::compare(&found, &earlier, &job.policy);
     duplicates::mark(&found, &numbers.retries, &mut rows);
     numbers.retries.mark(&found, &mut rows);
@@ -214,7 +221,8 @@ fn write(
         writer.write(chunk, &carry.read(first, chunk.len())?)?;
     }
     writer.finish()?;
-    write_pairs(&tables.join("pairs.parquet"), &found.enrolments, &found.judged.pairs)?;
+    let pairs: Vec<Pair> = found.judged.pairs.iter().chain(&found.judged.cleared).copied().collect();
+    write_pairs(&tables.join("pairs.parquet"), &found.enrolments, &pairs)?;
     write_clusters(&tables.join("clusters.parquet"), &found.enrolments, &found.judged.clusters)?;
     record.stage("write");
     let mut summary = Summary {

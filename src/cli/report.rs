@@ -4,8 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::cli::{Common, print, print_as};
-use crate::config::ConfigFile;
+use crate::cli::{Common, json, print, print_as};
 use crate::dump::Dump;
 use crate::report::diff;
 use crate::report::page::{self, PageOptions, Source};
@@ -30,9 +29,6 @@ pub struct ReportArgs {
     /// Compare two runs instead: which verdicts changed, and why
     #[arg(long, num_args = 2, value_names = ["RUN_A", "RUN_B"], conflicts_with_all = ["run", "dump", "out", "earlier", "crops"])]
     diff: Vec<PathBuf>,
-    /// With --diff: JSON instead of text
-    #[arg(long, requires = "diff")]
-    json: bool,
     /// The dump that was audited: files, folders or globs; without it the page has no pictures
     #[arg(long, value_name = "DUMP", num_args = 1..)]
     dump: Vec<PathBuf>,
@@ -45,25 +41,25 @@ pub struct ReportArgs {
     /// Persons, and photos of photos, that are shown with pictures
     #[arg(long, value_name = "N", default_value_t = PageOptions::default().crops)]
     crops: usize,
-    /// Configuration file with the names of the dump's columns
-    #[arg(long, value_name = "FILE", env = "CHEHRA_CONFIG")]
-    config: Option<PathBuf>,
 }
 
 /// Runs it.
 pub fn run(args: &ReportArgs, common: &Common) -> Result<()> {
     if let [a, b] = args.diff.as_slice() {
-        return print_as(&diff::diff(a, b)?, args.json);
+        return print_as(&diff::diff(a, b)?, common.json);
     }
     let Some(run) = &args.run else {
         return Err(Error::usage("RUN", "no run folder", "name one, or give --diff RUN_A RUN_B"));
     };
-    let config = args.config.as_deref().map_or_else(|| Ok(ConfigFile::default()), ConfigFile::read)?;
-    let dump = (!args.dump.is_empty()).then(|| Dump::open(&args.dump, &config.columns)).transpose()?;
+    let columns = &common.settings.columns;
+    let dump = (!args.dump.is_empty()).then(|| Dump::open(&args.dump, columns)).transpose()?;
     let options = PageOptions { crops: args.crops, earlier: args.earlier.clone() };
     let file = args.out.clone().unwrap_or_else(|| run.join(page::FILE));
-    let source = dump.as_ref().map(|dump| Source { dump, columns: &config.columns });
+    let source = dump.as_ref().map(|dump| Source { dump, columns });
     page::write(run, run, source, &options, &file)?;
+    if common.json {
+        return json(&serde_json::json!({ "page": file }));
+    }
     if !common.quiet {
         print(&file.display().to_string())?;
     }

@@ -9,5 +9,5 @@ mod summary;
 mod table;
 
 pub use font::font_of_charts;
-pub use progress::{Progress, Stage};
+pub use progress::{PROGRESS, Progress, Stage};
 pub use summary::Summary;

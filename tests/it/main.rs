@@ -14,5 +14,7 @@ mod nn;
 mod ops;
 mod photo;
 mod report;
+mod review;
+mod setup;
 mod synth;
 mod util;
