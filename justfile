@@ -53,3 +53,7 @@ golden packages pictures:
 # Make the weights anew from their packages (needs weights/requirements.txt)
 convert *args:
     {{python}} weights/convert.py {{args}}
+
+# The release archive, in dist/
+dist *args:
+    packaging/dist.sh {{args}}

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::Args;
 
 use crate::Result;
-use crate::cli::print_as;
 use crate::cli::setup::{self, EngineArgs};
+use crate::cli::{Common, print_as};
 use crate::gallery::{Filter, Gallery, Store};
 use crate::infer::ModelId;
 use crate::lookup::compare;
@@ -39,15 +39,12 @@ pub struct CompareArgs {
     /// Fit the false-match rates on the members of this store, where there are enough of them
     #[arg(short, long, value_name = "DIR")]
     store: Option<PathBuf>,
-    /// JSON instead of text
-    #[arg(long)]
-    json: bool,
     #[command(flatten)]
     engine: EngineArgs,
 }
 
 /// Runs it.
-pub fn run(args: &CompareArgs) -> Result<()> {
+pub fn run(args: &CompareArgs, common: &Common) -> Result<()> {
     let policy = setup::policy(args.engine.policy.as_deref())?;
     let members = args.store.as_ref().map_or_else(|| Ok(Gallery::empty()), |path| Store::open(path)?.view(None))?;
     let engine = args.engine.engine(&policy)?;
@@ -55,5 +52,5 @@ pub fn run(args: &CompareArgs) -> Result<()> {
     let [a, b] = [Picture::look(&args.a, &engine, &policy)?, Picture::look(&args.b, &engine, &policy)?];
     let curve = Curve::of(&model, &members.only(&model, &Filter::default()))?;
     let answer = compare::compare([&a, &b], args.all_faces, (&model.0, &curve), &policy)?;
-    print_as(&answer, args.json)
+    print_as(&answer, common.json)
 }

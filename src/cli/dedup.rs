@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::cli::setup::{self, EngineArgs};
 use crate::cli::{Common, print};
-use crate::config::{ConfigFile, Policy};
+use crate::config::Policy;
 use crate::dedup::{self, Against, Found};
 use crate::gallery::{Engine, Filter, Gallery, SearchPolicy};
 use crate::infer::ModelId;
@@ -58,7 +58,7 @@ pub struct DedupArgs {
     #[arg(value_name = "INPUT")]
     inputs: Vec<PathBuf>,
     /// The store: what --against store means, and what --all-pairs compares
-    #[arg(short, long, value_name = "DIR", env = "CHEHRA_STORE")]
+    #[arg(short, long, value_name = "DIR")]
     store: Option<PathBuf>,
     /// Compare every member of the store with every other
     #[arg(long)]
@@ -80,12 +80,6 @@ pub struct DedupArgs {
     /// New file for the pairs; without a known ending a new folder for pairs.parquet, clusters.parquet and run.json
     #[arg(short, long, value_name = "PATH")]
     out: Option<PathBuf>,
-    /// The same as --format json
-    #[arg(long, conflicts_with = "format")]
-    json: bool,
-    /// Configuration file with the names of the dump's columns
-    #[arg(long, value_name = "FILE", env = "CHEHRA_CONFIG")]
-    config: Option<PathBuf>,
     #[command(flatten)]
     engine: EngineArgs,
 }
@@ -131,7 +125,7 @@ enum Sink {
 
 impl DedupArgs {
     /// What to write and where; refuses what exists before any work.
-    fn sink(&self) -> Result<Sink> {
+    fn sink(&self, as_json: bool) -> Result<Sink> {
         let by_ending = |path: &Path| match path.extension().and_then(|e| e.to_str()) {
             Some("csv") => Some(Format::Csv),
             Some("json") => Some(Format::Json),
@@ -139,7 +133,7 @@ impl DedupArgs {
             Some("txt") => Some(Format::Table),
             _ => None,
         };
-        let said = if self.json { Format::Json } else { self.format.unwrap_or(Format::Table) };
+        let said = self.format.unwrap_or(if as_json { Format::Json } else { Format::Table });
         let Some(out) = &self.out else {
             return match said {
                 Format::Parquet => Err(Error::usage("--format parquet", "no file is named", "add --out pairs.parquet")),
@@ -184,15 +178,14 @@ impl DedupArgs {
 /// Runs it.
 pub fn run(args: &DedupArgs, common: &Common) -> Result<()> {
     let policy = setup::policy(args.engine.policy.as_deref())?;
-    let config = args.config.as_deref().map_or_else(|| Ok(ConfigFile::default()), ConfigFile::read)?;
     let (sources, target) = (args.sources()?, args.target()?);
     let progress = Progress::new(common.quiet);
     let load = || args.engine.engine(&policy);
-    let reader = Reader::new(&policy, &config.columns, args.store.as_deref(), &load, progress);
+    let reader = Reader::new(&policy, &common.settings.columns, args.store.as_deref(), &load, progress);
     target.iter().try_for_each(|source| reader.check(source))?;
     let chosen: Vec<Chosen> =
         sources.iter().map(|source| reader.choose(source, args.filter.as_deref())).collect::<Result<_>>()?;
-    let sink = args.sink()?;
+    let sink = args.sink(common.json)?;
     let members = chosen.iter().fold(Gallery::empty(), |all, one| all.followed_by(&one.members));
     // Where there were rows, a filter that lets none pass is an answer; where there were none, the input is wrong.
     let found = if members.is_empty() && chosen.iter().any(|one| one.rows > 0) {

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::cli::json;
 use crate::cli::setup::{self, EngineArgs};
+use crate::cli::{Common, json};
 use crate::lookup::faces::Picture;
 use crate::lookup::{draw, inspect};
 use crate::photo;
@@ -33,15 +33,12 @@ pub struct InspectArgs {
     /// The worker's reference photo
     #[arg(long, value_name = "PHOTO")]
     worker: Option<PathBuf>,
-    /// The answer is JSON with or without this flag
-    #[arg(long)]
-    json: bool,
     #[command(flatten)]
     engine: EngineArgs,
 }
 
 /// Runs it.
-pub fn run(args: &InspectArgs) -> Result<()> {
+pub fn run(args: &InspectArgs, _: &Common) -> Result<()> {
     let policy = setup::policy(args.engine.policy.as_deref())?;
     // By the place on disk: a link or another spelling must not cost the photo either.
     let place = |path: &PathBuf| path.canonicalize().ok();

@@ -6,7 +6,6 @@ use clap::Args;
 
 use crate::cli::setup::{self, EngineArgs};
 use crate::cli::{Common, print_as};
-use crate::config::ConfigFile;
 use crate::dump::Dump;
 use crate::gallery::{Engine, SearchPolicy, Store};
 use crate::lookup::faces::Picture;
@@ -34,7 +33,7 @@ pub struct SearchArgs {
     #[arg(required = true, value_name = "PHOTO")]
     photos: Vec<PathBuf>,
     /// The store
-    #[arg(short, long, value_name = "DIR", env = "CHEHRA_STORE")]
+    #[arg(short, long, value_name = "DIR")]
     store: PathBuf,
     /// Most members per face
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=1000))]
@@ -54,12 +53,6 @@ pub struct SearchArgs {
     /// How the store is searched: auto, exact or hnsw
     #[arg(long, value_name = "ENGINE", default_value_t)]
     search: Engine,
-    /// JSON instead of text
-    #[arg(long)]
-    json: bool,
-    /// Configuration file with the names of the dump's columns
-    #[arg(long, value_name = "FILE", env = "CHEHRA_CONFIG")]
-    config: Option<PathBuf>,
     #[command(flatten)]
     engine: EngineArgs,
 }
@@ -67,9 +60,8 @@ pub struct SearchArgs {
 /// Runs it.
 pub fn run(args: &SearchArgs, common: &Common) -> Result<()> {
     let policy = setup::policy(args.engine.policy.as_deref())?;
-    let config = args.config.as_deref().map_or_else(|| Ok(ConfigFile::default()), ConfigFile::read)?;
     let members = Store::open(&args.store)?.view(None)?;
-    let dump = (!args.dump.is_empty()).then(|| Dump::open(&args.dump, &config.columns)).transpose()?;
+    let dump = (!args.dump.is_empty()).then(|| Dump::open(&args.dump, &common.settings.columns)).transpose()?;
     let engine = args.engine.engine(&policy)?;
     let question = Question {
         top: args.top.into(),
@@ -100,6 +92,6 @@ pub fn run(args: &SearchArgs, common: &Common) -> Result<()> {
         let count = thumbnails::write(&mut answer, dump, folder, (searchable.gallery(), &engine, &policy))?;
         Progress::new(common.quiet).say(&format!("{count} faces in {}", folder.display()));
     }
-    print_as(&answer, args.json)?;
+    print_as(&answer, common.json)?;
     problem.map_or(Ok(()), Err)
 }

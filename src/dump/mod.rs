@@ -14,6 +14,7 @@
 //! | `submission`, `workers`, `booths` | the rows of the dump, and of the tables beside it |
 //! | [`facts`] | numbers, consent and time of a row, in normal form and checked |
 //! | `carry` | other columns, passed on untouched |
+//! | `pick` | single rows by their position |
 
 mod booths;
 mod carry;
@@ -21,6 +22,7 @@ mod cells;
 pub mod facts;
 mod footer;
 mod inputs;
+mod pick;
 mod schema;
 mod submission;
 mod table;
@@ -158,6 +160,21 @@ impl Dump {
     /// it are handed out first.
     pub fn batches(&self, batch_rows: usize, max_batch_bytes: usize, start_row: u64) -> Batches<Submission> {
         self.table.batches(batch_rows, max_batch_bytes, start_row)
+    }
+
+    /// Reads single rows by their position, in that order: pages that hold none of them are passed over. `rows` are
+    /// ascending and each once; at most `max_batch_bytes` of pictures are held at a time, or one row.
+    ///
+    /// # Errors
+    /// [`Error::Input`] that names the file and the row group that cannot be read, or a row beyond the dump; whatever
+    /// `each` returns.
+    pub fn pick(
+        &self,
+        rows: &[u64],
+        max_batch_bytes: usize,
+        each: &mut dyn FnMut(Vec<Submission>) -> Result<()>,
+    ) -> Result<()> {
+        self.table.pick(rows, max_batch_bytes, each)
     }
 
     /// Prepares to read other columns of the same rows, with the types they were written with.

@@ -3,19 +3,16 @@
 //! Letters come from the font in the program (DejaVu Sans, its ASCII part), so the picture looks the same everywhere.
 
 use std::path::Path;
-use std::sync::OnceLock;
 
 use image::{RgbImage, imageops};
 use plotters::prelude::*;
-use plotters::style::{FontStyle, register_font};
 
 use super::inspect::{CastFace, Inspection};
 use super::thumbnails::{as_image, save};
 use crate::photo::Photo;
+use crate::report::font_of_charts;
 use crate::roles::Role;
 use crate::{Error, Result};
-
-const FONT: &[u8] = include_bytes!("../evaluate/dedup/DejaVuSans-ASCII.ttf");
 
 /// Longer side of the annotated picture, pixels: less would not be legible, more not fit a screen.
 const SIDES: std::ops::RangeInclusive<f32> = 960.0..=1920.0;
@@ -34,10 +31,7 @@ fn colour(role: Role) -> RGBColor {
 /// # Errors
 /// [`Error::Io`] when the disk refuses.
 pub fn write(photo: &Photo, found: &Inspection, path: &Path) -> Result<()> {
-    static REGISTERED: OnceLock<bool> = OnceLock::new();
-    if !REGISTERED.get_or_init(|| register_font("sans-serif", FontStyle::Normal, FONT).is_ok()) {
-        return Err(Error::bug("drawing a photo", "a font that cannot be read"));
-    }
+    font_of_charts()?;
     let whole = as_image(photo).ok_or_else(|| Error::bug("drawing a photo", "pixels that are not as many"))?;
     let longer = whole.width().max(whole.height()) as f32;
     let scale = longer.clamp(*SIDES.start(), *SIDES.end()) / longer;

@@ -14,5 +14,8 @@ mod matching;
 mod nn;
 mod ops;
 mod photo;
+mod report;
+mod review;
+mod setup;
 mod synth;
 mod util;

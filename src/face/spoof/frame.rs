@@ -4,7 +4,7 @@
 //! many distances and a few tilts are tried; a line is good when brightness changes across it in one direction all
 //! along it. One or two good sides are door posts and shelves; a held picture shows three or four.
 
-use super::{level, pixel};
+use super::pixel;
 use crate::face::Detection;
 use crate::photo::Photo;
 
@@ -102,10 +102,14 @@ impl Patch {
             let Some(row) = row else { continue };
             for (column, out) in columns.iter().zip(out) {
                 let Some(column) = column else { continue };
-                let sum: u32 = row[..taps]
-                    .iter()
-                    .map(|&y| column[..taps].iter().map(|&x| level(pixel(photo, x, y))).sum::<u32>())
-                    .sum();
+                let mut channels = [0u32; 3];
+                for &y in &row[..taps] {
+                    for &x in &column[..taps] {
+                        channels.iter_mut().zip(pixel(photo, x, y)).for_each(|(sum, v)| *sum += u32::from(v));
+                    }
+                }
+                let [r, g, b] = channels;
+                let sum = 77 * r + 150 * g + 29 * b;
                 *out = sum as f32 / 256.0 / (taps * taps) as f32;
             }
         }

@@ -10,7 +10,6 @@ use std::sync::{Arc, OnceLock};
 use rustfft::num_complex::Complex;
 use rustfft::{Fft, FftPlanner};
 
-use super::pixel;
 use crate::face::Detection;
 use crate::photo::Photo;
 
@@ -43,15 +42,32 @@ pub(super) fn peaks(photo: &Photo, face: &Detection) -> (f32, f32) {
     let side = transform.side;
     let corner = |centre: f32, length: usize| (centre as usize).saturating_sub(side / 2).min(length - side);
     let (x0, y0) = (corner(cx, photo.width), corner(cy, photo.height));
-    let plane = |value: fn([f32; 3]) -> f32| -> Vec<f32> {
-        let row = |y: usize| (x0..x0 + side).map(move |x| value(pixel(photo, x, y).map(f32::from)));
-        (y0..y0 + side).flat_map(row).collect()
-    };
-    let highest = |value: fn([f32; 3]) -> f32, ring: [f32; 2]| Spectrum::of(&plane(value), transform, ring).highest();
-    let luma = highest(|[r, g, b]| 0.299 * r + 0.587 * g + 0.114 * b, GRID);
-    let red_green = highest(|[r, g, _]| r - g, MOIRE);
-    let blue_yellow = highest(|[r, g, b]| b - 0.5 * (r + g), MOIRE);
+    let square = Square { photo, left: x0, top: y0, transform };
+    let luma = square.highest(|[r, g, b]| 0.299 * r + 0.587 * g + 0.114 * b, GRID);
+    let red_green = square.highest(|[r, g, _]| r - g, MOIRE);
+    let blue_yellow = square.highest(|[r, g, b]| b - 0.5 * (r + g), MOIRE);
     (luma, red_green.max(blue_yellow))
+}
+
+/// The part of a photo that is transformed.
+struct Square<'a> {
+    photo: &'a Photo,
+    left: usize,
+    top: usize,
+    transform: &'static Transform,
+}
+
+impl Square<'_> {
+    /// The peaks of one value of each pixel (channels R, G, B, 0..=255) in a ring of frequencies.
+    fn highest(&self, value: impl Fn([f32; 3]) -> f32, ring: [f32; 2]) -> f32 {
+        let side = self.transform.side;
+        let mut plane = Vec::with_capacity(side * side);
+        for y in self.top..self.top + side {
+            let row = &self.photo.rgb[(y * self.photo.width + self.left) * 3..][..side * 3];
+            plane.extend(row.as_chunks::<3>().0.iter().map(|pixel| value(pixel.map(f32::from))));
+        }
+        Spectrum::of(&plane, self.transform, ring).highest()
+    }
 }
 
 /// What transforming a square of one side takes.
