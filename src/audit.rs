@@ -17,8 +17,9 @@ mod record;
 mod see;
 mod spool;
 
+pub(crate) use duplicates::{member, stands};
 pub(crate) use ordered::in_order;
-pub(crate) use see::{BATCH_BYTES, BATCH_ROWS, IN_FLIGHT};
+pub(crate) use see::{BATCH_BYTES, BATCH_ROWS, IN_FLIGHT, References, references};
 
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
@@ -31,6 +32,7 @@ use crate::infer::{Analysis, Engine, ModelId};
 use crate::matching::Pair;
 use crate::matching::review::review_queue;
 use crate::reason::Reason;
+use crate::report::page::{self, PageOptions, Source};
 use crate::report::{Progress, Summary};
 use crate::roles::assign;
 use crate::verdict::peers::{Judged, UnitRow, compare};
@@ -71,6 +73,8 @@ pub struct Job {
     pub search: SearchPolicy,
     /// Limits and verdicts.
     pub policy: Policy,
+    /// The page for people; `None` for none.
+    pub page: Option<PageOptions>,
 }
 
 impl Job {
@@ -89,6 +93,7 @@ impl Job {
             decisions: Vec::new(),
             search: SearchPolicy::default(),
             policy: Policy::default(),
+            page: Some(PageOptions::default()),
         }
     }
 }
@@ -156,8 +161,21 @@ pub fn run(job: &Job, engine: &Engine, progress: Progress, stop: &AtomicBool) ->
         record.stored(commit);
     }
     record.write(&folder, &summary)?;
+    report(job, &dump, &folder);
     folder.commit()?;
     Ok(summary)
+}
+
+/// Writes the page for people. It can be made anew at any time, so a page that cannot be made does not cost the night.
+fn report(job: &Job, dump: &Dump, folder: &RunFolder) {
+    let Some(options) = &job.page else { return };
+    let (tables, out) = (folder.tables(), folder.out());
+    let file = tables.join(page::FILE);
+    if let Err(error) = page::write(&tables, out, Some(Source { dump, columns: &job.columns }), options, &file) {
+        // Half a page would be taken for a whole one.
+        drop(std::fs::remove_file(&file));
+        log::error!("no {}: {error}\n  `chehra report {} --dump DUMP` makes it", page::FILE, out.display());
+    }
 }
 
 /// Brings the verdicts up to the reasons.

@@ -23,6 +23,7 @@
 //! | [`report`] | progress and summaries for people |
 //! | [`dedup`] | a whole store against itself |
 //! | [`audit`] | the stages above wired in order |
+//! | [`lookup`] | what analysts ask: row filters, one photo against a store, two photos, one photo |
 //! | [`synth`] | dumps with known truth, from any face pictures |
 //! | [`evaluate`] | accuracy in ISO/IEC 19795-1 and 30107-3 terms |
 //! | [`bench`] | cost by stage, and whether it has grown |
@@ -42,6 +43,7 @@ pub mod exit;
 pub mod face;
 pub mod gallery;
 pub mod infer;
+pub mod lookup;
 pub mod matching;
 pub mod nn;
 pub mod ops;

@@ -211,7 +211,8 @@ fn note_decisions(found: &Duplicates, rows: &mut [VerdictRow]) {
     }
 }
 
-fn member(analysis: &Analysis, cast: &Cast, model: &ModelId) -> Option<(Member, Template)> {
+/// A row's member as a store takes it; `None` where the face or a required value is missing.
+pub fn member(analysis: &Analysis, cast: &Cast, model: &ModelId) -> Option<(Member, Template)> {
     let reading = rules::member_reading(analysis, cast)?;
     let photo = analysis.selfie.as_ref().ok()?;
     let facts = &analysis.facts;

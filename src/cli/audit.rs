@@ -10,6 +10,7 @@ use crate::audit::{self, Job};
 use crate::cli::setup::{self, EngineArgs};
 use crate::cli::{Common, json, print};
 use crate::gallery::{Engine as SearchEngine, SearchPolicy};
+use crate::report::page::PageOptions;
 use crate::report::{PROGRESS, Progress};
 use crate::{Error, Result};
 
@@ -21,8 +22,9 @@ Examples:
   chehra audit dump.parquet --decisions out/night.decisions.jsonl --out out/night-reviewed
 
 The run folder holds verdicts.parquet (one row per row of the dump, in its order), pairs.parquet, clusters.parquet,
-review.parquet (whom to look at first), workers_audit.parquet (who stands out among peers) and run.json. It appears
-whole or not at all; a run that was stopped goes on from its last batch when the same command is given again.";
+review.parquet (whom to look at first), workers_audit.parquet (who stands out among peers), run.json, and report.html,
+a page for people that holds small pictures of flagged faces. It appears whole or not at all; a run that was stopped
+goes on from its last batch when the same command is given again.";
 
 /// Flags of `audit`.
 #[derive(Debug, Args)]
@@ -58,6 +60,12 @@ pub struct AuditArgs {
     /// How the gallery is searched: auto, exact or hnsw. Both give scores from the same stored templates
     #[arg(long, value_name = "ENGINE", default_value_t)]
     search: SearchEngine,
+    /// Persons, and photos of photos, that are shown with pictures in report.html
+    #[arg(long, value_name = "N", default_value_t = PageOptions::default().crops)]
+    crops: usize,
+    /// No report.html
+    #[arg(long, conflicts_with = "crops")]
+    no_report: bool,
     #[command(flatten)]
     engine: EngineArgs,
 }
@@ -78,6 +86,7 @@ pub fn run(args: &AuditArgs, common: &Common) -> Result<()> {
         decisions: args.decisions.clone(),
         search: SearchPolicy::new(args.search, &policy.hnsw),
         policy,
+        page: (!args.no_report).then(|| PageOptions { crops: args.crops, ..PageOptions::default() }),
     };
     let engine = args.engine.engine(&job.policy)?;
     let summary = audit::run(&job, &engine, Progress::new(common.quiet), stop_on_request()?.as_ref())?;

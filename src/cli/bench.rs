@@ -73,6 +73,7 @@ pub fn run(args: &BenchArgs, common: &Common) -> Result<()> {
     let (out, _scratch) = bench::scratch()?;
     let audit = Job {
         columns: common.settings.columns.clone(),
+        page: None,
         search: SearchPolicy::default(),
         policy,
         ..Job::of(args.inputs.clone(), out)

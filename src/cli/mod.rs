@@ -2,12 +2,16 @@
 
 mod audit;
 mod bench;
+mod compare;
 mod completions;
 mod config;
 mod dedup;
 mod evaluate;
 mod gallery;
+mod inspect;
+mod report;
 mod review;
+mod search;
 mod setup;
 mod start;
 mod synth;
@@ -78,12 +82,14 @@ enum Command {
     Audit(audit::AuditArgs),
     /// Measure what a night costs here, stage by stage, and whether that has grown
     Bench(bench::BenchArgs),
+    /// Compare two photos: how alike, and how often chance makes two people so alike
+    Compare(compare::CompareArgs),
     /// Print shell completions
     Completions(completions::CompletionsArgs),
     /// Show where each setting comes from, or write a sample of chehra.toml
     #[command(subcommand)]
     Config(config::ConfigCommand),
-    /// Find members enrolled twice in a whole store
+    /// Find members enrolled twice: in a dump, a run, an export or a store, or between two of them
     Dedup(dedup::DedupArgs),
     /// Measure accuracy on labelled data, in ISO/IEC 19795-1 and 30107-3 terms
     #[command(subcommand)]
@@ -91,12 +97,18 @@ enum Command {
     /// Look after a store: stats, verify, compact, forget, export, import
     #[command(subcommand)]
     Gallery(gallery::GalleryCommand),
+    /// Say what the networks see in one photo, as JSON and as an annotated picture
+    Inspect(inspect::InspectArgs),
     /// Write manual pages, one for each command
     Man(completions::ManArgs),
     /// Print the policy with all its defaults, as TOML
     Policy(PolicyArgs),
+    /// Make the page of a run anew
+    Report(report::ReportArgs),
     /// Look at a run's queue in a browser, pair by pair, and decide
     Review(review::ReviewArgs),
+    /// Find who of a store is in a photo: the nearest members of every face
+    Search(search::SearchArgs),
     /// Make dumps with known truth from a folder of faces
     Synth(synth::SynthArgs),
     /// Show or check the weights
@@ -174,15 +186,19 @@ fn dispatch(cli: &Cli) -> Result<()> {
     match &cli.command {
         Command::Audit(args) => audit::run(args, common),
         Command::Bench(args) => bench::run(args, common),
+        Command::Compare(args) => compare::run(args, common),
         Command::Completions(args) => completions::completions(args, common),
         Command::Config(command) => config::run(command, common),
         Command::Dedup(args) => dedup::run(args, common),
         Command::Evaluate(command) => evaluate::run(command, common),
         Command::Gallery(command) => gallery::run(command, common),
+        Command::Inspect(args) => inspect::run(args, common),
         Command::Man(args) => completions::man(args, common),
         Command::Synth(args) => synth::run(args, common),
         Command::Policy(args) => policy(args, common),
+        Command::Report(args) => report::run(args, common),
         Command::Review(args) => review::run(args, common),
+        Command::Search(args) => search::run(args, common),
         Command::Weights(command) => weights::run(command, common),
     }
 }

@@ -92,6 +92,9 @@ fn interpolate(points: &[(f32, f64)], s: f64) -> f64 {
     (y0 + (y1 - y0) * (s - x0) / (x1 - x0)).min(0.0)
 }
 
+/// Pairs of different people behind each shipped curve: rarer than one of so many was not seen.
+pub const PAIRS: f64 = 29_640_707.0;
+
 /// A curve measured once and shipped, for galleries too small to show one of their own.
 ///
 /// Measured on all 29,640,707 pairs of different people among the 7,701 pictures of the LFW pairs (4,281 people), the
@@ -139,6 +142,21 @@ impl Prior {
             let ln = if s >= tail.start { tail.log_survival(s) } else { interpolate(self.strangers, s) * ln10 };
             (ln + more * ln10).min(0.0)
         })
+    }
+
+    /// Share of mated pairs that are less similar (FNMR, ISO/IEC 19795-1): between the measured quantiles linear, beyond
+    /// them 0 and 1.
+    pub fn fnmr(&self, similarity: f32) -> f64 {
+        match (self.mates.first(), self.mates.last()) {
+            (Some(first), _) if similarity < first.0 => 0.0,
+            (_, Some(last)) if similarity > last.0 => 1.0,
+            (Some(_), Some(_)) => {
+                let at = self.mates.partition_point(|&(x, _)| x <= similarity).clamp(1, self.mates.len() - 1);
+                let (low, high) = (self.mates[at - 1], self.mates[at]);
+                low.1 + (high.1 - low.1) * f64::from((similarity - low.0) / (high.0 - low.0))
+            }
+            _ => f64::NAN,
+        }
     }
 
     /// Density of mated scores at a similarity, per unit of cosine: the slope of the measured quantiles, spread evenly

@@ -1,33 +1,26 @@
 //! What each reviewer is shown, and what becomes of an answer.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
+use super::list::per_hour;
 use super::nights::{Found, Missing, Night, Nights, beside, earlier_submissions};
-use super::pictures::{Place, Shown, show};
+use super::pictures::{Shown, show};
 use super::queue::{Member, Pair, Queue};
 use super::seeds::{self, Pool, Seed, SeedFace, draw};
+use super::views::{ItemView, SideView, State, instant, masked, parts};
 use crate::config::Columns;
-use crate::decisions::{Answer, Entry, Event, Judgement, Ledger, Log, PairKey, Receipt, Why};
+use crate::decisions::{Answer, Entry, Event, Judgement, Log, PairKey, Receipt, Why};
 use crate::dump::{Dump, RowFacts};
 use crate::{Error, Result};
 
 /// Pictures kept ready: those of the pair on each screen, and some that people go back to.
 const KEPT: usize = 48;
-
-/// So long a pair that somebody looks at is not offered to another.
-const HELD: Duration = Duration::from_secs(90);
-
-/// A longer pause between two decisions is no part of the rate, seconds.
-const PAUSE: f64 = 120.0;
-
-/// Decisions that the rate is measured on.
-const RATED: usize = 30;
 
 /// What to review.
 #[derive(Debug, Clone)]
@@ -54,19 +47,19 @@ pub struct Setup {
 #[derive(Debug)]
 pub struct Desk {
     run_id: String,
-    queue: Queue,
+    pub(super) queue: Queue,
     nights: Nights,
-    seeds: Vec<Seed>,
+    pub(super) seeds: Vec<Seed>,
     spots: HashMap<String, Spot>,
     reviewer: Option<String>,
     log: Mutex<Log>,
     shown: Mutex<VecDeque<(Spot, bool, Arc<Shown>)>>,
-    held: Mutex<HashMap<String, (String, Instant)>>,
+    pub(super) held: Mutex<HashMap<String, (String, Instant)>>,
 }
 
 /// Something to ask about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-enum Spot {
+pub(super) enum Spot {
     /// A pair of the queue: person and pair.
     Pair(usize, usize),
     /// A known pair.
@@ -84,74 +77,6 @@ pub enum Refusal {
     Nothing,
     /// The log did not take it.
     Log(Error),
-}
-
-/// What a reviewer's list says of one pair.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct ItemState {
-    id: String,
-    /// Whether this reviewer is to answer.
-    open: bool,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    mine: Option<Answer>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    note: Option<String>,
-    /// What others said, where one may know.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    by: Vec<(String, Answer)>,
-    /// Somebody else is looking at it.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    held: bool,
-}
-
-/// A reviewer's list.
-#[derive(Debug, Serialize)]
-pub struct State {
-    run: String,
-    reviewer: String,
-    items: Vec<ItemState>,
-    total: usize,
-    done: usize,
-    left: usize,
-    mine: usize,
-    per_hour: Option<f64>,
-    /// Lines of the log that were begun and never finished.
-    torn: usize,
-    /// What was recorded or taken back just now.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    changed: Option<String>,
-}
-
-/// One pair in full.
-#[derive(Debug, Serialize)]
-pub struct ItemView {
-    id: String,
-    rank: u64,
-    cluster_id: String,
-    worth: String,
-    size: usize,
-    districts: Vec<String>,
-    similarity: f64,
-    expected_false_matches: f64,
-    probability_false: f64,
-    evidence: Vec<(String, f64)>,
-    sides: [SideView; 2],
-}
-
-#[derive(Debug, Serialize)]
-struct SideView {
-    submission: String,
-    worker: String,
-    district: String,
-    captured_at: String,
-    earlier_night: bool,
-    mobile: Option<String>,
-    epic: Option<String>,
-    member_name: Option<String>,
-    booth_id: Option<String>,
-    picture: Option<Place>,
-    has_face: bool,
-    missing: Option<Missing>,
 }
 
 /// An answer as the page sends it.
@@ -195,10 +120,10 @@ impl Desk {
             [] => Vec::new(),
             dumps => Dump::open(dumps, &setup.columns)?.files().map(PathBuf::from).collect(),
         };
-        let tonight: std::collections::HashSet<&str> =
+        let tonight: HashSet<&str> =
             queue.sides().filter(|s| !s.earlier_night).map(|s| s.submission.as_str()).collect();
-        let mut pool =
-            Pool::of(if setup.seeded_share > 0.0 { seeds::workers(&setup.run)? } else { Default::default() });
+        let workers = if setup.seeded_share > 0.0 { seeds::workers(&setup.run)? } else { HashSet::new() };
+        let mut pool = Pool::of(workers);
         let own = Night::open(&setup.run, &at_hand, &setup.columns, &mut |id, known, reasons| {
             let drawn = pool.take(known, reasons);
             drawn || tonight.contains(id)
@@ -206,20 +131,7 @@ impl Desk {
         let seeds = pool.seeds(&own, &queue, setup.seeded_share);
         let run_id = own.run_id.clone();
         let mut nights = vec![own];
-        let wanted = earlier_submissions(queue.sides());
-        if !wanted.is_empty() {
-            let open = |run: &PathBuf| Night::open(run, &at_hand, &setup.columns, &mut |id, _, _| wanted.contains(id));
-            for run in &setup.earlier {
-                nights.push(open(run)?);
-            }
-            for run in beside(&setup.run) {
-                // Nobody asked for these, so one that cannot be read is no reason to stop.
-                match open(&run) {
-                    Ok(night) => nights.push(night),
-                    Err(error) => log::warn!("{error}"),
-                }
-            }
-        }
+        nights.extend(earlier_nights(setup, &at_hand, &queue)?);
         let mut desk = Desk {
             run_id,
             queue,
@@ -231,19 +143,22 @@ impl Desk {
             shown: Mutex::default(),
             held: Mutex::default(),
         };
-        for person in &mut desk.queue.persons {
-            for pair in &mut person.pairs {
-                pair.id = id(&desk.run_id, "pair", &pair.key);
-                pair.second = is_second(&desk.run_id, &pair.key, setup.second_share);
+        desk.name_pairs(setup.second_share);
+        Ok(desk)
+    }
+
+    /// Gives each pair its name, and says which of them two people are asked about.
+    fn name_pairs(&mut self, second_share: f64) {
+        for (at, person) in self.queue.persons.iter_mut().enumerate() {
+            for (index, pair) in person.pairs.iter_mut().enumerate() {
+                pair.id = id(&self.run_id, "pair", &pair.key);
+                pair.second = is_second(&self.run_id, &pair.key, second_share);
+                self.spots.insert(pair.id.clone(), Spot::Pair(at, index));
             }
         }
-        for (at, person) in desk.queue.persons.iter().enumerate() {
-            let spots = person.pairs.iter().enumerate().map(|(index, pair)| (pair.id.clone(), Spot::Pair(at, index)));
-            desk.spots.extend(spots);
+        for seed in (0..self.seeds.len()).map(Spot::Seed) {
+            self.spots.insert(self.id(seed), seed);
         }
-        let seeds = (0..desk.seeds.len()).map(Spot::Seed).map(|spot| (desk.id(spot), spot)).collect::<Vec<_>>();
-        desk.spots.extend(seeds);
-        Ok(desk)
     }
 
     /// How many persons and known pairs there are, and how many nights have their dump at hand, of how many.
@@ -307,6 +222,8 @@ impl Desk {
         let mut log = lock(&self.log);
         log.refresh().map_err(Refusal::Log)?;
         let (undoes, spot) = match log.ledger().last_of(&reviewer, &self.run_id) {
+            // Asked again because the first answer was lost: the log will say that it has it.
+            _ if log.ledger().knows(&given.nonce) => (String::new(), None),
             Some((id, judgement)) => (id.to_owned(), self.spot_of(judgement)),
             None => return Err(Refusal::Nothing),
         };
@@ -412,71 +329,6 @@ impl Desk {
         }
     }
 
-    /// Everything a reviewer may be asked, in order. It hangs on nothing that this reviewer must not see.
-    fn list(&self, ledger: &Ledger, reviewer: &str) -> Vec<ItemState> {
-        let mut seeds: HashMap<(usize, usize), Vec<usize>> = HashMap::new();
-        for (at, seed) in self.seeds.iter().enumerate() {
-            seeds.entry(seed.after).or_default().push(at);
-        }
-        let held = lock(&self.held).clone();
-        let visible = |pair: &Pair| match pair.second {
-            true => ledger.answers(&pair.key).get(reviewer).map(|judgement| judgement.answer),
-            false => ledger.settled(&pair.key).map(|settled| settled.answer),
-        };
-        let mut items = Vec::new();
-        for (at, person) in self.queue.persons.iter().enumerate() {
-            for index in person.asked(&visible) {
-                items.push(self.pair_state(ledger, reviewer, (at, index), &held));
-                for &seed in seeds.get(&(at, index)).into_iter().flatten() {
-                    items.push(self.seed_state(ledger, reviewer, seed));
-                }
-            }
-        }
-        items
-    }
-
-    fn pair_state(
-        &self,
-        ledger: &Ledger,
-        reviewer: &str,
-        (person, index): (usize, usize),
-        held: &HashMap<String, (String, Instant)>,
-    ) -> ItemState {
-        let pair = &self.queue.persons[person].pairs[index];
-        let answers = ledger.answers(&pair.key);
-        let mine = answers.get(reviewer);
-        let second = pair.second;
-        let others: Vec<(String, Answer)> = answers
-            .iter()
-            .filter(|(who, _)| **who != reviewer)
-            .map(|(who, judgement)| ((*who).to_owned(), judgement.answer))
-            .collect();
-        let id = pair.id.clone();
-        let busy = held.get(&id).is_some_and(|(who, since)| who != reviewer && since.elapsed() < HELD);
-        ItemState {
-            open: mine.is_none() && others.len() < if second { 2 } else { 1 },
-            mine: mine.map(|judgement| judgement.answer),
-            note: mine.and_then(|judgement| judgement.note.clone()),
-            by: if second { Vec::new() } else { others },
-            held: busy && !second,
-            id,
-        }
-    }
-
-    fn seed_state(&self, ledger: &Ledger, reviewer: &str, at: usize) -> ItemState {
-        let seed = &self.seeds[at];
-        let answers = ledger.seeded(&PairKey::new(&seed.a.side, &seed.b.side));
-        let mine = answers.get(reviewer);
-        ItemState {
-            id: self.id(Spot::Seed(at)),
-            open: mine.is_none(),
-            mine: mine.map(|judgement| judgement.answer),
-            note: mine.and_then(|judgement| judgement.note.clone()),
-            by: Vec::new(),
-            held: false,
-        }
-    }
-
     fn spot_of(&self, judgement: &Judgement) -> Option<Spot> {
         let key = PairKey::new(&judgement.a, &judgement.b);
         if judgement.why == Why::Seed {
@@ -487,7 +339,7 @@ impl Desk {
         persons.find_map(|(at, person)| Some(Spot::Pair(at, person.pairs.iter().position(|p| p.key == key)?)))
     }
 
-    fn id(&self, spot: Spot) -> String {
+    pub(super) fn id(&self, spot: Spot) -> String {
         match spot {
             Spot::Pair(person, pair) => self.queue.persons[person].pairs[pair].id.clone(),
             Spot::Seed(at) => {
@@ -523,6 +375,27 @@ impl Desk {
     }
 }
 
+/// The run folders of earlier nights, where the queue has members of such.
+fn earlier_nights(setup: &Setup, at_hand: &[PathBuf], queue: &Queue) -> Result<Vec<Night>> {
+    let wanted = earlier_submissions(queue.sides());
+    let mut nights = Vec::new();
+    if wanted.is_empty() {
+        return Ok(nights);
+    }
+    let open = |run: &PathBuf| Night::open(run, at_hand, &setup.columns, &mut |id, _, _| wanted.contains(id));
+    for run in &setup.earlier {
+        nights.push(open(run)?);
+    }
+    for run in beside(&setup.run) {
+        // Nobody asked for these, so one that cannot be read is no reason to stop.
+        match open(&run) {
+            Ok(night) => nights.push(night),
+            Err(error) => log::warn!("{error}"),
+        }
+    }
+    Ok(nights)
+}
+
 /// A name for a pair that says nothing about it.
 fn id(run: &str, kind: &str, key: &PairKey) -> String {
     let digest = Sha256::digest(format!("{run}|{kind}|{:?}", key.sides()));
@@ -535,53 +408,7 @@ fn is_second(run: &str, key: &PairKey, share: f64) -> bool {
     share > 0.0 && draw(&[run, "second", a, b]) < share
 }
 
-/// Decisions an hour over the last ones, without pauses.
-fn per_hour(ledger: &Ledger, reviewer: &str, run: &str) -> Option<f64> {
-    let own = ledger.entries().iter().rev().filter(|e| e.reviewer == reviewer && e.run == run);
-    let decided = own.filter(|e| matches!(e.event, Event::Decide(_))).take(RATED);
-    let times: Vec<f64> = decided
-        .filter_map(|e| e.at.parse::<jiff::Timestamp>().ok())
-        .map(|at| at.as_microsecond() as f64 / 1e6)
-        .collect();
-    let gaps: Vec<f64> = times.windows(2).map(|w| (w[0] - w[1]).abs()).filter(|gap| *gap <= PAUSE).collect();
-    let spent: f64 = gaps.iter().sum();
-    (gaps.len() >= 2 && spent > 0.0).then(|| gaps.len() as f64 / spent * 3600.0)
-}
-
-/// `face 9.1, same worker 1.2` -> its parts.
-fn parts(evidence: &str) -> Vec<(String, f64)> {
-    let part = |text: &str| {
-        let (name, weight) = text.trim().rsplit_once(' ')?;
-        Some((name.to_owned(), weight.parse().ok()?))
-    };
-    evidence.split(',').filter_map(part).collect()
-}
-
-/// All but the last three characters hidden.
-fn masked(text: &str) -> String {
-    let count = text.trim().chars().count();
-    text.trim().chars().enumerate().map(|(at, c)| if at + 3 < count { '•' } else { c }).collect()
-}
-
-fn instant(microseconds: i64) -> String {
-    jiff::Timestamp::from_microsecond(microseconds).map(|at| format!("{at:.0}")).unwrap_or_default()
-}
-
 /// A panic elsewhere is no reason to refuse decisions: what the lock guards is whole between two calls.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn evidence_comes_apart_and_numbers_are_hidden() {
-        assert_eq!(parts("face 9.1, same worker -1.2"), [("face".into(), 9.1), ("same worker".into(), -1.2)]);
-        assert!(parts("").is_empty());
-        assert_eq!(masked(" 9876543210 "), "•••••••210");
-        assert_eq!(masked("ab"), "ab");
-        assert_eq!(instant(0), "1970-01-01T00:00:00Z");
-    }
 }

@@ -5,7 +5,7 @@
 //! | `tables`, `queue` | the run folder -> persons, and the pairs to ask about |
 //! | `nights`, `pictures` | a membership -> its row in a dump at hand, its face and its whole picture as JPEG |
 //! | `seeds` | pairs whose answer is known, mixed in unmarked |
-//! | `desk` | what each reviewer is shown, and what becomes of an answer |
+//! | `desk`, `list`, `views` | what each reviewer is shown, and what becomes of an answer |
 //! | `guard`, `server` | loopback only, one secret address, no other origin |
 //! | `page/` | the page: HTML, CSS and script, nothing from elsewhere |
 //! | `measure`, `export` | how well reviewers answer; the log as Parquet |
@@ -18,6 +18,7 @@
 mod desk;
 mod export;
 mod guard;
+mod list;
 mod measure;
 mod nights;
 mod pictures;
@@ -25,6 +26,7 @@ mod queue;
 mod seeds;
 mod server;
 mod tables;
+mod views;
 
 pub use desk::{Desk, Setup};
 pub use export::export;

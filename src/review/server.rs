@@ -14,8 +14,9 @@ use axum::response::Response;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::desk::{Desk, Given, Refusal, State, TakenBack};
+use super::desk::{Desk, Given, Refusal, TakenBack};
 use super::guard::{Guard, loopback, seal};
+use super::views::State;
 use crate::decisions::Receipt;
 use crate::{Error, Result};
 

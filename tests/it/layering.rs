@@ -19,6 +19,7 @@ const FLOW: &[&str] = &[
     "dedup",
     "synth",
     "audit",
+    "lookup",
     "evaluate",
     "bench",
     "review",

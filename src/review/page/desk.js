@@ -6,7 +6,7 @@ const $ = (id) => document.getElementById(id);
 const KEYS = { KeyJ: "same", KeyK: "not_sure", KeyL: "different" };
 let language = stored("language") || (navigator.language.startsWith("hi") ? "hi" : "en");
 let reviewer = "", state = null, current = null, view = null, shownAt = 0, busy = false, finished = false;
-let greeting = {}, last = null, failure = null;
+let greeting = {}, failure = null, undoing = null;
 const drafts = new Map(), pending = new Map();
 
 function stored(name) { try { return sessionStorage.getItem(name) || localStorage.getItem(name); } catch { return null; } }
@@ -44,7 +44,7 @@ const mine = () => `reviewer=${encodeURIComponent(reviewer)}`;
 const place = (id) => state.items.findIndex((item) => item.id === id);
 const item = () => state && state.items[place(current)];
 
-function speak(text) { last = text; $("last").textContent = text; }
+function speak(text) { $("last").textContent = text; }
 
 function drawWords() {
   document.documentElement.lang = language;
@@ -211,14 +211,15 @@ async function undo() {
   if (busy) return;
   busy = true;
   try {
-    state = await ask("undo", { reviewer, nonce: nonce() });
-    failure = null;
+    undoing ||= nonce();
+    state = await ask("undo", { reviewer, nonce: undoing });
+    undoing = failure = null;
     speak(word("taken_back"));
     const id = state.changed && place(state.changed) >= 0 ? state.changed : current;
     busy = false;
     await show(id);
   } catch (error) {
-    if (error.status === 409) speak(word("nothing_to_undo")); else { failure = error.message; drawState(); }
+    if (error.status === 409) { undoing = null; speak(word("nothing_to_undo")); } else { failure = error.message; drawState(); }
   } finally { busy = false; }
 }
 
