@@ -3,6 +3,7 @@
 mod audit;
 mod bench;
 mod dedup;
+mod devices;
 mod evaluate;
 mod gallery;
 mod setup;
@@ -47,6 +48,8 @@ enum Command {
     Bench(bench::BenchArgs),
     /// Find members enrolled twice in a whole store
     Dedup(dedup::DedupArgs),
+    /// List what networks and searches can run on: CPU, CUDA cards, Metal
+    Devices(devices::DevicesArgs),
     /// Measure accuracy on labelled data, in ISO/IEC 19795-1 and 30107-3 terms
     #[command(subcommand)]
     Evaluate(evaluate::EvaluateCommand),
@@ -102,6 +105,7 @@ pub fn run() -> Result<()> {
         Command::Audit(args) => audit::run(&args, &cli.common),
         Command::Bench(args) => bench::run(&args, &cli.common),
         Command::Dedup(args) => dedup::run(&args, &cli.common),
+        Command::Devices(args) => devices::run(&args),
         Command::Evaluate(command) => evaluate::run(&command, &cli.common),
         Command::Gallery(command) => gallery::run(&command, &cli.common),
         Command::Synth(args) => synth::run(&args, &cli.common),

@@ -2,6 +2,7 @@
 
 mod audit;
 mod bench;
+mod devices;
 mod dump;
 mod evaluate;
 mod evaluate_dedup;
