@@ -90,7 +90,14 @@ impl Record {
         let workers = job.workers.as_deref().or_else(|| dump.workers_path()).map(FilePrint::of).transpose()?;
         let booths = job.booths.as_deref().map(FilePrint::of).transpose()?;
         let hashes: Vec<&str> = inputs.iter().chain(&workers).chain(&booths).map(|file| file.sha256.as_str()).collect();
-        let key = (env!("CARGO_PKG_VERSION"), hashes, &models, device::name(engine.device()), &job.columns, job.policy.to_toml()?);
+        let key = (
+            env!("CARGO_PKG_VERSION"),
+            hashes,
+            &models,
+            device::name(engine.device()),
+            &job.columns,
+            job.policy.to_toml()?,
+        );
         let dump_hashes: Vec<&str> = inputs.iter().map(|file| file.sha256.as_str()).collect();
         let store_key = digest(&(dump_hashes, &models["embedder"]))?;
         let mut record = Record {

@@ -30,7 +30,8 @@ const NEEDED: [(&str, &[&str]); 4] = [
 
 /// Opens card number N.
 pub(super) fn open(number: usize) -> Result<candle_core::Device, (String, String)> {
-    let listed = |found: String| (found, "list the cards with `chehra devices`, or use --device cpu or auto".to_owned());
+    let listed =
+        |found: String| (found, "list the cards with `chehra devices`, or use --device cpu or auto".to_owned());
     libraries().clone()?;
     let count = caught(CudaContext::device_count).map_err(listed)?;
     if number as u64 >= count.max(0) as u64 {

@@ -13,4 +13,4 @@ pub mod pool;
 
 pub use conv::{Activation, Conv2d, ConvShape, Precision};
 pub use pointwise::{affine, scale_channels, sigmoid, upsample2_add};
-pub use pool::{global_avg_pool, max_pool2};
+pub use pool::{global_avg_pool, max_pool2, subsample};

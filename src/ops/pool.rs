@@ -1,4 +1,4 @@
-//! Pooling: the largest of 2x2, and the mean over all pixels.
+//! Pooling: the largest of 2x2, the mean over all pixels, and every so many of them.
 
 use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor, bail};
 
@@ -23,6 +23,14 @@ pub fn max_pool2(x: &Tensor) -> Result<Tensor> {
 /// When `x` is not contiguous f32 in NHWC, or is empty.
 pub fn global_avg_pool(x: &Tensor) -> Result<Tensor> {
     x.apply_op1_no_bwd(&GlobalAvgPool)
+}
+
+/// Every `step`-th row and column, from the first: `(n, h, w, c)` to `(n, ceil(h / step), ceil(w / step), c)`.
+///
+/// # Errors
+/// When `x` is not contiguous f32 in NHWC or is empty, or `step` is 0.
+pub fn subsample(x: &Tensor, step: usize) -> Result<Tensor> {
+    x.apply_op1_no_bwd(&Subsample { step })
 }
 
 struct MaxPool2;
@@ -99,5 +107,30 @@ impl Loop for MeanLoop<'_> {
             }
             y.iter_mut().for_each(|sum| *sum /= (h * w) as f32);
         }
+    }
+}
+
+struct Subsample {
+    step: usize,
+}
+
+impl CustomOp1 for Subsample {
+    fn name(&self) -> &'static str {
+        "subsample"
+    }
+
+    fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
+        let (x, [n, h, w, c]) = check::nhwc("subsample", storage, layout)?;
+        let step = self.step;
+        if step == 0 {
+            bail!("subsample: expected a step of at least 1, got 0");
+        }
+        let mut y = Vec::with_capacity(n * h.div_ceil(step) * w.div_ceil(step) * c);
+        for image in x.chunks_exact(h * w * c) {
+            for row in image.chunks_exact(w * c).step_by(step) {
+                row.chunks_exact(c).step_by(step).for_each(|pixel| y.extend_from_slice(pixel));
+            }
+        }
+        Ok((CpuStorage::F32(y), Shape::from((n, h.div_ceil(step), w.div_ceil(step), c))))
     }
 }

@@ -9,6 +9,7 @@ mod evaluate_dedup;
 mod face;
 mod facts;
 mod gallery;
+mod iresnet;
 mod layering;
 mod matching;
 mod nn;

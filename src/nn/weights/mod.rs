@@ -10,6 +10,7 @@
 //! A file is read only when its size and SHA-256 are those of the manifest. Making a network from the tensors is left
 //! to its own module.
 
+mod add;
 mod manifest;
 mod map;
 
@@ -20,6 +21,7 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
+pub use self::add::{Added, Addition};
 use self::manifest::Manifest;
 pub use self::manifest::{Colour, Ensemble, Input, LivenessSpec, Passport, Role, Source, TemplateSpec};
 pub use self::map::{Weight, WeightMap};
