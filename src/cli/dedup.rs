@@ -9,7 +9,8 @@ use serde_json::{Value, json};
 use crate::cli::{Common, json, print, setup};
 use crate::config::Policy;
 use crate::dedup::{self, Found};
-use crate::gallery::{Engine, Filter, SearchPolicy, Store};
+use crate::device::{self, DeviceChoice};
+use crate::gallery::{self, Engine, Filter, SearchPolicy, Store};
 use crate::report::Progress;
 use crate::verdict::{RunFolder, create_private, write_clusters, write_pairs};
 use crate::{Error, Result};
@@ -36,6 +37,9 @@ pub struct DedupArgs {
     /// How the pairs are found: auto, exact or hnsw. Both give the same scores; what HNSW missed is measured
     #[arg(long, value_name = "ENGINE", default_value_t)]
     search: Engine,
+    /// Where exact search runs: auto, cpu, cuda[:N], metal[:N]. Only auto chooses
+    #[arg(long, value_name = "DEVICE", default_value = "auto", env = "CHEHRA_DEVICE")]
+    device: DeviceChoice,
     #[command(flatten)]
     filter: FilterArgs,
     /// New folder for pairs.parquet, clusters.parquet and run.json
@@ -85,6 +89,7 @@ impl FilterArgs {
 pub fn run(args: &DedupArgs, common: &Common) -> Result<()> {
     let policy = setup::policy(args.policy.as_deref())?;
     let whole = Store::open(&args.store)?.view(None)?;
+    gallery::search_on(&device::open(args.device)?);
     let gallery = dedup::select(&whole, args.filter.model.as_deref(), &args.filter.filter())?;
     let folder = args.out.as_deref().map(|out| RunFolder::begin(out, false)).transpose()?;
     let progress = Progress::new(common.quiet);

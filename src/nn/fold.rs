@@ -39,8 +39,9 @@ impl Affine {
     }
 
     /// Factors and terms, for a map that stays an operation of its own.
-    pub fn factors(&self) -> [Vec<f32>; 2] {
-        [&self.scale, &self.shift].map(|values| values.iter().map(|&v| v as f32).collect())
+    pub fn factors(&self) -> (Vec<f32>, Vec<f32>) {
+        let floats = |values: &[f64]| values.iter().map(|&v| v as f32).collect();
+        (floats(&self.scale), floats(&self.shift))
     }
 }
 

@@ -17,7 +17,7 @@ use crate::nn::fold::{Affine, Linear};
 use crate::nn::layers::{Geometry, Layers, pixel_order, squeeze};
 use crate::nn::weights::{Passport, Role, WeightMap, WeightStore};
 use crate::nn::{Embedder, Preparation};
-use crate::ops::{Activation, Conv2d, affine, subsample};
+use crate::ops::{Activation, ChannelMap, Conv2d, subsample};
 
 /// The network.
 #[derive(Debug)]
@@ -32,7 +32,7 @@ pub struct IResNet {
 /// One residual unit.
 #[derive(Debug)]
 struct Unit {
-    norm: [Vec<f32>; 2],
+    norm: ChannelMap,
     first: Conv2d,
     second: Conv2d,
     shortcut: Shortcut,
@@ -57,7 +57,7 @@ impl IResNet {
     pub fn load(store: &WeightStore, name: &str) -> Result<Self> {
         let passport = super::passport(store, name, Role::Embedder, "iresnet")?;
         let weights = store.tensors(name)?;
-        let layers = Layers::new(&weights, store.precision());
+        let layers = Layers::new(&weights, store);
         let preparation = Preparation::of(store, passport)?;
         let stem = preparation.first_layer(&layers, "stem", Geometry::dense(1, 1))?;
         let mut channels = stem.shape().cout;
@@ -114,6 +114,7 @@ impl Unit {
             return Err(weights.refuse(&stride_name, "1 or 2", stride.to_string()));
         }
         let norm = Affine::batch_norm(weights, &format!("{name}.bn"), cin)?.factors();
+        let norm = ChannelMap::new(norm.0, norm.1);
         let first = layers.unit(&format!("{name}.first"), cin, Geometry::dense(1, 1))?;
         let second = layers.unit(&format!("{name}.second"), first.shape().cout, Geometry::dense(stride, 1))?;
         let own = format!("{name}.shortcut");
@@ -138,8 +139,7 @@ impl Unit {
     }
 
     fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        let [scale, shift] = &self.norm;
-        let y = self.first.forward(&affine(x, scale, shift)?)?;
+        let y = self.first.forward(&self.norm.forward(x)?)?;
         Ok(match &self.shortcut {
             Shortcut::Same => self.second.forward_add(&y, x)?,
             Shortcut::Every(step) => self.second.forward_add(&y, &subsample(x, *step)?)?,

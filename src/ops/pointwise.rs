@@ -1,5 +1,7 @@
 //! What is done to each element: per-channel factors, the sum of two scales, the logistic function.
 
+use std::sync::OnceLock;
+
 use candle_core::{CpuStorage, CustomOp1, CustomOp2, Layout, Result, Shape, Tensor, bail};
 
 use super::check;
@@ -28,7 +30,30 @@ pub fn scale_channels(x: &Tensor, s: &Tensor) -> Result<Tensor> {
 /// # Errors
 /// When `x` is not contiguous f32 in NHWC or is empty, or `scale` and `shift` have not one value per channel.
 pub fn affine(x: &Tensor, scale: &[f32], shift: &[f32]) -> Result<Tensor> {
-    x.apply_op1_no_bwd(&Affine { scale, shift })
+    x.apply_op1_no_bwd(&Affine { scale, shift, kept: None })
+}
+
+/// An [`affine`] that is applied again and again: its factors stay on the device where they were first needed.
+#[derive(Debug)]
+pub struct ChannelMap {
+    scale: Vec<f32>,
+    shift: Vec<f32>,
+    kept: OnceLock<Tensor>,
+}
+
+impl ChannelMap {
+    /// From one factor and one term per channel.
+    pub fn new(scale: Vec<f32>, shift: Vec<f32>) -> Self {
+        ChannelMap { scale, shift, kept: OnceLock::new() }
+    }
+
+    /// As [`affine`].
+    ///
+    /// # Errors
+    /// As [`affine`].
+    pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        x.apply_op1_no_bwd(&Affine { scale: &self.scale, shift: &self.shift, kept: Some(&self.kept) })
+    }
 }
 
 /// The logistic function `1 / (1 + exp(-x))` of each element, for any shape.
@@ -52,6 +77,17 @@ impl CustomOp2 for Upsample2Add {
         let mut y = Vec::with_capacity(large.len());
         Isa::current()?.run(UpsampleLoop { small, large, sides: [w, c], y: &mut y });
         Ok((CpuStorage::F32(y), l2.shape().clone()))
+    }
+
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(
+        &self,
+        s1: &candle_core::CudaStorage,
+        l1: &Layout,
+        s2: &candle_core::CudaStorage,
+        l2: &Layout,
+    ) -> Result<(candle_core::CudaStorage, Shape)> {
+        super::cuda::network::upsample2_add(s1, l1, s2, l2)
     }
 }
 
@@ -92,6 +128,17 @@ impl CustomOp2 for ScaleChannels {
         Isa::current()?.run(ScaleLoop { x, scale, sides: [h * w, c], y: &mut y });
         Ok((CpuStorage::F32(y), l1.shape().clone()))
     }
+
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(
+        &self,
+        s1: &candle_core::CudaStorage,
+        l1: &Layout,
+        s2: &candle_core::CudaStorage,
+        l2: &Layout,
+    ) -> Result<(candle_core::CudaStorage, Shape)> {
+        super::cuda::network::scale_channels(s1, l1, s2, l2)
+    }
 }
 
 struct ScaleLoop<'a> {
@@ -116,6 +163,22 @@ impl Loop for ScaleLoop<'_> {
 struct Affine<'a> {
     scale: &'a [f32],
     shift: &'a [f32],
+    /// `(2, channels)` on a device, once it was needed there.
+    #[cfg_attr(not(feature = "cuda"), expect(dead_code, reason = "the CPU reads the slices"))]
+    kept: Option<&'a OnceLock<Tensor>>,
+}
+
+#[cfg(feature = "cuda")]
+impl Affine<'_> {
+    /// The factors on the device of a storage.
+    fn factors(&self, s: &candle_core::CudaStorage) -> Result<Tensor> {
+        if let Some(kept) = self.kept.and_then(OnceLock::get) {
+            return Ok(kept.clone());
+        }
+        let device = candle_core::Device::Cuda(s.device.clone());
+        let both = Tensor::from_vec([self.scale, self.shift].concat(), (2, self.scale.len()), &device)?;
+        Ok(self.kept.map_or_else(|| both.clone(), |kept| kept.get_or_init(|| both.clone()).clone()))
+    }
 }
 
 impl CustomOp1 for Affine<'_> {
@@ -125,7 +188,7 @@ impl CustomOp1 for Affine<'_> {
 
     fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
         let (x, [.., c]) = check::nhwc("affine", storage, layout)?;
-        let Affine { scale, shift } = *self;
+        let Affine { scale, shift, .. } = *self;
         if scale.len() != c || shift.len() != c {
             let (a, b) = (scale.len(), shift.len());
             bail!("affine: expected {c} factors and {c} terms for {:?}, got {a} and {b}", layout.shape());
@@ -133,6 +196,11 @@ impl CustomOp1 for Affine<'_> {
         let mut y = Vec::with_capacity(x.len());
         Isa::current()?.run(AffineLoop { x, scale, shift, y: &mut y });
         Ok((CpuStorage::F32(y), layout.shape().clone()))
+    }
+
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(&self, s: &candle_core::CudaStorage, l: &Layout) -> Result<(candle_core::CudaStorage, Shape)> {
+        super::cuda::network::affine(s, l, &self.factors(s)?)
     }
 }
 
@@ -163,5 +231,10 @@ impl CustomOp1 for Sigmoid {
         let x = check::slice("sigmoid", storage, layout)?;
         let y = x.iter().map(|&x| 1.0 / (1.0 + (-x).exp())).collect();
         Ok((CpuStorage::F32(y), layout.shape().clone()))
+    }
+
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(&self, s: &candle_core::CudaStorage, l: &Layout) -> Result<(candle_core::CudaStorage, Shape)> {
+        super::cuda::network::sigmoid(s, l)
     }
 }

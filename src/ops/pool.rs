@@ -49,6 +49,11 @@ impl CustomOp1 for MaxPool2 {
         Isa::current()?.run(MaxLoop { x, sides: [h, w, c], y: &mut y });
         Ok((CpuStorage::F32(y), Shape::from((n, h / 2, w / 2, c))))
     }
+
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(&self, s: &candle_core::CudaStorage, l: &Layout) -> Result<(candle_core::CudaStorage, Shape)> {
+        super::cuda::network::max_pool2(s, l)
+    }
 }
 
 struct MaxLoop<'a> {
@@ -88,6 +93,11 @@ impl CustomOp1 for GlobalAvgPool {
         let mut y = vec![0f32; n * c];
         Isa::current()?.run(MeanLoop { x, sides: [h, w, c], y: &mut y });
         Ok((CpuStorage::F32(y), Shape::from((n, 1, 1, c))))
+    }
+
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(&self, s: &candle_core::CudaStorage, l: &Layout) -> Result<(candle_core::CudaStorage, Shape)> {
+        super::cuda::network::global_avg_pool(s, l)
     }
 }
 
@@ -132,5 +142,10 @@ impl CustomOp1 for Subsample {
             }
         }
         Ok((CpuStorage::F32(y), Shape::from((n, h.div_ceil(step), w.div_ceil(step), c))))
+    }
+
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(&self, s: &candle_core::CudaStorage, l: &Layout) -> Result<(candle_core::CudaStorage, Shape)> {
+        super::cuda::network::subsample(s, l, self.step)
     }
 }

@@ -2,6 +2,7 @@
 
 mod audit;
 mod bench;
+mod device_ops;
 mod devices;
 mod dump;
 mod evaluate;
@@ -10,6 +11,7 @@ mod face;
 mod facts;
 mod gallery;
 mod iresnet;
+mod kernels;
 mod layering;
 mod matching;
 mod nn;
