@@ -61,3 +61,6 @@ kernels *args:
 # A binary that uses NVIDIA cards (needs nvcc 13.0: CUDA_HOME or NVCC)
 cuda *args:
     CUDA_COMPUTE_CAP=${CUDA_COMPUTE_CAP:-80} cargo --config kernels/build/cuda.toml build --release --features cuda {{args}}
+# The release archive, in dist/
+dist *args:
+    packaging/dist.sh {{args}}

@@ -17,18 +17,22 @@ mod record;
 mod see;
 mod spool;
 
+pub(crate) use duplicates::{member, stands};
 pub(crate) use ordered::in_order;
-pub(crate) use see::{BATCH_BYTES, BATCH_ROWS, IN_FLIGHT};
+pub(crate) use see::{BATCH_BYTES, BATCH_ROWS, IN_FLIGHT, References, references};
 
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 
 use crate::config::{Columns, Policy};
+use crate::decisions::Decisions;
 use crate::dump::{Booths, Carry, Dump};
 use crate::gallery::{Gallery, SearchPolicy, Store};
 use crate::infer::{Analysis, Engine, ModelId};
+use crate::matching::Pair;
 use crate::matching::review::review_queue;
 use crate::reason::Reason;
+use crate::report::page::{self, PageOptions, Source};
 use crate::report::{Progress, Summary};
 use crate::roles::assign;
 use crate::verdict::peers::{Judged, UnitRow, compare};
@@ -63,10 +67,14 @@ pub struct Job {
     pub force: bool,
     /// Most persons in the review queue; `None` for all.
     pub review_budget: Option<usize>,
+    /// Logs of reviewers' decisions, or folders of them.
+    pub decisions: Vec<PathBuf>,
     /// How to search.
     pub search: SearchPolicy,
     /// Limits and verdicts.
     pub policy: Policy,
+    /// The page for people; `None` for none.
+    pub page: Option<PageOptions>,
 }
 
 impl Job {
@@ -82,8 +90,10 @@ impl Job {
             out,
             force: false,
             review_budget: None,
+            decisions: Vec::new(),
             search: SearchPolicy::default(),
             policy: Policy::default(),
+            page: Some(PageOptions::default()),
         }
     }
 }
@@ -96,10 +106,12 @@ impl Job {
 pub fn run(job: &Job, engine: &Engine, progress: Progress, stop: &AtomicBool) -> Result<Summary> {
     let dump = Dump::open(&job.inputs, &job.columns)?;
     let booths = job.booths.as_deref().map(Booths::read).transpose()?;
+    let decisions = Decisions::read(&job.decisions)?;
     let mut carry = dump.carry(&job.carry)?;
     let store = job.store.as_ref().map(Store::open_or_create).transpose()?;
+    let _night = store.as_ref().map(Store::begin_night).transpose()?;
     let folder = RunFolder::begin(&job.out, job.force)?;
-    let mut record = Record::begin(job, &dump, engine, progress)?;
+    let mut record = Record::begin(job, (&dump, &decisions), engine, progress)?;
 
     let references = see::enrolled_workers(job, &dump, engine, progress, &mut record)?;
     let analyses = see::see(&dump, engine, &folder.spool(), progress, stop, &mut record)?;
@@ -121,7 +133,7 @@ pub fn run(job: &Job, engine: &Engine, progress: Progress, stop: &AtomicBool) ->
     duplicates::mark_repeated_ids(&analyses, &earlier, &mut rows);
     pictures.mark_same(&earlier, &job.policy, &mut rows, &mut reuse);
     settle(&mut rows, &job.policy);
-    let mut found = duplicates::find(&analyses, casts, &rows, &earlier, engine, job)?;
+    let mut found = duplicates::find(&analyses, casts, &rows, &earlier, (&model, job, &decisions))?;
     let numbers = numbers::compare(&found, &earlier, &job.policy);
     duplicates::mark(&found, &numbers.retries, &mut rows);
     numbers.retries.mark(&found, &mut rows);
@@ -149,8 +161,21 @@ pub fn run(job: &Job, engine: &Engine, progress: Progress, stop: &AtomicBool) ->
         record.stored(commit);
     }
     record.write(&folder, &summary)?;
+    report(job, &dump, &folder);
     folder.commit()?;
     Ok(summary)
+}
+
+/// Writes the page for people. It can be made anew at any time, so a page that cannot be made does not cost the night.
+fn report(job: &Job, dump: &Dump, folder: &RunFolder) {
+    let Some(options) = &job.page else { return };
+    let (tables, out) = (folder.tables(), folder.out());
+    let file = tables.join(page::FILE);
+    if let Err(error) = page::write(&tables, out, Some(Source { dump, columns: &job.columns }), options, &file) {
+        // Half a page would be taken for a whole one.
+        drop(std::fs::remove_file(&file));
+        log::error!("no {}: {error}\n  `chehra report {} --dump DUMP` makes it", page::FILE, out.display());
+    }
 }
 
 /// Brings the verdicts up to the reasons.
@@ -197,7 +222,8 @@ fn write(
         writer.write(chunk, &carry.read(first, chunk.len())?)?;
     }
     writer.finish()?;
-    write_pairs(&tables.join("pairs.parquet"), &found.enrolments, &found.judged.pairs)?;
+    let pairs: Vec<Pair> = found.judged.pairs.iter().chain(&found.judged.cleared).copied().collect();
+    write_pairs(&tables.join("pairs.parquet"), &found.enrolments, &pairs)?;
     write_clusters(&tables.join("clusters.parquet"), &found.enrolments, &found.judged.clusters)?;
     record.stage("write");
     let mut summary = Summary {

@@ -1,10 +1,11 @@
-//! Duplicates within a whole store, or a part of it: every pair above the threshold, in one pass.
+//! Duplicates within a whole store, or a part of it: every pair above the threshold, in one pass; and of some members
+//! against others.
 
 use std::collections::{BTreeSet, HashMap};
 
 use crate::config::policy::MatchingPolicy;
 use crate::gallery::search::Progress;
-use crate::gallery::{self, Filter, Gallery, Row, SearchPolicy, SearchReport};
+use crate::gallery::{self, Filter, Gallery, Hit, Probe, Row, SearchPolicy, SearchReport, Want};
 use crate::infer::template::similarity;
 use crate::infer::{ModelId, Template};
 use crate::matching::strata::{quality_group, quality_stratum};
@@ -80,6 +81,67 @@ pub fn all_pairs(
     Ok(Found { enrolments: pass.enrolments, judged, search: pass.search })
 }
 
+/// Members to be compared with others, and all of them in one line.
+#[derive(Debug)]
+pub struct Against {
+    /// The members compared with, then those asked about where they are not among them.
+    pub all: Gallery,
+    /// The members compared with; rows have the same numbers as in `all`.
+    pub target: Gallery,
+    /// The members asked about, by their rows in `all`.
+    pub asked: Vec<u32>,
+}
+
+impl Against {
+    /// Members of one model beside others of the same; two rows of one submission are one membership.
+    pub fn new(asked: &Gallery, target: &Gallery) -> Against {
+        let known: HashMap<&str, u32> = target.iter().map(|(number, row)| (row.submission_id, number)).collect();
+        let shift = target.rows() as u32;
+        let both = target.followed_by(asked);
+        let place = |(number, row): (u32, Row)| known.get(row.submission_id).copied().unwrap_or(shift + number);
+        let asked: BTreeSet<u32> = asked.iter().map(place).collect();
+        let all = both.keeping(&|number| number < shift || asked.contains(&number));
+        Against { asked: asked.into_iter().collect(), target: target.clone(), all }
+    }
+}
+
+/// Finds every pair of a member asked about and another one that the policy wants reviewed. `progress` is told how
+/// many have been compared with all others.
+///
+/// # Errors
+/// As [`all_pairs`].
+pub fn pairs_against(
+    against: &Against,
+    policy: &MatchingPolicy,
+    search: &SearchPolicy,
+    progress: Progress<'_>,
+) -> Result<Found> {
+    let Against { all, target, asked } = against;
+    let Some((model, _)) = all.models().first().copied() else {
+        return Err(Error::usage(
+            "--against",
+            "nobody to compare with",
+            "name a store, an export or a dump with members",
+        ));
+    };
+    let impostors = Impostors::new(model, &impostor_scores(all)?);
+    let size = all.live() as u64;
+    let floor = candidate_floor(&impostors, size, policy);
+    let templates: Vec<Template> = asked.iter().map(|&row| all.template(row)).collect::<Result<_>>()?;
+    let probes: Vec<Probe> =
+        templates.iter().map(|template| Probe { template, model, filter: Filter::default() }).collect();
+    let (hits, search) = gallery::search_with(target, &probes, Want::Above(floor), search, progress)?;
+    let pair = |hit: &Hit| (asked[hit.probe as usize], hit.row, hit.similarity);
+    let pairs = hits.iter().map(pair).filter(|(a, b, _)| a != b);
+    // Each of those asked about with each other one; a pair of two who are both asked about counts once.
+    let inside = asked.iter().filter(|&&row| target.row(row).is_some()).count() as u64;
+    let compared = asked.len() as f64 * target.live() as f64 - inside as f64 - pairs_of(inside);
+    let searched = Searched { gallery_size: size, compared, floor };
+    let pass = Pass::gather(all, pairs, impostors, searched, search)?;
+    let judged = pass.judge(policy);
+    Ok(Found { enrolments: pass.enrolments, judged, search: pass.search })
+}
+
 /// One pass over a gallery before it is judged: what different people's scores are, and every pair above the floor.
 #[derive(Debug)]
 pub struct Pass {
@@ -111,6 +173,19 @@ impl Pass {
         let size = gallery.live() as u64;
         let floor = candidate_floor(&impostors, size, policy);
         let (hits, search) = gallery::all_pairs(gallery, floor, search, progress)?;
+        let searched = Searched { gallery_size: size, compared: pairs_of(size), floor };
+        let pairs = hits.iter().map(|hit| (hit.first, hit.second, hit.similarity));
+        Pass::gather(gallery, pairs, impostors, searched, search)
+    }
+
+    /// Looks up the two sides of every pair found.
+    fn gather(
+        gallery: &Gallery,
+        pairs: impl Iterator<Item = (u32, u32, f32)>,
+        impostors: Impostors,
+        searched: Searched,
+        search: SearchReport,
+    ) -> Result<Pass> {
         let mut place: HashMap<u32, usize> = HashMap::new();
         let (mut enrolments, mut rows) = (Vec::new(), Vec::new());
         let mut enrol = |row: u32| {
@@ -120,12 +195,9 @@ impl Pass {
                 rows.len() - 1
             })
         };
-        let candidates: Vec<Candidate> = hits
-            .iter()
-            .map(|hit| Candidate { a: enrol(hit.first), b: enrol(hit.second), similarity: hit.similarity })
-            .collect();
+        let candidates: Vec<Candidate> =
+            pairs.map(|(a, b, similarity)| Candidate { a: enrol(a), b: enrol(b), similarity }).collect();
         let templates: Vec<Template> = rows.iter().map(|&row| gallery.template(row)).collect::<Result<_>>()?;
-        let searched = Searched { gallery_size: size, compared: pairs_of(size), floor };
         Ok(Pass { enrolments, search, candidates, impostors, searched, templates })
     }
 
@@ -144,7 +216,7 @@ impl Pass {
 }
 
 /// Members of different districts and workers, drawn evenly over the store.
-fn impostor_scores(gallery: &Gallery) -> Result<Vec<ImpostorScore>> {
+pub(crate) fn impostor_scores(gallery: &Gallery) -> Result<Vec<ImpostorScore>> {
     let step = gallery.live().div_ceil(SAMPLE).max(1);
     let rows: Vec<(u32, Row)> = gallery.iter().step_by(step).collect();
     let templates: Vec<Template> = rows.iter().map(|(row, _)| gallery.template(*row)).collect::<Result<_>>()?;

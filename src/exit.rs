@@ -1,4 +1,7 @@
-//! Exit codes: 0 done, 1 a check that was asked for failed, and the `sysexits` numbers below.
+//! Exit codes: one table, from which the help, the manual pages and a test of the README are made.
+//!
+//! 0 and 1 are everybody's; the others are those of `sysexits.h`, so that a scheduler can tell "never again like this"
+//! (64, 65, 69, 70) from "again later" (75).
 
 use crate::Error;
 
@@ -20,6 +23,44 @@ pub enum Exit {
     Bug = 70,
     /// Something passing: a lock, a full disk, a stop request. The same command may work later.
     TryAgain = 75,
+}
+
+impl Exit {
+    /// All of them, by number.
+    pub const ALL: [Exit; 7] =
+        [Exit::Done, Exit::Failed, Exit::Usage, Exit::Input, Exit::Device, Exit::Bug, Exit::TryAgain];
+
+    /// What a script should know.
+    pub fn meaning(self) -> &'static str {
+        match self {
+            Exit::Done => "done; bad rows are rows",
+            Exit::Failed => "a check that was asked for failed",
+            Exit::Usage => "wrong usage: a flag, a variable, a value out of range",
+            Exit::Input => "an input, configuration, store or weights file is unusable; there is no run folder",
+            Exit::Device => "the device asked for is not available",
+            Exit::Bug => "a bug: please report it",
+            Exit::TryAgain => "something passing (a lock, a full disk, a stop): try the same command again",
+        }
+    }
+
+    /// One word, for machines.
+    pub fn name(self) -> &'static str {
+        match self {
+            Exit::Done => "done",
+            Exit::Failed => "failed",
+            Exit::Usage => "usage",
+            Exit::Input => "input",
+            Exit::Device => "device",
+            Exit::Bug => "bug",
+            Exit::TryAgain => "try_again",
+        }
+    }
+
+    /// The table for people, one code a line.
+    pub fn table() -> String {
+        let row = |exit: &Exit| format!("  {:>2}  {}\n", *exit as u8, exit.meaning());
+        Exit::ALL.iter().map(row).collect::<String>().trim_end().to_owned()
+    }
 }
 
 impl From<&Error> for Exit {
@@ -56,5 +97,12 @@ mod tests {
         assert_eq!(code(Error::io("read", "p")(std::io::Error::other("x"))), 75);
         assert_eq!(code(Error::Interrupted), 75);
         assert_eq!(code(Error::Failed("slower".into())), 1);
+    }
+
+    #[test]
+    fn the_table_has_every_code_once_and_in_order() {
+        let numbers: Vec<u8> = Exit::ALL.iter().map(|&exit| exit as u8).collect();
+        assert!(numbers.is_sorted_by(|a, b| a < b));
+        assert_eq!(Exit::table().lines().count(), Exit::ALL.len());
     }
 }

@@ -17,19 +17,23 @@
 //! | [`infer`] | crops in batches -> liveness, [`infer::Template`] |
 //! | [`roles`] | the faces of one worker's submissions -> who is the worker, who the member |
 //! | [`gallery`] | templates on disk, exact search and HNSW |
+//! | [`decisions`] | what reviewers decided: a log that only grows |
 //! | [`matching`] | candidates -> pairs -> clusters |
 //! | [`verdict`] | rules, policy, tables, run folder |
 //! | [`report`] | progress and summaries for people |
 //! | [`dedup`] | a whole store against itself |
 //! | [`audit`] | the stages above wired in order |
+//! | [`lookup`] | what analysts ask: row filters, one photo against a store, two photos, one photo |
 //! | [`synth`] | dumps with known truth, from any face pictures |
 //! | [`evaluate`] | accuracy in ISO/IEC 19795-1 and 30107-3 terms |
 //! | [`bench`] | cost by stage, and whether it has grown |
+//! | [`review`] | the review desk: a run's queue in a browser, on this machine alone |
 
 pub mod audit;
 pub mod bench;
 pub mod cli;
 pub mod config;
+pub mod decisions;
 pub mod dedup;
 pub mod device;
 pub mod dump;
@@ -39,12 +43,14 @@ pub mod exit;
 pub mod face;
 pub mod gallery;
 pub mod infer;
+pub mod lookup;
 pub mod matching;
 pub mod nn;
 pub mod ops;
 pub mod photo;
 pub mod reason;
 pub mod report;
+pub mod review;
 pub mod roles;
 pub mod synth;
 pub mod verdict;

@@ -6,14 +6,16 @@ use crate::Result;
 use crate::audit::Job;
 use crate::audit::impostors;
 use crate::audit::numbers::Retries;
+use crate::decisions::{Answer, Decisions};
 use crate::dedup;
 use crate::dump::facts::{Epic, Mobile};
 use crate::gallery::{self, Filter, Gallery, Hit, Member, Probe, SearchReport, Want};
 use crate::infer::template::similarity;
-use crate::infer::{Analysis, Engine, ModelId, Template};
+use crate::infer::{Analysis, ModelId, Template};
 use crate::matching::strata::quality_group;
 use crate::matching::{
-    Candidate, Case, Cluster, Enrolment, Impostors, Judged, Pair, Searched, candidate_floor, judge, pairs_of,
+    Candidate, Case, Cluster, Decided, Enrolment, Impostors, Judged, Pair, Searched, candidate_floor, judge_with,
+    pairs_of,
 };
 use crate::reason::{Reason, Verdict};
 use crate::roles::Cast;
@@ -30,6 +32,8 @@ pub struct Duplicates {
     pub judged: Judged,
     /// How the gallery was searched.
     pub report: SearchReport,
+    /// What people decided about pairs of the enrolments.
+    pub decided: Decided,
 }
 
 /// Marks ids that came before: in an earlier row, or on an earlier night.
@@ -59,25 +63,23 @@ pub fn find(
     casts: &[Cast],
     rows: &[VerdictRow],
     earlier: &Gallery,
-    engine: &Engine,
-    job: &Job,
+    (model, job, decisions): (&ModelId, &Job, &Decisions),
 ) -> Result<Duplicates> {
-    let model = ModelId(engine.embedder_id().to_owned());
     let mut tonight = Vec::new();
     let mut enrolments = Vec::new();
     for ((analysis, cast), row) in analyses.iter().zip(casts).zip(rows) {
-        if let (true, Some(member)) = (stands(row), member(analysis, cast, &model)) {
+        if let (true, Some(member)) = (stands(row), member(analysis, cast, model)) {
             let facts = &analysis.facts;
             enrolments.push(Enrolment { row: Some(row.row), booth_id: facts.booth_id.clone(), ..enrolment(&member.0) });
             tonight.push(member);
         }
     }
     let gallery = earlier.followed_by(&Gallery::from_rows(&tonight)?);
-    let impostors = Impostors::new(&model, &impostors::scores(analyses, casts, &tonight));
+    let impostors = Impostors::new(model, &impostors::scores(analyses, casts, &tonight));
     let size = gallery.live() as u64;
     let floor = candidate_floor(&impostors, size, &job.policy.matching);
     let probes: Vec<Probe> =
-        tonight.iter().map(|(_, template)| Probe { template, model: &model, filter: Filter::default() }).collect();
+        tonight.iter().map(|(_, template)| Probe { template, model, filter: Filter::default() }).collect();
     let (hits, report) = gallery::search(&gallery, &probes, Want::Above(floor), &job.search)?;
 
     let (candidates, met) = candidates(&hits, &gallery, earlier.rows(), &mut enrolments);
@@ -87,14 +89,15 @@ pub fn find(
     let template = |index: usize| tonight.get(index).map_or_else(|| &met[index - tonight.len()], |(_, t)| t);
     let score = |a: usize, b: usize| similarity(template(a), template(b));
     let case = Case { enrolments: &enrolments, candidates: &candidates, impostors: &impostors, searched };
-    let judged = judge(&case, &job.policy.matching, &score);
+    let decided = Decided::among(&enrolments, decisions);
+    let judged = judge_with(&case, &decided, &job.policy.matching, &score);
     let repeated = |row: u64| rows[row as usize].reasons.contains(&Reason::SubmissionIdRepeated);
     let enrolled = tonight
         .into_iter()
         .zip(&enrolments)
         .filter_map(|(member, enrolment)| (!enrolment.row.is_some_and(repeated)).then_some(member))
         .collect();
-    Ok(Duplicates { enrolled, enrolments, judged, report })
+    Ok(Duplicates { enrolled, enrolments, judged, report, decided })
 }
 
 impl Duplicates {
@@ -189,9 +192,27 @@ pub fn mark(found: &Duplicates, retries: &Retries, rows: &mut [VerdictRow]) {
             row.add(if retry { Reason::Resubmitted } else { Reason::DuplicateMember });
         }
     }
+    note_decisions(found, rows);
 }
 
-fn member(analysis: &Analysis, cast: &Cast, model: &ModelId) -> Option<(Member, Template)> {
+/// Says in tonight's rows what people decided about them.
+fn note_decisions(found: &Duplicates, rows: &mut [VerdictRow]) {
+    for pair in found.judged.pairs.iter().chain(&found.judged.cleared) {
+        let said = match pair.decision {
+            Some(Answer::Same) => "confirmed by review as the same person",
+            Some(Answer::Different) => "cleared by review as another person",
+            Some(Answer::NotSure) | None => continue,
+        };
+        for (side, mate) in [(pair.a, pair.b), (pair.b, pair.a)] {
+            if let Some(row) = found.enrolments[side].row.and_then(|row| rows.get_mut(row as usize)) {
+                row.note(format!("{}: {said}", found.enrolments[mate].submission_id));
+            }
+        }
+    }
+}
+
+/// A row's member as a store takes it; `None` where the face or a required value is missing.
+pub fn member(analysis: &Analysis, cast: &Cast, model: &ModelId) -> Option<(Member, Template)> {
     let reading = rules::member_reading(analysis, cast)?;
     let photo = analysis.selfie.as_ref().ok()?;
     let facts = &analysis.facts;

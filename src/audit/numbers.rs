@@ -1,9 +1,10 @@
 //! Mobile and voter-ID numbers that serve another member, tonight or on an earlier night.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use crate::audit::duplicates::Duplicates;
 use crate::config::Policy;
+use crate::decisions::Answer;
 use crate::gallery::{Gallery, Row};
 use crate::infer::Template;
 use crate::infer::template::similarity;
@@ -64,7 +65,7 @@ pub struct Numbers {
 ///
 /// Two submissions show the same member when their faces are in one cluster. Two of tonight's with one number do so also
 /// when their faces pass as one person by themselves (1:1, `matching.photo_similarity`): to be found among all members of
-/// a state takes far more than to be told from one. Others differ.
+/// a state takes far more than to be told from one. Others differ, and so do those whom a reviewer told apart.
 pub fn compare(found: &Duplicates, earlier: &Gallery, policy: &Policy) -> Numbers {
     let mut cluster: HashMap<&str, &str> = HashMap::new();
     for group in &found.judged.clusters {
@@ -74,7 +75,14 @@ pub fn compare(found: &Duplicates, earlier: &Gallery, policy: &Policy) -> Number
     }
     let faces: HashMap<&str, &Template> =
         found.enrolled.iter().map(|(member, face)| (member.submission_id.as_str(), face)).collect();
+    let id = |place: usize| found.enrolments[place].submission_id.as_str();
+    let told = found.decided.mates();
+    let mut apart: HashSet<(&str, &str)> = HashSet::new();
+    for (&place, mates) in &told {
+        apart.extend(mates.iter().filter(|m| m.1 == Answer::Different).map(|&(mate, _)| (id(place), id(mate))));
+    }
     let alike = |a: &str, b: &str| match (faces.get(a), faces.get(b)) {
+        _ if apart.contains(&(a, b)) => false,
         (Some(a), Some(b)) => similarity(a, b) >= policy.matching.photo_similarity,
         _ => false,
     };

@@ -12,6 +12,7 @@ use crate::audit::Job;
 use crate::audit::duplicates::Duplicates;
 use crate::audit::pictures::ReuseCounts;
 use crate::config::Policy;
+use crate::decisions::Decisions;
 use crate::dump::{Dump, FilePrint};
 use crate::gallery::{Commit, SearchReport, Store};
 use crate::infer::Engine;
@@ -34,6 +35,7 @@ pub struct Record {
     rows_resumed: u64,
     read_at: i64,
     booths: Option<FilePrint>,
+    decisions: Option<DecisionCounts>,
     models: BTreeMap<&'static str, String>,
     device: String,
     threads: usize,
@@ -58,9 +60,19 @@ struct StageTime {
     seconds: f64,
 }
 
+/// Which decisions were taken in, and how many pairs of this run they are about.
+#[derive(Debug, Serialize)]
+struct DecisionCounts {
+    files: Vec<FilePrint>,
+    confirmed: usize,
+    cleared: usize,
+    not_sure: usize,
+}
+
 #[derive(Debug, Serialize)]
 struct ReviewCounts {
     persons: usize,
+    confirmed: usize,
     expected_false_share: f64,
     left_out: usize,
     expected_false_share_left_out: f64,
@@ -77,9 +89,14 @@ struct WorkerCounts {
 }
 
 impl Record {
-    /// Hashes the inputs and names the run: the same dump, tables of workers and booths, models, limits
-    /// and version make the same run.
-    pub fn begin(job: &Job, dump: &Dump, engine: &Engine, progress: Progress) -> Result<Self> {
+    /// Hashes the inputs and names the run: the same dump, tables of workers and booths, models, limits,
+    /// decisions and version make the same run.
+    pub fn begin(
+        job: &Job,
+        (dump, decisions): (&Dump, &Decisions),
+        engine: &Engine,
+        progress: Progress,
+    ) -> Result<Self> {
         let clock = Instant::now();
         progress.say(&format!("{} selfies in {} files", dump.total_rows(), dump.files().len()));
         let inputs = dump.fingerprint()?;
@@ -89,7 +106,13 @@ impl Record {
         progress.say(&format!("networks run on {device}"));
         let workers = job.workers.as_deref().or_else(|| dump.workers_path()).map(FilePrint::of).transpose()?;
         let booths = job.booths.as_deref().map(FilePrint::of).transpose()?;
-        let hashes: Vec<&str> = inputs.iter().chain(&workers).chain(&booths).map(|file| file.sha256.as_str()).collect();
+        let hashes: Vec<&str> = inputs
+            .iter()
+            .chain(&workers)
+            .chain(&booths)
+            .chain(&decisions.files)
+            .map(|file| file.sha256.as_str())
+            .collect();
         let key = (
             env!("CARGO_PKG_VERSION"),
             hashes,
@@ -109,6 +132,12 @@ impl Record {
             rows_resumed: 0,
             read_at: i64::MAX,
             booths,
+            decisions: (!decisions.files.is_empty()).then(|| DecisionCounts {
+                files: decisions.files.clone(),
+                confirmed: 0,
+                cleared: 0,
+                not_sure: 0,
+            }),
             models,
             device,
             threads: rayon::current_num_threads(),
@@ -198,6 +227,9 @@ impl Record {
     pub fn search(&mut self, found: &Duplicates, earlier: usize) {
         self.search = Some(found.report.clone());
         self.matching = Some(found.judged.statistics.clone());
+        if let Some(counts) = &mut self.decisions {
+            [counts.confirmed, counts.cleared, counts.not_sure] = found.decided.counts();
+        }
         self.members_of_earlier_nights = earlier;
         self.members_enrolled_tonight = found.enrolled.len();
         self.stage("search");
@@ -207,6 +239,7 @@ impl Record {
     pub fn review(&mut self, queue: &ReviewQueue) {
         self.review = Some(ReviewCounts {
             persons: queue.rows.len(),
+            confirmed: queue.confirmed,
             expected_false_share: queue.expected_false_share,
             left_out: queue.left_out,
             expected_false_share_left_out: queue.expected_false_share_left_out,

@@ -101,9 +101,7 @@ fn foreground(photo: &SeenPhoto, ratio: f32) -> Vec<Template> {
     faces.into_iter().map(|(_, template)| template.clone()).collect()
 }
 
-/// The reference faces of the workers table: of each worker those of the first photo that shows any.
-///
-/// A photo without a face enrols nobody; the worker is then learned from the night, and the record says so.
+/// The reference faces of the workers table of a night's audit; see [`references`].
 pub fn enrolled_workers(
     job: &Job,
     dump: &Dump,
@@ -112,15 +110,32 @@ pub fn enrolled_workers(
     record: &mut Record,
 ) -> Result<References> {
     let Some(path) = job.workers.as_deref().or_else(|| dump.workers_path()) else { return Ok(References::default()) };
+    let (found, refused) = references(path, &|_| true, engine, &job.policy.roles, progress)?;
+    record.enrolled(path, found.0.len() as u64, refused);
+    Ok(found)
+}
+
+/// The reference faces in a workers table of those workers that `wanted` names: of each those of the first photo that
+/// shows any. Also the number of rows that enrol nobody.
+///
+/// A photo without a face enrols nobody; the worker is then learned from the selfies, and the log says so.
+pub fn references(
+    path: &Path,
+    wanted: &dyn Fn(&str) -> bool,
+    engine: &Engine,
+    policy: &RolePolicy,
+    progress: Progress,
+) -> Result<(References, u64)> {
     let table = Workers::open(path)?;
     let stage = progress.stage("workers", "photos", table.total_rows(), 0);
     let mut enrolled = BTreeMap::new();
     let mut refused = 0;
     for batch in table.batches(BATCH_ROWS, BATCH_BYTES, 0) {
         let batch = batch?;
-        let pictures: Vec<&[u8]> = batch.iter().map(|row| row.photo.as_deref().unwrap_or_default()).collect();
-        for (row, seen) in batch.iter().zip(engine.see(&pictures)?) {
-            let ratio = job.policy.roles.principal_ratio;
+        let asked: Vec<_> = batch.iter().filter(|row| row.worker_id.as_deref().is_none_or(wanted)).collect();
+        let pictures: Vec<&[u8]> = asked.iter().map(|row| row.photo.as_deref().unwrap_or_default()).collect();
+        for (row, seen) in asked.into_iter().zip(engine.see(&pictures)?) {
+            let ratio = policy.principal_ratio;
             let faces = seen.as_ref().map_or_else(|_| Vec::new(), |photo| foreground(photo, ratio));
             match (&row.worker_id, faces) {
                 (Some(id), faces) if !faces.is_empty() => {
@@ -141,6 +156,5 @@ pub fn enrolled_workers(
         stage.advance(batch.len() as u64);
     }
     drop(stage);
-    record.enrolled(path, enrolled.len() as u64, refused);
-    Ok(References(enrolled))
+    Ok((References(enrolled), refused))
 }

@@ -8,10 +8,10 @@ use clap::Args;
 
 use crate::audit::{self, Job};
 use crate::cli::setup::{self, EngineArgs};
-use crate::cli::{Common, print};
-use crate::config::ConfigFile;
+use crate::cli::{Common, json, print};
 use crate::gallery::{Engine as SearchEngine, SearchPolicy};
-use crate::report::Progress;
+use crate::report::page::PageOptions;
+use crate::report::{PROGRESS, Progress};
 use crate::{Error, Result};
 
 const EXAMPLES: &str = "\
@@ -19,10 +19,12 @@ Examples:
   chehra audit fixtures/night --out out/night
   chehra audit '/data/dump/2026-11-21/*.parquet' --store /data/store --out /data/runs/2026-11-21
   chehra audit dump.parquet --workers workers.parquet --booths booths.csv --carry app_version --out out/night
+  chehra audit dump.parquet --decisions out/night.decisions.jsonl --out out/night-reviewed
 
 The run folder holds verdicts.parquet (one row per row of the dump, in its order), pairs.parquet, clusters.parquet,
-review.parquet (whom to look at first), workers_audit.parquet (who stands out among peers) and run.json. It appears
-whole or not at all; a run that was stopped goes on from its last batch when the same command is given again.";
+review.parquet (whom to look at first), workers_audit.parquet (who stands out among peers), run.json, and report.html,
+a page for people that holds small pictures of flagged faces. It appears whole or not at all; a run that was stopped
+goes on from its last batch when the same command is given again.";
 
 /// Flags of `audit`.
 #[derive(Debug, Args)]
@@ -35,7 +37,7 @@ pub struct AuditArgs {
     #[arg(short, long, value_name = "DIR")]
     out: PathBuf,
     /// Store of earlier nights, created if absent; without it the dump is compared with itself alone
-    #[arg(short, long, value_name = "DIR", env = "CHEHRA_STORE")]
+    #[arg(short, long, value_name = "DIR")]
     store: Option<PathBuf>,
     /// Replace the run folder if it exists
     #[arg(long)]
@@ -52,12 +54,18 @@ pub struct AuditArgs {
     /// Most persons in the review queue (review.parquet), most valuable first [default: all]
     #[arg(long, value_name = "N")]
     review_budget: Option<usize>,
+    /// Decisions of reviewers (`chehra review`), or a folder of their *.jsonl: pairs told apart are no longer flagged
+    #[arg(long, value_name = "FILE")]
+    decisions: Vec<PathBuf>,
     /// How the gallery is searched: auto, exact or hnsw. Both give scores from the same stored templates
     #[arg(long, value_name = "ENGINE", default_value_t)]
     search: SearchEngine,
-    /// Configuration file with the names of the dump's columns
-    #[arg(long, value_name = "FILE", env = "CHEHRA_CONFIG")]
-    config: Option<PathBuf>,
+    /// Persons, and photos of photos, that are shown with pictures in report.html
+    #[arg(long, value_name = "N", default_value_t = PageOptions::default().crops)]
+    crops: usize,
+    /// No report.html
+    #[arg(long, conflicts_with = "crops")]
+    no_report: bool,
     #[command(flatten)]
     engine: EngineArgs,
 }
@@ -65,10 +73,9 @@ pub struct AuditArgs {
 /// Runs it.
 pub fn run(args: &AuditArgs, common: &Common) -> Result<()> {
     let policy = setup::policy(args.engine.policy.as_deref())?;
-    let config = args.config.as_deref().map_or_else(|| Ok(ConfigFile::default()), ConfigFile::read)?;
     let job = Job {
         inputs: args.inputs.clone(),
-        columns: config.columns,
+        columns: common.settings.columns.clone(),
         carry: args.carry.clone(),
         workers: args.workers.clone(),
         booths: args.booths.clone(),
@@ -76,11 +83,16 @@ pub fn run(args: &AuditArgs, common: &Common) -> Result<()> {
         out: args.out.clone(),
         force: args.force,
         review_budget: args.review_budget,
+        decisions: args.decisions.clone(),
         search: SearchPolicy::new(args.search, &policy.hnsw),
         policy,
+        page: (!args.no_report).then(|| PageOptions { crops: args.crops, ..PageOptions::default() }),
     };
     let engine = args.engine.engine(&job.policy)?;
     let summary = audit::run(&job, &engine, Progress::new(common.quiet), stop_on_request()?.as_ref())?;
+    if common.json {
+        return json(&serde_json::json!({ "run": job.out, "summary": summary }));
+    }
     if !common.quiet {
         print(&format!("{summary}\n{}", job.out.display()))?;
     }
@@ -95,7 +107,7 @@ fn stop_on_request() -> Result<Arc<AtomicBool>> {
         if seen.swap(true, Ordering::Relaxed) {
             std::process::exit(crate::exit::Exit::TryAgain as i32);
         }
-        eprintln!("chehra: stopping after this batch; once more to stop at once");
+        log::warn!(target: PROGRESS, "chehra: stopping after this batch; once more to stop at once");
     })
     .map_err(|e| Error::bug("listening for Ctrl-C", e))?;
     Ok(stop)

@@ -9,7 +9,6 @@ use crate::audit::Job;
 use crate::bench::{self, BenchJob, Scope, compare};
 use crate::cli::setup::{self, EngineArgs};
 use crate::cli::{Common, json, print, print_as};
-use crate::config::ConfigFile;
 use crate::gallery::SearchPolicy;
 use crate::report::Progress;
 
@@ -54,12 +53,6 @@ pub struct BenchArgs {
     /// With --compare: exit with 1 when a cost has grown by more than this
     #[arg(long, value_name = "SHARE", default_value = "10%", requires = "compare", value_parser = share)]
     fail_above: f64,
-    /// JSON instead of text
-    #[arg(long)]
-    json: bool,
-    /// Configuration file with the names of the dump's columns
-    #[arg(long, value_name = "FILE", env = "CHEHRA_CONFIG")]
-    config: Option<PathBuf>,
     #[command(flatten)]
     engine: EngineArgs,
 }
@@ -77,10 +70,14 @@ fn share(text: &str) -> std::result::Result<f64, String> {
 pub fn run(args: &BenchArgs, common: &Common) -> Result<()> {
     let old = args.compare.as_deref().map(compare::read).transpose()?;
     let policy = setup::policy(args.engine.policy.as_deref())?;
-    let config = args.config.as_deref().map_or_else(|| Ok(ConfigFile::default()), ConfigFile::read)?;
     let (out, _scratch) = bench::scratch()?;
-    let audit =
-        Job { columns: config.columns, search: SearchPolicy::default(), policy, ..Job::of(args.inputs.clone(), out) };
+    let audit = Job {
+        columns: common.settings.columns.clone(),
+        page: None,
+        search: SearchPolicy::default(),
+        policy,
+        ..Job::of(args.inputs.clone(), out)
+    };
     let engine = args.engine.engine(&audit.policy)?;
     let scope = match args.stage {
         StageArg::See => Scope::See,
@@ -88,10 +85,10 @@ pub fn run(args: &BenchArgs, common: &Common) -> Result<()> {
     };
     let job = BenchJob { audit, scope, runs: args.runs.into(), rows: args.rows as usize };
     let precision = args.engine.precision.resolve(engine.device())?;
-    let report = bench::bench(&job, &engine, precision, Progress::new(common.quiet || args.json))?;
-    let Some(old) = old else { return print_as(&report, args.json) };
+    let report = bench::bench(&job, &engine, precision, Progress::new(common.quiet || common.json))?;
+    let Some(old) = old else { return print_as(&report, common.json) };
     let comparison = compare::Comparison::between(&old, &report, args.fail_above);
-    match args.json {
+    match common.json {
         true => json(&serde_json::json!({"report": report, "comparison": comparison}))?,
         false => print(&format!("{report}\n\n{comparison}"))?,
     }

@@ -3,54 +3,86 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 
-use crate::cli::{Common, json, print, setup};
+use crate::cli::setup::{self, EngineArgs};
+use crate::cli::{Common, print};
 use crate::config::Policy;
-use crate::dedup::{self, Found};
-use crate::device::{self, DeviceChoice};
-use crate::gallery::{self, Engine, Filter, SearchPolicy, Store};
+use crate::dedup::{self, Against, Found};
+use crate::device;
+use crate::gallery::{self, Engine, Filter, Gallery, SearchPolicy};
+use crate::infer::ModelId;
+use crate::lookup::pairs::{PairRow, listed, pairs, persons};
+use crate::lookup::source::{Chosen, Reader, Source};
+use crate::lookup::text;
 use crate::report::Progress;
 use crate::verdict::{RunFolder, create_private, write_clusters, write_pairs};
 use crate::{Error, Result};
 
 const EXAMPLES: &str = "\
 Examples:
-  chehra dedup --store /data/store --all-pairs
+  chehra dedup /data/dump/2026-11-21
+  chehra dedup /data/dump/2026-11-21 --where \"district in ('Ujjain', 'Gwalior') and worker_id = 'W17'\" --against store
+  chehra dedup /data/runs/2026-11-21 --where \"verdict = 'review'\" --against /data/store --format csv --out pairs.csv
+  chehra dedup may.parquet --against june.parquet --format parquet --out pairs.parquet    # two `gallery export` files
+  chehra dedup --store /data/store --all-pairs --where \"captured_at >= '2026-11-01'\"
   chehra dedup --store /data/store --all-pairs --out out/dedup      # pairs.parquet, clusters.parquet, run.json
-  chehra dedup --store /data/store --all-pairs --only-district Pune --not-worker W-0012
 
-A filter says which members take part; both members of a pair pass it. Expected false matches are stated for the
-members that take part.";
+--where is an SQL expression over the columns of a row: submission_id, worker_id, district, captured_at, mobile, epic,
+member_name; of a store also quality; of a dump also division, sector, mandalam, booth_id, consent; of a run also its
+verdict, reasons (joined by commas), cluster_id, duplicate_of, cross_district, similarity, member_liveness and others.
+Times are UTC: captured_at >= '2026-11-01', = '2026-11', < '2026-11-02T00:00+05:30'. Nothing is added to any store.
+Expected false matches are stated for all members that take part, those compared with included.";
+
+/// How pairs are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// For people
+    Table,
+    /// One line per pair
+    Csv,
+    /// Pairs, persons, statistics
+    Json,
+    /// The columns of pairs.parquet; needs --out
+    Parquet,
+}
+
+/// Pairs that a table for people shows.
+const SHOWN: usize = 20;
 
 /// Flags of `dedup`.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct DedupArgs {
-    /// The store
-    #[arg(short, long, value_name = "DIR", env = "CHEHRA_STORE")]
-    store: PathBuf,
-    /// Compare every member with every other
-    #[arg(long, required = true)]
+    /// Dumps (Parquet files, folders of them, globs), run folders, `gallery export` files or stores
+    #[arg(value_name = "INPUT")]
+    inputs: Vec<PathBuf>,
+    /// The store: what --against store means, and what --all-pairs compares
+    #[arg(short, long, value_name = "DIR")]
+    store: Option<PathBuf>,
+    /// Compare every member of the store with every other
+    #[arg(long)]
     all_pairs: bool,
+    /// Only rows for which this SQL expression holds
+    #[arg(long = "where", value_name = "SQL")]
+    filter: Option<String>,
+    /// Compare with: self (each other), store (that of --store), or the path of a store, run folder, export or dump
+    #[arg(long, value_name = "WHAT", default_value = "self")]
+    against: String,
+    /// How pairs are written [default: by the ending of --out, else table]
+    #[arg(long, value_name = "FORMAT")]
+    format: Option<Format>,
     /// How the pairs are found: auto, exact or hnsw. Both give the same scores; what HNSW missed is measured
     #[arg(long, value_name = "ENGINE", default_value_t)]
     search: Engine,
-    /// Where exact search runs: auto, cpu, cuda[:N], metal[:N]. Only auto chooses
-    #[arg(long, value_name = "DEVICE", default_value = "auto", env = "CHEHRA_DEVICE")]
-    device: DeviceChoice,
     #[command(flatten)]
-    filter: FilterArgs,
-    /// New folder for pairs.parquet, clusters.parquet and run.json
-    #[arg(short, long, value_name = "DIR")]
+    members: FilterArgs,
+    /// New file for the pairs; without a known ending a new folder for pairs.parquet, clusters.parquet and run.json
+    #[arg(short, long, value_name = "PATH")]
     out: Option<PathBuf>,
-    /// Policy file; what it does not name keeps its default (see `chehra policy`)
-    #[arg(long, value_name = "FILE", env = "CHEHRA_POLICY")]
-    policy: Option<PathBuf>,
-    /// JSON instead of text
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    engine: EngineArgs,
 }
 
 /// Which members take part.
@@ -85,57 +117,264 @@ impl FilterArgs {
     }
 }
 
+/// Where the answer goes.
+enum Sink {
+    Print(Format),
+    File(Format, PathBuf),
+    Folder(RunFolder, Format),
+}
+
+impl DedupArgs {
+    /// What to write and where; refuses what exists before any work.
+    fn sink(&self, as_json: bool) -> Result<Sink> {
+        let by_ending = |path: &Path| match path.extension().and_then(|e| e.to_str()) {
+            Some("csv") => Some(Format::Csv),
+            Some("json") => Some(Format::Json),
+            Some("parquet") => Some(Format::Parquet),
+            Some("txt") => Some(Format::Table),
+            _ => None,
+        };
+        let said = self.format.unwrap_or(if as_json { Format::Json } else { Format::Table });
+        let Some(out) = &self.out else {
+            return match said {
+                Format::Parquet => Err(Error::usage("--format parquet", "no file is named", "add --out pairs.parquet")),
+                _ => Ok(Sink::Print(said)),
+            };
+        };
+        match self.format.or_else(|| by_ending(out)) {
+            Some(format) => match std::fs::symlink_metadata(out) {
+                Ok(_) => {
+                    let fix = "name another --out, or remove it first";
+                    Err(Error::input(out, "output", "no file or folder of this name yet", "it exists", fix))
+                }
+                Err(_) => Ok(Sink::File(format, out.clone())),
+            },
+            None => Ok(Sink::Folder(RunFolder::begin(out, false)?, said)),
+        }
+    }
+
+    /// The inputs; the store itself where none is named.
+    fn sources(&self) -> Result<Vec<Source>> {
+        match (self.inputs.as_slice(), &self.store) {
+            ([], Some(store)) if self.all_pairs => Ok(vec![Source::Store(store.clone())]),
+            ([], _) => {
+                let fix = "name dumps, run folders, exports or stores, or give --store DIR --all-pairs";
+                Err(Error::usage("INPUT", "nothing to look at", fix))
+            }
+            (inputs, _) => Ok(Source::all(inputs)),
+        }
+    }
+
+    /// What the members are compared with; `None` for each other.
+    fn target(&self) -> Result<Option<Source>> {
+        match (self.against.as_str(), &self.store) {
+            ("self", _) => Ok(None),
+            ("store", Some(store)) => Ok(Some(Source::Store(store.clone()))),
+            ("store", None) => Err(Error::usage("--against store", "no store is named", "add --store DIR")),
+            (path, _) => Ok(Some(Source::of(Path::new(path)))),
+        }
+    }
+}
+
 /// Runs it.
 pub fn run(args: &DedupArgs, common: &Common) -> Result<()> {
-    let policy = setup::policy(args.policy.as_deref())?;
-    let whole = Store::open(&args.store)?.view(None)?;
-    gallery::search_on(&device::open(args.device)?);
-    let gallery = dedup::select(&whole, args.filter.model.as_deref(), &args.filter.filter())?;
-    let folder = args.out.as_deref().map(|out| RunFolder::begin(out, false)).transpose()?;
+    let policy = setup::policy(args.engine.policy.as_deref())?;
+    let (sources, target) = (args.sources()?, args.target()?);
+    gallery::search_on(&device::open(args.engine.device)?);
     let progress = Progress::new(common.quiet);
-    let members = gallery.live();
-    progress.say(&format!("comparing {members} members with each other"));
-    let stage = progress.stage("compare", "members", members as u64, 0);
+    let load = || args.engine.engine(&policy);
+    let reader = Reader::new(&policy, &common.settings.columns, args.store.as_deref(), &load, progress);
+    target.iter().try_for_each(|source| reader.check(source))?;
+    let chosen: Vec<Chosen> =
+        sources.iter().map(|source| reader.choose(source, args.filter.as_deref())).collect::<Result<_>>()?;
+    let sink = args.sink(common.json)?;
+    let members = chosen.iter().fold(Gallery::empty(), |all, one| all.followed_by(&one.members));
+    // Where there were rows, a filter that lets none pass is an answer; where there were none, the input is wrong.
+    let found = if members.is_empty() && chosen.iter().any(|one| one.rows > 0) {
+        None
+    } else {
+        let members = dedup::select(&members, args.members.model.as_deref(), &args.members.filter())?;
+        let target =
+            target.as_ref().map(|source| Ok::<_, Error>((source, reader.choose(source, None)?))).transpose()?;
+        Some(compare(args, &members, target, &policy, progress)?)
+    };
+    let answer = Answer { args, chosen: &chosen, found: found.as_ref(), policy: &policy };
+    answer.give(sink)
+}
+
+/// Compares the members with each other, or with those of the target.
+fn compare(
+    args: &DedupArgs,
+    members: &Gallery,
+    target: Option<(&Source, Chosen)>,
+    policy: &Policy,
+    progress: Progress,
+) -> Result<Found> {
+    let search = SearchPolicy::new(args.search, &policy.hnsw);
+    let live = members.live();
+    let with = target.as_ref().map_or("each other".to_owned(), |(source, _)| source.name());
+    progress.say(&format!("comparing {live} members with {with}"));
+    let stage = progress.stage("compare", "members", live as u64, 0);
     let mut done = 0;
-    let found =
-        dedup::all_pairs(&gallery, &policy.matching, &SearchPolicy::new(args.search, &policy.hnsw), &mut |now| {
-            // HNSW may be followed by exact search, which starts anew.
-            stage.advance(now.saturating_sub(done) as u64);
-            done = now;
-            Ok(())
-        })?;
-    drop(stage);
-    let record = record(args, &found, &policy);
-    if let Some(folder) = folder {
-        write(&folder.tables(), &found, &record)?;
-        folder.commit()?;
+    let mut step = |now: usize| {
+        // HNSW may be followed by exact search, which starts anew.
+        stage.advance(now.saturating_sub(done) as u64);
+        done = now;
+        Ok(())
+    };
+    match target {
+        None => dedup::all_pairs(members, &policy.matching, &search, &mut step),
+        Some((source, target)) => {
+            let model = members.models().first().map(|(model, _)| (*model).clone());
+            let others = of_model(&target.members, model.as_ref(), source)?;
+            dedup::pairs_against(&Against::new(members, &others), &policy.matching, &search, &mut step)
+        }
     }
-    if args.json {
-        return json(&record);
-    }
-    print(&describe(&found))
 }
 
-/// What `run.json` holds.
-fn record(args: &DedupArgs, found: &Found, policy: &Policy) -> Value {
-    json!({
-        "version": env!("CARGO_PKG_VERSION"),
-        "store": args.store,
-        "filters": args.filter,
-        "threads": rayon::current_num_threads(),
-        "search": found.search,
-        "matching": found.judged.statistics,
-        "policy": policy,
-    })
+/// The members of the target that have templates of this model.
+fn of_model(target: &Gallery, model: Option<&ModelId>, source: &Source) -> Result<Gallery> {
+    let model = model.ok_or_else(|| Error::bug("choosing members", "nobody was chosen"))?;
+    let others = target.only(model, &Filter::default());
+    if others.is_empty() {
+        let flag = format!("--against {}", source.name());
+        let theirs: Vec<&str> = target.models().iter().map(|(model, _)| model.0.as_str()).collect();
+        return Err(match theirs.as_slice() {
+            [] => {
+                Error::usage(flag, "nobody is there to compare with", "name a store, an export or a dump with members")
+            }
+            _ => {
+                let problem = format!("its templates are of {}, those asked about of {}", theirs.join(", "), model.0);
+                Error::usage(flag, problem, "templates of two models are never compared; for a dump, name --embedder")
+            }
+        });
+    }
+    Ok(others)
 }
 
-fn write(tables: &Path, found: &Found, record: &Value) -> Result<()> {
-    let judged = &found.judged;
-    write_pairs(&tables.join("pairs.parquet"), &found.enrolments, &judged.pairs)?;
-    write_clusters(&tables.join("clusters.parquet"), &found.enrolments, &judged.clusters)?;
-    let path = tables.join("run.json");
-    let text = serde_json::to_string_pretty(record).map_err(|e| Error::bug("writing run.json", e))?;
-    writeln!(create_private(&path)?, "{text}").map_err(Error::io("write", &path))
+/// What was found, and how it is told.
+struct Answer<'a> {
+    args: &'a DedupArgs,
+    chosen: &'a [Chosen],
+    found: Option<&'a Found>,
+    policy: &'a Policy,
+}
+
+impl Answer<'_> {
+    fn give(&self, sink: Sink) -> Result<()> {
+        match sink {
+            Sink::Print(format) => print(&self.text(format)?),
+            Sink::File(Format::Parquet, path) => {
+                self.write_pairs(&path)?;
+                print(&self.described())
+            }
+            Sink::File(format, path) => {
+                let text = self.text(format)?;
+                create_private(&path)?.write_all(text.as_bytes()).map_err(Error::io("write", &path))?;
+                print(&self.described())
+            }
+            Sink::Folder(folder, format) => {
+                self.write(&folder.tables())?;
+                folder.commit()?;
+                print(&self.text(format)?)
+            }
+        }
+    }
+
+    fn text(&self, format: Format) -> Result<String> {
+        match format {
+            Format::Table => Ok(self.listed() + &self.described()),
+            Format::Csv | Format::Parquet => self.csv(),
+            Format::Json => {
+                serde_json::to_string_pretty(&self.record(true)).map_err(|e| Error::bug("printing JSON", e))
+            }
+        }
+    }
+
+    fn csv(&self) -> Result<String> {
+        let failed = |e: csv::Error| Error::bug("writing CSV", e);
+        let mut writer = csv::WriterBuilder::new().has_headers(false).from_writer(Vec::new());
+        writer.write_record(PairRow::NAMES).map_err(failed)?;
+        for row in self.found.map(pairs).unwrap_or_default() {
+            writer.serialize(row).map_err(failed)?;
+        }
+        let bytes = writer.into_inner().map_err(|e| Error::bug("writing CSV", e))?;
+        String::from_utf8(bytes).map_err(|e| Error::bug("writing CSV", e))
+    }
+
+    fn write_pairs(&self, path: &Path) -> Result<()> {
+        match self.found {
+            Some(found) => write_pairs(path, &found.enrolments, &found.judged.pairs),
+            None => write_pairs(path, &[], &[]),
+        }
+    }
+
+    fn write(&self, tables: &Path) -> Result<()> {
+        self.write_pairs(&tables.join("pairs.parquet"))?;
+        let (enrolments, clusters) =
+            self.found.map_or((&[][..], &[][..]), |f| (f.enrolments.as_slice(), f.judged.clusters.as_slice()));
+        write_clusters(&tables.join("clusters.parquet"), enrolments, clusters)?;
+        let path = tables.join("run.json");
+        let text = serde_json::to_string_pretty(&self.record(false)).map_err(|e| Error::bug("writing run.json", e))?;
+        writeln!(create_private(&path)?, "{text}").map_err(Error::io("write", &path))
+    }
+
+    /// What `run.json` holds, and what is printed as JSON, then with the pairs.
+    fn record(&self, with_pairs: bool) -> Value {
+        let mut record = json!({
+            "version": env!("CARGO_PKG_VERSION"),
+            "inputs": self.chosen,
+            "store": self.args.store,
+            "where": self.args.filter,
+            "against": self.args.against,
+            "filters": self.args.members,
+            "threads": rayon::current_num_threads(),
+            "search": self.found.map(|f| &f.search),
+            "matching": self.found.map(|f| &f.judged.statistics),
+            "policy": self.policy,
+        });
+        if with_pairs {
+            record["pairs"] = json!(self.found.map(pairs).unwrap_or_default());
+            record["clusters"] = json!(self.found.map(persons).unwrap_or_default());
+        }
+        record
+    }
+
+    fn listed(&self) -> String {
+        let Some(found) = self.found else { return String::new() };
+        let mut text = listed(found, SHOWN);
+        let more = found.judged.pairs.len().saturating_sub(SHOWN);
+        if more > 0 {
+            text += &format!("and {more} more pairs; --format csv lists all\n");
+        }
+        if text.is_empty() { text } else { text + "\n" }
+    }
+
+    fn described(&self) -> String {
+        let mut text = String::new();
+        // A whole store needs no counting of its inputs.
+        if !self.args.inputs.is_empty() || self.args.filter.is_some() {
+            self.chosen.iter().for_each(|one| text += &counted(one, self.args.filter.is_some()));
+        }
+        match self.found {
+            Some(found) => text + &describe(found),
+            None => text + "Nobody is left to compare.",
+        }
+    }
+}
+
+/// How many rows of an input take part, and why others do not.
+fn counted(one: &Chosen, filtered: bool) -> String {
+    let mut text = format!("{}: {} rows", one.from, one.rows);
+    if filtered {
+        text += &format!(", {} selected", one.passed);
+    }
+    text += &format!(", {} members compared", one.members.live());
+    if !one.left_out.is_empty() {
+        let each: Vec<String> = one.left_out.iter().map(|(reason, count)| format!("{reason} {count}")).collect();
+        text += &format!(" (others: {})", each.join(", "));
+    }
+    text + "\n"
 }
 
 fn describe(found: &Found) -> String {
@@ -149,6 +388,7 @@ fn describe(found: &Found) -> String {
         "{} members: {} pairs flagged, {:.2} of them expected by chance; {} persons with two or more memberships\n",
         statistics.gallery_size, statistics.flagged_pairs, statistics.expected_false_pairs, statistics.clusters,
     );
+    text += &format!("False matches from {}.\n", text::source(&statistics.impostors));
     let search = &found.search;
     text += &format!("{:.1} s, {} search on {} ({})", search.seconds, search.engine, search.kernel, search.reason);
     if let Some(c) = &search.certificate {

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::Result;
 use crate::bench::cpu_name;
-use crate::cli::print_as;
+use crate::cli::{Common, print_as};
 use crate::device::{Survey, survey_cuda, survey_metal};
 use crate::gallery::dot::Kernel;
 use crate::ops::Precision;
@@ -18,14 +18,10 @@ Examples:
   chehra devices
   chehra devices --json | jq '.cuda.cards[].name'";
 
-/// Flags of `devices`.
+/// `devices` has no flags of its own.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
-pub struct DevicesArgs {
-    /// JSON instead of text
-    #[arg(long)]
-    json: bool,
-}
+pub struct DevicesArgs {}
 
 /// What networks and searches can run on here.
 #[derive(Debug, Serialize)]
@@ -52,7 +48,7 @@ struct Cpu {
 }
 
 /// Runs it.
-pub fn run(args: &DevicesArgs) -> Result<()> {
+pub fn run(common: &Common) -> Result<()> {
     let features = [("cuda", cfg!(feature = "cuda")), ("metal", cfg!(feature = "metal"))];
     let sets = Isa::ALL.iter().filter(|isa| **isa != Isa::Plain && isa.is_supported()).map(Isa::to_string);
     let kernels = Kernel::ALL.iter().filter(|kernel| **kernel != Kernel::Plain && kernel.is_available());
@@ -73,7 +69,7 @@ pub fn run(args: &DevicesArgs) -> Result<()> {
         cuda: survey_cuda(),
         metal: survey_metal(),
     };
-    print_as(&devices, args.json)
+    print_as(&devices, common.json)
 }
 
 impl fmt::Display for Devices {

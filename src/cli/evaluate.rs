@@ -13,6 +13,7 @@ use crate::{Error, Result};
 
 /// What to measure.
 #[derive(Debug, Subcommand)]
+#[command(after_help = EXAMPLES)]
 pub enum EvaluateCommand {
     /// 1:1 verification on labelled pairs: accuracy over folds, FNMR at FMR
     #[command(after_help = VERIFICATION_HELP)]
@@ -30,11 +31,17 @@ pub enum EvaluateCommand {
     Dedup(DedupArgs),
 }
 
+const EXAMPLES: &str = "\
+Examples:
+  chehra evaluate audit --run out/night --truth fixtures/night
+  chehra evaluate verification --pairs lfw/pairs.csv --images lfw --json
+  chehra evaluate liveness --labels nuaa/labels.csv --images nuaa";
+
 const DEDUP_HELP: &str = "\
 Examples:
   chehra evaluate dedup --faces lfw/images --save lfw.parquet --out out/lfw
   chehra evaluate dedup --templates lfw.parquet --each 2 --sizes 10000,100000,1000000 --duplicates 0.02 --out out/1m
-  chehra gallery export --store store --out members.parquet
+  chehra gallery export --store store --to members.parquet
   chehra evaluate dedup --templates members.parquet --truth truth.csv --json
 
 FACES is a folder PERSON/*.jpg or a CSV person,path. --templates is a file that --save wrote, here or in `evaluate
@@ -78,9 +85,6 @@ pub struct VerificationArgs {
     /// Write the templates to a Parquet file: path, identity, template
     #[arg(long, value_name = "FILE")]
     save: Option<PathBuf>,
-    /// JSON instead of text
-    #[arg(long)]
-    json: bool,
     #[command(flatten)]
     engine: EngineArgs,
 }
@@ -94,9 +98,6 @@ pub struct LivenessArgs {
     /// Folder that the CSV's paths start from
     #[arg(long, value_name = "DIR")]
     images: PathBuf,
-    /// JSON instead of text
-    #[arg(long)]
-    json: bool,
     #[command(flatten)]
     engine: EngineArgs,
 }
@@ -110,9 +111,6 @@ pub struct AuditArgs {
     /// Truth table of the same run's dump, or the folder that holds it as truth.parquet; once per --run
     #[arg(long, value_name = "FILE", required = true)]
     truth: Vec<PathBuf>,
-    /// JSON instead of text
-    #[arg(long)]
-    json: bool,
 }
 
 /// Flags of `evaluate dedup`.
@@ -151,14 +149,12 @@ pub struct DedupArgs {
     /// Folder for dedup.json and the charts
     #[arg(short, long, value_name = "DIR")]
     out: Option<PathBuf>,
-    /// JSON instead of text
-    #[arg(long)]
-    json: bool,
     #[command(flatten)]
     engine: EngineArgs,
 }
 
-fn dedup(args: &DedupArgs, progress: Progress) -> Result<()> {
+fn dedup(args: &DedupArgs, common: &Common) -> Result<()> {
+    let progress = Progress::new(common.quiet);
     let policy = setup::policy(args.engine.policy.as_deref())?;
     let mut labelled = match (&args.faces, &args.templates) {
         (Some(faces), _) => Labelled::see(faces, &args.engine.engine(&policy)?, progress)?,
@@ -185,7 +181,7 @@ fn dedup(args: &DedupArgs, progress: Progress) -> Result<()> {
             progress.say(&format!("wrote {}", path.display()));
         }
     }
-    print_as(&report, args.json)
+    print_as(&report, common.json)
 }
 
 /// Runs it.
@@ -201,12 +197,12 @@ pub fn run(command: &EvaluateCommand, common: &Common) -> Result<()> {
                 same_people: args.same_people.clone(),
                 save: args.save.clone(),
             };
-            print_as(&evaluate::verification(&engine, &job, progress)?, args.json)
+            print_as(&evaluate::verification(&engine, &job, progress)?, common.json)
         }
         EvaluateCommand::Liveness(args) => {
             let policy = setup::policy(args.engine.policy.as_deref())?;
             let engine = args.engine.engine(&policy)?;
-            print_as(&evaluate::liveness(&engine, &args.labels, &args.images, &policy, progress)?, args.json)
+            print_as(&evaluate::liveness(&engine, &args.labels, &args.images, &policy, progress)?, common.json)
         }
         EvaluateCommand::Audit(args) => {
             if args.run.len() != args.truth.len() {
@@ -215,8 +211,8 @@ pub fn run(command: &EvaluateCommand, common: &Common) -> Result<()> {
             }
             let night = |(run, truth): (&PathBuf, &PathBuf)| Night { run: run.clone(), truth: truth.clone() };
             let nights: Vec<Night> = args.run.iter().zip(&args.truth).map(night).collect();
-            print_as(&evaluate::audit(&nights)?, args.json)
+            print_as(&evaluate::audit(&nights)?, common.json)
         }
-        EvaluateCommand::Dedup(args) => dedup(args, progress),
+        EvaluateCommand::Dedup(args) => dedup(args, common),
     }
 }

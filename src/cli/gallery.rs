@@ -13,6 +13,7 @@ use crate::{Error, Result};
 
 /// What to do with a store.
 #[derive(Debug, Subcommand)]
+#[command(after_help = EXAMPLES)]
 pub enum GalleryCommand {
     /// Members, runs, segments, bytes
     #[command(after_help = "Example:\n  chehra gallery stats --store /data/store")]
@@ -36,6 +37,12 @@ pub enum GalleryCommand {
     Import(ImportArgs),
 }
 
+const EXAMPLES: &str = "\
+Examples:
+  chehra gallery stats --store /data/store
+  chehra gallery verify --store /data/store --json
+  chehra gallery forget --store /data/store --member S-000123";
+
 const FORGET_HELP: &str = "\
 Examples:
   chehra gallery forget --store /data/store --member S-000123 --member S-000124
@@ -48,11 +55,8 @@ touched: erase them as well.";
 #[derive(Debug, Args)]
 pub struct StoreArgs {
     /// The store
-    #[arg(short, long, value_name = "DIR", env = "CHEHRA_STORE")]
+    #[arg(short, long, value_name = "DIR")]
     store: PathBuf,
-    /// JSON instead of text
-    #[arg(long)]
-    json: bool,
 }
 
 /// Flags of `gallery verify`.
@@ -104,24 +108,22 @@ pub struct ImportArgs {
 /// Runs it.
 pub fn run(command: &GalleryCommand, common: &Common) -> Result<()> {
     match command {
-        GalleryCommand::Stats(args) => stats(args),
-        GalleryCommand::Verify(args) => verify(args, Progress::new(common.quiet)),
-        GalleryCommand::Compact(args) => compact(args),
-        GalleryCommand::Forget(args) => forget(args),
+        GalleryCommand::Stats(args) => stats(args, common),
+        GalleryCommand::Verify(args) => verify(args, common),
+        GalleryCommand::Compact(args) => compact(args, common),
+        GalleryCommand::Forget(args) => forget(args, common),
         GalleryCommand::Export(args) => {
             let rows = Store::open(&args.common.store)?.export(&args.to)?;
-            say(args.common.json, &serde_json::json!({ "rows": rows }), || {
-                format!("{rows} members, {}", args.to.display())
-            })
+            say(common.json, &serde_json::json!({ "rows": rows }), || format!("{rows} members, {}", args.to.display()))
         }
-        GalleryCommand::Import(args) => import(args),
+        GalleryCommand::Import(args) => import(args, common),
     }
 }
 
-fn stats(args: &StoreArgs) -> Result<()> {
+fn stats(args: &StoreArgs, common: &Common) -> Result<()> {
     let store = Store::open(&args.store)?;
     let stats = store.stats()?;
-    say(args.json, &stats, || describe(&stats))?;
+    say(common.json, &stats, || describe(&stats))?;
     whole(&args.store, stats.segments.iter().filter(|s| s.problem.is_some()).count())
 }
 
@@ -196,16 +198,16 @@ fn mib(bytes: u64) -> String {
     format!("{:.1} MiB", bytes as f64 / f64::from(1 << 20))
 }
 
-fn verify(args: &VerifyArgs, progress: Progress) -> Result<()> {
+fn verify(args: &VerifyArgs, common: &Common) -> Result<()> {
     let store = Store::open(&args.common.store)?;
     let rows = store.stats()?.segments.iter().map(|s| s.rows).sum();
-    let stage = progress.stage("verify", "members", rows, 0);
+    let stage = Progress::new(common.quiet).stage("verify", "members", rows, 0);
     let found = store.verify_with(&mut |rows| stage.advance(rows))?;
     drop(stage);
     if args.repair && found.is_sound() {
         store.repair()?;
     }
-    say(args.common.json, &found, || verified(&found, args.repair))?;
+    say(common.json, &found, || verified(&found, args.repair))?;
     whole(&args.common.store, found.damaged.len())
 }
 
@@ -220,10 +222,10 @@ fn verified(found: &Verification, repaired: bool) -> String {
     text
 }
 
-fn compact(args: &StoreArgs) -> Result<()> {
+fn compact(args: &StoreArgs, common: &Common) -> Result<()> {
     let store = Store::open(&args.store)?;
     let done = store.begin()?.compact(&CompactPolicy::default())?;
-    say(args.json, &done, || {
+    say(common.json, &done, || {
         let [before, after] = done.bytes;
         format!(
             "{} segments became {}, {} rows erased, {before} bytes became {after}",
@@ -232,7 +234,7 @@ fn compact(args: &StoreArgs) -> Result<()> {
     })
 }
 
-fn forget(args: &ForgetArgs) -> Result<()> {
+fn forget(args: &ForgetArgs, common: &Common) -> Result<()> {
     let ids = ids(args)?;
     let store = Store::open(&args.common.store)?;
     let mut writer = store.begin()?;
@@ -246,7 +248,7 @@ fn forget(args: &ForgetArgs) -> Result<()> {
     forgotten.receipt = forgotten.receipt.and_then(|receipt| writer.receipt(receipt.commit).cloned());
     let file = forgotten.receipt.as_ref().map(|receipt| store.receipt_path(receipt));
     let answer = serde_json::json!({ "forgotten": forgotten, "receipt_file": file });
-    say(args.common.json, &answer, || describe_forgotten(&forgotten, file.as_deref()))?;
+    say(common.json, &answer, || describe_forgotten(&forgotten, file.as_deref()))?;
     match forgotten.unknown.as_slice() {
         [] => Ok(()),
         unknown => Err(Error::input(
@@ -287,7 +289,7 @@ fn describe_forgotten(forgotten: &Forgotten, file: Option<&Path>) -> String {
     text
 }
 
-fn import(args: &ImportArgs) -> Result<()> {
+fn import(args: &ImportArgs, common: &Common) -> Result<()> {
     // Before a store is made for it.
     if !args.from.is_file() {
         let found = if args.from.exists() { "a folder" } else { "nothing" };
@@ -302,7 +304,7 @@ fn import(args: &ImportArgs) -> Result<()> {
     let store = Store::open_or_create(&args.common.store)?;
     let commit = store.begin()?.import(&args.from)?;
     let answer = serde_json::json!({ "added": commit.added, "repeated": commit.repeated });
-    say(args.common.json, &answer, || match commit.repeated {
+    say(common.json, &answer, || match commit.repeated {
         true => "this file was imported before: nothing added".into(),
         false => format!("{} members added", commit.added),
     })

@@ -16,7 +16,7 @@ use crate::{Error, Result};
 #[derive(Debug, Args)]
 pub struct EngineArgs {
     /// Where the networks run: auto, cpu, cuda[:N], metal[:N]. Only auto chooses
-    #[arg(long, value_name = "DEVICE", default_value = "auto", env = "CHEHRA_DEVICE")]
+    #[arg(long, value_name = "DEVICE", default_value = "auto")]
     pub device: DeviceChoice,
     /// Folder of weights with their manifest.toml [default: $CHEHRA_WEIGHTS, weights/ beside the executable, or those built in]
     #[arg(long, value_name = "DIR")]
@@ -26,10 +26,10 @@ pub struct EngineArgs {
     pub embedder: String,
     /// Arithmetic of the embedder: f32 (the same scores on every CPU), bf16 (faster where the CPU multiplies bf16), f16 (GPUs),
     /// or auto (f16 on a GPU, bf16 where the CPU has it)
-    #[arg(long, value_name = "KIND", default_value = "f32", env = "CHEHRA_PRECISION")]
+    #[arg(long, value_name = "KIND", default_value = "f32")]
     pub precision: Arithmetic,
     /// Policy file; what it does not name keeps its default (see `chehra policy`)
-    #[arg(long, value_name = "FILE", env = "CHEHRA_POLICY")]
+    #[arg(long, value_name = "FILE")]
     pub policy: Option<PathBuf>,
 }
 
@@ -78,19 +78,6 @@ impl Arithmetic {
 /// The default policy or the one in a file.
 pub fn policy(path: Option<&Path>) -> Result<Policy> {
     path.map_or_else(|| Ok(Policy::default()), Policy::read)
-}
-
-/// Log lines on standard error; `RUST_LOG` outweighs the flags.
-pub fn logging(verbose: u8, quiet: bool) {
-    let level = match (quiet, verbose) {
-        (true, _) => "error",
-        (false, 0) => "warn",
-        (false, 1) => "info",
-        (false, _) => "debug",
-    };
-    let environment = env_logger::Env::default().default_filter_or(level);
-    // A second logger in one process (a test) is no reason to stop.
-    drop(env_logger::Builder::from_env(environment).format_timestamp(None).try_init());
 }
 
 /// Sizes the pool of worker threads.

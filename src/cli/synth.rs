@@ -50,15 +50,15 @@ pub struct SynthArgs {
     /// Print the plan with all its defaults and stop
     #[arg(long)]
     print_plan: bool,
-    /// JSON instead of text
-    #[arg(long)]
-    json: bool,
 }
 
 /// Runs it.
 pub fn run(args: &SynthArgs, common: &Common) -> Result<()> {
     let plan = plan(args)?;
     let (false, Some(faces), Some(out)) = (args.print_plan, &args.faces, &args.out) else {
+        if common.json {
+            return json(&plan);
+        }
         return print(&toml::to_string_pretty(&plan).map_err(|e| Error::bug("printing the plan", e))?);
     };
     let stage = Progress::new(common.quiet).stage("draw", "selfies", plan.rows as u64, 0);
@@ -68,7 +68,7 @@ pub fn run(args: &SynthArgs, common: &Common) -> Result<()> {
         Ok(())
     })?;
     drop(stage);
-    if args.json {
+    if common.json {
         return json(&summary);
     }
     let mut text = format!(

@@ -5,17 +5,20 @@ use std::path::PathBuf;
 use candle_core::{Device, Tensor};
 use clap::{Args, Subcommand, ValueEnum};
 
-use crate::cli::print;
+use crate::cli::{Common, json, print};
 use crate::nn::weights::{Added, Addition, Colour};
 use crate::nn::{WeightStore, load_embedder};
 use crate::{Error, Result};
 
 /// What to do with the weights.
 #[derive(Debug, Subcommand)]
+#[command(after_help = "Examples:\n  chehra weights list\n  chehra weights verify")]
 pub enum WeightsCommand {
     /// List the weights: name, role, licence, source
+    #[command(after_help = "Examples:\n  chehra weights list\n  chehra weights list --json")]
     List(WeightsArgs),
     /// Read every file and compare its SHA-256 with the manifest
+    #[command(after_help = "Examples:\n  chehra weights verify\n  chehra weights verify --weights /data/weights")]
     Verify(WeightsArgs),
     /// Add an embedder of your own: an IResNet (ArcFace, AdaFace) from ONNX, PyTorch or safetensors
     Add(AddArgs),
@@ -80,39 +83,50 @@ pub struct WeightsArgs {
 }
 
 /// Runs it.
-pub fn run(command: &WeightsCommand) -> Result<()> {
+pub fn run(command: &WeightsCommand, common: &Common) -> Result<()> {
     match command {
-        WeightsCommand::List(args) => {
-            let store = WeightStore::open(args.weights.as_deref())?;
-            let mut text = format!("weights: {}\n", store.origin());
-            for entry in store.entries() {
-                let from = &entry.source;
-                let (role, licence) = (format!("{:?}", entry.role).to_lowercase(), &entry.licence);
-                let source = format!("{} {} {}", from.registry, from.package, from.version);
-                text += &format!("{:<23} {role:<9} {licence:<12} {source}\n", entry.name);
-            }
-            for ensemble in store.ensembles() {
-                let members = ensemble.members.iter().zip(&ensemble.shares);
-                let parts: Vec<String> = members.map(|(name, share)| format!("{share} of {name}")).collect();
-                text += &format!("{:<23} embedder  of {}\n", ensemble.name, parts.join(", "));
-            }
-            print(&text)
-        }
-        WeightsCommand::Verify(args) => {
-            let store = WeightStore::open(args.weights.as_deref())?;
-            let mut text = format!("weights: {}\n", store.origin());
-            for entry in store.entries() {
-                store.verify(&entry.name)?;
-                text += &format!("{:<20} whole, sha256 {}\n", entry.name, entry.sha256);
-            }
-            print(&text)
-        }
-        WeightsCommand::Add(args) => add(args),
+        WeightsCommand::List(args) => list(&WeightStore::open(args.weights.as_deref())?, common),
+        WeightsCommand::Verify(args) => verify(&WeightStore::open(args.weights.as_deref())?, common),
+        WeightsCommand::Add(args) => add(args, common),
+    }
+}
+
+fn list(store: &WeightStore, common: &Common) -> Result<()> {
+    if common.json {
+        let (weights, ensembles) = (store.entries(), store.ensembles());
+        return json(&serde_json::json!({ "origin": store.origin(), "weights": weights, "ensembles": ensembles }));
+    }
+    let mut text = format!("weights: {}\n", store.origin());
+    for entry in store.entries() {
+        let from = &entry.source;
+        let (role, licence) = (format!("{:?}", entry.role).to_lowercase(), &entry.licence);
+        let source = format!("{} {} {}", from.registry, from.package, from.version);
+        text += &format!("{:<23} {role:<9} {licence:<12} {source}\n", entry.name);
+    }
+    for ensemble in store.ensembles() {
+        let members = ensemble.members.iter().zip(&ensemble.shares);
+        let parts: Vec<String> = members.map(|(name, share)| format!("{share} of {name}")).collect();
+        text += &format!("{:<23} embedder  of {}\n", ensemble.name, parts.join(", "));
+    }
+    print(&text)
+}
+
+fn verify(store: &WeightStore, common: &Common) -> Result<()> {
+    let mut text = format!("weights: {}\n", store.origin());
+    let mut whole = Vec::new();
+    for entry in store.entries() {
+        store.verify(&entry.name)?;
+        text += &format!("{:<20} whole, sha256 {}\n", entry.name, entry.sha256);
+        whole.push(serde_json::json!({ "name": entry.name, "sha256": entry.sha256 }));
+    }
+    match common.json {
+        true => json(&serde_json::json!({ "origin": store.origin(), "whole": whole })),
+        false => print(&text),
     }
 }
 
 /// Adds a network and runs it once, so that what is added can be used.
-fn add(args: &AddArgs) -> Result<()> {
+fn add(args: &AddArgs, common: &Common) -> Result<()> {
     let addition = Addition {
         file: args.file.clone(),
         name: args.name.clone(),
@@ -132,6 +146,9 @@ fn add(args: &AddArgs) -> Result<()> {
     if let Some(value) = values.iter().find(|value| !value.is_finite()) {
         let fix = "the network was trained on other pixels: say --mean and --factor, under another name";
         return Err(Error::input(&args.file, "template of a grey picture", "finite values", value.to_string(), fix));
+    }
+    if common.json {
+        return json(&serde_json::json!({ "added": passport, "layout": layout, "layers": depth }));
     }
     let (input, name, into) = (&passport.input, &passport.name, args.into.display());
     let colour = format!("{:?}", input.colour).to_uppercase();

@@ -14,6 +14,7 @@
 //! | `submission`, `workers`, `booths` | the rows of the dump, and of the tables beside it |
 //! | [`facts`] | numbers, consent and time of a row, in normal form and checked |
 //! | `carry` | other columns, passed on untouched |
+//! | `pick` | single rows by their position |
 
 mod booths;
 mod carry;
@@ -21,6 +22,7 @@ mod cells;
 pub mod facts;
 mod footer;
 mod inputs;
+mod pick;
 mod schema;
 mod submission;
 mod table;
@@ -44,10 +46,15 @@ pub use workers::{WorkerRow, Workers, read_workers};
 use crate::config::Columns;
 use crate::{Error, Result};
 
+/// Rows per batch where no picture is read.
+const FACTS_ROWS: usize = 4096;
+
 /// An opened dump: its footers are read and its columns are checked.
 #[derive(Debug, Clone)]
 pub struct Dump {
     table: Arc<table::Table>,
+    inputs: Vec<inputs::DumpFile>,
+    wanted: Vec<schema::Wanted>,
     workers: Option<PathBuf>,
     pictures: Vec<String>,
     present: Vec<&'static str>,
@@ -119,7 +126,8 @@ impl Dump {
         }
         let pictures = vec![columns.selfie.clone(), columns.photo.clone()];
         let present = wanted.iter().enumerate().filter(|(at, _)| table.has(*at)).map(|(_, w)| w.name).collect();
-        Ok(Dump { table: Arc::new(table), workers: inputs.workers, pictures, present })
+        let (inputs, workers) = (inputs.files, inputs.workers);
+        Ok(Dump { table: Arc::new(table), inputs, wanted, workers, pictures, present })
     }
 
     /// Whether any file has the column that goes by this name in `chehra`.
@@ -154,12 +162,40 @@ impl Dump {
         self.table.batches(batch_rows, max_batch_bytes, start_row)
     }
 
+    /// Reads single rows by their position, in that order: pages that hold none of them are passed over. `rows` are
+    /// ascending and each once; at most `max_batch_bytes` of pictures are held at a time, or one row.
+    ///
+    /// # Errors
+    /// [`Error::Input`] that names the file and the row group that cannot be read, or a row beyond the dump; whatever
+    /// `each` returns.
+    pub fn pick(
+        &self,
+        rows: &[u64],
+        max_batch_bytes: usize,
+        each: &mut dyn FnMut(Vec<Submission>) -> Result<()>,
+    ) -> Result<()> {
+        self.table.pick(rows, max_batch_bytes, each)
+    }
+
     /// Prepares to read other columns of the same rows, with the types they were written with.
     ///
     /// # Errors
     /// See [`Carry::open`].
     pub fn carry(&self, columns: &[String]) -> Result<Carry> {
         Carry::open(&self.table, columns, &self.pictures)
+    }
+
+    /// Streams what every row says besides its pictures, in order, without reading a picture.
+    ///
+    /// # Errors
+    /// As [`Dump::batches`].
+    pub fn facts(&self) -> Result<Batches<Submission>> {
+        let unread = |column: &schema::Wanted| match column.kind {
+            schema::Kind::Picture => schema::Wanted { source: String::new(), required: false, ..column.clone() },
+            _ => column.clone(),
+        };
+        let wanted: Vec<schema::Wanted> = self.wanted.iter().map(unread).collect();
+        Ok(Arc::new(table::Table::open(&self.inputs, &wanted)?).batches(FACTS_ROWS, usize::MAX, 0))
     }
 
     /// Hashes every file, in row order. This reads the whole dump once.

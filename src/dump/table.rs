@@ -94,6 +94,11 @@ pub struct Chunk {
 }
 
 impl Chunk {
+    /// Rows of `file` that were read in another way than from first to last.
+    pub(super) fn of(file: &TableFile, first_row: u64, batch: RecordBatch) -> Chunk {
+        Chunk { first_row, rows: batch.num_rows(), batch, sources: file.plan.sources.clone() }
+    }
+
     /// A wanted column, decoded by `decode`; an absent one is all null, one that a folder name tells is all the same.
     pub fn cells<T: Clone>(
         &self,

@@ -112,6 +112,27 @@ fn export_columns(gallery: &Gallery, numbers: &[u32]) -> Result<Vec<ArrayRef>> {
     ])
 }
 
+impl Gallery {
+    /// The rows of an exported file, in memory and in no store; `run_key` and `commit` are not taken over.
+    ///
+    /// # Errors
+    /// [`Error::Input`] naming column and row when the file is not such a table.
+    pub fn from_export(path: &Path) -> Result<Gallery> {
+        let mut gallery = Gallery::empty();
+        let (mut rows, mut read) = (Vec::new(), 0);
+        for batch in import_batches(path)? {
+            let batch = batch.map_err(|e| wrong(path, "file", "a whole Parquet file", e.to_string()))?;
+            Import::of(&batch, path)?.rows(read, &mut rows)?;
+            read += batch.num_rows();
+            if rows.len() + BATCH > MAX_ROWS {
+                gallery = gallery.followed_by(&Gallery::from_rows(&rows)?);
+                rows.clear();
+            }
+        }
+        Ok(gallery.followed_by(&Gallery::from_rows(&rows)?))
+    }
+}
+
 impl Writer<'_> {
     /// Adds the rows of an exported file as one run, whose key is the file's hash: importing it twice adds nothing.
     /// `run_key` and `commit` of the file are not taken over. Embeddings need not be normalised.

@@ -3,6 +3,7 @@
 //! ```text
 //! store/MANIFEST               what is in the store; replacing it is the only commit
 //! store/LOCK                   held by the one process that writes
+//! store/NIGHT                  held by the one audit that runs
 //! store/segments/00000001.parquet     templates and facts: the record
 //! store/segments/00000002.pictures    what is kept of the night's selfies
 //! store/segments/00000001.codes       derived: what a scan reads        )
@@ -34,6 +35,9 @@ use crate::{Error, Result};
 
 /// Name of the lock file.
 const LOCK: &str = "LOCK";
+
+/// Name of the lock file that an audit holds from before it reads the store until it has added its members.
+const NIGHT: &str = "NIGHT";
 
 /// Where a segment's files lie.
 #[derive(Debug, Clone)]
@@ -101,7 +105,7 @@ impl Store {
         };
         if empty {
             create_private_folder(path)?;
-            let _lock = lock(path)?;
+            let _lock = lock_for_writing(path)?;
             if Manifest::read(path)?.is_none() {
                 Manifest { next_segment: 1, ..Manifest::default() }.write(path)?;
                 let parent = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
@@ -121,7 +125,7 @@ impl Store {
     /// # Errors
     /// [`Error::Busy`] when another process writes; [`Error::Input`] when the manifest is damaged.
     pub fn begin(&self) -> Result<Writer<'_>> {
-        let lock = lock(&self.path)?;
+        let lock = lock_for_writing(&self.path)?;
         let manifest = self.manifest()?;
         let folder = segments_folder(&self.path);
         create_private_folder(&folder)?;
@@ -130,6 +134,16 @@ impl Store {
         writer.settle_receipts()?;
         writer.write_receipts()?;
         Ok(writer)
+    }
+
+    /// Keeps other audits off this store until the file is dropped: of two that overlap neither would see the members of
+    /// the other. Whoever forgets members or compacts is not kept waiting by it.
+    ///
+    /// # Errors
+    /// [`Error::Busy`] when another audit runs.
+    pub fn begin_night(&self) -> Result<File> {
+        let fix = "start this one again when the other has ended; it then sees the other's members";
+        lock(self.path.join(NIGHT), "another audit runs on this store", fix)
     }
 
     /// The rows of the store: all live ones, or, for a run that has added its rows before, those that stood there when
@@ -277,9 +291,13 @@ fn ends_in_temporary(path: &Path) -> bool {
     path.extension().is_some_and(|e| e == TEMPORARY)
 }
 
-/// Takes the lock of a store for as long as the file lives; the system lets go of it when the process ends, however.
-fn lock(store: &Path) -> Result<File> {
-    let path = store.join(LOCK);
+fn lock_for_writing(store: &Path) -> Result<File> {
+    let fix = "wait until it ends and run the command again; reading needs no lock";
+    lock(store.join(LOCK), "another process writes this store", fix)
+}
+
+/// Takes a lock for as long as the file lives; the system lets go of it when the process ends, however.
+fn lock(path: PathBuf, held: &str, fix: &str) -> Result<File> {
     let mut options = fs::OpenOptions::new();
     options.read(true).write(true).create(true).truncate(false);
     #[cfg(unix)]
@@ -295,9 +313,8 @@ fn lock(store: &Path) -> Result<File> {
         Err(TryLockError::WouldBlock) => {
             let mut holder = String::new();
             let _ = file.read_to_string(&mut holder);
-            let holder = format!("another process writes this store ({})", holder.trim());
-            let fix = "wait until it ends and run the command again; reading needs no lock".into();
-            Err(Error::Busy { path, holder, fix })
+            let holder = format!("{held} ({})", holder.trim());
+            Err(Error::Busy { path, holder, fix: fix.to_owned() })
         }
         Err(TryLockError::Error(e)) => Err(Error::io("lock", &path)(e)),
     }

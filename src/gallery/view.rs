@@ -138,6 +138,15 @@ impl Gallery {
         some
     }
 
+    /// Only the rows for whose number `pass` holds; they keep their numbers.
+    pub fn keeping(&self, pass: &dyn Fn(u32) -> bool) -> Gallery {
+        let mut some = Gallery::default();
+        for seen in &self.parts {
+            some.add(seen.part.clone(), |row| seen.is_hidden(row) || !pass((seen.first + row) as u32));
+        }
+        some
+    }
+
     /// The models whose rows are here, each once, in order of first appearance, with the number of visible rows.
     pub fn models(&self) -> Vec<(&ModelId, usize)> {
         let mut models: Vec<(&ModelId, usize)> = Vec::new();

@@ -8,7 +8,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use sha2::{Digest, Sha256};
 
-use crate::matching::{Enrolment, Pair};
+use crate::decisions::Answer;
+use crate::matching::{Decided, Enrolment, Pair};
 
 /// One person with two or more memberships.
 #[derive(Debug, Clone, PartialEq)]
@@ -38,12 +39,29 @@ impl Cluster {
 /// that two memberships are one person. The result depends on the set of pairs alone, not on their order, nor on the order
 /// of the memberships.
 pub fn clusters(enrolments: &[Enrolment], pairs: &[Pair], odds: &dyn Fn(usize, usize) -> f64) -> Vec<Cluster> {
+    clusters_with(enrolments, pairs, &Decided::default(), odds)
+}
+
+/// The same where people have decided some pairs: two memberships that were told apart are never in one group, and those
+/// that were found to be one person are, unless a third that is told apart from one of them stands between.
+pub fn clusters_with(
+    enrolments: &[Enrolment],
+    pairs: &[Pair],
+    decided: &Decided,
+    odds: &dyn Fn(usize, usize) -> f64,
+) -> Vec<Cluster> {
+    let odds: &dyn Fn(usize, usize) -> f64 = &|a, b| match decided.of(a, b) {
+        Some(Answer::Different) => APART,
+        Some(Answer::Same) => f64::INFINITY,
+        Some(Answer::NotSure) | None => finite(odds(a, b)),
+    };
+    let together = decided.together();
     let mut found: Vec<Cluster> = Vec::new();
     for (members, links) in components(enrolments, pairs) {
         let groups = match members.len() {
             2 => vec![members],
-            n if n <= MOST_LINKED => linked(&members, odds),
-            _ => joined(&members, &links, odds),
+            n if n <= MOST_LINKED => linked(&members, &together, odds),
+            _ => joined(&members, &links, decided, odds),
         };
         let of: HashMap<usize, usize> =
             groups.iter().enumerate().flat_map(|(g, group)| group.iter().map(move |&m| (m, g))).collect();
@@ -72,6 +90,9 @@ const LARGEST: usize = 8;
 /// A single pair speaks no louder than this, log10 odds: one bad picture must not outvote all others.
 const LOUDEST: f64 = 6.0;
 
+/// The odds of a pair that people told apart. Whatever is added to it, no mean with it in it speaks for joining.
+const APART: f64 = f64::NEG_INFINITY;
+
 /// Memberships connected by pairs, earliest first, each with its pairs.
 fn components<'p>(enrolments: &[Enrolment], pairs: &'p [Pair]) -> Vec<(Vec<usize>, Vec<&'p Pair>)> {
     let mut parent: HashMap<usize, usize> = HashMap::new();
@@ -96,15 +117,15 @@ fn components<'p>(enrolments: &[Enrolment], pairs: &'p [Pair]) -> Vec<(Vec<usize
 
 /// Average linkage (Sokal and Michener 1958) over log odds: the two groups whose members are most probably one person on
 /// average are joined, as long as that average speaks for it. `members` earliest first, which settles ties.
-fn linked(members: &[usize], odds: &dyn Fn(usize, usize) -> f64) -> Vec<Vec<usize>> {
+/// `together` are joined before all others.
+fn linked(members: &[usize], together: &[(usize, usize)], odds: &dyn Fn(usize, usize) -> f64) -> Vec<Vec<usize>> {
     let n = members.len();
     let mut groups: Vec<Vec<usize>> = members.iter().map(|&m| vec![m]).collect();
     // Sums of bounded and of full odds between groups; the full ones only settle ties of the bounded.
     let mut sums = vec![(0.0f64, 0.0f64); n * n];
     for i in 0..n {
         for j in i + 1..n {
-            let full = finite(odds(members[i], members[j]));
-            let sum = (full.clamp(-LOUDEST, LOUDEST), full);
+            let sum = heard(odds(members[i], members[j]));
             sums[i * n + j] = sum;
             sums[j * n + i] = sum;
         }
@@ -116,14 +137,9 @@ fn linked(members: &[usize], odds: &dyn Fn(usize, usize) -> f64) -> Vec<Vec<usiz
     let best_of = |sums: &[(f64, f64)], groups: &[Vec<usize>], i: usize| {
         (0..n).filter(|&j| j != i && !groups[j].is_empty()).map(|j| (mean(sums, groups, i, j), j)).reduce(better)
     };
-    let mut best: Vec<_> = (0..n).map(|i| best_of(&sums, &groups, i)).collect();
-    loop {
-        let next = (0..n).filter_map(|i| best[i].map(|(mean, j)| (mean, (i, j)))).reduce(better);
-        let Some((_, (i, j))) = next.filter(|(mean, _)| mean.0 > 0.0) else { break };
-        let (keep, gone) = (i.min(j), i.max(j));
+    let join = |groups: &mut Vec<Vec<usize>>, sums: &mut Vec<(f64, f64)>, keep: usize, gone: usize| {
         let moved = std::mem::take(&mut groups[gone]);
         groups[keep].extend(moved);
-        best[gone] = None;
         for k in (0..n).filter(|&k| k != keep && !groups[k].is_empty()) {
             let (more, full) = sums[gone * n + k];
             for at in [keep * n + k, k * n + keep] {
@@ -131,6 +147,23 @@ fn linked(members: &[usize], odds: &dyn Fn(usize, usize) -> f64) -> Vec<Vec<usiz
                 sums[at].1 += full;
             }
         }
+    };
+    let group_of = |groups: &[Vec<usize>], member: usize| groups.iter().position(|group| group.contains(&member));
+    for &(a, b) in together {
+        if let (Some(i), Some(j)) = (group_of(&groups, a), group_of(&groups, b))
+            && i != j
+            && sums[i * n + j].0 > APART
+        {
+            join(&mut groups, &mut sums, i.min(j), i.max(j));
+        }
+    }
+    let mut best: Vec<_> = (0..n).map(|i| best_of(&sums, &groups, i)).collect();
+    loop {
+        let next = (0..n).filter_map(|i| best[i].map(|(mean, j)| (mean, (i, j)))).reduce(better);
+        let Some((_, (i, j))) = next.filter(|(mean, _)| mean.0 > 0.0) else { break };
+        let (keep, gone) = (i.min(j), i.max(j));
+        join(&mut groups, &mut sums, keep, gone);
+        best[gone] = None;
         for k in (0..n).filter(|&k| !groups[k].is_empty()) {
             if k == keep || best[k].is_some_and(|(_, j)| j == keep || j == gone) {
                 best[k] = best_of(&sums, &groups, k);
@@ -157,7 +190,14 @@ fn better<T: PartialOrd>(x: ((f64, f64), T), y: ((f64, f64), T)) -> ((f64, f64),
 /// One picture enrolled thousands of times, or a long chain of people: each membership, earliest first, joins the group
 /// that it is most probably one person with on average over members spread evenly through the group, or begins its own.
 /// Only groups that a pair links it to are asked, and the largest, so that the work grows with the pairs.
-fn joined(members: &[usize], links: &[&Pair], odds: &dyn Fn(usize, usize) -> f64) -> Vec<Vec<usize>> {
+/// What people decided comes first.
+fn joined(
+    members: &[usize],
+    links: &[&Pair],
+    decided: &Decided,
+    odds: &dyn Fn(usize, usize) -> f64,
+) -> Vec<Vec<usize>> {
+    let decided = decided.mates();
     let mut mates: HashMap<usize, Vec<usize>> = HashMap::new();
     for pair in links {
         mates.entry(pair.a).or_default().push(pair.b);
@@ -167,15 +207,23 @@ fn joined(members: &[usize], links: &[&Pair], odds: &dyn Fn(usize, usize) -> f64
     let mut group_of: HashMap<usize, usize> = HashMap::new();
     let mut largest: Vec<usize> = Vec::new();
     for &member in members {
-        let mean = |group: &[usize]| {
+        let told = decided.get(&member).map_or(&[][..], |told| told);
+        let mean = |g: usize| {
+            let group = &groups[g];
+            let says = |answer| told.iter().any(|&(other, a)| a == answer && group_of.get(&other) == Some(&g));
+            if says(Answer::Different) || says(Answer::Same) {
+                let sure = if says(Answer::Different) { APART } else { f64::INFINITY };
+                return (sure, sure);
+            }
             let step = group.len().div_ceil(COMPARED);
-            let heard: Vec<f64> = group.iter().step_by(step).map(|&other| finite(odds(other, member))).collect();
-            let count = heard.len() as f64;
-            (heard.iter().map(|o| o.clamp(-LOUDEST, LOUDEST)).sum::<f64>() / count, heard.iter().sum::<f64>() / count)
+            let each: Vec<f64> = group.iter().step_by(step).map(|&other| odds(other, member)).collect();
+            let (bounded, full) = each.iter().map(|&o| heard(o)).fold((0.0, 0.0), |s, o| (s.0 + o.0, s.1 + o.1));
+            (bounded / each.len() as f64, full / each.len() as f64)
         };
+        let confirmed = told.iter().filter_map(|(mate, _)| group_of.get(mate).copied());
         let linked = mates.get(&member).into_iter().flatten().filter_map(|mate| group_of.get(mate).copied());
-        let asked: BTreeSet<usize> = linked.chain(largest.iter().copied()).collect();
-        let best = asked.into_iter().map(|g| (mean(&groups[g]), g)).reduce(better);
+        let asked: BTreeSet<usize> = linked.chain(confirmed).chain(largest.iter().copied()).collect();
+        let best = asked.into_iter().map(|g| (mean(g), g)).reduce(better);
         let at = match best.filter(|(mean, _)| mean.0 > 0.0) {
             Some((_, g)) => g,
             None => {
@@ -192,6 +240,11 @@ fn joined(members: &[usize], links: &[&Pair], odds: &dyn Fn(usize, usize) -> f64
         }
     }
     groups
+}
+
+/// The odds of one pair as they count in a mean, bounded, and in full.
+fn heard(odds: f64) -> (f64, f64) {
+    if odds == APART { (APART, APART) } else { (odds.clamp(-LOUDEST, LOUDEST), finite(odds)) }
 }
 
 /// What cannot be compared speaks neither for nor against.
@@ -348,6 +401,42 @@ mod tests {
         assert_eq!(one[0].id, more[0].id);
         let earlier = clusters(&people, &[pair(1, 2, 0.7), pair(0, 2, 0.7)], &|_, _| 5.0);
         assert_ne!(one[0].id, earlier[0].id);
+    }
+
+    #[test]
+    fn who_was_told_apart_is_never_joined_and_who_was_confirmed_is() {
+        use Answer::{Different, Same};
+        let people = people(4);
+        let all =
+            [pair(0, 1, 0.7), pair(1, 2, 0.7), pair(2, 3, 0.7), pair(0, 2, 0.7), pair(0, 3, 0.7), pair(1, 3, 0.7)];
+        let found = |decided: &Decided, odds: &dyn Fn(usize, usize) -> f64| -> Vec<Vec<usize>> {
+            clusters_with(&people, &all, decided, odds).into_iter().map(|c| c.members).collect()
+        };
+        let for_all = |_: usize, _: usize| 5.0;
+        assert_eq!(found(&Decided::default(), &for_all), [vec![0, 1, 2, 3]]);
+        // 0 and 1 are two people: everybody else joins one of them, and the two never meet.
+        let apart = Decided::from_pairs([(1, 0, Different)]);
+        let groups = found(&apart, &for_all);
+        assert!(groups.iter().all(|g| !(g.contains(&0) && g.contains(&1))), "{groups:?}");
+        assert_eq!(groups.iter().map(Vec::len).max(), Some(3), "{groups:?}");
+        // Against all odds, one pair is confirmed.
+        let together = Decided::from_pairs([(3, 1, Same)]);
+        assert_eq!(found(&together, &|_, _| -5.0), [vec![1, 3]]);
+        // Two decisions that contradict each other: what was told apart stays apart.
+        let both = Decided::from_pairs([(0, 1, Same), (1, 2, Same), (0, 2, Different)]);
+        let groups = found(&both, &for_all);
+        assert!(groups.iter().all(|g| !(g.contains(&0) && g.contains(&2))), "{groups:?}");
+    }
+
+    #[test]
+    fn in_a_crowd_decisions_hold_as_well() {
+        let n = 1200;
+        let pairs: Vec<Pair> = (1..n).map(|k| pair(0, k, 0.99)).collect();
+        let decided = Decided::from_pairs([(0, 700, Answer::Different), (700, 701, Answer::Same)]);
+        let found = clusters_with(&people(n), &pairs, &decided, &|_, _| 12.0);
+        let of = |m: usize| found.iter().position(|c| c.members.contains(&m));
+        assert_ne!(of(0), of(700));
+        assert_eq!(found.iter().map(|c| c.members.len()).max(), Some(n - 2));
     }
 
     #[test]

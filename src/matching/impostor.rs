@@ -357,7 +357,9 @@ impl Sample {
             return None;
         }
         let before = scores.len();
-        let start = f64::from(scores[before - before / 50].similarity);
+        // Not below where a tail would be fitted: the body bends, and humps would be found to make up for it.
+        let upper = (before / 50).min(MOST_EXCEEDANCES);
+        let start = f64::from(scores[before - upper].similarity);
         let counts = Binned::new(scores.iter().map(|s| (f64::from(s.similarity), 1.0)), start, 0.002);
         let anchor = Anchor { beliefs: Beliefs { shape: SHAPE, log_scale: None }, log_rate: None };
         if let Some(mixture) = part(&counts, start, before as f64, &anchor) {

@@ -2,13 +2,14 @@
 
 use serde::Serialize;
 
-use super::clusters::{Cluster, clusters};
+use super::clusters::{Cluster, clusters_with};
 use super::evidence::{Levels, Weights, compare};
 use super::fdr::{FdrReport, LocalFdr, Scene};
 use super::impostor::{Found, ImpostorModel, ImpostorReport};
 use super::strata::{NOT_TOLD, StratumReport};
-use super::{Candidate, Enrolment, Grounds, Impostors, Pair, stratum};
+use super::{Candidate, Decided, Enrolment, Grounds, Impostors, Pair, stratum};
 use crate::config::policy::MatchingPolicy;
+use crate::decisions::Answer;
 
 /// Never ask a search for more than this share of all pairs.
 const MOST_CANDIDATES: f64 = 1e-3;
@@ -59,6 +60,8 @@ pub struct Case<'a> {
 pub struct Judged {
     /// Flagged pairs, most similar first.
     pub pairs: Vec<Pair>,
+    /// Pairs that would be flagged, had people not told the two apart; most similar first.
+    pub cleared: Vec<Pair>,
     /// Persons with two or more memberships, by the age of the original.
     pub clusters: Vec<Cluster>,
     /// For `run.json`.
@@ -115,6 +118,17 @@ pub struct MatchingStatistics {
 /// Judges the candidates of a run. `score` gives the similarity of any two enrolments, for pairs that were no
 /// candidates but stand between some. The result depends on the set of candidates alone.
 pub fn judge(case: &Case, policy: &MatchingPolicy, score: &dyn Fn(usize, usize) -> f32) -> Judged {
+    judge_with(case, &Decided::default(), policy, score)
+}
+
+/// The same where people have decided some of the pairs: whom they told apart is not flagged and never one person by
+/// itself, whom they found to be one person is flagged whatever the limits are by now.
+pub fn judge_with(
+    case: &Case,
+    decided: &Decided,
+    policy: &MatchingPolicy,
+    score: &dyn Fn(usize, usize) -> f32,
+) -> Judged {
     let candidates = each_once(case);
     let models = Models::new(case, &candidates, policy);
     let levels: Vec<Levels> =
@@ -122,19 +136,22 @@ pub fn judge(case: &Case, policy: &MatchingPolicy, score: &dyn Fn(usize, usize) 
     let odds: Vec<f64> =
         candidates.iter().map(|c| models.fdr.prior_log10_odds() + models.fdr.evidence(models.level(case, c))).collect();
     let weights = Weights::estimate(case.enrolments, &levels, &odds);
-    let pairs: Vec<Pair> = candidates
-        .iter()
-        .zip(levels)
-        .filter_map(|(c, levels)| models.pair(case, policy, c, (&weights, levels)))
-        .collect();
-    let clusters = clusters(case.enrolments, &pairs, &|a, b| {
+    let flagged = candidates.iter().zip(levels).filter_map(|(c, levels)| {
+        let pair = models.pair(case, policy, c, (&weights, levels));
+        let decision = decided.of(c.a, c.b);
+        // What people confirmed stays, also when the gallery has grown and the limit with it.
+        let stays = pair.grounds != Grounds::Decision || decision == Some(Answer::Same);
+        stays.then_some(Pair { decision, ..pair })
+    });
+    let (cleared, pairs): (Vec<Pair>, Vec<Pair>) = flagged.partition(|p| p.decision == Some(Answer::Different));
+    let clusters = clusters_with(case.enrolments, &pairs, decided, &|a, b| {
         let c = Candidate { a, b, similarity: score(a, b) };
         let parts = weights.parts(0.0, compare(&case.enrolments[a], &case.enrolments[b]));
         let more = parts.record_total().clamp(-policy.most_record_evidence, policy.most_record_evidence);
         models.fdr.prior_log10_odds() + models.fdr.evidence(models.level(case, &c)) + more
     });
     let statistics = models.statistics(case, policy, (candidates.len(), &pairs, clusters.len()), weights);
-    Judged { pairs, clusters, statistics, strangers: models.pooled }
+    Judged { pairs, cleared, clusters, statistics, strangers: models.pooled }
 }
 
 /// The models of one run, fitted.
@@ -200,7 +217,7 @@ impl Models {
         }
     }
 
-    /// The pair, or `None` where it stays below the limit.
+    /// The pair; its grounds are [`Grounds::Decision`] where it stays below the limit.
     ///
     /// Faces alone flag while at most `limit` pairs as alike are expected. A pair beyond that is flagged when its
     /// records agree so well that `expected / 10^record` is within the limit. Under chance the records of a pair reach
@@ -213,7 +230,7 @@ impl Models {
         policy: &MatchingPolicy,
         candidate: &Candidate,
         (weights, levels): (&Weights, Levels),
-    ) -> Option<Pair> {
+    ) -> Pair {
         let model = self.of(stratum_of(case, candidate));
         let &Candidate { a, b, similarity } = candidate;
         let expected = model.fmr(similarity) * self.all;
@@ -224,9 +241,9 @@ impl Models {
         let grounds = match expected {
             e if e <= limit => Grounds::Face,
             e if record > 0.0 && e * 10f64.powf(-record) <= limit => Grounds::FaceAndRecord,
-            _ => return None,
+            _ => Grounds::Decision,
         };
-        Some(Pair {
+        Pair {
             a,
             b,
             similarity,
@@ -236,7 +253,8 @@ impl Models {
             probability_false: self.fdr.probability_false(level, record),
             parts,
             grounds,
-        })
+            decision: None,
+        }
     }
 
     fn statistics(

@@ -34,6 +34,9 @@ const HUMPS: [(Belief, Belief); 3] = [
 /// Share of the mates in each hump at the start.
 const SHARES: [f64; 3] = [0.25, 0.7, 0.05];
 
+/// Share of different people in a bin down to which mates do not bend the tail.
+const CLEAR: f64 = 0.5;
+
 /// What is believed of the tail before these counts.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Anchor {
@@ -79,7 +82,7 @@ pub(super) fn part(counts: &Binned, start: f64, pairs: f64, anchor: &Anchor) -> 
     let alone = scene.best(None)?;
     let mates = scene.beyond(&scene.tail(&alone.at));
     match scene.best(Some(mates)) {
-        Some(mixed) if mixed.height - alone.height > GAIN => Some(scene.mixture(&mixed)),
+        Some(mixed) if mixed.height - alone.height > GAIN => Some(scene.settled(scene.mixture(&mixed))),
         _ => Some(scene.mixture(&alone)),
     }
 }
@@ -172,6 +175,21 @@ impl Scene<'_> {
             humps.iter().map(|hump| density(s, hump)).sum::<f64>() * self.counts.width
         };
         (0..self.counts.weights.len()).map(count).collect()
+    }
+
+    /// The tail fitted anew below where mates become many, with the mates as they were found: further up there are so many
+    /// more of them that the exact form of their humps, which no normal distribution has, would bend the tail.
+    fn settled(&self, mixed: Mixture) -> Mixture {
+        let clear = (0..mixed.mates.len()).take_while(|&k| mixed.stranger_share(k) >= CLEAR).count();
+        let counts = Binned { weights: self.counts.weights[..clear].to_vec(), ..self.counts.clone() };
+        let below = Scene { counts: &counts, ..*self };
+        let expected = |at: &[f64]| -> Vec<f64> {
+            below.strangers(&below.tail(at)).into_iter().zip(&mixed.mates).map(|(s, m)| s + m).collect()
+        };
+        let beliefs = self.beliefs(None);
+        let start = vec![mixed.tail.rate.ln(), mixed.tail.scale.ln(), mixed.tail.shape];
+        let Some(top) = climb(&counts.weights, &expected, &beliefs, start) else { return mixed };
+        Mixture { mates: mixed.mates, ..self.mixture(&top) }
     }
 
     fn mixture(&self, top: &Top) -> Mixture {

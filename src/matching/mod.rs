@@ -14,6 +14,7 @@
 //! [`crate::gallery`]'s, verdicts are [`crate::verdict`]'s.
 
 mod clusters;
+mod decided;
 pub mod evidence;
 pub mod fdr;
 pub mod impostor;
@@ -28,12 +29,14 @@ pub mod review;
 mod scoring;
 pub mod strata;
 
+use crate::decisions::Answer;
 use crate::infer::ModelId;
 
-pub use clusters::{Cluster, clusters};
+pub use clusters::{Cluster, clusters, clusters_with};
+pub use decided::{Decided, decision_code};
 pub use evidence::{Field, Parts};
 pub use impostor::{Basis, ImpostorModel, ImpostorReport, ImpostorScore};
-pub use judge::{Case, Judged, MatchingStatistics, Searched, candidate_floor, judge, pairs_of};
+pub use judge::{Case, Judged, MatchingStatistics, Searched, candidate_floor, judge, judge_with, pairs_of};
 pub use prior::FalseMatchRate;
 pub use review::{ReviewQueue, ReviewRow, Worth, review_queue};
 
@@ -83,6 +86,8 @@ pub enum Grounds {
     Face,
     /// The faces are nearly alike enough, and the records agree.
     FaceAndRecord,
+    /// People decided that it is one person; neither would flag it any more.
+    Decision,
 }
 
 /// Two memberships that look like one person. `a < b`, indexes into the list of enrolments.
@@ -109,6 +114,8 @@ pub struct Pair {
     pub parts: Parts,
     /// Why it is flagged.
     pub grounds: Grounds,
+    /// What people decided about it.
+    pub decision: Option<Answer>,
 }
 
 /// How similar different people are, pooled and by stratum.

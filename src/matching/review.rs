@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, HashMap};
 use serde::Serialize;
 
 use super::{Cluster, Enrolment, Judged, Pair};
+use crate::decisions::Answer;
 
 /// Memberships of one worker and one member within this time are a retry, microseconds: half an hour.
 const RETRY: u64 = 30 * 60 * 1_000_000;
@@ -88,6 +89,8 @@ pub struct ReviewRow {
 pub struct ReviewQueue {
     /// Within the budget, most valuable first.
     pub rows: Vec<ReviewRow>,
+    /// Persons left out because reviewers have confirmed every membership of them.
+    pub confirmed: usize,
     /// Persons beyond the budget.
     pub left_out: usize,
     /// Share of `rows` expected to be false flags.
@@ -107,11 +110,13 @@ pub fn review_queue(enrolments: &[Enrolment], judged: &Judged, budget: Option<us
         .clusters
         .iter()
         .zip(&links)
+        .filter(|(_, links)| !weakest_needed(links).iter().all(|p| p.decision == Some(Answer::Same)))
         .map(|(cluster, links)| {
             let repeated = cluster.workers.iter().any(|w| repeats.get(w.as_str()).is_some_and(|&n| n >= REPEATS));
             row(enrolments, cluster, links, repeated)
         })
         .collect();
+    let confirmed = judged.clusters.len() - rows.len();
     rows.sort_by(|x, y| {
         let retry = |row: &ReviewRow| row.worth == Worth::Retry;
         retry(x).cmp(&retry(y)).then(y.value.total_cmp(&x.value)).then_with(|| x.cluster_id.cmp(&y.cluster_id))
@@ -120,6 +125,7 @@ pub fn review_queue(enrolments: &[Enrolment], judged: &Judged, budget: Option<us
     (1..).zip(&mut rows).for_each(|(rank, row)| row.rank = rank);
     let share = |rows: &[ReviewRow]| rows.iter().map(|r| r.probability_false).sum::<f64>() / rows.len().max(1) as f64;
     ReviewQueue {
+        confirmed,
         left_out: rest.len(),
         expected_false_share: share(&rows),
         expected_false_share_left_out: share(&rest),
@@ -163,12 +169,14 @@ fn row(enrolments: &[Enrolment], cluster: &Cluster, links: &[&Pair], repeated: b
     }
 }
 
-/// The pairs that hold a cluster together, surest first: its maximum spanning tree (Kruskal 1956). A membership is in
+/// The pairs that hold a cluster together, confirmed ones and then the surest first: its maximum spanning tree (Kruskal 1956). A membership is in
 /// it by its best link, however poor its others are.
 fn weakest_needed<'p>(links: &[&'p Pair]) -> Vec<&'p Pair> {
     let mut sorted = links.to_vec();
     sorted.sort_by(|x, y| {
-        x.probability_false.total_cmp(&y.probability_false).then(y.similarity.total_cmp(&x.similarity))
+        let confirmed = |p: &Pair| p.decision == Some(Answer::Same);
+        let by_doubt = x.probability_false.total_cmp(&y.probability_false);
+        confirmed(y).cmp(&confirmed(x)).then(by_doubt).then(y.similarity.total_cmp(&x.similarity))
     });
     let mut group: BTreeMap<usize, usize> = BTreeMap::new();
     let find = |group: &BTreeMap<usize, usize>, mut node: usize| {

@@ -13,7 +13,7 @@ use crate::nn::fold::Linear;
 use crate::nn::layers::{Geometry, Layers, squeeze};
 use crate::nn::weights::{LivenessSpec, Role, WeightStore};
 use crate::nn::{Liveness, Preparation};
-use crate::ops::{Activation, Conv2d, global_avg_pool, scale_channels, sigmoid};
+use crate::ops::{Activation, Conv2d, global_avg_pool, scale_channels_add, sigmoid};
 
 /// The network.
 #[derive(Debug)]
@@ -119,7 +119,7 @@ impl Block {
         let [expand, filter, project] = &self.layers;
         let y = filter.forward(&expand.forward(x)?)?;
         Ok(match &self.excite {
-            Some(excite) => (x + excite.forward(&project.forward(&y)?)?)?,
+            Some(excite) => excite.forward_add(&project.forward(&y)?, x)?,
             None if self.residual => project.forward_add(&y, x)?,
             None => project.forward(&y)?,
         })
@@ -138,9 +138,10 @@ impl Excite {
         Ok(Excite { squeeze, widen })
     }
 
-    fn forward(&self, x: &Tensor) -> Result<Tensor> {
+    /// `x` with its channels weighed, and `base` added.
+    fn forward_add(&self, x: &Tensor, base: &Tensor) -> Result<Tensor> {
         let weights = self.widen.forward(&self.squeeze.forward(&global_avg_pool(x)?)?)?;
-        Ok(scale_channels(x, &sigmoid(&weights)?)?)
+        Ok(scale_channels_add(x, &sigmoid(&weights)?, base)?)
     }
 }
 

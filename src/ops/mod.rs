@@ -16,5 +16,5 @@ pub mod pointwise;
 pub mod pool;
 
 pub use conv::{Activation, Conv2d, ConvShape, Precision};
-pub use pointwise::{ChannelMap, affine, scale_channels, sigmoid, upsample2_add};
+pub use pointwise::{ChannelMap, affine, scale_channels, scale_channels_add, sigmoid, upsample2_add};
 pub use pool::{global_avg_pool, max_pool2, subsample};

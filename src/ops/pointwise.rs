@@ -2,7 +2,7 @@
 
 use std::sync::OnceLock;
 
-use candle_core::{CpuStorage, CustomOp1, CustomOp2, Layout, Result, Shape, Tensor, bail};
+use candle_core::{CpuStorage, CustomOp1, CustomOp2, CustomOp3, Layout, Result, Shape, Tensor, bail};
 
 use super::check;
 use super::cpu::{Isa, Loop};
@@ -23,6 +23,19 @@ pub fn upsample2_add(small: &Tensor, y: &Tensor) -> Result<Tensor> {
 /// When an input is not contiguous f32 in NHWC or is empty, or `s` has another shape.
 pub fn scale_channels(x: &Tensor, s: &Tensor) -> Result<Tensor> {
     x.apply_op2_no_bwd(s, &ScaleChannels)
+}
+
+/// `base + x * s` with two roundings, and one factor per image and channel: a squeeze-and-excite block with its shortcut.
+/// `(n, h, w, c)`, `(n, 1, 1, c)` and `(n, h, w, c)`.
+///
+/// # Errors
+/// When an input is not contiguous f32 in NHWC or is empty, or `s` or `base` has another shape.
+pub fn scale_channels_add(x: &Tensor, s: &Tensor, base: &Tensor) -> Result<Tensor> {
+    match x.device().is_cpu() {
+        true => x.apply_op3_no_bwd(s, base, &ScaleChannelsAdd),
+        // A GPU has no kernel for both, and hides the second pass behind the memory it reads anyway.
+        false => base + scale_channels(x, s)?,
+    }
 }
 
 /// `x * scale + shift` with one rounding and one pair per channel: a normalisation that no convolution could take in.
@@ -155,6 +168,52 @@ impl Loop for ScaleLoop<'_> {
         for (image, scale) in self.x.chunks_exact(pixels * c).zip(self.scale.chunks_exact(c)) {
             for pixel in image.chunks_exact(c) {
                 self.y.extend(pixel.iter().zip(scale).map(|(x, s)| x * s));
+            }
+        }
+    }
+}
+
+struct ScaleChannelsAdd;
+
+impl CustomOp3 for ScaleChannelsAdd {
+    fn name(&self) -> &'static str {
+        "scale_channels_add"
+    }
+
+    fn cpu_fwd(
+        &self,
+        s1: &CpuStorage,
+        l1: &Layout,
+        s2: &CpuStorage,
+        l2: &Layout,
+        s3: &CpuStorage,
+        l3: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
+        let (x, [n, h, w, c]) = check::nhwc("scale_channels_add", s1, l1)?;
+        let scale = check::same_shape("scale_channels_add", s2, l2, &[n, 1, 1, c])?;
+        let base = check::same_shape("scale_channels_add", s3, l3, &[n, h, w, c])?;
+        let mut y = Vec::with_capacity(x.len());
+        Isa::current()?.run(ScaleAddLoop { x, scale, base, sides: [h * w, c], y: &mut y });
+        Ok((CpuStorage::F32(y), l1.shape().clone()))
+    }
+}
+
+struct ScaleAddLoop<'a> {
+    x: &'a [f32],
+    scale: &'a [f32],
+    base: &'a [f32],
+    sides: [usize; 2],
+    y: &'a mut Vec<f32>,
+}
+
+impl Loop for ScaleAddLoop<'_> {
+    #[inline(always)]
+    fn run(self) {
+        let [pixels, c] = self.sides;
+        let images = self.x.chunks_exact(pixels * c).zip(self.base.chunks_exact(pixels * c));
+        for ((image, base), scale) in images.zip(self.scale.chunks_exact(c)) {
+            for (pixel, base) in image.chunks_exact(c).zip(base.chunks_exact(c)) {
+                self.y.extend(pixel.iter().zip(scale).zip(base).map(|((x, s), base)| base + x * s));
             }
         }
     }

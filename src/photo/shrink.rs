@@ -9,16 +9,18 @@ pub(super) fn luma(photo: &Photo, columns: usize, rows: usize, mirrored: bool) -
         return vec![0.0; columns * rows];
     }
     let across: Vec<Vec<(usize, f32)>> = (0..columns).map(|x| covered(x, columns, photo.width)).collect();
+    // Whole bytes are summed down the columns, all channels alike, and made luma once for each line of areas.
+    let mut sums = vec![0f32; photo.width * 3];
     let mut line = vec![0f32; photo.width];
     let mut small = Vec::with_capacity(columns * rows);
     for row in 0..rows {
-        line.fill(0.0);
+        sums.fill(0.0);
         for (y, weight) in covered(row, rows, photo.height) {
             let source = &photo.rgb[y * photo.width * 3..(y + 1) * photo.width * 3];
-            for (sum, [r, g, b]) in line.iter_mut().zip(source.as_chunks::<3>().0) {
-                let value = 77 * u32::from(*r) + 150 * u32::from(*g) + 29 * u32::from(*b);
-                *sum += weight * value as f32;
-            }
+            sums.iter_mut().zip(source).for_each(|(sum, &value)| *sum += weight * f32::from(value));
+        }
+        for (luma, [r, g, b]) in line.iter_mut().zip(sums.as_chunks::<3>().0) {
+            *luma = 77.0 * r + 150.0 * g + 29.0 * b;
         }
         let place = |x: usize| if mirrored { photo.width - 1 - x } else { x };
         let mean = |area: &Vec<(usize, f32)>| area.iter().map(|&(x, weight)| weight * line[place(x)]).sum::<f32>();

@@ -1,7 +1,13 @@
-//! Progress and summaries for people.
+//! What people see: progress, summaries, the page of a run, and what changed between two runs.
 
+pub mod diff;
+mod font;
+pub mod page;
 mod progress;
+mod run;
 mod summary;
+mod table;
 
-pub use progress::{Progress, Stage};
+pub use font::font_of_charts;
+pub use progress::{PROGRESS, Progress, Stage};
 pub use summary::Summary;

@@ -2,9 +2,16 @@
 
 use std::io::IsTerminal;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use indicatif::{HumanDuration, ProgressBar, ProgressStyle};
+
+/// Target of log lines that tell how far work has come.
+pub const PROGRESS: &str = "chehra::progress";
+
+/// Whether bars are never drawn: where every line of standard error is to be one log record.
+static NEVER_DRAW: AtomicBool = AtomicBool::new(false);
 
 /// Seconds between two plain lines.
 const LINE_EVERY: Duration = Duration::from_secs(10);
@@ -14,7 +21,7 @@ const LINE_EVERY: Duration = Duration::from_secs(10);
 pub enum Progress {
     /// A bar that redraws itself.
     Bar,
-    /// A line every few seconds.
+    /// A log line every few seconds.
     Lines,
     /// Nothing.
     Quiet,
@@ -23,11 +30,17 @@ pub enum Progress {
 impl Progress {
     /// A bar on a terminal, else lines; nothing when `quiet`.
     pub fn new(quiet: bool) -> Self {
-        match (quiet, std::io::stderr().is_terminal()) {
+        let draws = std::io::stderr().is_terminal() && !NEVER_DRAW.load(Ordering::Relaxed);
+        match (quiet, draws) {
             (true, _) => Progress::Quiet,
             (false, true) => Progress::Bar,
             (false, false) => Progress::Lines,
         }
+    }
+
+    /// From now on there are lines and no bars.
+    pub fn never_draw() {
+        NEVER_DRAW.store(true, Ordering::Relaxed);
     }
 
     /// Begins a stage of `total` items, of which `done` were done by an earlier attempt.
@@ -54,8 +67,10 @@ impl Progress {
 
     /// A sentence for people, above the bar if there is one.
     pub fn say(self, text: &str) {
-        if self != Progress::Quiet {
-            eprintln!("{text}");
+        match self {
+            Progress::Bar => eprintln!("{text}"),
+            Progress::Lines => log::info!(target: PROGRESS, "{text}"),
+            Progress::Quiet => {}
         }
     }
 }
@@ -88,7 +103,7 @@ impl Stage {
             lines.position += count;
             if lines.last.elapsed() >= LINE_EVERY {
                 lines.last = Instant::now();
-                eprintln!("{}", self.line(lines.position));
+                log::info!(target: PROGRESS, "{}", self.line(lines.position));
             }
         }
     }
@@ -119,7 +134,8 @@ impl Drop for Stage {
         if let Some(Ok(lines)) = self.lines.as_ref().map(Mutex::lock) {
             let seconds = self.begun.elapsed().as_secs_f64();
             let rate = lines.position.saturating_sub(self.begun_at) as f64 / seconds.max(1e-3);
-            eprintln!("{}: {} {} in {seconds:.1} s ({rate:.1}/s)", self.name, lines.position, self.unit);
+            let (name, position, unit) = (self.name, lines.position, self.unit);
+            log::info!(target: PROGRESS, "{name}: {position} {unit} in {seconds:.1} s ({rate:.1}/s)");
         }
     }
 }

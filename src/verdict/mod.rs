@@ -12,5 +12,5 @@ pub use folder::RunFolder;
 pub(crate) use folder::write_durably;
 pub use peers_table::write_workers_audit;
 pub use rows::{FaceRow, VerdictRow};
-pub(crate) use tables::create_private;
 pub use tables::{VerdictWriter, write_clusters, write_pairs, write_review};
+pub(crate) use tables::{create_private, write_table};

@@ -16,7 +16,7 @@ use parquet::basic::Compression;
 use parquet::file::properties::WriterProperties;
 
 use crate::matching::review::ReviewRow;
-use crate::matching::{Cluster, Enrolment, Pair};
+use crate::matching::{Cluster, Enrolment, Pair, decision_code};
 use crate::verdict::{FaceRow, VerdictRow};
 use crate::{Error, Result};
 
@@ -139,7 +139,8 @@ fn field_of((name, array): Column) -> (FieldRef, ArrayRef) {
     (Arc::new(Field::new(name, array.data_type().clone(), true)), array)
 }
 
-/// Writes `pairs.parquet`: every pair above the review threshold with its evidence, most similar first.
+/// Writes `pairs.parquet`: every pair above the review threshold with its evidence and what people decided about it, most
+/// similar first.
 ///
 /// # Errors
 /// [`Error::Io`] when the disk refuses.
@@ -178,6 +179,7 @@ pub fn write_pairs(path: &Path, enrolments: &[Enrolment], pairs: &[Pair]) -> Res
             ("captured_at_b", when(b)),
             ("cross_district", flag(&|x, y| x.district != y.district)),
             ("earlier_night", flag(&|x, y| x.row.is_none() || y.row.is_none())),
+            ("decision", Arc::new(sorted.iter().map(|p| p.decision.map(decision_code)).collect::<StringArray>())),
         ],
     )
 }
@@ -241,7 +243,7 @@ fn instants(values: impl Iterator<Item = i64>) -> ArrayRef {
     Arc::new(TimestampMicrosecondArray::from_iter_values(values).with_timezone("UTC"))
 }
 
-pub(super) fn write_table(path: &Path, columns: Vec<Column>) -> Result<()> {
+pub(crate) fn write_table(path: &Path, columns: Vec<Column>) -> Result<()> {
     let (fields, arrays): (Vec<FieldRef>, Vec<ArrayRef>) = columns.into_iter().map(field_of).unzip();
     let mut table = Table::new(path);
     table.write(Arc::new(Schema::new(fields)), arrays)?;

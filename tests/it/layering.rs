@@ -6,8 +6,24 @@ use std::path::{Path, PathBuf};
 
 const LEAVES: &[&str] = &["error", "exit", "reason", "config", "device", "ops", "nn"];
 const FLOW: &[&str] = &[
-    "dump", "photo", "face", "infer", "roles", "gallery", "matching", "verdict", "report", "dedup", "synth", "audit",
-    "evaluate", "bench", "cli",
+    "dump",
+    "photo",
+    "face",
+    "infer",
+    "roles",
+    "gallery",
+    "decisions",
+    "matching",
+    "verdict",
+    "report",
+    "dedup",
+    "synth",
+    "audit",
+    "lookup",
+    "evaluate",
+    "bench",
+    "review",
+    "cli",
 ];
 
 fn sources(folder: &Path, into: &mut Vec<PathBuf>) {

@@ -4,8 +4,8 @@
 use candle_core::{D, DType, Device, Tensor};
 use chehra::ops::cpu::Isa;
 use chehra::ops::{
-    Activation, Conv2d, ConvShape, Precision, affine, global_avg_pool, max_pool2, scale_channels, sigmoid,
-    upsample2_add,
+    Activation, Conv2d, ConvShape, Precision, affine, global_avg_pool, max_pool2, scale_channels, scale_channels_add,
+    sigmoid, upsample2_add,
 };
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
@@ -374,7 +374,10 @@ fn upsample2_add_repeats_each_pixel_in_a_square() {
 fn channel_operations_follow_their_formulas() {
     for [n, h, w, c] in [[1, 1, 1, 1], [2, 5, 4, 64], [3, 3, 7, 13]] {
         let (x, s) = (tensor(10, &[n, h, w, c]), tensor(11, &[n, 1, 1, c]));
-        close(&everywhere(|| scale_channels(&x, &s).unwrap()), &x.broadcast_mul(&s).unwrap(), 0.0);
+        let scaled = x.broadcast_mul(&s).unwrap();
+        close(&everywhere(|| scale_channels(&x, &s).unwrap()), &scaled, 0.0);
+        let base = (&x * 0.3).unwrap();
+        close(&everywhere(|| scale_channels_add(&x, &s, &base).unwrap()), &(&base + scaled).unwrap(), 0.0);
         let (a, b) = (values(12, c), values(13, c));
         let [ta, tb] = [&a, &b].map(|v| Tensor::from_slice(v, c, &Device::Cpu).unwrap());
         let expected = x.broadcast_mul(&ta).unwrap().broadcast_add(&tb).unwrap();

@@ -1,19 +1,13 @@
 //! Charts of an evaluation, each as SVG and as PNG.
-//!
-//! The letters of the PNG come from a font in the program (DejaVu Sans, its ASCII part; terms in
-//! `DejaVuSans-ASCII.LICENSE.txt`), so that a chart looks the same on every machine.
 
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
 
 use plotters::coord::Shift;
 use plotters::prelude::*;
-use plotters::style::{FontStyle, register_font};
 
 use super::{DedupReport, SizeReport};
+use crate::report::font_of_charts;
 use crate::{Error, Result};
-
-const FONT: &[u8] = include_bytes!("DejaVuSans-ASCII.ttf");
 
 /// Width and height, pixels.
 const SIZE: (u32, u32) = (960, 640);
@@ -44,10 +38,7 @@ enum Canvas<'a> {
 /// # Errors
 /// [`Error::Io`] when the disk refuses.
 pub(super) fn write(report: &DedupReport, folder: &Path) -> Result<Vec<PathBuf>> {
-    static REGISTERED: OnceLock<bool> = OnceLock::new();
-    if !REGISTERED.get_or_init(|| register_font("sans-serif", FontStyle::Normal, FONT).is_ok()) {
-        return Err(Error::bug("drawing charts", "a font that cannot be read"));
-    }
+    font_of_charts()?;
     let mut written = Vec::new();
     let has_det = report.sizes.iter().any(|size| !size.det.is_empty());
     let charts: [(&str, Draw, bool); 2] = [("det", det, has_det), ("predicted", predicted, true)];

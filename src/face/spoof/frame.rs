@@ -4,7 +4,7 @@
 //! many distances and a few tilts are tried; a line is good when brightness changes across it in one direction all
 //! along it. One or two good sides are door posts and shelves; a held picture shows three or four.
 
-use super::{luma, pixel};
+use super::pixel;
 use crate::face::Detection;
 use crate::photo::Photo;
 
@@ -48,77 +48,127 @@ struct Side {
     along: f32,
 }
 
-/// Luma around the face; `None` outside of the photo.
-struct Patch {
-    luma: Vec<Option<f32>>,
+const SIZE: usize = 2 * HALF + 1;
+
+/// Zeros beside the steps, so that a tilted line that leaves the patch finds nothing there.
+const MARGIN: usize = 16;
+
+/// Steps across the lines of one direction: a row for each place along a line, a column for each distance.
+struct Steps {
+    /// Differences of luma over two pixels, within ±40: one strong step among many weak ones is no line. 0 beyond the photo.
+    step: Vec<f32>,
+    /// 1 where there is a step, 0 beyond the photo.
+    there: Vec<f32>,
 }
 
-const SIZE: usize = 2 * HALF + 1;
+const WIDTH: usize = SIZE + 2 * MARGIN;
+
+/// Luma around the face, NaN outside of the photo, and its steps in both directions.
+struct Patch {
+    across_columns: Steps,
+    across_rows: Steps,
+}
 
 impl Patch {
     /// `scale` photo pixels per patch pixel; each patch pixel is the mean of up to 4x4 samples.
     fn of(photo: &Photo, centre: (f32, f32), scale: f32) -> Patch {
+        let luma = Self::luma(photo, centre, scale);
+        Patch {
+            across_columns: Steps::of(|along, across| luma[along * SIZE + across]),
+            across_rows: Steps::of(|along, across| luma[across * SIZE + along]),
+        }
+    }
+
+    fn luma(photo: &Photo, centre: (f32, f32), scale: f32) -> Vec<f32> {
         let taps = (scale.ceil() as usize).clamp(1, 4);
-        let at =
-            |i: usize, tap: usize| (i as f32 - HALF as f32) * scale + ((tap as f32 + 0.5) / taps as f32 - 0.5) * scale;
-        let mut luma_of = Vec::with_capacity(SIZE * SIZE);
-        for row in 0..SIZE {
-            for column in 0..SIZE {
-                let mut sum = 0.0;
-                let mut inside = true;
-                for tap in 0..taps * taps {
-                    let (x, y) = (centre.0 + at(column, tap % taps), centre.1 + at(row, tap / taps));
-                    if x >= 0.0 && y >= 0.0 && x < photo.width as f32 && y < photo.height as f32 {
-                        sum += luma(pixel(photo, x as usize, y as usize));
-                    } else {
-                        inside = false;
+        // The samples of each row or column of the patch as places in the photo; none beyond its edge.
+        let samples = |centre: f32, length: usize| -> Vec<Option<[usize; 4]>> {
+            let place = |i: usize, tap: usize| {
+                let at = centre + ((i as f32 - HALF as f32) * scale + ((tap as f32 + 0.5) / taps as f32 - 0.5) * scale);
+                (at >= 0.0 && at < length as f32).then_some(at as usize)
+            };
+            let all = |i: usize| {
+                let mut found = [0; 4];
+                for (tap, found) in found[..taps].iter_mut().enumerate() {
+                    *found = place(i, tap)?;
+                }
+                Some(found)
+            };
+            (0..SIZE).map(all).collect()
+        };
+        let (columns, rows) = (samples(centre.0, photo.width), samples(centre.1, photo.height));
+        let mut out = vec![f32::NAN; SIZE * SIZE];
+        for (row, out) in rows.iter().zip(out.chunks_exact_mut(SIZE)) {
+            let Some(row) = row else { continue };
+            for (column, out) in columns.iter().zip(out) {
+                let Some(column) = column else { continue };
+                let mut channels = [0u32; 3];
+                for &y in &row[..taps] {
+                    for &x in &column[..taps] {
+                        channels.iter_mut().zip(pixel(photo, x, y)).for_each(|(sum, v)| *sum += u32::from(v));
                     }
                 }
-                luma_of.push(inside.then(|| sum / (taps * taps) as f32));
+                let [r, g, b] = channels;
+                let sum = 77 * r + 150 * g + 29 * b;
+                *out = sum as f32 / 256.0 / (taps * taps) as f32;
             }
         }
-        Patch { luma: luma_of }
+        out
     }
 
-    fn at(&self, x: i32, y: i32) -> Option<f32> {
-        let (column, row) = (x + HALF as i32, y + HALF as i32);
-        let range = 0..SIZE as i32;
-        (range.contains(&column) && range.contains(&row)).then(|| self.luma[row as usize * SIZE + column as usize])?
-    }
-
-    /// The best line of one side.
+    /// The best line of one side, over all distances from just outside the hair to twice the face's width away.
     fn best(&self, side: Side) -> f32 {
-        // From just outside the hair to twice the face's width away.
-        let (near, far) = ((side.from * 1.25) as i32, (side.from + 2.0 * FACE) as i32);
-        let distances = near..far.min(HALF as i32 - 2);
-        let lines = distances.flat_map(|distance| SLOPES.map(|slope| self.line(side, distance as f32, slope)));
-        lines.fold(0.0, f32::max)
-    }
-
-    /// How good one line is: coherence of the step across it, times its strength.
-    fn line(&self, side: Side, distance: f32, slope: f32) -> f32 {
-        // The sheet shows at least the whole face.
-        let reach = (side.along * 1.4) as i32;
-        let (mut sum, mut size, mut count) = (0.0f32, 0.0f32, 0);
-        for t in -reach..=reach {
-            let across = (side.sign * distance + slope * t as f32).round() as i32;
-            let (a, b) = match side.horizontal {
-                true => (self.at(t, across - 1), self.at(t, across + 1)),
-                false => (self.at(across - 1, t), self.at(across + 1, t)),
-            };
-            if let (Some(a), Some(b)) = (a, b) {
-                // One strong step among many weak ones is no line.
-                let step = (b - a).clamp(-40.0, 40.0);
-                sum += step;
-                size += step.abs();
-                count += 1;
-            }
-        }
-        if count < 3 * reach / 2 || size <= 0.0 {
+        let (near, far) = ((side.from * 1.25) as usize, ((side.from + 2.0 * FACE) as usize).min(HALF - 2));
+        if near >= far {
             return 0.0;
         }
-        let mean = sum.abs() / count as f32;
-        let coherence = sum.abs() / size;
-        coherence * coherence * mean / (mean + STEP)
+        // The nearest place to the left, counting distances outwards or inwards: each is tried, the order says nothing.
+        let first = if side.sign < 0.0 { MARGIN + HALF + 1 - far } else { MARGIN + HALF + near };
+        let steps = if side.horizontal { &self.across_rows } else { &self.across_columns };
+        // The sheet shows at least the whole face.
+        let reach = (side.along * 1.4) as i32;
+        SLOPES.into_iter().map(|slope| steps.best(first, far - near, slope, reach)).fold(0.0, f32::max)
+    }
+}
+
+impl Steps {
+    fn of(luma: impl Fn(usize, usize) -> f32) -> Steps {
+        let mut steps = Steps { step: vec![0.0; SIZE * WIDTH], there: vec![0.0; SIZE * WIDTH] };
+        for along in 0..SIZE {
+            for across in 1..SIZE - 1 {
+                let step = luma(along, across + 1) - luma(along, across - 1);
+                if !step.is_nan() {
+                    let at = along * WIDTH + MARGIN + across;
+                    steps.step[at] = step.clamp(-40.0, 40.0);
+                    steps.there[at] = 1.0;
+                }
+            }
+        }
+        steps
+    }
+
+    /// The best of `count` neighbouring lines of one tilt: coherence of the step across it, times its strength.
+    fn best(&self, first: usize, count: usize, slope: f32, reach: i32) -> f32 {
+        let mut lines = [[0.0f32; SIZE]; 3];
+        let [sums, sizes, counts] = lines.each_mut().map(|sums| &mut sums[..count]);
+        for t in -reach..=reach {
+            let start =
+                (HALF as i32 + t) as usize * WIDTH + first.saturating_add_signed((slope * t as f32).round() as isize);
+            let (step, there) = (&self.step[start..][..count], &self.there[start..][..count]);
+            for i in 0..count {
+                sums[i] += step[i];
+                sizes[i] += step[i].abs();
+                counts[i] += there[i];
+            }
+        }
+        let enough = (3 * reach / 2) as f32;
+        let mut best = 0.0f32;
+        for i in 0..count {
+            if counts[i] >= enough && sizes[i] > 0.0 {
+                let (mean, coherence) = (sums[i].abs() / counts[i], sums[i].abs() / sizes[i]);
+                best = best.max(coherence * coherence * mean / (mean + STEP));
+            }
+        }
+        best
     }
 }

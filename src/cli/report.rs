@@ -1,0 +1,64 @@
+//! `chehra report`.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use crate::cli::{Common, json, print, print_as};
+use crate::dump::Dump;
+use crate::report::diff;
+use crate::report::page::{self, PageOptions, Source};
+use crate::{Error, Result};
+
+const EXAMPLES: &str = "\
+Examples:
+  chehra report out/night                                  # without pictures
+  chehra report out/night --dump fixtures/night            # with pictures, from the dump that was audited
+  chehra report out/night --out /tmp/night.html --earlier runs/2026-11-19 runs/2026-11-20
+  chehra report --diff out/night out/night-other-policy    # which verdicts changed, and why
+
+A run folder holds no pictures; those of the page are cut from the dump. The page is readable by its owner alone.";
+
+/// Flags of `report`.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub struct ReportArgs {
+    /// Run folder of `chehra audit`
+    #[arg(value_name = "RUN", required_unless_present = "diff")]
+    run: Option<PathBuf>,
+    /// Compare two runs instead: which verdicts changed, and why
+    #[arg(long, num_args = 2, value_names = ["RUN_A", "RUN_B"], conflicts_with_all = ["run", "dump", "out", "earlier", "crops"])]
+    diff: Vec<PathBuf>,
+    /// The dump that was audited: files, folders or globs; without it the page has no pictures
+    #[arg(long, value_name = "DUMP", num_args = 1..)]
+    dump: Vec<PathBuf>,
+    /// The page [default: report.html in the run folder]
+    #[arg(short, long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    /// Run folders of earlier nights [default: those beside the run folder]
+    #[arg(long, value_name = "RUN", num_args = 1..)]
+    earlier: Vec<PathBuf>,
+    /// Persons, and photos of photos, that are shown with pictures
+    #[arg(long, value_name = "N", default_value_t = PageOptions::default().crops)]
+    crops: usize,
+}
+
+/// Runs it.
+pub fn run(args: &ReportArgs, common: &Common) -> Result<()> {
+    if let [a, b] = args.diff.as_slice() {
+        return print_as(&diff::diff(a, b)?, common.json);
+    }
+    let Some(run) = &args.run else {
+        return Err(Error::usage("RUN", "no run folder", "name one, or give --diff RUN_A RUN_B"));
+    };
+    let dump = (!args.dump.is_empty()).then(|| Dump::open(&args.dump, &common.settings.columns)).transpose()?;
+    let options = PageOptions { crops: args.crops, earlier: args.earlier.clone() };
+    let file = args.out.clone().unwrap_or_else(|| run.join(page::FILE));
+    let source = dump.as_ref().map(|dump| Source { dump, columns: &common.settings.columns });
+    page::write(run, run, source, &options, &file)?;
+    match (common.json, common.quiet) {
+        (true, _) => json(&serde_json::json!({ "page": file })),
+        (false, false) => print(&file.display().to_string()),
+        (false, true) => Ok(()),
+    }
+}

@@ -1,0 +1,148 @@
+//! `chehra review`.
+
+use std::io::Write;
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+
+use crate::cli::{Common, print, print_as};
+use crate::decisions::Decisions;
+use crate::review::{Desk, Server, Setup, export, measure};
+use crate::{Error, Result};
+
+const EXAMPLES: &str = "\
+Examples:
+  chehra review out/night
+  chehra review out/night --reviewer Asha --second-share 0.2
+  chehra review out/night --dump '/archive/2026-11-*' --decisions /data/review/night.jsonl --port 4173
+  chehra review out/night --measure
+  chehra review out/night --export decisions.parquet
+  chehra audit /data/dump/2026-11-22 --decisions out/night.decisions.jsonl --out out/next
+
+Open the printed address in a browser on this machine. Keys: J same, K not sure, L different, U undo, N note, arrows to
+move, ? for all of them. Decisions are appended to out/night.decisions.jsonl, each on the disk before the page says so.
+Several people can work at once: each names themselves in a window of their own, or starts a desk on the same log.";
+
+/// Flags of `review`.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub struct ReviewArgs {
+    /// Run folder
+    #[arg(value_name = "RUN")]
+    run: PathBuf,
+    /// The dump, and those of earlier nights: files, folders or globs [default: where the run found them]
+    #[arg(long, value_name = "DUMP", num_args = 1..)]
+    dump: Vec<PathBuf>,
+    /// Run folders of earlier nights, which say where their faces are [default: those beside RUN]
+    #[arg(long, value_name = "RUN", num_args = 1..)]
+    earlier: Vec<PathBuf>,
+    /// The only reviewer; without it the page asks for a name
+    #[arg(long, value_name = "NAME")]
+    reviewer: Option<String>,
+    /// Log of decisions, made if absent [default: RUN.decisions.jsonl, beside the run folder]
+    #[arg(long, value_name = "FILE")]
+    decisions: Option<PathBuf>,
+    /// Port; 0 takes any that is free
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    port: u16,
+    /// Loopback address to listen at; any other is refused
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1")]
+    bind: IpAddr,
+    /// Share of the pairs that two people are asked about without seeing each other's answer
+    #[arg(long, value_name = "SHARE", default_value_t = 0.1, value_parser = share)]
+    second_share: f64,
+    /// Pairs with a known answer, mixed in unmarked, as a share of the queue
+    #[arg(long, value_name = "SHARE", default_value_t = 0.05, value_parser = share)]
+    seeded_share: f64,
+    /// Say how well the reviewers answer, and end
+    #[arg(long, conflicts_with = "export")]
+    measure: bool,
+    /// Write the decisions and their history to a Parquet file, and end
+    #[arg(long, value_name = "FILE")]
+    export: Option<PathBuf>,
+}
+
+fn share(text: &str) -> Result<f64, String> {
+    let share: f64 = text.parse().map_err(|_| "a number from 0 to 1 is expected".to_owned())?;
+    if (0.0..=1.0).contains(&share) { Ok(share) } else { Err("a number from 0 to 1 is expected".into()) }
+}
+
+/// Runs it.
+pub fn run(args: &ReviewArgs, common: &Common) -> Result<()> {
+    let decisions = args.decisions.clone().map_or_else(|| beside(&args.run), Ok)?;
+    if args.measure || args.export.is_some() {
+        return look_back(args, &decisions, common.json);
+    }
+    let setup = Setup {
+        run: args.run.clone(),
+        dumps: args.dump.clone(),
+        earlier: args.earlier.clone(),
+        columns: common.settings.columns.clone(),
+        decisions: decisions.clone(),
+        reviewer: args.reviewer.clone(),
+        second_share: args.second_share,
+        seeded_share: args.seeded_share,
+    };
+    let desk = Desk::open(&setup)?;
+    if let Some(found) = desk.without_dump() {
+        log::warn!("the pictures cannot be shown, the dump is not at hand: {found}; name it with --dump");
+    }
+    for torn in desk.torn() {
+        let kept = torn.kept.map_or_else(String::new, |path| format!("; its bytes are kept in {}", path.display()));
+        log::warn!("{}: the last line was never finished{kept}", decisions.display());
+    }
+    let (persons, ..) = desk.size();
+    let server = Server::bind(desk, args.bind, args.port)?;
+    stop_quietly()?;
+    match common.json {
+        true => print(&serde_json::json!({ "address": server.address(), "decisions": decisions }).to_string())?,
+        false => print(&server.address())?,
+    }
+    if !common.quiet {
+        eprintln!("{persons} persons to look at; decisions go to {}; Ctrl-C ends the desk", decisions.display());
+    }
+    std::io::stdout().flush().map_err(Error::io("write", "standard output"))?;
+    server.run()
+}
+
+/// What the log says, without a desk.
+fn look_back(args: &ReviewArgs, decisions: &Path, as_json: bool) -> Result<()> {
+    if !decisions.exists() {
+        let fix = "review the run first, or name its log with --decisions";
+        return Err(Error::input(decisions, "decisions", "the log of a review", "no such file", fix));
+    }
+    // Read, and left as it is: somebody may be at work.
+    let read = Decisions::read(&[decisions.to_path_buf()])?;
+    let ledger = read.ledger();
+    match &args.export {
+        None => print_as(&measure(ledger), as_json),
+        Some(path) => {
+            export(ledger, path)?;
+            let done = serde_json::json!({ "rows": ledger.entries().len(), "file": path });
+            let text = format!("{} rows in {}", ledger.entries().len(), path.display());
+            print(&if as_json { done.to_string() } else { text })
+        }
+    }
+}
+
+/// `NAME.decisions.jsonl` beside the run folder, which is never changed itself.
+fn beside(run: &Path) -> Result<PathBuf> {
+    let whole = run.canonicalize().map_err(|e| {
+        Error::input(
+            run,
+            "run",
+            "the folder of a finished run",
+            e.to_string(),
+            "name a folder that `chehra audit` made",
+        )
+    })?;
+    let name = whole.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    Ok(whole.with_file_name(format!("{name}.decisions.jsonl")))
+}
+
+/// Ctrl-C is how a desk ends. Whatever was confirmed is on the disk, so there is nothing to wait for.
+fn stop_quietly() -> Result<()> {
+    ctrlc::set_handler(|| std::process::exit(crate::exit::Exit::Done as i32))
+        .map_err(|e| Error::bug("listening for Ctrl-C", e))
+}

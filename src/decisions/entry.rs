@@ -1,0 +1,239 @@
+//! One line of the log.
+//!
+//! A line is a JSON object whose last member is `sum`: the first 16 hexadecimal digits of the SHA-256 of the same object
+//! without it. Any JSON tool reads it; a line that was cut short, mended by hand or flipped on the disk is known.
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+/// Version of the lines.
+pub const VERSION: u32 = 1;
+
+/// What a person says of two faces.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Answer {
+    /// One person.
+    Same,
+    /// Two people.
+    Different,
+    /// Cannot be told.
+    NotSure,
+}
+
+impl Answer {
+    /// All of them.
+    pub const ALL: [Answer; 3] = [Answer::Same, Answer::Different, Answer::NotSure];
+
+    /// The word in the log and in tables.
+    pub fn code(self) -> &'static str {
+        match self {
+            Answer::Same => "same",
+            Answer::Different => "different",
+            Answer::NotSure => "not_sure",
+        }
+    }
+}
+
+/// One membership. The id alone would do, were ids never used twice; worker and time tell two uses apart.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Side {
+    /// Unique id of the submission.
+    pub submission: String,
+    /// Who enrolled the member.
+    pub worker: String,
+    /// When, microseconds since 1970-01-01T00:00:00Z.
+    pub captured_at: i64,
+    /// Whether it came from the store and not from the run's own dump. Tells people where to look, names nothing.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub earlier_night: bool,
+}
+
+/// Two memberships, whichever is named first.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct PairKey([(String, String, i64); 2]);
+
+impl PairKey {
+    /// The key of a pair.
+    pub fn new(a: &Side, b: &Side) -> Self {
+        let name = |side: &Side| (side.submission.clone(), side.worker.clone(), side.captured_at);
+        let mut both = [name(a), name(b)];
+        both.sort();
+        PairKey(both)
+    }
+
+    /// Submission, worker and time of each side, in a fixed order.
+    pub fn sides(&self) -> &[(String, String, i64); 2] {
+        &self.0
+    }
+}
+
+/// Why a pair was shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Why {
+    /// It stands in the queue.
+    Queue,
+    /// It stands in the queue, and two people are asked who do not see each other's answer.
+    Second,
+    /// The answer is known: it measures the reviewer.
+    Seed,
+}
+
+/// A decision about one pair.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Judgement {
+    /// The one.
+    pub a: Side,
+    /// The other.
+    pub b: Side,
+    /// What was said.
+    pub answer: Answer,
+    /// Why it was asked.
+    pub why: Why,
+    /// Of a seeded pair: the right answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub truth: Option<Answer>,
+    /// Of a seeded pair: how the right answer is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub basis: Option<String>,
+    /// In the reviewer's own words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
+    /// How long the pair was on the screen, milliseconds, as the page says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub looked_ms: Option<u64>,
+}
+
+/// What happened.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum Event {
+    /// A decision; a later one of the same reviewer about the same pair takes its place.
+    Decide(Judgement),
+    /// One's own decision is taken back.
+    Undo {
+        /// The id of that entry.
+        undoes: String,
+    },
+}
+
+/// One line of the log.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Entry {
+    /// [`VERSION`].
+    pub v: u32,
+    /// Made up by who sends it, so that one decision sent twice counts once.
+    pub id: String,
+    /// When, UTC, ISO 8601 with microseconds.
+    pub at: String,
+    /// Who.
+    pub reviewer: String,
+    /// The run that was reviewed.
+    pub run: String,
+    /// What.
+    #[serde(flatten)]
+    pub event: Event,
+}
+
+/// `,"sum":"0123456789abcdef"}`
+const SUM: usize = r#","sum":"0123456789abcdef"}"#.len();
+
+impl Entry {
+    /// The line, with its line feed.
+    ///
+    /// # Errors
+    /// What the serialiser says; of no entry that a review makes.
+    pub fn line(&self) -> serde_json::Result<String> {
+        let mut text = serde_json::to_string(self)?;
+        let sum = sum(text.as_bytes());
+        text.pop();
+        text.push_str(&format!(",\"sum\":\"{sum}\"}}\n"));
+        Ok(text)
+    }
+
+    /// Reads a line without its line feed; the error says what is wrong with it.
+    pub fn parse(line: &[u8]) -> Result<Entry, String> {
+        let at = line.len().checked_sub(SUM).ok_or("cut short")?;
+        let (body, tail) = line.split_at(at);
+        let mut text = body.to_vec();
+        text.push(b'}');
+        if tail != format!(",\"sum\":\"{}\"}}", sum(&text)).as_bytes() {
+            return Err("its checksum does not fit".into());
+        }
+        let entry: Entry = serde_json::from_slice(&text).map_err(|e| e.to_string())?;
+        match entry.v {
+            VERSION => Ok(entry),
+            other => Err(format!("version {other}")),
+        }
+    }
+}
+
+fn sum(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    pub fn side(submission: &str) -> Side {
+        Side { submission: submission.into(), worker: "W1".into(), captured_at: 7, earlier_night: false }
+    }
+
+    /// `reviewer` says `answer` of the pair `a`, `b`.
+    pub fn decided(id: &str, reviewer: &str, (a, b): (&str, &str), answer: Answer) -> Entry {
+        let judgement = Judgement {
+            a: side(a),
+            b: side(b),
+            answer,
+            why: Why::Queue,
+            truth: None,
+            basis: None,
+            note: None,
+            looked_ms: None,
+        };
+        Entry {
+            v: VERSION,
+            id: id.into(),
+            at: "2026-11-22T10:00:00.000000Z".into(),
+            reviewer: reviewer.into(),
+            run: "r".into(),
+            event: Event::Decide(judgement),
+        }
+    }
+
+    pub fn undone(id: &str, reviewer: &str, undoes: &str) -> Entry {
+        let event = Event::Undo { undoes: undoes.into() };
+        Entry { event, ..decided(id, reviewer, ("x", "y"), Answer::Same) }
+    }
+
+    #[test]
+    fn a_line_comes_back_and_a_changed_one_does_not() {
+        let mut entry = decided("1", "आशा", ("s\"1\n", "s2"), Answer::NotSure);
+        if let Event::Decide(judgement) = &mut entry.event {
+            judgement.note = Some("दाग़ \u{1f600} \\".into());
+        }
+        let line = entry.line().unwrap();
+        assert!(line.ends_with("\"}\n") && line.matches('\n').count() == 1, "{line}");
+        let bytes = line.trim_end().as_bytes();
+        assert_eq!(Entry::parse(bytes).unwrap(), entry);
+        let plain: serde_json::Value = serde_json::from_str(&line).unwrap();
+        assert_eq!(plain["answer"], "not_sure");
+        for cut in 0..bytes.len() {
+            assert!(Entry::parse(&bytes[..cut]).is_err(), "{cut}");
+        }
+        for at in 0..bytes.len() {
+            let mut changed = bytes.to_vec();
+            changed[at] ^= 1;
+            assert!(Entry::parse(&changed).is_err(), "{at}");
+        }
+    }
+
+    #[test]
+    fn a_pair_has_no_first_side() {
+        assert_eq!(PairKey::new(&side("a"), &side("b")), PairKey::new(&side("b"), &side("a")));
+        let again = Side { captured_at: 8, ..side("a") };
+        assert_ne!(PairKey::new(&side("a"), &side("b")), PairKey::new(&again, &side("b")));
+    }
+}

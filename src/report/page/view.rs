@@ -1,0 +1,628 @@
+//! What is gathered -> what is shown: texts, numbers and data of the template.
+
+use askama::Template;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+use super::charts::{self, Bar};
+use super::mask::grouped;
+use super::night::{COMPLAINTS, Tally, WorkerQuality};
+use super::peers::Standing;
+use super::pictures::Told;
+use super::{Gathered, text};
+use crate::config::Policy;
+use crate::reason::{Reason, Verdict};
+use crate::report::Summary;
+use crate::report::run::Run;
+use crate::{Error, Result};
+
+/// Entries of the table of workers.
+const MOST_WORKERS: usize = 300;
+/// Entries of the table of booths.
+const MOST_BOOTHS: usize = 100;
+/// Rows of the table of pairs of districts.
+const MOST_BETWEEN: usize = 60;
+/// Rows of the table of quality.
+const MOST_QUALITY: usize = 200;
+
+const CSS: &str = include_str!("report.css");
+const JS: &str = include_str!("report.js");
+const LIGHT: &str = "--bg:#f6f7f8;--paper:#fff;--ink:#1b2328;--soft:#56636b;--line:#d9dfe2;--row:#f1f4f5;--accent:#00597f;\
+--focus:#005fcc;--accept:#007055;--retake:#855c00;--review:#0068a8;--reject:#b43f00;--unreadable:#63636b;\
+--b-accept:#008060;--b-retake:#d69500;--b-review:#0068a8;--b-reject:#c84600;--b-unreadable:#7a7a80;\
+--shade:0 1px 2px rgba(20,30,40,.07)";
+const DARK: &str = "--bg:#12171a;--paper:#1a2126;--ink:#e4eaed;--soft:#9fadb5;--line:#333e45;--row:#222b31;--accent:#7cc4ea;\
+--focus:#8ec7ff;--accept:#4ccfa7;--retake:#e9b949;--review:#6cb8ee;--reject:#f6915f;--unreadable:#a9a9b2;\
+--b-accept:#35c49b;--b-retake:#e9b949;--b-review:#5fb0ea;--b-reject:#f2804a;--b-unreadable:#a2a2ab;--shade:none";
+
+#[derive(Template)]
+#[template(path = "report.html")]
+struct Page {
+    run: RunView,
+    style: String,
+    style_hash: String,
+    script: &'static str,
+    script_hash: String,
+    tiles: Vec<Tile>,
+    legend: [&'static str; 4],
+    verdict_keys: [&'static str; 5],
+    reasons: Vec<ReasonRow>,
+    nights: Vec<NightRow>,
+    nights_chart: String,
+    districts_chart: String,
+    divisions: Vec<PlaceRow>,
+    districts: Vec<PlaceRow>,
+    max_q: String,
+    q_false: String,
+    min_submissions: String,
+    min_ratio: String,
+    workers: Vec<StandingRow>,
+    workers_shown: String,
+    workers_all: String,
+    all_workers: String,
+    booths: Vec<StandingRow>,
+    workers_chart: String,
+    pictures: bool,
+    has_persons: bool,
+    persons_listed: String,
+    persons_all: String,
+    persons_pictured: String,
+    loose: String,
+    kinds: Vec<String>,
+    between: Vec<(String, String, String)>,
+    between_shown: String,
+    between_all: String,
+    has_spoofs: bool,
+    spoofs_listed: String,
+    spoofs_all: String,
+    spoofs_pictured: String,
+    min_bona_fide: String,
+    quality: Vec<QualityRow>,
+    quality_shown: String,
+    quality_all: String,
+    complaint_keys: Vec<String>,
+    facts: Vec<(&'static str, String)>,
+    texts_json: String,
+    persons_json: String,
+    spoofs_json: String,
+    pictures_json: String,
+}
+
+struct RunView {
+    name: String,
+    rows: String,
+    read: String,
+    in_store: bool,
+    earlier_members: String,
+    expected_false: String,
+    expected_false_upper: String,
+}
+
+struct Tile {
+    key: &'static str,
+    class: &'static str,
+    count: String,
+    share: String,
+}
+
+struct ReasonRow {
+    key: String,
+    code: &'static str,
+    verdict: &'static str,
+    verdict_key: String,
+    count: String,
+    share: String,
+    usual: String,
+    unusual: bool,
+}
+
+struct NightRow {
+    name: String,
+    tonight: bool,
+    date: String,
+    rows: String,
+    shares: Vec<String>,
+    persons: String,
+}
+
+struct PlaceRow {
+    name: String,
+    division: String,
+    cells: Vec<String>,
+    stands: Vec<Stand>,
+}
+
+struct Stand {
+    key: String,
+    q: String,
+}
+
+struct StandingRow {
+    id: String,
+    district: String,
+    key: String,
+    count: i64,
+    submissions: i64,
+    rate: String,
+    interval: String,
+    peer_rate: String,
+    peers: String,
+    times: String,
+    q: String,
+}
+
+struct QualityRow {
+    id: String,
+    district: String,
+    submissions: String,
+    troubled: String,
+    counts: Vec<String>,
+    advice: String,
+}
+
+impl Page {
+    /// A text that the switch translates.
+    fn t(&self, key: &str) -> String {
+        format!("<span data-t=\"{}\">{}</span>", escaped(key), escaped(text::english(key)))
+    }
+
+    /// A text with something put in.
+    fn ta(&self, key: &str, values: &[&str]) -> String {
+        let given = json!(values).to_string();
+        let filled = text::english_with(key, values);
+        format!("<span data-t=\"{}\" data-a=\"{}\">{}</span>", escaped(key), escaped(&given), escaped(&filled))
+    }
+
+    /// The English text alone, for attributes that the script translates.
+    fn en<'a>(&self, key: &'a str) -> &'a str {
+        text::english(key)
+    }
+
+    /// The heading of a table of those who stand out.
+    fn standing_head(&self) -> String {
+        let words = ["unit", "district", "reason"].map(|key| format!("<th scope=\"col\">{}</th>", self.t(key)));
+        let numbers = ["count", "rate", "peer.rate", "times", "q.value"];
+        let numbers = numbers.map(|key| format!("<th scope=\"col\" class=\"num\">{}</th>", self.t(key)));
+        format!("<thead><tr>{}{}</tr></thead>", words.concat(), numbers.concat())
+    }
+}
+
+fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;").replace('\'', "&#39;")
+}
+
+/// JSON that cannot end the element it stands in.
+fn data(value: &Value) -> String {
+    value.to_string().replace('<', "\\u003c").replace('>', "\\u003e").replace('&', "\\u0026")
+}
+
+fn hash(source: &str) -> String {
+    format!("sha256-{}", STANDARD.encode(Sha256::digest(source)))
+}
+
+fn percent(share: f64) -> String {
+    match share {
+        s if s > 0.0 && s < 0.001 => "< 0.1 %".to_owned(),
+        s if s < 0.0995 => format!("{:.1} %", 100.0 * s),
+        s => format!("{:.0} %", 100.0 * s),
+    }
+}
+
+fn share(count: u64, all: u64) -> f64 {
+    count as f64 / all.max(1) as f64
+}
+
+/// Without zeros that say nothing: 2.00 is 2.
+fn plain(number: &str) -> String {
+    number.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
+fn small(number: f64) -> String {
+    match number {
+        n if n == 0.0 => "0".to_owned(),
+        n if n < 0.001 => format!("{n:.0e}"),
+        n if n < 1.0 => plain(&format!("{n:.*}", if n < 0.1 { 3 } else { 2 })),
+        n if n < 10.0 => plain(&format!("{n:.2}")),
+        n => format!("{n:.0}"),
+    }
+}
+
+/// `2026-11-21 09:40` of microseconds since 1970-01-01T00:00:00Z, in UTC.
+fn time(micros: i64) -> String {
+    jiff::Timestamp::from_microsecond(micros)
+        .map_or_else(|_| String::new(), |t| t.strftime("%Y-%m-%d %H:%M").to_string())
+}
+
+fn tally_of(summary: &Summary) -> Tally {
+    let verdicts = Verdict::ALL.map(|v| summary.verdicts.get(&v).copied().unwrap_or(0));
+    Tally { submissions: summary.rows, verdicts, ..Tally::default() }
+}
+
+/// Renders the page.
+pub(super) fn render(gathered: &Gathered) -> Result<String> {
+    let Gathered { run, earlier, persons, night, peers, pictures } = gathered;
+    let summary = run.summary();
+    let policy: Policy = serde_json::from_value(run.record.policy.clone()).unwrap_or_default();
+    let style = CSS.replace("LIGHT", LIGHT).replace("DARK", DARK) + &charts::colour_rules();
+    let mut divisions = division_rows(gathered);
+    divisions.retain(|_| !peers.divisions.is_empty());
+    let (districts, districts_chart) = district_rows(gathered)?;
+    let (quality, quality_all) = quality_rows(night.workers.values());
+    let (data_persons, data_spoofs, data_pictures) = lists(gathered, &policy);
+    let mut kinds: Vec<String> = persons.listed.iter().map(|p| p.worth.clone()).collect();
+    kinds.sort();
+    kinds.dedup();
+    let standing = |all: &[Standing], most: usize| all.iter().take(most).map(standing_row).collect::<Vec<_>>();
+    let workers = standing(&peers.workers, MOST_WORKERS);
+    let pictured = |listed: usize, cut: Option<usize>| grouped(cut.unwrap_or(0).min(listed) as u64);
+    let page = Page {
+        run: run_view(run),
+        style_hash: hash(&style),
+        style,
+        script: JS,
+        script_hash: hash(JS),
+        tiles: tiles(&summary),
+        legend: ["retake", "review", "reject", "unreadable"],
+        verdict_keys: ["v.accept", "v.retake", "v.review", "v.reject", "v.unreadable"],
+        reasons: reason_rows(&summary, earlier, &policy),
+        nights: night_rows(run, earlier),
+        nights_chart: nights_chart(run, earlier)?,
+        districts_chart,
+        divisions,
+        districts,
+        max_q: small(policy.peers.max_q),
+        q_false: small(100.0 * policy.peers.max_q),
+        min_submissions: policy.peers.min_submissions.to_string(),
+        min_ratio: small(policy.peers.min_ratio),
+        workers_shown: grouped(workers.len() as u64),
+        workers_all: grouped(peers.workers.len() as u64),
+        all_workers: grouped(peers.all_workers),
+        workers,
+        booths: standing(&peers.booths, MOST_BOOTHS),
+        workers_chart: if peers.all_workers < 2 { String::new() } else { charts::workers(peers)? },
+        pictures: pictures.is_some(),
+        has_persons: !persons.listed.is_empty(),
+        persons_listed: grouped(persons.listed.iter().filter(|p| !p.id.is_empty()).count() as u64),
+        persons_all: grouped(persons.all),
+        persons_pictured: pictured(persons.listed.len(), pictures.as_ref().map(|p| p.members.len())),
+        loose: grouped(persons.loose),
+        kinds,
+        between: persons
+            .between
+            .iter()
+            .take(MOST_BETWEEN)
+            .map(|((a, b), n)| (a.clone(), b.clone(), grouped(*n)))
+            .collect(),
+        between_shown: grouped(persons.between.len().min(MOST_BETWEEN) as u64),
+        between_all: grouped(persons.between.len() as u64),
+        has_spoofs: !night.spoofs.is_empty(),
+        spoofs_listed: grouped(night.spoofs.len() as u64),
+        spoofs_all: grouped(night.all_spoofs),
+        spoofs_pictured: pictured(night.spoofs.len(), pictures.as_ref().map(|p| p.spoofs.len())),
+        min_bona_fide: policy.liveness.min_bona_fide.to_string(),
+        quality_shown: grouped(quality.len() as u64),
+        quality_all: grouped(quality_all),
+        quality,
+        complaint_keys: COMPLAINTS.iter().map(|r| format!("q.{}", r.code())).collect(),
+        facts: facts(run),
+        texts_json: data(&text::table()),
+        persons_json: data(&data_persons),
+        spoofs_json: data(&data_spoofs),
+        pictures_json: data(&data_pictures),
+    };
+    page.render().map_err(|e| Error::bug("rendering the report", e))
+}
+
+fn run_view(run: &Run) -> RunView {
+    let matching = run.record.matching.clone().unwrap_or_default();
+    let number = |value: Option<f64>| value.map_or_else(|| "–".to_owned(), small);
+    RunView {
+        name: run.name.clone(),
+        rows: grouped(run.record.rows),
+        read: time(run.record.read_at),
+        in_store: run.record.members_of_earlier_nights > 0,
+        earlier_members: grouped(run.record.members_of_earlier_nights),
+        expected_false: number(matching.expected_false_pairs),
+        expected_false_upper: number(matching.expected_false_pairs_upper),
+    }
+}
+
+fn tiles(summary: &Summary) -> Vec<Tile> {
+    let verdict = |at: usize| {
+        let verdict = Verdict::ALL[at];
+        let count = summary.verdicts.get(&verdict).copied().unwrap_or(0);
+        let key = ["v.accept", "v.retake", "v.review", "v.reject", "v.unreadable"][at];
+        Tile { key, class: verdict.code(), count: grouped(count), share: percent(share(count, summary.rows)) }
+    };
+    let plain = |key, count| Tile { key, class: "", count: grouped(count), share: String::new() };
+    let mut tiles = vec![plain("submissions", summary.rows)];
+    tiles.extend((0..5).map(verdict));
+    tiles.push(plain("tile.persons", summary.clusters));
+    tiles.push(plain("tile.cross", summary.cross_district_clusters));
+    tiles.push(plain("tile.pairs", summary.pairs));
+    tiles
+}
+
+/// Reasons by count, against their pooled share in the earlier nights.
+fn reason_rows(summary: &Summary, earlier: &[Run], policy: &Policy) -> Vec<ReasonRow> {
+    let earlier: Vec<Summary> = earlier.iter().map(Run::summary).collect();
+    let before: u64 = earlier.iter().map(|s| s.rows).sum();
+    let mut reasons: Vec<(Reason, u64)> = summary.reasons.iter().map(|(&reason, &count)| (reason, count)).collect();
+    reasons.sort_by_key(|&(reason, count)| (std::cmp::Reverse(count), reason));
+    let row = |(reason, count): (Reason, u64)| {
+        let usual = share(earlier.iter().filter_map(|s| s.reasons.get(&reason)).sum(), before);
+        let now = share(count, summary.rows);
+        let verdict = policy.verdicts.of(reason).code();
+        // Twice as often as usual, and beyond three standard deviations of a count of this size.
+        let expected = usual * summary.rows as f64;
+        let unusual = before > 0 && now > 2.0 * usual && count as f64 > expected + 3.0 * expected.max(1.0).sqrt();
+        ReasonRow {
+            key: format!("r.{}", reason.code()),
+            code: reason.code(),
+            verdict,
+            verdict_key: format!("v.{verdict}"),
+            count: grouped(count),
+            share: percent(now),
+            usual: percent(usual),
+            unusual,
+        }
+    };
+    reasons.into_iter().map(row).collect()
+}
+
+fn night_rows(run: &Run, earlier: &[Run]) -> Vec<NightRow> {
+    let row = |night: &Run, tonight: bool| {
+        let summary = night.summary();
+        let tally = tally_of(&summary);
+        NightRow {
+            name: night.name.clone(),
+            tonight,
+            date: time(night.record.read_at),
+            rows: grouped(summary.rows),
+            shares: tally.verdicts.iter().map(|&count| percent(share(count, summary.rows))).collect(),
+            persons: grouped(summary.clusters),
+        }
+    };
+    match earlier {
+        [] => Vec::new(),
+        earlier => earlier.iter().map(|night| row(night, false)).chain([row(run, true)]).collect(),
+    }
+}
+
+fn nights_chart(run: &Run, earlier: &[Run]) -> Result<String> {
+    if earlier.is_empty() {
+        return Ok(String::new());
+    }
+    let nights: Vec<(&str, Tally)> =
+        earlier.iter().chain([run]).map(|night| (night.name.as_str(), tally_of(&night.summary()))).collect();
+    charts::nights(&nights.iter().map(|(label, tally)| Bar { label, tally }).collect::<Vec<_>>())
+}
+
+fn cells(tally: &Tally) -> Vec<String> {
+    let counts = [tally.submissions].into_iter().chain(tally.verdicts).map(grouped);
+    counts.chain([percent(tally.held_back()), grouped(tally.spoofs), grouped(tally.duplicates)]).collect()
+}
+
+fn by_held_back<T>(rows: &mut [(T, Tally)]) {
+    rows.sort_by(|x, y| y.1.held_back().total_cmp(&x.1.held_back()).then(y.1.submissions.cmp(&x.1.submissions)));
+}
+
+fn division_rows(gathered: &Gathered) -> Vec<PlaceRow> {
+    let mut divisions: std::collections::BTreeMap<&str, Tally> = std::collections::BTreeMap::new();
+    for (key, (_, tally)) in &gathered.night.districts {
+        let division = key.as_ref().and_then(|key| gathered.peers.divisions.get(key));
+        divisions.entry(division.map_or("", String::as_str)).or_default().add(tally);
+    }
+    let mut rows: Vec<(&str, Tally)> = divisions.into_iter().collect();
+    by_held_back(&mut rows);
+    let row = |(name, tally): (&str, Tally)| PlaceRow {
+        name: name.to_owned(),
+        division: String::new(),
+        cells: cells(&tally),
+        stands: Vec::new(),
+    };
+    rows.into_iter().map(row).collect()
+}
+
+fn district_rows(gathered: &Gathered) -> Result<(Vec<PlaceRow>, String)> {
+    let night = &gathered.night;
+    let mut rows: Vec<((&Option<String>, &str), Tally)> = night
+        .districts
+        .iter()
+        .map(|(key, (name, tally))| ((key, name.as_deref().unwrap_or_default()), tally.clone()))
+        .collect();
+    by_held_back(&mut rows);
+    let bars: Vec<Bar> =
+        rows.iter().map(|((_, name), tally)| Bar { label: if name.is_empty() { "–" } else { name }, tally }).collect();
+    let chart = if bars.is_empty() { String::new() } else { charts::districts(&bars)? };
+    let row = |((key, name), tally): &((&Option<String>, &str), Tally)| {
+        let standings = key.as_ref().and_then(|key| gathered.peers.districts.get(key));
+        let division = key.as_ref().and_then(|key| gathered.peers.divisions.get(key));
+        PlaceRow {
+            name: (*name).to_owned(),
+            division: division.cloned().unwrap_or_default(),
+            cells: cells(tally),
+            stands: standings
+                .into_iter()
+                .flatten()
+                .take(3)
+                .map(|s| Stand { key: reason_key(&s.reason), q: small(s.q_value) })
+                .collect(),
+        }
+    };
+    Ok((rows.iter().map(row).collect(), chart))
+}
+
+fn reason_key(code: &str) -> String {
+    if code == "any" { code.to_owned() } else { format!("r.{code}") }
+}
+
+fn standing_row(standing: &Standing) -> StandingRow {
+    let [rate, low, high] = standing.rate;
+    StandingRow {
+        id: standing.id.clone(),
+        district: standing.district.clone().unwrap_or_default(),
+        key: reason_key(&standing.reason),
+        count: standing.count,
+        submissions: standing.submissions,
+        rate: percent(rate),
+        interval: format!("95 %: {} – {}", percent(low), percent(high)),
+        peer_rate: percent(standing.peer_rate),
+        peers: format!("p.{}", standing.peers),
+        times: if standing.peer_rate > 0.0 { format!("{:.1}", rate / standing.peer_rate) } else { "–".to_owned() },
+        q: small(standing.q_value),
+    }
+}
+
+fn quality_rows<'a>(workers: impl Iterator<Item = &'a WorkerQuality>) -> (Vec<QualityRow>, u64) {
+    let mut workers: Vec<&WorkerQuality> = workers.filter(|w| w.troubled > 0).collect();
+    workers.sort_by(|x, y| y.troubled.cmp(&x.troubled).then_with(|| x.id.cmp(&y.id)));
+    let row = |worker: &&WorkerQuality| {
+        let most = (0..COMPLAINTS.len()).rev().max_by_key(|&at| worker.complaints[at]).unwrap_or(0);
+        QualityRow {
+            id: worker.id.clone(),
+            district: worker.district.clone().unwrap_or_default(),
+            submissions: grouped(worker.submissions),
+            troubled: grouped(worker.troubled),
+            counts: worker.complaints.iter().map(|&n| if n == 0 { "·".to_owned() } else { grouped(n) }).collect(),
+            advice: format!("a.{}", COMPLAINTS[most].code()),
+        }
+    };
+    (workers.iter().take(MOST_QUALITY).map(row).collect(), workers.len() as u64)
+}
+
+/// The lists that the script shows: persons, photos of photos, and the pictures of both by number.
+fn lists(gathered: &Gathered, policy: &Policy) -> (Value, Value, Value) {
+    let Gathered { persons, night, pictures, .. } = gathered;
+    let mut encoded: Vec<String> = Vec::new();
+    // A number; null for a row without pictures; -1 for a picture that cannot be shown.
+    let mut number = |told: Option<&Told>| match told {
+        None => Value::Null,
+        Some(Told { picture: None, .. }) => json!(-1),
+        Some(Told { picture: Some(picture), .. }) => {
+            encoded.push(STANDARD.encode(&picture.jpeg));
+            json!(encoded.len() - 1)
+        }
+    };
+    let mut rank = 0u64;
+    let mut listed = Vec::with_capacity(persons.listed.len());
+    for (at, person) in persons.listed.iter().enumerate() {
+        let told = |member: usize| pictures.as_ref().and_then(|p| p.members.get(at)?.get(member)?.as_ref());
+        let members: Vec<Value> = person
+            .members
+            .iter()
+            .enumerate()
+            .map(|(place, member)| {
+                let told = told(place);
+                json!({
+                    "s": member.submission, "k": member.worker, "d": member.district, "o": member.original,
+                    "t": member.at.map(time), "v": member.tonight.as_ref().map(|t| t.verdict.code()),
+                    "p": number(told), "m": told.and_then(|t| t.mobile.as_ref()), "e": told.and_then(|t| t.epic.as_ref()),
+                })
+            })
+            .collect();
+        let link = |link: &super::persons::Link| {
+            let (a, b) = link.sides;
+            json!([a.min(b), a.max(b), link.similarity, link.probability_false, link.evidence, link.decision])
+        };
+        rank += u64::from(!person.id.is_empty());
+        listed.push(json!({
+            "r": if person.id.is_empty() { None } else { Some(rank) }, "i": person.id, "w": person.worth,
+            "f": person.probability_false, "x": person.cross_district, "n": person.size, "m": members,
+            "l": person.links.iter().map(link).collect::<Vec<_>>(), "a": person.all_links,
+        }));
+    }
+    let spoofs: Vec<Value> = night
+        .spoofs
+        .iter()
+        .enumerate()
+        .map(|(at, spoof)| {
+            let told = pictures.as_ref().and_then(|p| p.spoofs.get(at));
+            let faces = spoof.faces.iter().map(|face| {
+                let [left, top, width, height] = face.bbox.map(|x| x.round());
+                json!([left, top, width, height, face.role, face.liveness])
+            });
+            let size = told.and_then(|t| t.picture.as_ref()).map(|p| [p.selfie.0, p.selfie.1]);
+            json!({
+                "s": spoof.submission, "k": spoof.worker, "d": spoof.district, "v": spoof.verdict.code(),
+                "p": number(told), "z": size, "f": faces.collect::<Vec<_>>(),
+            })
+        })
+        .collect();
+    let limit = policy.liveness.min_bona_fide;
+    (Value::Array(listed), json!({ "limit": limit, "list": spoofs }), json!(encoded))
+}
+
+fn facts(run: &Run) -> Vec<(&'static str, String)> {
+    let record = &run.record;
+    let matching = record.matching.clone().unwrap_or_default();
+    let files: Vec<String> = record
+        .inputs
+        .iter()
+        .take(8)
+        .map(|file| {
+            let name = file.path.file_name().unwrap_or_default().to_string_lossy();
+            format!("{name} ({} bytes, sha256 {}…)", grouped(file.size), file.sha256.get(..12).unwrap_or_default())
+        })
+        .collect();
+    let more = record.inputs.len().saturating_sub(8);
+    let more = if more > 0 { format!(", +{more}") } else { String::new() };
+    let models: Vec<String> = record.models.iter().map(|(role, model)| format!("{role} {model}")).collect();
+    let queue = record.review.clone().unwrap_or_default();
+    vec![
+        ("about.run", record.run_id.clone()),
+        ("about.version", format!("chehra {}", record.version)),
+        ("about.models", models.join(", ")),
+        ("about.device", record.device.clone()),
+        ("about.inputs", files.join(", ") + &more),
+        ("about.gallery", grouped(matching.gallery_size)),
+        ("about.similarity", matching.review_similarity.map_or_else(|| "–".to_owned(), |s| format!("{s:.3}"))),
+        (
+            "about.queue",
+            format!(
+                "{} ({} false, +{})",
+                grouped(queue.persons),
+                percent(queue.expected_false_share),
+                grouped(queue.left_out)
+            ),
+        ),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn data_cannot_end_its_element() {
+        let hostile = json!({"district": "</script><script>alert(1)</script>&<!--"});
+        let written = data(&hostile);
+        assert!(!written.contains('<') && !written.contains('>') && !written.contains('&'), "{written}");
+        assert_eq!(serde_json::from_str::<Value>(&written).unwrap(), hostile);
+    }
+
+    #[test]
+    fn numbers_read_well() {
+        assert_eq!([0.0, 0.0004, 0.012, 0.5, 1.0].map(percent), ["0.0 %", "< 0.1 %", "1.2 %", "50 %", "100 %"]);
+        assert_eq!([0.0, 3.2e-9, 0.0049, 0.05, 2.0, 12.3].map(small), ["0", "3e-9", "0.005", "0.05", "2", "12"]);
+        assert_eq!(time(0), "1970-01-01 00:00");
+        assert_eq!(time(i64::MAX), "");
+    }
+
+    #[test]
+    fn the_advice_is_for_the_commonest_complaint() {
+        let worker = |complaints: [u64; COMPLAINTS.len()]| WorkerQuality {
+            id: "W".into(),
+            submissions: 9,
+            troubled: complaints.iter().sum(),
+            complaints,
+            ..WorkerQuality::default()
+        };
+        let workers = [worker([0, 3, 1, 0, 0, 0, 0, 0]), worker([0; 8]), worker([0, 0, 0, 0, 2, 0, 0, 2])];
+        let (rows, all) = quality_rows(workers.iter());
+        assert_eq!(all, 2, "who has nothing to improve is not listed");
+        assert_eq!(rows.iter().map(|r| r.advice.as_str()).collect::<Vec<_>>(), ["a.face_blurred", "a.one_face"]);
+    }
+}

@@ -1,0 +1,414 @@
+//! What each reviewer is shown, and what becomes of an answer.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use serde::Deserialize;
+use sha2::{Digest, Sha256};
+
+use super::list::per_hour;
+use super::nights::{Found, Missing, Night, Nights, beside, earlier_submissions};
+use super::pictures::{Shown, show};
+use super::queue::{Member, Pair, Queue};
+use super::seeds::{self, Pool, Seed, SeedFace, draw};
+use super::views::{ItemView, SideView, State, instant, masked, parts};
+use crate::config::Columns;
+use crate::decisions::{Answer, Entry, Event, Judgement, Log, PairKey, Receipt, Why};
+use crate::dump::{Dump, RowFacts};
+use crate::{Error, Result};
+
+/// Pictures kept ready: those of the pair on each screen, and some that people go back to.
+const KEPT: usize = 48;
+
+/// What to review.
+#[derive(Debug, Clone)]
+pub struct Setup {
+    /// The run folder.
+    pub run: PathBuf,
+    /// Files, folders or globs of the dump and of earlier nights' dumps; where none is named, the recorded places.
+    pub dumps: Vec<PathBuf>,
+    /// Run folders of earlier nights, besides those beside the run.
+    pub earlier: Vec<PathBuf>,
+    /// What the dumps' columns are called.
+    pub columns: Columns,
+    /// The log.
+    pub decisions: PathBuf,
+    /// The only reviewer, where one is named.
+    pub reviewer: Option<String>,
+    /// Share of the pairs that two people are asked about, 0..=1.
+    pub second_share: f64,
+    /// Known pairs as a share of the queue, 0..=1.
+    pub seeded_share: f64,
+}
+
+/// A desk, open.
+#[derive(Debug)]
+pub struct Desk {
+    run_id: String,
+    pub(super) queue: Queue,
+    nights: Nights,
+    pub(super) seeds: Vec<Seed>,
+    spots: HashMap<String, Spot>,
+    reviewer: Option<String>,
+    log: Mutex<Log>,
+    shown: Mutex<VecDeque<(Spot, bool, Arc<Shown>)>>,
+    pub(super) held: Mutex<HashMap<String, (String, Instant)>>,
+}
+
+/// Something to ask about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Spot {
+    /// A pair of the queue: person and pair.
+    Pair(usize, usize),
+    /// A known pair.
+    Seed(usize),
+}
+
+/// Why a request is not done.
+#[derive(Debug)]
+pub enum Refusal {
+    /// It cannot be meant.
+    Wrong(&'static str),
+    /// There is no such pair.
+    Unknown,
+    /// Nothing to take back.
+    Nothing,
+    /// The log did not take it.
+    Log(Error),
+}
+
+/// An answer as the page sends it.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Given {
+    /// Who.
+    pub reviewer: String,
+    /// Made up by the page: one answer sent twice counts once.
+    pub nonce: String,
+    /// Which pair.
+    pub item: String,
+    /// What.
+    pub answer: Answer,
+    /// In words.
+    #[serde(default)]
+    pub note: Option<String>,
+    /// How long it was on the screen, milliseconds.
+    #[serde(default)]
+    pub looked_ms: Option<u64>,
+}
+
+/// An undo as the page sends it.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TakenBack {
+    /// Who.
+    pub reviewer: String,
+    /// Made up by the page.
+    pub nonce: String,
+}
+
+impl Desk {
+    /// Opens run folder, dumps and log.
+    ///
+    /// # Errors
+    /// [`Error::Input`] when the run folder or the log cannot be read; a dump that is not at hand is no error.
+    pub fn open(setup: &Setup) -> Result<Desk> {
+        let queue = Queue::read(&setup.run)?;
+        let at_hand: Vec<PathBuf> = match setup.dumps.as_slice() {
+            [] => Vec::new(),
+            dumps => Dump::open(dumps, &setup.columns)?.files().map(PathBuf::from).collect(),
+        };
+        let tonight: HashSet<&str> =
+            queue.sides().filter(|s| !s.earlier_night).map(|s| s.submission.as_str()).collect();
+        let workers = if setup.seeded_share > 0.0 { seeds::workers(&setup.run)? } else { HashSet::new() };
+        let mut pool = Pool::of(workers);
+        let own = Night::open(&setup.run, &at_hand, &setup.columns, &mut |id, known, reasons| {
+            let drawn = pool.take(known, reasons);
+            drawn || tonight.contains(id)
+        })?;
+        let seeds = pool.seeds(&own, &queue, setup.seeded_share);
+        let run_id = own.run_id.clone();
+        let mut nights = vec![own];
+        nights.extend(earlier_nights(setup, &at_hand, &queue)?);
+        let mut desk = Desk {
+            run_id,
+            queue,
+            nights: Nights::new(nights),
+            seeds,
+            spots: HashMap::new(),
+            reviewer: setup.reviewer.clone(),
+            log: Mutex::new(Log::open(&setup.decisions)?),
+            shown: Mutex::default(),
+            held: Mutex::default(),
+        };
+        desk.name_pairs(setup.second_share);
+        Ok(desk)
+    }
+
+    /// Gives each pair its name, and says which of them two people are asked about.
+    fn name_pairs(&mut self, second_share: f64) {
+        for (at, person) in self.queue.persons.iter_mut().enumerate() {
+            for (index, pair) in person.pairs.iter_mut().enumerate() {
+                pair.id = id(&self.run_id, "pair", &pair.key);
+                pair.second = is_second(&self.run_id, &pair.key, second_share);
+                self.spots.insert(pair.id.clone(), Spot::Pair(at, index));
+            }
+        }
+        for seed in (0..self.seeds.len()).map(Spot::Seed) {
+            self.spots.insert(self.id(seed), seed);
+        }
+    }
+
+    /// How many persons and known pairs there are, and how many nights have their dump at hand, of how many.
+    pub fn size(&self) -> (usize, usize, usize) {
+        (self.queue.persons.len(), self.seeds.len(), self.nights.with_dump())
+    }
+
+    /// Which file of the run's own dump is not at hand.
+    pub fn without_dump(&self) -> Option<&str> {
+        self.nights.own().and_then(Night::without_dump)
+    }
+
+    /// Lines of the log that were never finished, for a word to whoever starts the desk.
+    pub fn torn(&self) -> Vec<crate::decisions::Torn> {
+        lock(&self.log).torn().to_vec()
+    }
+
+    /// The name of the only reviewer, if there is one.
+    pub fn only_reviewer(&self) -> Option<&str> {
+        self.reviewer.as_deref()
+    }
+
+    /// A reviewer's list.
+    pub fn state(&self, reviewer: &str) -> std::result::Result<State, Refusal> {
+        let reviewer = self.name(reviewer)?;
+        let mut log = lock(&self.log);
+        log.refresh().map_err(Refusal::Log)?;
+        Ok(self.state_of(&log, &reviewer, None))
+    }
+
+    /// Records an answer. What comes back was made after the disk had it.
+    pub fn decide(&self, given: &Given) -> std::result::Result<(State, Receipt), Refusal> {
+        let reviewer = self.name(&given.reviewer)?;
+        let spot = *self.spots.get(&given.item).ok_or(Refusal::Unknown)?;
+        let note = given.note.as_deref().map(str::trim).filter(|note| !note.is_empty()).map(str::to_owned);
+        if note.as_ref().is_some_and(|note| note.chars().count() > 2000) {
+            return Err(Refusal::Wrong("a note has at most 2000 characters"));
+        }
+        let (a, b, why, truth, basis) = match spot {
+            Spot::Pair(person, pair) => {
+                let pair = &self.queue.persons[person].pairs[pair];
+                let why = if pair.second { Why::Second } else { Why::Queue };
+                (&pair.a.side, &pair.b.side, why, None, None)
+            }
+            Spot::Seed(at) => {
+                let seed = &self.seeds[at];
+                (&seed.a.side, &seed.b.side, Why::Seed, Some(seed.truth), Some(seed.basis.to_owned()))
+            }
+        };
+        let (a, b) = (a.clone(), b.clone());
+        let judgement = Judgement { a, b, answer: given.answer, why, truth, basis, note, looked_ms: given.looked_ms };
+        let entry = self.entry(&reviewer, &given.nonce, Event::Decide(judgement))?;
+        let mut log = lock(&self.log);
+        let receipt = log.append(entry).map_err(Refusal::Log)?;
+        Ok((self.state_of(&log, &reviewer, Some(given.item.clone())), receipt))
+    }
+
+    /// Takes back a reviewer's last decision that stands.
+    pub fn undo(&self, given: &TakenBack) -> std::result::Result<(State, Receipt), Refusal> {
+        let reviewer = self.name(&given.reviewer)?;
+        let mut log = lock(&self.log);
+        log.refresh().map_err(Refusal::Log)?;
+        let (undoes, spot) = match log.ledger().last_of(&reviewer, &self.run_id) {
+            // Asked again because the first answer was lost: the log will say that it has it.
+            _ if log.ledger().knows(&given.nonce) => (String::new(), None),
+            Some((id, judgement)) => (id.to_owned(), self.spot_of(judgement)),
+            None => return Err(Refusal::Nothing),
+        };
+        let entry = self.entry(&reviewer, &given.nonce, Event::Undo { undoes })?;
+        let receipt = log.append(entry).map_err(Refusal::Log)?;
+        Ok((self.state_of(&log, &reviewer, spot.map(|spot| self.id(spot))), receipt))
+    }
+
+    /// One pair in full. Whoever asks for it holds it for a while.
+    pub fn view(&self, reviewer: &str, id: &str) -> std::result::Result<ItemView, Refusal> {
+        let reviewer = self.name(reviewer)?;
+        let spot = *self.spots.get(id).ok_or(Refusal::Unknown)?;
+        lock(&self.held).insert(id.to_owned(), (reviewer, Instant::now()));
+        let (person, pair) = match spot {
+            Spot::Pair(person, pair) => (person, pair),
+            Spot::Seed(at) => self.seeds[at].record,
+        };
+        let person = &self.queue.persons[person];
+        let pair = &person.pairs[pair];
+        Ok(ItemView {
+            id: id.to_owned(),
+            rank: person.rank,
+            cluster_id: person.cluster_id.clone(),
+            worth: person.worth.clone(),
+            size: person.size,
+            districts: person.districts.clone(),
+            similarity: pair.similarity,
+            expected_false_matches: pair.expected_false_matches,
+            probability_false: pair.probability_false,
+            evidence: parts(&pair.evidence),
+            sides: [self.side_view(spot, false, &pair.a), self.side_view(spot, true, &pair.b)],
+        })
+    }
+
+    /// The JPEG of one side: the cut-out face, or the whole picture.
+    pub fn picture(&self, id: &str, second: bool, whole: bool) -> std::result::Result<Vec<u8>, Refusal> {
+        let spot = *self.spots.get(id).ok_or(Refusal::Unknown)?;
+        let shown = self.shown(spot, second).map_err(|_| Refusal::Unknown)?;
+        match whole {
+            true => Ok(shown.whole.clone()),
+            false => shown.face.clone().ok_or(Refusal::Unknown),
+        }
+    }
+
+    fn side_view(&self, spot: Spot, second: bool, record: &Member) -> SideView {
+        let facts: RowFacts = self.nights.find(&record.side).map(|found| found.submission.facts).unwrap_or_default();
+        let shown = self.shown(spot, second);
+        SideView {
+            submission: record.side.submission.clone(),
+            worker: record.side.worker.clone(),
+            district: record.district.clone(),
+            captured_at: instant(record.side.captured_at),
+            earlier_night: record.side.earlier_night,
+            mobile: facts.mobile.as_deref().map(masked),
+            epic: facts.epic.as_deref().map(masked),
+            member_name: facts.member_name,
+            booth_id: facts.booth_id,
+            has_face: shown.as_ref().is_ok_and(|s| s.face.is_some()),
+            picture: shown.as_ref().ok().map(|s| s.place),
+            missing: shown.err(),
+        }
+    }
+
+    fn shown(&self, spot: Spot, second: bool) -> std::result::Result<Arc<Shown>, Missing> {
+        if let Some((_, _, shown)) = lock(&self.shown).iter().find(|(s, b, _)| (*s, *b) == (spot, second)) {
+            return Ok(shown.clone());
+        }
+        let (side, role) = match spot {
+            Spot::Pair(person, pair) => {
+                let Pair { a, b, .. } = &self.queue.persons[person].pairs[pair];
+                (if second { &b.side } else { &a.side }, "member")
+            }
+            Spot::Seed(at) => {
+                let SeedFace { side, role } = if second { &self.seeds[at].b } else { &self.seeds[at].a };
+                (side, *role)
+            }
+        };
+        let Found { submission, faces, limits } = self.nights.find(side)?;
+        let bytes = submission.selfie.as_deref().ok_or(Missing::Picture)?;
+        let shown = Arc::new(show(bytes, &limits, faces.iter().find(|face| face.role == role))?);
+        let mut kept = lock(&self.shown);
+        kept.push_back((spot, second, shown.clone()));
+        while kept.len() > KEPT {
+            kept.pop_front();
+        }
+        Ok(shown)
+    }
+
+    fn state_of(&self, log: &Log, reviewer: &str, changed: Option<String>) -> State {
+        let items = self.list(log.ledger(), reviewer);
+        let left = items.iter().filter(|item| item.open).count();
+        State {
+            run: self.run_id.clone(),
+            reviewer: reviewer.to_owned(),
+            total: items.len(),
+            done: items.len() - left,
+            left,
+            mine: items.iter().filter(|item| item.mine.is_some()).count(),
+            per_hour: per_hour(log.ledger(), reviewer, &self.run_id),
+            torn: log.torn().len(),
+            changed,
+            items,
+        }
+    }
+
+    fn spot_of(&self, judgement: &Judgement) -> Option<Spot> {
+        let key = PairKey::new(&judgement.a, &judgement.b);
+        if judgement.why == Why::Seed {
+            let same = |seed: &Seed| PairKey::new(&seed.a.side, &seed.b.side) == key;
+            return self.seeds.iter().position(same).map(Spot::Seed);
+        }
+        let mut persons = self.queue.persons.iter().enumerate();
+        persons.find_map(|(at, person)| Some(Spot::Pair(at, person.pairs.iter().position(|p| p.key == key)?)))
+    }
+
+    pub(super) fn id(&self, spot: Spot) -> String {
+        match spot {
+            Spot::Pair(person, pair) => self.queue.persons[person].pairs[pair].id.clone(),
+            Spot::Seed(at) => {
+                let seed = &self.seeds[at];
+                id(&self.run_id, "seed", &PairKey::new(&seed.a.side, &seed.b.side))
+            }
+        }
+    }
+
+    fn name(&self, typed: &str) -> std::result::Result<String, Refusal> {
+        let name = typed.split_whitespace().collect::<Vec<_>>().join(" ");
+        let fits = (1..=40).contains(&name.chars().count()) && !name.chars().any(char::is_control);
+        match &self.reviewer {
+            _ if !fits => Err(Refusal::Wrong("a reviewer's name has 1 to 40 characters")),
+            Some(only) if *only != name => Err(Refusal::Wrong("this desk was started for another reviewer")),
+            _ => Ok(name),
+        }
+    }
+
+    fn entry(&self, reviewer: &str, nonce: &str, event: Event) -> std::result::Result<Entry, Refusal> {
+        let fits = (16..=64).contains(&nonce.len()) && nonce.bytes().all(|b| b.is_ascii_alphanumeric());
+        match fits {
+            true => Ok(Entry {
+                v: crate::decisions::VERSION,
+                id: nonce.to_owned(),
+                at: format!("{:.6}", jiff::Timestamp::now()),
+                reviewer: reviewer.to_owned(),
+                run: self.run_id.clone(),
+                event,
+            }),
+            false => Err(Refusal::Wrong("a nonce has 16 to 64 letters and digits")),
+        }
+    }
+}
+
+/// The run folders of earlier nights, where the queue has members of such.
+fn earlier_nights(setup: &Setup, at_hand: &[PathBuf], queue: &Queue) -> Result<Vec<Night>> {
+    let wanted = earlier_submissions(queue.sides());
+    let mut nights = Vec::new();
+    if wanted.is_empty() {
+        return Ok(nights);
+    }
+    let open = |run: &PathBuf| Night::open(run, at_hand, &setup.columns, &mut |id, _, _| wanted.contains(id));
+    for run in &setup.earlier {
+        nights.push(open(run)?);
+    }
+    for run in beside(&setup.run) {
+        // Nobody asked for these, so one that cannot be read is no reason to stop.
+        match open(&run) {
+            Ok(night) => nights.push(night),
+            Err(error) => log::warn!("{error}"),
+        }
+    }
+    Ok(nights)
+}
+
+/// A name for a pair that says nothing about it.
+fn id(run: &str, kind: &str, key: &PairKey) -> String {
+    let digest = Sha256::digest(format!("{run}|{kind}|{:?}", key.sides()));
+    digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Whether two people are asked about a pair. Every process draws the same.
+fn is_second(run: &str, key: &PairKey, share: f64) -> bool {
+    let [(a, _, _), (b, _, _)] = key.sides();
+    share > 0.0 && draw(&[run, "second", a, b]) < share
+}
+
+/// A panic elsewhere is no reason to refuse decisions: what the lock guards is whole between two calls.
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

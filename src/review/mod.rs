@@ -1,0 +1,34 @@
+//! The review desk: people look at a run's queue, pair by pair, in a browser on this machine.
+//!
+//! | part | |
+//! |---|---|
+//! | `tables`, `queue` | the run folder -> persons, and the pairs to ask about |
+//! | `nights`, `pictures` | a membership -> its row in a dump at hand, its face and its whole picture as JPEG |
+//! | `seeds` | pairs whose answer is known, mixed in unmarked |
+//! | `desk`, `list`, `views` | what each reviewer is shown, and what becomes of an answer |
+//! | `guard`, `server` | loopback only, one secret address, no other origin |
+//! | `page/` | the page: HTML, CSS and script, nothing from elsewhere |
+//! | `measure`, `export` | how well reviewers answer; the log as Parquet |
+//!
+//! Decisions are kept by [`crate::decisions`], and the next audit takes them from there; nothing here changes a run folder.
+//!
+//! **Blind.** A share of the queue is asked of two people. Neither sees that the other has answered, nor what; the same
+//! holds for known pairs. Whoever opens the log itself sees everything: it is not hidden, only not shown.
+
+mod desk;
+mod export;
+mod guard;
+mod list;
+mod measure;
+mod nights;
+mod pictures;
+mod queue;
+mod seeds;
+mod server;
+mod tables;
+mod views;
+
+pub use desk::{Desk, Setup};
+pub use export::export;
+pub use measure::{Measured, measure};
+pub use server::Server;

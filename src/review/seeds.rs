@@ -1,0 +1,190 @@
+//! Pairs whose answer is known, mixed into the queue unmarked: they measure the reviewers.
+//!
+//! Where the answers come from:
+//! - **same**: the worker's face in two of that worker's selfies. It is the face that recurs in all of them, or the one of
+//!   the reference photo.
+//! - **different**: the member of a selfie, and the worker of that selfie, who stands beside the member. The worker's face
+//!   is taken from another selfie of the same worker, or the shared picture would give the pair away.
+//!
+//! Only selfies in which nothing casts doubt on who is who are taken ([`CLEAR`]), accepted ones before others.
+//!
+//! So that nothing but the faces tells them from pairs of the queue, each borrows the record (district, worker, time,
+//! numbers, evidence) of a pair of the queue. Two people picked like this are less alike than two that the matcher
+//! confused: errors on the known pairs are a lower bound of errors in the queue.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::path::Path;
+
+use sha2::{Digest, Sha256};
+
+use super::nights::{Known, Night};
+use super::queue::Queue;
+use super::tables;
+use crate::Result;
+use crate::decisions::{Answer, Side};
+use crate::reason::Reason;
+
+/// Most workers that known pairs are drawn from.
+const MOST_WORKERS: usize = 2_000;
+
+/// Selfies of each of them.
+const SELFIES: usize = 2;
+
+/// Reasons that say nothing about who is who in the selfie.
+const CLEAR: [Reason; 8] = [
+    Reason::DuplicateMember,
+    Reason::MobileReused,
+    Reason::EpicReused,
+    Reason::MobileMalformed,
+    Reason::EpicMalformed,
+    Reason::BackgroundShared,
+    Reason::BoothOutsideDistrict,
+    Reason::CapturedAtImplausible,
+];
+
+/// Faces of less quality than this are no fair question.
+const LEAST_QUALITY: f32 = 0.4;
+
+/// A face of a known pair.
+#[derive(Debug, Clone)]
+pub struct SeedFace {
+    /// The submission whose selfie shows it.
+    pub side: Side,
+    /// Which face: `worker` or `member`.
+    pub role: &'static str,
+}
+
+/// A pair whose answer is known.
+#[derive(Debug, Clone)]
+pub struct Seed {
+    /// The one.
+    pub a: SeedFace,
+    /// The other.
+    pub b: SeedFace,
+    /// The right answer.
+    pub truth: Answer,
+    /// How it is known.
+    pub basis: &'static str,
+    /// The pair of the queue whose record it borrows: person and pair.
+    pub record: (usize, usize),
+    /// The pair of the queue after which it comes: person and pair.
+    pub after: (usize, usize),
+}
+
+fn is_clear(reasons: &[String]) -> bool {
+    reasons.iter().all(|reason| CLEAR.iter().any(|clear| clear.code() == reason))
+}
+
+/// A number from 0 to 1 that hangs on the words alone: every process draws the same.
+pub fn draw(words: &[&str]) -> f64 {
+    let mut hash = Sha256::new();
+    for word in words {
+        hash.update((word.len() as u64).to_le_bytes());
+        hash.update(word.as_bytes());
+    }
+    let digest = hash.finalize();
+    let bytes: [u8; 8] = std::array::from_fn(|i| digest[i]);
+    (u64::from_le_bytes(bytes) >> 11) as f64 / (1u64 << 53) as f64
+}
+
+/// The workers of a run that have selfies enough, an even draw of them.
+pub fn workers(run: &Path) -> Result<HashSet<String>> {
+    let mut counts: HashMap<String, usize> = HashMap::new();
+    tables::read(&run.join("verdicts.parquet"), &["worker_id", "reasons"], |rows| {
+        for (worker, reasons) in rows.texts("worker_id")?.into_iter().zip(rows.lists("reasons")?) {
+            if let (Some(worker), true) = (worker, is_clear(&reasons)) {
+                *counts.entry(worker).or_default() += 1;
+            }
+        }
+        Ok(())
+    })?;
+    let mut drawn: Vec<(f64, String)> = counts
+        .into_iter()
+        .filter(|(_, n)| *n >= SELFIES)
+        .map(|(worker, _)| (draw(&["worker", &worker]), worker))
+        .collect();
+    drawn.sort_by(|x, y| x.0.total_cmp(&y.0));
+    drawn.truncate(MOST_WORKERS);
+    Ok(drawn.into_iter().map(|(_, worker)| worker).collect())
+}
+
+/// Chooses rows for known pairs while a run's table is read.
+#[derive(Debug, Default)]
+pub struct Pool {
+    wanted: HashSet<String>,
+    chosen: BTreeMap<String, Vec<(bool, u64)>>,
+}
+
+impl Pool {
+    /// Rows of these workers.
+    pub fn of(wanted: HashSet<String>) -> Self {
+        Pool { wanted, chosen: BTreeMap::new() }
+    }
+
+    /// Whether a row is taken: of a wanted worker, in no doubt, both faces there and sharp.
+    pub fn take(&mut self, known: &Known, reasons: &[String]) -> bool {
+        let clear =
+            |role: &str| known.faces.iter().any(|f| f.role == role && f.quality.is_some_and(|q| q >= LEAST_QUALITY));
+        let Some(worker) = known.worker.as_ref().filter(|w| self.wanted.contains(*w)) else { return false };
+        if !is_clear(reasons) || !clear("worker") || !clear("member") {
+            return false;
+        }
+        let rows = self.chosen.entry(worker.clone()).or_default();
+        let doubted = !reasons.is_empty();
+        let free = rows.iter().filter(|(other, _)| *other == doubted).count() < SELFIES;
+        if free {
+            rows.push((doubted, known.row));
+        }
+        free
+    }
+
+    /// Known pairs for a queue: `share` of its pairs, half of them the same person, spread evenly.
+    pub fn seeds(&self, night: &Night, queue: &Queue, share: f64) -> Vec<Seed> {
+        let asked: Vec<(usize, usize)> = queue
+            .persons
+            .iter()
+            .enumerate()
+            .flat_map(|(at, person)| person.asked(&|_| None).into_iter().map(move |pair| (at, pair)))
+            .collect();
+        let wanted = (share * asked.len() as f64).ceil() as usize;
+        let mut workers: Vec<&String> =
+            self.chosen.iter().filter(|(_, rows)| rows.len() >= SELFIES).map(|(w, _)| w).collect();
+        workers.sort_by(|x, y| draw(&[&night.run_id, x]).total_cmp(&draw(&[&night.run_id, y])));
+        let count = wanted.min(workers.len());
+        let mut seeds = Vec::new();
+        for (number, worker) in workers.into_iter().take(count).enumerate() {
+            let mut rows = self.chosen[worker].clone();
+            rows.sort_unstable();
+            let sides: Vec<Side> = rows.iter().take(SELFIES).filter_map(|(_, row)| night.side(*row)).collect();
+            let [one, other] = sides.as_slice() else { continue };
+            let face = |side: &Side, role| SeedFace { side: side.clone(), role };
+            let (a, truth, basis) = match number % 2 {
+                0 => (face(one, "member"), Answer::Different, "two_faces_of_one_selfie"),
+                _ => (face(one, "worker"), Answer::Same, "worker_in_two_selfies"),
+            };
+            // Evenly over the queue, and within its stretch where chance puts it.
+            let chance = draw(&[&night.run_id, "place", worker]);
+            let at = ((number as f64 + chance) / count as f64 * asked.len() as f64) as usize;
+            let lends = (draw(&[&night.run_id, "record", worker]) * asked.len() as f64) as usize;
+            let last = asked.len() - 1;
+            let (after, record) = (asked[at.min(last)], asked[lends.min(last)]);
+            seeds.push(Seed { a, b: face(other, "worker"), truth, basis, record, after });
+        }
+        seeds
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn draws_are_even_and_the_same_each_time() {
+        let draws: Vec<f64> = (0..2000).map(|i| draw(&["x", &i.to_string()])).collect();
+        assert_eq!(draws[7], draw(&["x", "7"]));
+        assert_ne!(draw(&["ab", "c"]), draw(&["a", "bc"]));
+        let below = draws.iter().filter(|&&d| d < 0.1).count();
+        assert!((140..260).contains(&below), "{below}");
+        assert!(draws.iter().all(|d| (0.0..1.0).contains(d)));
+    }
+}

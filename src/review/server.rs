@@ -1,0 +1,213 @@
+//! The desk over HTTP: a page, a list, pairs, pictures, and two requests that change something.
+//!
+//! One thread serves; whatever reads pictures or waits for the disk runs beside it. An answer to a decision is made of a
+//! [`Receipt`], and only a flushed log hands one out.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::{DefaultBodyLimit, State as Shared};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
+use axum::response::Response;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::desk::{Desk, Given, Refusal, TakenBack};
+use super::guard::{Guard, loopback, seal};
+use super::views::State;
+use crate::decisions::Receipt;
+use crate::{Error, Result};
+
+/// Most bytes of a request: a decision with a long note.
+const MOST_BYTES: usize = 16 << 10;
+
+const PAGE: &str = include_str!("page/index.html");
+const STYLE: &str = include_str!("page/desk.css");
+const SCRIPT: &str = include_str!("page/desk.js");
+const WORDS: &str = include_str!("page/words.js");
+const ICON: &str = include_str!("page/icon.svg");
+
+/// A desk that listens.
+#[derive(Debug)]
+pub struct Server {
+    listener: std::net::TcpListener,
+    guard: Guard,
+    desk: Arc<Desk>,
+}
+
+type Context = (Arc<Desk>, Arc<Guard>);
+
+impl Server {
+    /// Listens on a loopback address; port 0 takes any that is free.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] for an address that other machines can reach, [`Error::Io`] when the port is taken.
+    pub fn bind(desk: Desk, address: IpAddr, port: u16) -> Result<Server> {
+        let address = SocketAddr::new(loopback(address)?, port);
+        let refused = Error::io("listen at", address.to_string());
+        let listener = std::net::TcpListener::bind(address).map_err(refused)?;
+        listener.set_nonblocking(true).map_err(Error::io("listen at", address.to_string()))?;
+        let bound = listener.local_addr().map_err(Error::io("listen at", address.to_string()))?;
+        Ok(Server { listener, guard: Guard::new(bound)?, desk: Arc::new(desk) })
+    }
+
+    /// What to open in a browser.
+    pub fn address(&self) -> String {
+        self.guard.address()
+    }
+
+    /// Serves until the process ends.
+    ///
+    /// # Errors
+    /// [`Error::Io`] when the system takes the socket away.
+    pub fn run(self) -> Result<()> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .max_blocking_threads(4)
+            .build()
+            .map_err(Error::io("start", "the desk"))?;
+        let context: Context = (self.desk, Arc::new(self.guard));
+        runtime.block_on(async {
+            let listener = tokio::net::TcpListener::from_std(self.listener).map_err(Error::io("listen", "the desk"))?;
+            let router = Router::new().fallback(answer).layer(DefaultBodyLimit::max(MOST_BYTES)).with_state(context);
+            axum::serve(listener, router).await.map_err(Error::io("serve", "the desk"))
+        })
+    }
+}
+
+/// Every request comes through here: checked first, then answered on a thread that may wait.
+async fn answer(
+    Shared((desk, guard)): Shared<Context>,
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+    body: std::result::Result<Bytes, axum::extract::rejection::BytesRejection>,
+) -> Response {
+    let mut response = match guard.check(&method, uri.path(), &headers) {
+        Err(status) => plain(status),
+        Ok(path) => {
+            let (path, query) = (path.to_owned(), uri.query().unwrap_or_default().to_owned());
+            let is_json = headers.get(header::CONTENT_TYPE).is_some_and(|kind| kind == "application/json");
+            match body {
+                Err(_) => plain(StatusCode::PAYLOAD_TOO_LARGE),
+                Ok(_) if method == Method::POST && !is_json => plain(StatusCode::UNSUPPORTED_MEDIA_TYPE),
+                Ok(body) => tokio::task::spawn_blocking(move || route(&desk, &method, &path, &query, &body))
+                    .await
+                    .unwrap_or_else(|_| plain(StatusCode::INTERNAL_SERVER_ERROR)),
+            }
+        }
+    };
+    seal(response.headers_mut());
+    response
+}
+
+fn route(desk: &Desk, method: &Method, path: &str, query: &str, body: &[u8]) -> Response {
+    let parts: Vec<&str> = path.split('/').collect();
+    let reviewer = || parameter(query, "reviewer").unwrap_or_default();
+    match (method.as_str(), parts.as_slice()) {
+        ("GET", [""]) => file("text/html; charset=utf-8", PAGE),
+        ("GET", ["desk.css"]) => file("text/css; charset=utf-8", STYLE),
+        ("GET", ["desk.js"]) => file("text/javascript; charset=utf-8", SCRIPT),
+        ("GET", ["words.js"]) => file("text/javascript; charset=utf-8", WORDS),
+        ("GET", ["icon.svg"]) => file("image/svg+xml", ICON),
+        ("GET", ["desk"]) => json(&Greeting { reviewer: desk.only_reviewer(), without_dump: desk.without_dump() }),
+        ("GET", ["state"]) => desk.state(&reviewer()).map_or_else(refused, |state| json(&state)),
+        ("GET", ["item", id]) => desk.view(&reviewer(), id).map_or_else(refused, |view| json(&view)),
+        ("GET", ["picture", id, side @ ("a" | "b"), kind @ ("face" | "whole")]) => {
+            desk.picture(id, *side == "b", *kind == "whole").map_or_else(refused, jpeg)
+        }
+        ("POST", ["decide"]) => change(body, |given: &Given| desk.decide(given)),
+        ("POST", ["undo"]) => change(body, |given: &TakenBack| desk.undo(given)),
+        ("GET" | "POST", _) => plain(StatusCode::NOT_FOUND),
+        _ => plain(StatusCode::METHOD_NOT_ALLOWED),
+    }
+}
+
+#[derive(Serialize)]
+struct Greeting<'a> {
+    reviewer: Option<&'a str>,
+    without_dump: Option<&'a str>,
+}
+
+/// Something that goes into the log, and the answer to it.
+fn change<T: DeserializeOwned>(
+    body: &[u8],
+    act: impl FnOnce(&T) -> std::result::Result<(State, Receipt), Refusal>,
+) -> Response {
+    let Ok(given) = serde_json::from_slice(body) else { return plain(StatusCode::BAD_REQUEST) };
+    act(&given).map_or_else(refused, |(state, receipt)| recorded(&state, receipt))
+}
+
+/// The only way to tell a reviewer that a decision counts. It takes the proof that the disk has it.
+fn recorded(state: &State, _receipt: Receipt) -> Response {
+    json(state)
+}
+
+fn refused(why: Refusal) -> Response {
+    match why {
+        Refusal::Unknown => plain(StatusCode::NOT_FOUND),
+        Refusal::Nothing => plain(StatusCode::CONFLICT),
+        Refusal::Wrong(what) => respond(StatusCode::BAD_REQUEST, "text/plain; charset=utf-8", what),
+        Refusal::Log(error) => {
+            log::error!("{error}");
+            respond(StatusCode::INSUFFICIENT_STORAGE, "text/plain; charset=utf-8", error.to_string())
+        }
+    }
+}
+
+fn plain(status: StatusCode) -> Response {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = status;
+    response
+}
+
+fn file(kind: &'static str, text: &'static str) -> Response {
+    respond(StatusCode::OK, kind, text)
+}
+
+fn jpeg(bytes: Vec<u8>) -> Response {
+    respond(StatusCode::OK, "image/jpeg", bytes)
+}
+
+fn json(value: &impl Serialize) -> Response {
+    match serde_json::to_vec(value) {
+        Ok(bytes) => respond(StatusCode::OK, "application/json", bytes),
+        Err(_) => plain(StatusCode::INTERNAL_SERVER_ERROR),
+    }
+}
+
+fn respond(status: StatusCode, kind: &'static str, body: impl Into<Body>) -> Response {
+    let mut response = Response::new(body.into());
+    *response.status_mut() = status;
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+    response
+}
+
+/// A parameter of a query, percent-decoded.
+fn parameter(query: &str, name: &str) -> Option<String> {
+    let value = query.split('&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='))?;
+    let bytes = value.as_bytes();
+    let (mut out, mut at) = (Vec::with_capacity(bytes.len()), 0);
+    while at < bytes.len() {
+        let hex = value.get(at + 1..at + 3).filter(|_| bytes[at] == b'%');
+        let byte = hex.and_then(|hex| u8::from_str_radix(hex, 16).ok());
+        out.push(byte.unwrap_or(bytes[at]));
+        at += if byte.is_some() { 3 } else { 1 };
+    }
+    String::from_utf8(out).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parameters_are_decoded() {
+        assert_eq!(parameter("x=1&reviewer=%E0%A4%86%20b", "reviewer").as_deref(), Some("आ b"));
+        assert_eq!(parameter("reviewer=a%", "reviewer").as_deref(), Some("a%"));
+        assert_eq!(parameter("reviewer=%ff", "reviewer"), None);
+        assert_eq!(parameter("", "reviewer"), None);
+    }
+}

@@ -1,0 +1,109 @@
+//! What the page is told: plain values, and how numbers and times are written.
+
+use serde::Serialize;
+
+use super::nights::Missing;
+use super::pictures::Place;
+use crate::decisions::Answer;
+
+/// What a reviewer's list says of one pair.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ItemState {
+    pub id: String,
+    /// Whether this reviewer is to answer.
+    pub open: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mine: Option<Answer>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
+    /// What others said, where one may know.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub by: Vec<(String, Answer)>,
+    /// Somebody else is looking at it.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub held: bool,
+}
+
+/// A reviewer's list.
+#[derive(Debug, Serialize)]
+pub struct State {
+    pub run: String,
+    pub reviewer: String,
+    pub items: Vec<ItemState>,
+    pub total: usize,
+    pub done: usize,
+    pub left: usize,
+    pub mine: usize,
+    pub per_hour: Option<f64>,
+    /// Lines of the log that were begun and never finished.
+    pub torn: usize,
+    /// What was recorded or taken back just now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub changed: Option<String>,
+}
+
+/// One pair in full.
+#[derive(Debug, Serialize)]
+pub struct ItemView {
+    pub id: String,
+    pub rank: u64,
+    pub cluster_id: String,
+    pub worth: String,
+    pub size: usize,
+    pub districts: Vec<String>,
+    pub similarity: f64,
+    pub expected_false_matches: f64,
+    pub probability_false: f64,
+    pub evidence: Vec<(String, f64)>,
+    pub sides: [SideView; 2],
+}
+
+/// One side of it.
+#[derive(Debug, Serialize)]
+pub struct SideView {
+    pub submission: String,
+    pub worker: String,
+    pub district: String,
+    pub captured_at: String,
+    pub earlier_night: bool,
+    pub mobile: Option<String>,
+    pub epic: Option<String>,
+    pub member_name: Option<String>,
+    pub booth_id: Option<String>,
+    pub picture: Option<Place>,
+    pub has_face: bool,
+    pub missing: Option<Missing>,
+}
+
+/// `face 9.1, same worker 1.2` -> its parts.
+pub fn parts(evidence: &str) -> Vec<(String, f64)> {
+    let part = |text: &str| {
+        let (name, weight) = text.trim().rsplit_once(' ')?;
+        Some((name.to_owned(), weight.parse().ok()?))
+    };
+    evidence.split(',').filter_map(part).collect()
+}
+
+/// All but the last three characters hidden.
+pub fn masked(text: &str) -> String {
+    let count = text.trim().chars().count();
+    text.trim().chars().enumerate().map(|(at, c)| if at + 3 < count { '•' } else { c }).collect()
+}
+
+pub fn instant(microseconds: i64) -> String {
+    jiff::Timestamp::from_microsecond(microseconds).map(|at| format!("{at:.0}")).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn evidence_comes_apart_and_numbers_are_hidden() {
+        assert_eq!(parts("face 9.1, same worker -1.2"), [("face".into(), 9.1), ("same worker".into(), -1.2)]);
+        assert!(parts("").is_empty());
+        assert_eq!(masked(" 9876543210 "), "•••••••210");
+        assert_eq!(masked("ab"), "ab");
+        assert_eq!(instant(0), "1970-01-01T00:00:00Z");
+    }
+}

@@ -1,0 +1,221 @@
+//! The nightly job as a system runs it: script, units, lock, archive.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::setup::tool;
+use crate::util::{Place, chehra, fixture, run};
+
+fn packaging(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("packaging").join(name)
+}
+
+/// `nightly.sh` with its folders in `place`.
+fn nightly(place: &Place, words: &[&str]) -> Command {
+    // The variables of `chehra` that a tester may have set must not reach the script either.
+    let clean = chehra();
+    let mut command = Command::new(packaging("nightly.sh"));
+    clean.get_envs().filter(|(_, value)| value.is_none()).for_each(|(name, _)| {
+        command.env_remove(name);
+    });
+    command
+        .args(words)
+        .current_dir(&place.dir)
+        .env("CHEHRA_NIGHTLY_DUMPS", place.path("dumps"))
+        .env("CHEHRA_NIGHTLY_RUNS", place.path("runs"))
+        .env("CHEHRA_NIGHTLY_PROGRAM", chehra().get_program())
+        .env("CHEHRA_STORE", place.path("store"))
+        .env("CHEHRA_QUIET", "1");
+    command
+}
+
+#[test]
+#[cfg(unix)]
+fn the_nightly_script_waits_audits_once_and_passes_on_what_went_wrong() {
+    let place = Place::new();
+    let at = |night: &str| run(&mut nightly(&place, &[night]));
+    let (code, _, stderr) = at("yesterday");
+    assert!(code == 64 && stderr.contains("no date"), "{stderr}");
+    let (code, _, stderr) = at("2001-11-21");
+    assert!(code == 75 && stderr.contains("not there yet"), "{stderr}");
+    let dump = place.path("dumps/2001-11-21");
+    fs::create_dir_all(&dump).unwrap();
+    fs::copy(fixture("night/submissions-0.parquet"), dump.join("submissions-0.parquet")).unwrap();
+    let (code, _, stderr) = at("2001-11-21");
+    assert!(code == 75 && stderr.contains("_SUCCESS is not there yet"), "{stderr}");
+    fs::write(dump.join("_SUCCESS"), "").unwrap();
+    let (code, _, stderr) = at("2001-11-21");
+    assert_eq!((code, stderr.as_str()), (0, ""));
+    assert!(place.path("runs/2001-11-21/verdicts.parquet").is_file() && place.path("store/MANIFEST").is_file());
+    let (code, _, stderr) = at("2001-11-21");
+    assert!(code == 0 && stderr.contains("is done"), "{stderr}");
+    let broken = place.path("dumps/2001-11-22");
+    fs::create_dir_all(&broken).unwrap();
+    fs::copy(fixture("broken/truncated.parquet"), broken.join("part.parquet")).unwrap();
+    fs::write(broken.join("_SUCCESS"), "").unwrap();
+    let (code, _, stderr) = at("2001-11-22");
+    assert!(code == 65 && stderr.contains("part.parquet"), "{stderr}");
+    assert!(!place.path("runs/2001-11-22").exists());
+    // Without a date it is last night's, whose dump is not here.
+    assert_eq!(run(&mut nightly(&place, &[])).0, 75);
+}
+
+#[test]
+fn a_second_audit_of_a_store_does_not_begin() {
+    let place = Place::new();
+    let store = place.path("store");
+    let audit = |out: &str| {
+        let mut command = chehra();
+        command.args(["audit", "--quiet", "--store"]).arg(&store).arg("--out").arg(place.path(out));
+        run(command.arg(fixture("night2")))
+    };
+    let (code, _, stderr) = audit("first");
+    assert_eq!(code, 0, "{stderr}");
+    let night = fs::OpenOptions::new().write(true).open(store.join("NIGHT")).unwrap();
+    night.try_lock().unwrap();
+    let (code, stdout, stderr) = audit("second");
+    assert_eq!((code, stdout.as_str()), (75, ""), "{stderr}");
+    assert!(stderr.contains("another audit runs on this store (process ") && stderr.contains("NIGHT"), "{stderr}");
+    assert_eq!(place.list(), ["first", "store"], "nothing was begun");
+    // Who erases members is not kept waiting by a night.
+    let (code, _, stderr) = run(chehra().args(["gallery", "compact", "--store"]).arg(&store));
+    assert_eq!(code, 0, "{stderr}");
+    drop(night);
+    let (code, _, stderr) = audit("second");
+    assert_eq!(code, 0, "{stderr}");
+}
+
+#[test]
+fn units_are_verified_by_systemd() {
+    let place = Place::new();
+    let names = ["chehra-audit.service", "chehra-audit.timer", "chehra-audit-failed.service"];
+    let mut paths = Vec::new();
+    for name in names {
+        let text = fs::read_to_string(packaging("systemd").join(name)).unwrap();
+        // Not installed here, so the script is named where it lies.
+        let script = packaging("nightly.sh");
+        let text = text.replace("/usr/local/lib/chehra/nightly.sh", script.to_str().unwrap());
+        let text = text.replace("/usr/bin/logger", "/bin/sh");
+        paths.push(place.path(name));
+        fs::write(&paths[paths.len() - 1], text).unwrap();
+    }
+    let verify = tool("systemd-analyze", |command| command.args(["verify", "--man=no"]).args(&paths));
+    if let Some((code, stdout, stderr)) = verify {
+        assert_eq!((code, stdout.as_str(), stderr.as_str()), (0, "", ""));
+    }
+    // The whole sandbox stands in the unit; a line that is lost is noticed even where there is no systemd.
+    let service = fs::read_to_string(packaging("systemd/chehra-audit.service")).unwrap();
+    for line in [
+        "ProtectSystem=strict",
+        "ReadWritePaths=/srv/chehra",
+        "PrivateNetwork=yes",
+        "User=chehra",
+        "NoNewPrivileges=yes",
+        "TimeoutStartSec=10h",
+        "OnFailure=chehra-audit-failed.service",
+        "RestartPreventExitStatus=1 64 65 69 70",
+    ] {
+        assert!(service.lines().any(|found| found == line), "{line}");
+    }
+    // Every option of the environment file is one that the program reads.
+    let environment = fs::read_to_string(packaging("nightly.env")).unwrap();
+    let options = environment.lines().filter(|l| l.starts_with("CHEHRA_") && !l.starts_with("CHEHRA_NIGHTLY_"));
+    let mut command = chehra();
+    command.args(["config", "show", "audit", "--no-config"]);
+    let mut count = 0;
+    for (name, value) in options.filter_map(|line| line.split_once('=')) {
+        command.env(name, value);
+        count += 1;
+    }
+    let (code, stdout, stderr) = run(&mut command);
+    assert!(code == 0 && !stderr.contains("read by nothing") && count > 1, "{stderr}");
+    assert_eq!(stdout.matches("$CHEHRA_").count(), count, "{stdout}");
+}
+
+#[test]
+fn the_cron_line_is_a_crontab_line_and_a_shell_command() {
+    let text = fs::read_to_string(packaging("cron")).unwrap();
+    let line = text.lines().find(|line| line.starts_with("30 ")).unwrap();
+    let words: Vec<&str> = line.splitn(7, ' ').collect();
+    assert_eq!(&words[..6], ["30", "1-8", "*", "*", "*", "chehra"], "minute, hours, days, user");
+    assert!(!line.contains('%'), "cron reads % as a line break");
+    if let Some((code, _, stderr)) = tool("sh", |command| command.args(["-n", "-c", words[6]])) {
+        assert_eq!((code, stderr.as_str()), (0, ""));
+    }
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn the_archive_is_whole_and_made_the_same_way_twice() {
+    let place = Place::new();
+    for program in ["tar", "gzip", "strip", "sha256sum", "python3", "cargo", "rustc"] {
+        if tool(program, |command| command.arg("--version")).is_none() {
+            return;
+        }
+    }
+    let pack = |out: &str| {
+        let mut command = Command::new(packaging("dist.sh"));
+        command.arg("--binary").arg(chehra().get_program()).arg("--out").arg(place.path(out));
+        // In a checkout without its history, too.
+        let (code, stdout, stderr) = run(command.env("SOURCE_DATE_EPOCH", "1790000000"));
+        assert_eq!(code, 0, "{stderr}");
+        PathBuf::from(stdout.trim())
+    };
+    let (first, second) = (pack("one"), pack("two"));
+    assert!(fs::read(&first).unwrap() == fs::read(&second).unwrap(), "two archives differ");
+    let check = |folder: &Path| {
+        let (code, _, stderr) =
+            run(Command::new("sha256sum").args(["--check", "--strict", "SHA256SUMS"]).current_dir(folder));
+        assert_eq!(code, 0, "{stderr}");
+    };
+    check(first.parent().unwrap());
+    let (code, _, stderr) = run(Command::new("tar").arg("-xzf").arg(&first).arg("-C").arg(place.path("one")));
+    assert_eq!(code, 0, "{stderr}");
+    let name = first.file_name().unwrap().to_str().unwrap().trim_end_matches(".tar.gz");
+    let folder = place.path("one").join(name);
+    check(&folder);
+    for file in [
+        "LICENSE",
+        "README.md",
+        "THIRD-PARTY.txt",
+        "weights/LICENSES/README.md",
+        "man/man1/chehra-audit.1",
+        "completions/chehra.bash",
+        "packaging/nightly.sh",
+        "packaging/systemd/chehra-audit.timer",
+        "examples/read_tables.py",
+        "chehra.toml.sample",
+    ] {
+        assert!(folder.join(file).metadata().is_ok_and(|m| m.len() > 0), "{file}");
+    }
+    assert!(fs::read_to_string(folder.join("THIRD-PARTY.txt")).unwrap().contains("candle-core"));
+    // It runs from where it was unpacked, with the weights inside it.
+    let (code, stdout, stderr) =
+        run(Command::new(folder.join("bin/chehra")).args(["weights", "verify", "--no-config"]));
+    assert!(code == 0 && stdout.contains("whole"), "{stderr}");
+    let (code, _, stderr) = run(Command::new(packaging("dist.sh")).arg("--nonsense"));
+    assert!(code == 64 && stderr.contains("--binary FILE"), "{stderr}");
+}
+
+#[test]
+fn the_example_reads_the_tables_of_a_run() {
+    let place = Place::new();
+    let python = std::env::var("PYTHON").unwrap_or_else(|_| "python3".into());
+    let has = tool(&python, |command| command.args(["-c", "import duckdb, polars, pyarrow"]));
+    if has.is_none_or(|(code, ..)| code != 0) {
+        eprintln!("skipped: {python} lacks duckdb, polars or pyarrow (PYTHON names another)");
+        return;
+    }
+    let out = place.path("out");
+    let (code, _, stderr) = run(chehra().args(["audit", "--quiet", "--out"]).arg(&out).arg(fixture("night")));
+    assert_eq!(code, 0, "{stderr}");
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/read_tables.py");
+    let (code, stdout, stderr) = run(Command::new(&python).arg(&script).arg(&out));
+    assert_eq!((code, stderr.as_str()), (0, ""));
+    for word in ["38 submissions", "photo_of_photo", "fraud by district", "pairs across districts", "bystander"] {
+        assert!(stdout.contains(word), "{word}: {stdout}");
+    }
+    let (code, _, stderr) = run(Command::new(&python).arg(&script).arg(place.dir.path()));
+    assert!(code == 1 && stderr.contains("verdicts.parquet"), "{stderr}");
+}
