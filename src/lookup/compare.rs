@@ -152,7 +152,7 @@ impl std::fmt::Display for CompareAnswer {
 impl CompareAnswer {
     fn pair(&self, pair: &Comparison, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         writeln!(f, "similarity        {:.3}", pair.similarity)?;
-        let bound = format!("at most {:.1e} (95 %)", pair.chance.false_match_rate_upper);
+        let bound = format!("at most {} (95 %)", chance(pair.chance.false_match_rate_upper));
         let rate = match pair.chance.extrapolated {
             true => {
                 format!("below {:.0e}; extrapolated {:.1e}", self.curve.measured_down_to, pair.chance.false_match_rate)

@@ -316,7 +316,8 @@ impl Person {
     fn add(&mut self, link: Link, (a, b): (Membership, Membership)) {
         for (place, told) in [(link.sides.0, a), (link.sides.1, b)] {
             let membership = &mut self.members[place];
-            if membership.at.is_none() {
+            // Where an id stands for several memberships, the earlier ones are listed first.
+            if membership.at.is_none() || (membership.later > 0 && told.at < membership.at) {
                 *membership = Membership { original: membership.original, later: membership.later, ..told };
             }
         }

@@ -99,8 +99,8 @@ fn a_queue_is_worked_through_by_keys_alone() {
     browser.screenshot("large");
 
     // To the end.
-    let total = browser.eval("state.total").as_u64().unwrap();
-    for _ in 0..=2 * total {
+    // Pairs are added while people are told apart or nobody is sure, but not without end.
+    for _ in 0..500 {
         if browser.eval("finished") == json!(true) {
             break;
         }
