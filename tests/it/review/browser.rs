@@ -98,7 +98,7 @@ fn a_queue_is_worked_through_by_keys_alone() {
     browser.wait("document.body.classList.contains('large')");
     browser.screenshot("large");
 
-    // To the end.
+    // To the end. What is the same person needs no more pairs; "not sure" would bring up all others of the person.
     let total = browser.eval("state.total").as_u64().unwrap();
     for _ in 0..=2 * total {
         if browser.eval("finished") == json!(true) {
@@ -106,7 +106,7 @@ fn a_queue_is_worked_through_by_keys_alone() {
         }
         let before = lines(&log).len();
         browser.wait("!busy && view && view.id === current");
-        browser.press("KeyK", "k", 75);
+        browser.press("KeyJ", "j", 74);
         browser.wait("!busy");
         browser.wait("finished || (view && view.id === current)");
         assert!(lines(&log).len() == before + 1, "each key is a line");
