@@ -23,7 +23,8 @@ Examples:
 
 The run folder holds verdicts.parquet (one row per row of the dump, in its order), pairs.parquet, clusters.parquet,
 review.parquet (whom to look at first), workers_audit.parquet (who stands out among peers), run.json, and report.html,
-a page for people that holds small pictures of flagged faces. It appears whole or not at all; a run that was stopped goes on from its last batch when the same command is given again.";
+a page for people that holds small pictures of flagged faces. It appears whole or not at all; a run that was stopped
+goes on from its last batch when the same command is given again.";
 
 /// Flags of `audit`.
 #[derive(Debug, Args)]

@@ -58,7 +58,7 @@ pub struct DedupArgs {
     #[arg(value_name = "INPUT")]
     inputs: Vec<PathBuf>,
     /// The store: what --against store means, and what --all-pairs compares
-    #[arg(short, long, value_name = "DIR", env = "CHEHRA_STORE")]
+    #[arg(short, long, value_name = "DIR")]
     store: Option<PathBuf>,
     /// Compare every member of the store with every other
     #[arg(long)]

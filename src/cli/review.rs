@@ -8,6 +8,7 @@ use clap::Args;
 
 use crate::cli::{Common, print, print_as};
 use crate::decisions::Decisions;
+use crate::report::Progress;
 use crate::review::{Desk, Server, Setup, export, measure};
 use crate::{Error, Result};
 
@@ -99,9 +100,8 @@ pub fn run(args: &ReviewArgs, common: &Common) -> Result<()> {
         true => print(&serde_json::json!({ "address": server.address(), "decisions": decisions }).to_string())?,
         false => print(&server.address())?,
     }
-    if !common.quiet {
-        eprintln!("{persons} persons to look at; decisions go to {}; Ctrl-C ends the desk", decisions.display());
-    }
+    let goes_to = format!("decisions go to {}; Ctrl-C ends the desk", decisions.display());
+    Progress::new(common.quiet).say(&format!("{persons} persons to look at; {goes_to}"));
     std::io::stdout().flush().map_err(Error::io("write", "standard output"))?;
     server.run()
 }

@@ -33,7 +33,7 @@ pub struct SearchArgs {
     #[arg(required = true, value_name = "PHOTO")]
     photos: Vec<PathBuf>,
     /// The store
-    #[arg(short, long, value_name = "DIR", env = "CHEHRA_STORE")]
+    #[arg(short, long, value_name = "DIR")]
     store: PathBuf,
     /// Most members per face
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=1000))]

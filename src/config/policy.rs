@@ -385,10 +385,18 @@ impl Default for PeersPolicy {
     }
 }
 
-/// Which reason leads to which verdict.
+/// Which reason leads to which verdict; what a policy file does not name keeps its default.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(transparent)]
+#[serde(from = "BTreeMap<Reason, Verdict>")]
 pub struct VerdictPolicy(BTreeMap<Reason, Verdict>);
+
+impl From<BTreeMap<Reason, Verdict>> for VerdictPolicy {
+    fn from(named: BTreeMap<Reason, Verdict>) -> Self {
+        let mut verdicts = VerdictPolicy::default();
+        verdicts.0.extend(named);
+        verdicts
+    }
+}
 
 impl VerdictPolicy {
     /// The verdict of one reason alone.
@@ -446,6 +454,7 @@ mod tests {
         let policy: Policy = toml::from_str("[verdicts]\none_face = \"reject\"\n").unwrap();
         assert_eq!(policy.verdicts.of(Reason::OneFace), Verdict::Reject);
         assert_eq!(policy.verdicts.of(Reason::PhotoOfPhoto), Verdict::Reject);
+        assert!(policy.to_toml().unwrap().contains("photo_of_photo = \"reject\""), "the whole policy is shown");
         assert_eq!(policy.verdicts.decide(&[Reason::DuplicateMember, Reason::FaceTurned]), Verdict::Review);
         assert_eq!(policy.verdicts.decide(&[]), Verdict::Accept);
         assert_eq!(policy.photo, PhotoLimits::default());

@@ -143,7 +143,7 @@ impl std::fmt::Display for CompareAnswer {
         }
         write!(
             f,
-            "Rates from {}; pairs of different people were counted down to a rate of {:.0e}, below it they are extrapolated.",
+            "Rates from {}. Pairs of different people were counted down to a rate of {:.0e}; below it the curve is extrapolated.",
             self.curve.source, self.curve.measured_down_to
         )
     }
@@ -152,9 +152,14 @@ impl std::fmt::Display for CompareAnswer {
 impl CompareAnswer {
     fn pair(&self, pair: &Comparison, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         writeln!(f, "similarity        {:.3}", pair.similarity)?;
-        let bound = format!("at most {:.1e} (95 %)", pair.chance.false_match_rate_upper);
-        let note = if pair.chance.extrapolated { ", extrapolated" } else { "" };
-        writeln!(f, "false-match rate  {}, {bound}{note}", chance(pair.chance.false_match_rate))?;
+        let bound = format!("at most {} (95 %)", chance(pair.chance.false_match_rate_upper));
+        let rate = match pair.chance.extrapolated {
+            true => {
+                format!("below {:.0e}; extrapolated {:.1e}", self.curve.measured_down_to, pair.chance.false_match_rate)
+            }
+            false => chance(pair.chance.false_match_rate),
+        };
+        writeln!(f, "false-match rate  {rate}, {bound}")?;
         writeln!(
             f,
             "one person        {:.1} % of pairs of one person are less alike",

@@ -43,19 +43,18 @@ pub fn day(microseconds: i64) -> String {
 
 /// Where a false-match rate comes from.
 pub fn source(report: &ImpostorReport) -> String {
-    match (report.basis, &report.prior) {
-        (Basis::Fitted, _) => format!("a curve fitted on {} scores of different people here", report.scores),
-        (Basis::Prior, Some(name)) => {
-            format!("the curve that ships for {name}; only {} scores of different people here", report.scores)
-        }
-        (Basis::Prior, None) => "the curve that ships for the network".to_owned(),
+    let prior = report.prior.as_deref().unwrap_or("for this network");
+    match (report.basis, report.scores) {
+        (Basis::Fitted, scores) => format!("a curve fitted on {scores} scores of different people here"),
+        (Basis::Prior, 0) => format!("the shipped curve ({prior})"),
+        (Basis::Prior, scores) => format!("the shipped curve ({prior}; only {scores} scores of different people here)"),
     }
 }
 
-/// A mobile or voter-ID number with all but its last characters hidden.
+/// A mobile or voter-ID number with all but its last three characters hidden; a short one is hidden whole.
 pub fn masked(number: &str) -> String {
-    const SHOWN: usize = 3;
-    let hidden = number.chars().count().saturating_sub(SHOWN);
+    let length = number.chars().count();
+    let hidden = if length > 6 { length - 3 } else { length };
     number.chars().enumerate().map(|(at, letter)| if at < hidden { '*' } else { letter }).collect()
 }
 
@@ -74,7 +73,7 @@ mod tests {
     fn numbers_are_masked_and_rounded() {
         assert_eq!(
             (masked("9826012345").as_str(), masked("12").as_str(), masked("").as_str()),
-            ("*******345", "12", "")
+            ("*******345", "**", "")
         );
         assert_eq!(
             (expected(1234.5), expected(0.5), expected(2.1e-9)),

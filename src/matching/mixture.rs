@@ -35,7 +35,7 @@ const HUMPS: [(Belief, Belief); 3] = [
 const SHARES: [f64; 3] = [0.25, 0.7, 0.05];
 
 /// Share of different people in a bin down to which mates do not bend the tail.
-const CLEAR: f64 = 0.75;
+const CLEAR: f64 = 0.5;
 
 /// What is believed of the tail before these counts.
 #[derive(Debug, Clone, Copy)]

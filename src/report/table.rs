@@ -59,6 +59,11 @@ impl Batch {
         self.column(name, "texts", |c| c.as_string_opt::<i32>()).map(Texts)
     }
 
+    /// A column of texts that tables of earlier versions lack.
+    pub fn texts_if_any(&self, name: &str) -> Option<Texts<'_>> {
+        self.batch.column_by_name(name).and_then(|c| c.as_string_opt::<i32>()).map(Texts)
+    }
+
     /// A column of lists of texts.
     pub fn lists(&self, name: &str) -> Result<Lists<'_>> {
         let list = self.raw_lists(name)?;

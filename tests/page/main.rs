@@ -98,7 +98,7 @@ fn no_page_scrolls_sideways(browser: &mut Browser) {
                 assert_eq!(wider, 0, "{} at {} in {language}", page.display(), look.width);
                 // What is cut off without a scroll bar of its own is lost.
                 let lost = browser.evaluate(
-                    "[...document.querySelectorAll('main *')].filter((e) => { const r = e.getBoundingClientRect(); \
+                    "[...document.querySelectorAll('main *')].filter((e) => { if (!e.checkVisibility()) return false; const r = e.getBoundingClientRect(); \
                      return r.width > 0 && r.right > innerWidth + 1 && !e.closest('.scroll, .chart'); }) \
                      .map((e) => e.outerHTML.slice(0, 120)).slice(0, 3)",
                 );

@@ -150,17 +150,20 @@ pub fn nights(bars: &[Bar]) -> Result<String> {
 pub fn districts(bars: &[Bar]) -> Result<String> {
     let bars = &bars[..bars.len().min(MOST_DISTRICTS)];
     let most = end_of(bars.iter().map(|b| b.tally.held_back()).fold(0.0, f64::max));
-    let count = bars.len() as i32;
-    svg((WIDE, 52 + 22 * bars.len() as u32), |area| {
+    // plotters gives a single segment no height: one district stands above an empty line.
+    let rows = bars.len().max(2);
+    let empty = rows - bars.len();
+    svg((WIDE, 52 + 22 * rows as u32), |area| {
         let mut chart = ChartBuilder::on(area)
             .margin(8)
             .margin_right(36)
             .x_label_area_size(28)
             .y_label_area_size(150)
-            .build_cartesian_2d(0.0..most, (0..count - 1).into_segmented())?;
+            .build_cartesian_2d(0.0..most, (0..rows as i32 - 1).into_segmented())?;
         let name = |y: &SegmentValue<i32>| match y {
             SegmentValue::CenterOf(at) => {
-                bars.iter().rev().nth(*at as usize).map(|b| short(b.label)).unwrap_or_default()
+                let place = (*at as usize).checked_sub(empty);
+                place.and_then(|place| bars.iter().rev().nth(place)).map(|b| short(b.label)).unwrap_or_default()
             }
             _ => String::new(),
         };
@@ -171,12 +174,12 @@ pub fn districts(bars: &[Bar]) -> Result<String> {
             .bold_line_style(grey())
             .axis_style(grey())
             .x_labels(6)
-            .y_labels(bars.len())
+            .y_labels(rows)
             .label_style(("sans-serif", 15))
             .x_label_formatter(&percent)
             .y_label_formatter(&name)
             .draw()?;
-        for (at, bar) in (0..).zip(bars.iter().rev()) {
+        for (at, bar) in (empty as i32..).zip(bars.iter().rev()) {
             for (from, to, colour) in stack(bar.tally) {
                 let ends = [(from, SegmentValue::Exact(at)), (to, SegmentValue::Exact(at + 1))];
                 let mut rectangle = Rectangle::new(ends, colour.filled());

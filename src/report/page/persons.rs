@@ -105,6 +105,8 @@ pub struct Link {
     pub probability_false: f64,
     /// `face 9.1, same worker 1.2, ...`
     pub evidence: String,
+    /// What reviewers decided.
+    pub decision: Option<String>,
 }
 
 /// The columns of one side of the pairs.
@@ -211,6 +213,7 @@ impl Persons {
             "district_b",
             "captured_at_a",
             "captured_at_b",
+            "decision",
         ];
         // Persons beyond the page have pairs too; only with all persons at hand is a pair without one known to be loose.
         let complete = self.listed.len() as u64 == self.all;
@@ -225,6 +228,7 @@ impl Persons {
             };
             let (a, b) = (side("a")?, side("b")?);
             let evidence = batch.texts("evidence")?;
+            let decisions = batch.texts_if_any("decision");
             let similarity = batch.numbers::<Float32Type>("similarity")?;
             let expected = batch.numbers::<Float64Type>("expected_false_matches")?;
             let false_share = batch.numbers::<Float64Type>("probability_false")?;
@@ -242,10 +246,11 @@ impl Persons {
                     similarity: value(similarity, row).unwrap_or_default(),
                     probability_false: value(false_share, row).unwrap_or_default(),
                     evidence: evidence.get(row).unwrap_or_default().to_owned(),
+                    decision: decisions.and_then(|d| d.get(row)).map(str::to_owned),
                 };
                 match self.common(&sides.0.submission, &sides.1.submission) {
                     Some((person, places)) => self.listed[person].add(Link { sides: places, ..link }, sides),
-                    None if complete => self.add_loose(link, sides, value(expected, row)),
+                    None if complete && link.decision.is_none() => self.add_loose(link, sides, value(expected, row)),
                     None => {}
                 }
             }
@@ -311,7 +316,8 @@ impl Person {
     fn add(&mut self, link: Link, (a, b): (Membership, Membership)) {
         for (place, told) in [(link.sides.0, a), (link.sides.1, b)] {
             let membership = &mut self.members[place];
-            if membership.at.is_none() {
+            // Where an id stands for several memberships, the earlier ones are listed first.
+            if membership.at.is_none() || (membership.later > 0 && told.at < membership.at) {
                 *membership = Membership { original: membership.original, later: membership.later, ..told };
             }
         }

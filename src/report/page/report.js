@@ -119,9 +119,9 @@ const parts = (evidence) => make("div", { class: "parts" }, evidence.split(", ")
 
 const personCard = (one) => {
   const heading = make("h3", {}, one.r ? one.r + ". " : "", say("span", "w." + one.w));
-  const rows = one.l.map(([a, b, similarity, wrong, evidence]) => make("tr", {},
+  const rows = one.l.map(([a, b, similarity, wrong, evidence, decision]) => make("tr", {},
     make("th", { scope: "row" }, `${a + 1} – ${b + 1}`), make("td", { class: "num" }, similarity.toFixed(3)),
-    make("td", { class: "num" }, chance(wrong)), make("td", {}, parts(evidence))));
+    make("td", { class: "num" }, chance(wrong)), make("td", {}, decision ? say("span", "d." + decision, { class: "tag" }) : null, parts(evidence))));
   const more = (count, key) => count > 0 ? say("p", key, { class: "note" }, [grouped(count)]) : null;
   return make("li", {}, make("article", { class: "card" },
     make("header", {}, heading,

@@ -1,7 +1,7 @@
 //! Every text of the page, in English and in Hindi.
 //!
 //! `{0}`, `{1}` stand for what is put in. Keys with a first part are families: `v.` verdicts, `r.` reasons, `w.` the
-//! review queue's kinds, `e.` levels of evidence, `q.` complaints of quality, `a.` advice, `p.` peers.
+//! review queue's kinds, `d.` decisions, `e.` levels of evidence, `q.` complaints of quality, `a.` advice, `p.` peers.
 
 use std::collections::BTreeMap;
 
@@ -183,6 +183,9 @@ pub const TEXTS: &[(&str, &str, &str)] = &[
     ("similarity", "Similarity", "समानता"),
     ("false", "Probability of two people", "दो अलग लोग होने की संभावना"),
     ("evidence", "Evidence", "साक्ष्य"),
+    ("d.confirmed", "reviewed: one person", "जाँच: एक ही व्यक्ति"),
+    ("d.cleared", "reviewed: two people", "जाँच: दो अलग व्यक्ति"),
+    ("d.not_sure", "reviewed: not sure", "जाँच: निश्चित नहीं"),
     ("alt.face", "Face of the member in submission {0}", "प्रविष्टि {0} में सदस्य का चेहरा"),
     ("alt.selfie", "Selfie of submission {0}", "प्रविष्टि {0} की सेल्फ़ी"),
     ("h.evidence", "How to read the evidence", "साक्ष्य कैसे पढ़ें"),
@@ -351,6 +354,8 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
+    use crate::decisions::Answer;
+    use crate::matching::decision_code;
     use crate::matching::evidence::Field;
     use crate::matching::review::Worth;
     use crate::reason::{Reason, Verdict};
@@ -383,6 +388,7 @@ mod tests {
         let kinds =
             [Worth::CrossDistrictRepeated, Worth::CrossDistrict, Worth::Repeated, Worth::OneDistrict, Worth::Retry];
         wanted.extend(kinds.map(|w| format!("w.{}", w.code())));
+        wanted.extend([Answer::Same, Answer::Different, Answer::NotSure].map(|a| format!("d.{}", decision_code(a))));
         let keys = keys();
         let missing: Vec<&String> = wanted.iter().filter(|key| !keys.contains(key.as_str())).collect();
         assert!(missing.is_empty(), "{missing:?}");

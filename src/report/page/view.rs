@@ -525,7 +525,7 @@ fn lists(gathered: &Gathered, policy: &Policy) -> (Value, Value, Value) {
             .collect();
         let link = |link: &super::persons::Link| {
             let (a, b) = link.sides;
-            json!([a.min(b), a.max(b), link.similarity, link.probability_false, link.evidence])
+            json!([a.min(b), a.max(b), link.similarity, link.probability_false, link.evidence, link.decision])
         };
         rank += u64::from(!person.id.is_empty());
         listed.push(json!({

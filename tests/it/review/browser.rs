@@ -99,8 +99,7 @@ fn a_queue_is_worked_through_by_keys_alone() {
     browser.screenshot("large");
 
     // To the end. What is the same person needs no more pairs; "not sure" would bring up all others of the person.
-    let total = browser.eval("state.total").as_u64().unwrap();
-    for _ in 0..=2 * total {
+    for _ in 0..500 {
         if browser.eval("finished") == json!(true) {
             break;
         }
