@@ -50,6 +50,10 @@ impl Log {
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
         let file = options.open(path).map_err(Error::io("open", path))?;
+        // A device or a pipe may never come to an end.
+        if !file.metadata().map_err(Error::io("read", path))?.is_file() {
+            return Err(Error::input(path, "log", "a file", "something else", "name a file for the decisions"));
+        }
         if is_new {
             sync_folder_of(path)?;
         }
@@ -278,14 +282,24 @@ mod tests {
         assert!(log.append(entry(3)).unwrap_err().to_string().contains("start the desk again"));
     }
 
+    #[test]
+    fn what_cannot_be_written_is_not_confirmed() {
+        let temp = tempfile::tempdir().unwrap();
+        let path = temp.path().join("d.jsonl");
+        let mut log = Log::open(&path).unwrap();
+        log.append(entry(1)).unwrap();
+        // As if the disk had become read-only.
+        log.file = File::open(&path).unwrap();
+        assert!(log.append(entry(2)).is_err());
+        assert!(!log.ledger().knows("2"));
+        assert_eq!(Log::open(&path).unwrap().ledger().entries().len(), 1);
+        assert!(Log::open(temp.path()).is_err(), "a folder is no log");
+    }
+
     #[cfg(target_os = "linux")]
     #[test]
-    fn what_cannot_be_flushed_is_not_confirmed() {
-        // A file of /proc cannot be made, /dev/full cannot be written: no receipt either way.
-        assert!(Log::open(Path::new("/proc/no-such-decisions")).is_err());
-        match Log::open(Path::new("/dev/full")) {
-            Err(_) => {}
-            Ok(mut log) => assert!(log.append(entry(1)).is_err()),
-        }
+    fn a_device_is_no_log() {
+        let error = Log::open(Path::new("/dev/full")).unwrap_err().to_string();
+        assert!(error.contains("a file"), "{error}");
     }
 }
