@@ -54,6 +54,13 @@ golden packages pictures:
 convert *args:
     {{python}} weights/convert.py {{args}}
 
+# CUDA kernels: registers and spills (needs nvcc 13.0)
+kernels *args:
+    kernels/build/compile.sh {{args}}
+
+# A binary that uses NVIDIA cards (needs nvcc 13.0: CUDA_HOME or NVCC)
+cuda *args:
+    CUDA_COMPUTE_CAP=${CUDA_COMPUTE_CAP:-80} cargo --config kernels/build/cuda.toml build --release --features cuda {{args}}
 # The release archive, in dist/
 dist *args:
     packaging/dist.sh {{args}}

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use cpu_time::ProcessTime;
 use serde::{Deserialize, Serialize};
 
-pub use machine::Machine;
+pub use machine::{Machine, cpu_name};
 
 use crate::audit::{self, Job, in_order};
 use crate::dump::{Dump, Submission};

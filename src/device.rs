@@ -1,7 +1,17 @@
 //! Where the arithmetic runs. Only `auto` chooses; `cuda` and `metal` never become a CPU run.
+//!
+//! A binary built with the feature `cuda` needs nothing of CUDA to start: the libraries are opened here, at run time, and
+//! what is missing is named. What runs on the device is left to `ops`.
+
+#[cfg_attr(not(feature = "cuda"), path = "device/no_cuda.rs")]
+pub(crate) mod cuda;
+#[cfg_attr(not(feature = "metal"), path = "device/no_metal.rs")]
+mod metal;
 
 use std::fmt;
 use std::str::FromStr;
+
+use serde::Serialize;
 
 use crate::{Error, Result};
 
@@ -51,28 +61,114 @@ impl fmt::Display for DeviceChoice {
     }
 }
 
-/// Opens the device that was asked for.
+/// Opens the device that was asked for; for [`DeviceChoice::Auto`] the first GPU that this binary can use, else the CPU.
+///
+/// What `auto` passed over is said in a warning where it looks like a fault: a binary built for a GPU that finds none, or
+/// a machine with a GPU whose binary is built without.
 ///
 /// # Errors
-/// [`Error::Device`] when it is not there or the binary was built without it.
+/// [`Error::Device`] when it is not there or the binary was built without it, with what was looked for.
 pub fn open(choice: DeviceChoice) -> Result<candle_core::Device> {
+    let absent = |(found, fix): (String, String)| Error::Device { asked: choice.to_string(), found, fix };
     match choice {
-        DeviceChoice::Auto | DeviceChoice::Cpu => Ok(candle_core::Device::Cpu),
-        DeviceChoice::Cuda(_) | DeviceChoice::Metal(_) => Err(Error::Device {
-            asked: choice.to_string(),
-            found: "this binary was built for the CPU only".into(),
-            fix: "use --device cpu or --device auto".into(),
-        }),
+        DeviceChoice::Cpu => Ok(candle_core::Device::Cpu),
+        DeviceChoice::Cuda(number) => cuda::open(number).map_err(absent),
+        DeviceChoice::Metal(number) => metal::open(number).map_err(absent),
+        DeviceChoice::Auto => Ok(automatic()),
     }
 }
 
-/// The name of an open device as `run.json` records it.
+fn automatic() -> candle_core::Device {
+    let mut passed_over = Vec::new();
+    for (built, name, open) in [(cuda::BUILT, "cuda", cuda::open as Opener), (metal::BUILT, "metal", metal::open)] {
+        match open(0) {
+            Ok(device) => return device,
+            Err((found, _)) if built => passed_over.push(format!("{name}: {found}")),
+            Err(_) => {}
+        }
+    }
+    match (passed_over.is_empty(), unused_card()) {
+        (false, _) => log::warn!("--device auto takes the CPU; {}", passed_over.join("; ")),
+        (true, Some(card)) => log::warn!("--device auto takes the CPU; {card}"),
+        (true, None) => {}
+    }
+    candle_core::Device::Cpu
+}
+
+/// Opens card number N, or says what was found instead and what to do.
+type Opener = fn(usize) -> std::result::Result<candle_core::Device, (String, String)>;
+
+/// A card that this binary cannot use, in words.
+fn unused_card() -> Option<String> {
+    let driver = !cuda::BUILT && std::path::Path::new("/proc/driver/nvidia/version").exists();
+    driver.then(|| "this machine has an NVIDIA driver, but this binary was built without the feature 'cuda'".to_owned())
+}
+
+/// The kind of an open device.
 pub fn name(device: &candle_core::Device) -> &'static str {
     match device {
         candle_core::Device::Cpu => "cpu",
         candle_core::Device::Cuda(_) => "cuda",
         candle_core::Device::Metal(_) => "metal",
     }
+}
+
+/// An open device in words, as `run.json` records it: `cpu`, or the card with its name.
+pub fn describe(device: &candle_core::Device) -> String {
+    match device.location() {
+        candle_core::DeviceLocation::Cpu => "cpu".to_owned(),
+        candle_core::DeviceLocation::Cuda { gpu_id } => card_name(&cuda::survey(), "cuda", gpu_id),
+        candle_core::DeviceLocation::Metal { gpu_id } => card_name(&metal::survey(), "metal", gpu_id),
+    }
+}
+
+fn card_name(survey: &Survey, kind: &str, number: usize) -> String {
+    match survey.cards.get(number) {
+        Some(card) => format!("{kind}:{number} ({})", card.name),
+        None => format!("{kind}:{number}"),
+    }
+}
+
+/// What there is of one kind of GPU.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct Survey {
+    /// Whether this binary can use it.
+    pub built: bool,
+    /// Version of the driver's interface, such as "13.0".
+    pub driver: Option<String>,
+    /// Why there are no cards to use, and what was looked for.
+    pub problem: Option<String>,
+    /// The cards, by number.
+    pub cards: Vec<Card>,
+}
+
+/// One GPU.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Card {
+    /// As it calls itself.
+    pub name: String,
+    /// Bytes of its memory.
+    pub memory: u64,
+    /// Bytes of it that are free, where the driver says.
+    pub free: Option<u64>,
+    /// CUDA's compute capability, such as "9.0".
+    pub compute_capability: Option<String>,
+    /// Multiprocessors, where the driver says.
+    pub processors: Option<u32>,
+}
+
+/// NVIDIA cards.
+pub fn survey_cuda() -> Survey {
+    let mut survey = cuda::survey();
+    if let (None, Some(card)) = (&survey.problem, unused_card()) {
+        survey.problem = Some(card);
+    }
+    survey
+}
+
+/// Apple GPUs.
+pub fn survey_metal() -> Survey {
+    metal::survey()
 }
 
 #[cfg(test)]
@@ -89,9 +185,17 @@ mod tests {
         assert!("cuda:x".parse::<DeviceChoice>().is_err());
     }
 
+    /// Card 4,000 is nowhere, whatever the binary and the machine have.
     #[test]
     fn a_gpu_never_becomes_a_cpu_run() {
-        assert!(matches!(open(DeviceChoice::Cuda(0)), Err(Error::Device { .. })));
-        assert!(matches!(open(DeviceChoice::Metal(0)), Err(Error::Device { .. })));
+        assert!(matches!(open(DeviceChoice::Cuda(4000)), Err(Error::Device { .. })));
+        assert!(matches!(open(DeviceChoice::Metal(4000)), Err(Error::Device { .. })));
+        assert!(open(DeviceChoice::Cpu).unwrap().is_cpu());
+    }
+
+    #[test]
+    fn auto_takes_the_cpu_only_where_there_is_no_card() {
+        let cards = survey_cuda().cards.len() + survey_metal().cards.len();
+        assert_eq!(open(DeviceChoice::Auto).unwrap().is_cpu(), cards == 0);
     }
 }

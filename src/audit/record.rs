@@ -102,7 +102,8 @@ impl Record {
         let inputs = dump.fingerprint()?;
         let [detector, liveness, embedder] = engine.models();
         let models = BTreeMap::from([("detector", detector), ("liveness", liveness), ("embedder", embedder)]);
-        let device = device::name(engine.device()).to_owned();
+        let device = device::describe(engine.device());
+        progress.say(&format!("networks run on {device}"));
         let workers = job.workers.as_deref().or_else(|| dump.workers_path()).map(FilePrint::of).transpose()?;
         let booths = job.booths.as_deref().map(FilePrint::of).transpose()?;
         let hashes: Vec<&str> = inputs
@@ -112,7 +113,14 @@ impl Record {
             .chain(&decisions.files)
             .map(|file| file.sha256.as_str())
             .collect();
-        let key = (env!("CARGO_PKG_VERSION"), hashes, &models, &device, &job.columns, job.policy.to_toml()?);
+        let key = (
+            env!("CARGO_PKG_VERSION"),
+            hashes,
+            &models,
+            device::name(engine.device()),
+            &job.columns,
+            job.policy.to_toml()?,
+        );
         let dump_hashes: Vec<&str> = inputs.iter().map(|file| file.sha256.as_str()).collect();
         let store_key = digest(&(dump_hashes, &models["embedder"]))?;
         let mut record = Record {

@@ -35,7 +35,7 @@ impl Machine {
     pub fn measure() -> Self {
         let time = Duration::from_millis(100);
         Machine {
-            cpu: cpu(),
+            cpu: cpu_name(),
             cores: std::thread::available_parallelism().map_or(1, usize::from),
             threads: rayon::current_num_threads(),
             isa: Isa::current().map_or_else(|e| e.to_string(), |isa| isa.to_string()),
@@ -70,7 +70,8 @@ fn read_rate(time: Duration) -> f64 {
     }
 }
 
-fn cpu() -> String {
+/// The processor, as it calls itself.
+pub fn cpu_name() -> String {
     let facts = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let model = facts.lines().find(|line| line.starts_with("model name"));
     let name = model.and_then(|line| line.split_once(':')).map(|(_, name)| name.trim().to_owned());

@@ -84,7 +84,7 @@ pub fn run(args: &BenchArgs, common: &Common) -> Result<()> {
         StageArg::All => Scope::All,
     };
     let job = BenchJob { audit, scope, runs: args.runs.into(), rows: args.rows as usize };
-    let precision = args.engine.precision.resolve()?;
+    let precision = args.engine.precision.resolve(engine.device())?;
     let report = bench::bench(&job, &engine, precision, Progress::new(common.quiet || common.json))?;
     let Some(old) = old else { return print_as(&report, common.json) };
     let comparison = compare::Comparison::between(&old, &report, args.fail_above);

@@ -10,7 +10,8 @@ use crate::cli::setup::{self, EngineArgs};
 use crate::cli::{Common, print};
 use crate::config::Policy;
 use crate::dedup::{self, Against, Found};
-use crate::gallery::{Engine, Filter, Gallery, SearchPolicy};
+use crate::device;
+use crate::gallery::{self, Engine, Filter, Gallery, SearchPolicy};
 use crate::infer::ModelId;
 use crate::lookup::pairs::{PairRow, listed, pairs, persons};
 use crate::lookup::source::{Chosen, Reader, Source};
@@ -179,6 +180,7 @@ impl DedupArgs {
 pub fn run(args: &DedupArgs, common: &Common) -> Result<()> {
     let policy = setup::policy(args.engine.policy.as_deref())?;
     let (sources, target) = (args.sources()?, args.target()?);
+    gallery::search_on(&device::open(args.engine.device)?);
     let progress = Progress::new(common.quiet);
     let load = || args.engine.engine(&policy);
     let reader = Reader::new(&policy, &common.settings.columns, args.store.as_deref(), &load, progress);

@@ -6,6 +6,7 @@ mod compare;
 mod completions;
 mod config;
 mod dedup;
+mod devices;
 mod evaluate;
 mod gallery;
 mod inspect;
@@ -91,6 +92,8 @@ enum Command {
     Config(config::ConfigCommand),
     /// Find members enrolled twice: in a dump, a run, an export or a store, or between two of them
     Dedup(dedup::DedupArgs),
+    /// List what networks and searches can run on: CPU, CUDA cards, Metal
+    Devices(devices::DevicesArgs),
     /// Measure accuracy on labelled data, in ISO/IEC 19795-1 and 30107-3 terms
     #[command(subcommand)]
     Evaluate(evaluate::EvaluateCommand),
@@ -190,6 +193,7 @@ fn dispatch(cli: &Cli) -> Result<()> {
         Command::Completions(args) => completions::completions(args, common),
         Command::Config(command) => config::run(command, common),
         Command::Dedup(args) => dedup::run(args, common),
+        Command::Devices(_) => devices::run(common),
         Command::Evaluate(command) => evaluate::run(command, common),
         Command::Gallery(command) => gallery::run(command, common),
         Command::Inspect(args) => inspect::run(args, common),

@@ -24,8 +24,8 @@ pub struct EngineArgs {
     /// Embedder, by its name in the manifest
     #[arg(long, value_name = "NAME", default_value = DEFAULT_EMBEDDER)]
     pub embedder: String,
-    /// Arithmetic of the networks: f32 (the same scores on every machine), bf16 (faster where the CPU multiplies bf16), or
-    /// auto (bf16 where the CPU has it)
+    /// Arithmetic of the embedder: f32 (the same scores on every CPU), bf16 (faster where the CPU multiplies bf16), f16 (GPUs),
+    /// or auto (f16 on a GPU, bf16 where the CPU has it)
     #[arg(long, value_name = "KIND", default_value = "f32")]
     pub precision: Arithmetic,
     /// Policy file; what it does not name keeps its default (see `chehra policy`)
@@ -37,7 +37,9 @@ impl EngineArgs {
     /// Opens device and weights, and loads the networks.
     pub fn engine(&self, policy: &Policy) -> Result<Engine> {
         let device = device::open(self.device)?;
-        let precision = self.precision.resolve()?;
+        log::info!("device: {}", device::describe(&device));
+        crate::gallery::search_on(&device);
+        let precision = self.precision.resolve(&device)?;
         let weights = WeightStore::open(self.weights.as_deref())?.with_precision(precision);
         log::info!("weights: {}", weights.origin());
         Engine::load(&weights, &self.embedder, device, policy)
@@ -47,23 +49,27 @@ impl EngineArgs {
 /// What was asked for of the networks' arithmetic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Arithmetic {
-    /// bf16 where the CPU multiplies it, else f32.
+    /// f16 on a GPU; bf16 where the CPU multiplies it, else f32.
     Auto,
     /// The same bits on every machine.
     F32,
     /// bf16, or an error.
     Bf16,
+    /// f16, or an error.
+    F16,
 }
 
 impl Arithmetic {
-    /// What it means on this machine.
-    pub fn resolve(self) -> Result<Precision> {
-        match (self, Precision::Bf16.is_supported()) {
-            (Arithmetic::F32, _) | (Arithmetic::Auto, false) => Ok(Precision::F32),
-            (Arithmetic::Auto | Arithmetic::Bf16, true) => Ok(Precision::Bf16),
-            (Arithmetic::Bf16, false) => {
-                let found = "this CPU does not multiply bf16 (AVX-512 BF16 needed)";
-                Err(Error::usage("--precision", format!("bf16: {found}"), "use --precision f32 or auto"))
+    /// What it means on this device.
+    pub fn resolve(self, device: &candle_core::Device) -> Result<Precision> {
+        let no = |kind: &str, found: &str, fix: &str| Err(Error::usage("--precision", format!("{kind}: {found}"), fix));
+        match (self, device.is_cpu(), Precision::Bf16.is_supported()) {
+            (Arithmetic::F32, ..) | (Arithmetic::Auto, true, false) => Ok(Precision::F32),
+            (Arithmetic::Auto | Arithmetic::F16, false, _) => Ok(Precision::F16),
+            (Arithmetic::Bf16, false, _) | (Arithmetic::Auto | Arithmetic::Bf16, true, true) => Ok(Precision::Bf16),
+            (Arithmetic::F16, true, _) => no("f16", "no CPU computes in it", "use --precision f32, bf16 or auto"),
+            (Arithmetic::Bf16, true, false) => {
+                no("bf16", "this CPU does not multiply bf16 (AVX-512 BF16 needed)", "use --precision f32 or auto")
             }
         }
     }

@@ -50,9 +50,10 @@ impl Log {
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
         let file = options.open(path).map_err(Error::io("open", path))?;
-        // A device or a pipe may never come to an end.
-        if !file.metadata().map_err(Error::io("read", path))?.is_file() {
-            return Err(Error::input(path, "log", "a file", "something else", "name a file for the decisions"));
+        // A device or a pipe has no end to read to, and keeps nothing.
+        if !file.metadata().map_err(Error::io("open", path))?.is_file() {
+            let fix = "name a file on a disk with --decisions";
+            return Err(Error::input(path, "log", "a file that keeps what is appended", "a device or a pipe", fix));
         }
         if is_new {
             sync_folder_of(path)?;
@@ -298,8 +299,11 @@ mod tests {
 
     #[cfg(target_os = "linux")]
     #[test]
-    fn a_device_is_no_log() {
-        let error = Log::open(Path::new("/dev/full")).unwrap_err().to_string();
-        assert!(error.contains("a file"), "{error}");
+    fn what_keeps_nothing_is_no_log() {
+        assert!(Log::open(Path::new("/proc/no-such-decisions")).is_err(), "a file that cannot be made");
+        for device in ["/dev/full", "/dev/null", "/dev/zero"] {
+            let error = Log::open(Path::new(device)).unwrap_err().to_string();
+            assert!(error.contains(device) && error.contains("device"), "{error}");
+        }
     }
 }

@@ -33,7 +33,7 @@ pub trait HeadsNet {
 
 impl HeadsNet for Yunet {
     fn heads(&self, nhwc: Vec<f32>, batch: usize, height: usize, width: usize) -> Result<Vec<YunetLevel>> {
-        let pictures = Tensor::from_vec(nhwc, (batch, height, width, 3), &candle_core::Device::Cpu)?;
+        let pictures = Tensor::from_vec(nhwc, (batch, height, width, 3), self.device())?;
         Ok(self.forward(&pictures)?.into())
     }
 }
@@ -52,6 +52,11 @@ impl<N: HeadsNet> Detector<N> {
     /// A detector.
     pub fn new(network: N, policy: DetectionPolicy) -> Self {
         Detector { network, policy }
+    }
+
+    /// The network.
+    pub fn network(&self) -> &N {
+        &self.network
     }
 
     /// The faces of one photo, best score first.
@@ -119,7 +124,7 @@ impl<N: HeadsNet> Detector<N> {
 }
 
 /// The sizes at which a photo is looked at, largest first.
-fn fits(photo: &Photo, scales: &[u32]) -> Vec<Fit> {
+pub(crate) fn fits(photo: &Photo, scales: &[u32]) -> Vec<Fit> {
     let mut scales = scales.to_vec();
     scales.sort_unstable_by(|a, b| b.cmp(a));
     let mut fits: Vec<Fit> = Vec::new();

@@ -8,6 +8,7 @@ pub mod align;
 pub mod crop;
 pub mod decode;
 pub mod detect;
+pub mod device;
 pub mod quality;
 pub mod resize;
 pub mod spoof;

@@ -89,7 +89,7 @@ fn pairs_of(seen: &Seen, panel: &Panel, other: &Seen, threshold: f32, kernel: Ke
         }
         Ok(())
     };
-    Scan { seen: other, panel, kernel, limit: &limit, each: &each }.run(from)
+    Scan { seen: other, panel, kernel, rising: false, limit: &limit, each: &each }.run(from)
 }
 
 fn above(gallery: &Gallery, probes: &[Probe<'_>], threshold: f32, kernel: Kernel) -> Result<Vec<Hit>> {
@@ -108,7 +108,7 @@ fn above(gallery: &Gallery, probes: &[Probe<'_>], threshold: f32, kernel: Kernel
             }
             Ok(())
         };
-        hits.extend(Scan { seen, panel: &panel, kernel, limit: &|_| threshold, each: &each }.run(0)?);
+        hits.extend(Scan { seen, panel: &panel, kernel, rising: false, limit: &|_| threshold, each: &each }.run(0)?);
     }
     Ok(hits)
 }
@@ -145,7 +145,7 @@ fn top(gallery: &Gallery, probes: &[Probe<'_>], count: usize, floor: f32, kernel
             bound.raise(into.ranks(near.probe, near.least, count));
             Ok(())
         };
-        let found = Scan { seen, panel: &panel, kernel, limit: &limit, each: &each }.run(0)?;
+        let found = Scan { seen, panel: &panel, kernel, rising: true, limit: &limit, each: &each }.run(0)?;
         candidates.extend(found.into_iter().filter(|c| c.most >= bounds[c.probe as usize].get()));
     }
     // The best `count` of the lower ends, over all chunks, is the last and sharpest bound.
@@ -197,10 +197,10 @@ fn rescore(probe: &Probe<'_>, part: &Part, row: usize, master: &mut Vec<f16>) ->
 }
 
 /// Probes of one model with what the scan needs of them.
-struct Panel {
-    probes: Probes,
-    scales: Vec<f32>,
-    residuals: Vec<f32>,
+pub(super) struct Panel {
+    pub(super) probes: Probes,
+    pub(super) scales: Vec<f32>,
+    pub(super) residuals: Vec<f32>,
     /// Position in the list of probes, or row of the part.
     owners: Vec<u32>,
 }
@@ -241,7 +241,7 @@ impl Panel {
 }
 
 /// A row whose codes say that it may be similar enough.
-struct Near {
+pub(super) struct Near {
     /// Position in the panel.
     probe: usize,
     /// Row of the part.
@@ -253,11 +253,17 @@ struct Near {
 }
 
 /// What one task finds, and its scratch space.
-struct Found<T> {
-    items: Vec<T>,
+pub(super) struct Found<T> {
+    pub(super) items: Vec<T>,
     masters: [Vec<f16>; 2],
     /// Per probe of the panel, the highest lower ends seen by this task, ascending.
     best: Vec<Vec<f32>>,
+}
+
+impl<T> Default for Found<T> {
+    fn default() -> Self {
+        Found { items: Vec::new(), masters: [Vec::new(), Vec::new()], best: Vec::new() }
+    }
 }
 
 impl<T> Found<T> {
@@ -277,12 +283,15 @@ impl<T> Found<T> {
 }
 
 /// One pass of a panel over a part.
-struct Scan<'a, T> {
-    seen: &'a Seen,
-    panel: &'a Panel,
+pub(super) struct Scan<'a, T> {
+    pub(super) seen: &'a Seen,
+    pub(super) panel: &'a Panel,
     kernel: Kernel,
+    /// Whether limits rise while rows are found.
+    #[cfg_attr(not(feature = "cuda"), expect(dead_code, reason = "the CPU asks for limits tile by tile"))]
+    pub(super) rising: bool,
     /// The similarity that a row must be able to reach, per probe of the panel; may rise meanwhile.
-    limit: &'a (dyn Fn(usize) -> f32 + Sync),
+    pub(super) limit: &'a (dyn Fn(usize) -> f32 + Sync),
     /// Called for every row that may reach it.
     each: &'a (dyn Fn(Near, &mut Found<T>) -> Result<()> + Sync),
 }
@@ -293,6 +302,10 @@ impl<T: Send> Scan<'_, T> {
         let codes = &self.seen.part.codes;
         if self.panel.probes.is_empty() || codes.rows == 0 {
             return Ok(Vec::new());
+        }
+        #[cfg(feature = "cuda")]
+        if let Some(device) = super::on_device::chosen() {
+            return self.run_on(device, from);
         }
         let size = codes.block_size();
         let per_chunk = (CHUNK / size).next_multiple_of(TILE_BLOCKS).max(TILE_BLOCKS);
@@ -310,7 +323,7 @@ impl<T: Send> Scan<'_, T> {
         let codes = &self.seen.part.codes;
         let size = codes.block_size();
         let probes = self.panel.probes.len();
-        let mut into = Found { items: Vec::new(), masters: [Vec::new(), Vec::new()], best: Vec::new() };
+        let mut into = Found::default();
         let mut sums = [0; TILE_PROBES * TILE_BLOCKS * LANES];
         for start in (0..probes).step_by(TILE_PROBES) {
             let tile = start..(start + TILE_PROBES).min(probes);
@@ -333,14 +346,21 @@ impl<T: Send> Scan<'_, T> {
 
     /// What a probe asks of the sums: that the similarity may reach the limit, which is
     /// `sum * scales + e_p (1 + e_g) + e_g = sum * scales + e_g (1 + e_p) + e_p >= limit`.
-    fn reach(&self, probe: usize) -> Reach {
+    pub(super) fn reach(&self, probe: usize) -> Reach {
         let (scale, residual) = (self.panel.scales[probe], self.panel.residuals[probe]);
         Reach { scale, grown: 1.0 + residual, least: (self.limit)(probe) - (residual + SCAN_SLACK) }
     }
 
     /// Hands on those rows, from `first` on, that may reach the limit of one probe.
     #[cold]
-    fn near(&self, probe: usize, reach: Reach, first: usize, sums: &[i32], into: &mut Found<T>) -> Result<()> {
+    pub(super) fn near(
+        &self,
+        probe: usize,
+        reach: Reach,
+        first: usize,
+        sums: &[i32],
+        into: &mut Found<T>,
+    ) -> Result<()> {
         let codes = &self.seen.part.codes;
         for (row, &sum) in (first..codes.rows).zip(sums) {
             let (scale, residual) = (codes.scales[row], codes.residuals[row]);

@@ -4,7 +4,7 @@
 //! a neighbour and one slow picture delays only its group. What is seen in a picture does not depend on its group, on
 //! the number of threads or on the order: every operation gives the same bits for a row alone as for a row in a batch.
 
-use candle_core::{Device, Tensor};
+use candle_core::{DType, Device, Tensor};
 use rayon::prelude::*;
 
 use crate::Result;
@@ -32,13 +32,16 @@ pub const DEFAULT_LIVENESS: &str = "liveness";
 
 /// The networks, ready to run.
 pub struct Engine {
-    detector: Detector<Yunet>,
-    embedder: Box<dyn Embedder>,
-    liveness: Box<dyn Liveness>,
-    policy: Policy,
-    device: Device,
+    pub(super) detector: Detector<Yunet>,
+    pub(super) embedder: Box<dyn Embedder>,
+    pub(super) liveness: Box<dyn Liveness>,
+    pub(super) policy: Policy,
+    pub(super) device: Device,
     detector_id: String,
-    clock: StageClock,
+    pub(super) clock: StageClock,
+    /// Whoever holds it works on the device.
+    #[cfg(feature = "cuda")]
+    pub(super) turn: std::sync::Mutex<()>,
 }
 
 impl std::fmt::Debug for Engine {
@@ -56,6 +59,7 @@ impl Engine {
     /// # Errors
     /// [`Error::Input`] when weights are missing or not the ones of the manifest.
     pub fn load(weights: &WeightStore, embedder: &str, device: Device, policy: &Policy) -> Result<Self> {
+        let weights = &weights.clone().with_device(device.clone());
         let exact = weights.clone().with_precision(Precision::F32);
         let yunet = Yunet::load(&exact)?;
         Ok(Engine {
@@ -66,6 +70,8 @@ impl Engine {
             policy: policy.clone(),
             device,
             clock: StageClock::default(),
+            #[cfg(feature = "cuda")]
+            turn: std::sync::Mutex::default(),
         })
     }
 
@@ -122,6 +128,10 @@ impl Engine {
     /// # Errors
     /// Only the device's.
     pub fn see(&self, pictures: &[&[u8]]) -> Result<Vec<Result<SeenPhoto, Reject>>> {
+        #[cfg(feature = "cuda")]
+        if self.device.is_cuda() {
+            return self.see_on_device(pictures);
+        }
         let groups: Vec<Vec<_>> =
             pictures.par_chunks(GROUP).map(|group| self.see_group(group)).collect::<Result<_>>()?;
         Ok(groups.into_iter().flatten().collect())
@@ -200,7 +210,7 @@ impl Engine {
     }
 
     /// Marks of a recapture around a face in the foreground; nobody asks for those behind.
-    fn marks(&self, photo: &Photo, face: &Detection, all: &[Detection]) -> SpoofEvidence {
+    pub(super) fn marks(&self, photo: &Photo, face: &Detection, all: &[Detection]) -> SpoofEvidence {
         let least = all.first().map_or(0.0, |tallest| tallest.bbox[3] * self.policy.roles.principal_ratio);
         if face.bbox[3] < least {
             return SpoofEvidence::default();
@@ -229,6 +239,6 @@ impl Engine {
             return Ok(Vec::new());
         }
         let crops = Tensor::from_vec(input, (count, SIDE, SIDE, 3), &self.device)?;
-        Ok(self.embedder.embed(&crops)?.to_vec2::<f32>()?)
+        Ok(self.embedder.embed(&crops)?.to_dtype(DType::F32)?.to_vec2::<f32>()?)
     }
 }

@@ -3,6 +3,9 @@
 pub mod analysis;
 pub mod clock;
 pub mod engine;
+#[cfg(feature = "cuda")]
+mod gpu;
+mod parts;
 pub mod template;
 
 pub use analysis::{Analysis, Reading, SeenFace, SeenPhoto};

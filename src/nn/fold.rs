@@ -37,6 +37,12 @@ impl Affine {
         let shift = beta.iter().zip(mean).zip(&scale).map(|((&b, &m), s)| f64::from(b) - s * f64::from(m)).collect();
         Ok(Affine { scale, shift })
     }
+
+    /// Factors and terms, for a map that stays an operation of its own.
+    pub fn factors(&self) -> (Vec<f32>, Vec<f32>) {
+        let floats = |values: &[f64]| values.iter().map(|&v| v as f32).collect();
+        (floats(&self.scale), floats(&self.shift))
+    }
 }
 
 /// A linear layer: `cout` rows of weights and a bias each.

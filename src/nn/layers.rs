@@ -3,11 +3,11 @@
 //! What runs between the convolutions is in `ops` too. Every operation there treats each picture of a batch by itself
 //! and in a fixed order of arithmetic, so a picture alone gives the same bits as in any batch.
 
-use candle_core::Tensor;
+use candle_core::{Device, Tensor};
 
 use crate::Result;
 use crate::nn::fold::{Affine, Linear};
-use crate::nn::weights::WeightMap;
+use crate::nn::weights::{WeightMap, WeightStore};
 use crate::ops::{Activation, Conv2d, ConvShape, Precision};
 
 /// Stride, padding and grouping of a convolution; the rest is in the shape of its weights.
@@ -44,12 +44,13 @@ impl Geometry {
 pub struct Layers<'a> {
     weights: &'a WeightMap,
     precision: Precision,
+    device: &'a Device,
 }
 
 impl<'a> Layers<'a> {
-    /// Over the tensors of one file, for convolutions of a precision.
-    pub fn new(weights: &'a WeightMap, precision: Precision) -> Self {
-        Layers { weights, precision }
+    /// Over the tensors of one file, for convolutions of the precision and on the device of their store.
+    pub fn new(weights: &'a WeightMap, store: &'a WeightStore) -> Self {
+        Layers { weights, precision: store.precision(), device: store.device() }
     }
 
     /// Packs a layer that has been read for where it will run.
@@ -57,7 +58,7 @@ impl<'a> Layers<'a> {
     /// # Errors
     /// When the lengths do not fit.
     pub fn pack(&self, shape: ConvShape, linear: &Linear, activation: Activation) -> Result<Conv2d> {
-        Ok(Conv2d::with_precision(shape, &linear.weight, &linear.bias, activation, self.precision)?)
+        Ok(Conv2d::on_device(shape, (&linear.weight, &linear.bias), activation, self.precision, self.device)?)
     }
 
     /// A fully connected layer: `(n, 1, 1, cin)` to `(n, 1, 1, cout)`. Always in f32: it is read once a picture, and its
@@ -67,7 +68,7 @@ impl<'a> Layers<'a> {
     /// When the lengths do not fit.
     pub fn dense(&self, cin: usize, linear: &Linear, activation: Activation) -> Result<Conv2d> {
         let shape = ConvShape { cin, cout: linear.bias.len(), kernel: [1, 1], stride: 1, pad: [0; 4], groups: 1 };
-        Ok(Conv2d::new(shape, &linear.weight, &linear.bias, activation)?)
+        Ok(Conv2d::on_device(shape, (&linear.weight, &linear.bias), activation, Precision::F32, self.device)?)
     }
 
     /// The tensors.

@@ -50,7 +50,7 @@ impl MiniFasNet {
     pub fn load(store: &WeightStore, name: &str) -> Result<Self> {
         let passport = super::passport(store, name, Role::Liveness, "minifasnet")?;
         let weights = store.tensors(name)?;
-        let layers = Layers::new(&weights, store.precision());
+        let layers = Layers::new(&weights, store);
         let preparation = Preparation::of(store, passport)?;
         let Some(spec) = passport.liveness.clone().filter(|spec| spec.bona_fide_class < spec.classes) else {
             return Err(weights.refuse(name, "[weights.liveness] with a bona fide class", "none in the manifest"));

@@ -40,7 +40,7 @@ impl MobileFaceNet {
     pub fn load(store: &WeightStore, name: &str) -> Result<Self> {
         let passport = super::passport(store, name, Role::Embedder, "mobilefacenet")?;
         let weights = store.tensors(name)?;
-        let layers = Layers::new(&weights, store.precision());
+        let layers = Layers::new(&weights, store);
         let preparation = Preparation::of(store, passport)?;
         let first = preparation.first_layer(&layers, "stem", Geometry::dense(1, 0).same_stride_2())?;
         let second = layers.unit("stem_depthwise", first.shape().cout, Geometry::depthwise(1, 1))?;

@@ -8,6 +8,8 @@
 
 pub mod ensemble;
 pub mod fold;
+pub mod import;
+pub mod iresnet;
 pub mod layers;
 pub mod minifasnet;
 pub mod mobilefacenet;
@@ -18,6 +20,7 @@ pub mod yunet;
 use candle_core::Tensor;
 
 pub use self::ensemble::EnsembleEmbedder;
+pub use self::iresnet::IResNet;
 use self::layers::{Geometry, Layers, swap_red_and_blue};
 pub use self::minifasnet::MiniFasNet;
 pub use self::mobilefacenet::MobileFaceNet;
@@ -75,7 +78,8 @@ pub fn load_embedder(store: &WeightStore, name: &str) -> Result<Box<dyn Embedder
     match store.passport(name)?.architecture.as_str() {
         "sface" => Ok(Box::new(Sface::load(store, name)?)),
         "mobilefacenet" => Ok(Box::new(MobileFaceNet::load(store, name)?)),
-        other => Err(unknown(store, name, "an embedder: sface, mobilefacenet", other)),
+        "iresnet" => Ok(Box::new(IResNet::load(store, name)?)),
+        other => Err(unknown(store, name, "an embedder: sface, mobilefacenet, iresnet", other)),
     }
 }
 

@@ -31,7 +31,7 @@ impl Sface {
     pub fn load(store: &WeightStore, name: &str) -> Result<Self> {
         let passport = super::passport(store, name, Role::Embedder, "sface")?;
         let weights = store.tensors(name)?;
-        let layers = Layers::new(&weights, store.precision());
+        let layers = Layers::new(&weights, store);
         let preparation = Preparation::of(store, passport)?;
         let stem = preparation.first_layer(&layers, "stem", Geometry::dense(1, 1))?;
         let mut channels = stem.shape().cout;

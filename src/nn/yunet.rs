@@ -3,7 +3,7 @@
 //! A backbone of depthwise-separable units, a neck that adds coarse features to finer ones, and four heads on strides
 //! 8, 16 and 32. What comes out is raw: turning it into boxes, scores and landmarks is left to `face`.
 
-use candle_core::{DType, Tensor};
+use candle_core::{DType, Device, Tensor};
 
 use crate::nn::fold::Linear;
 use crate::nn::layers::{Geometry, Layers};
@@ -21,6 +21,7 @@ const HEADS: [(&str, usize); 4] = [("cls", 1), ("obj", 1), ("bbox", 4), ("kps", 
 #[derive(Debug)]
 pub struct Yunet {
     id: String,
+    device: Device,
     stem: Conv2d,
     /// `model0` to `model5`, each behind the stem or the one before it.
     backbone: [Vec<Unit>; 6],
@@ -68,7 +69,7 @@ impl Yunet {
     pub fn load_named(store: &WeightStore, name: &str) -> Result<Self> {
         let id = super::passport(store, name, Role::Detector, "yunet-s")?.id();
         let weights = store.tensors(name)?;
-        let layers = Layers::new(&weights, store.precision());
+        let layers = Layers::new(&weights, store);
         let stem = layers.conv("backbone.model0.conv1", 3, Geometry::dense(2, 1), Activation::Relu)?;
         let mut channels = stem.shape().cout;
         let mut backbone = [const { Vec::new() }; 6];
@@ -85,12 +86,17 @@ impl Yunet {
         let laterals = [lateral(0)?, lateral(1)?, lateral(2)?];
         let heads = |i: usize| Unit::load_heads(&layers, i, laterals[i].channels());
         let heads = [heads(0)?, heads(1)?, heads(2)?];
-        Ok(Yunet { id, stem, backbone, laterals, heads })
+        Ok(Yunet { id, device: store.device().clone(), stem, backbone, laterals, heads })
     }
 
     /// Name and sum of the weights.
     pub fn id(&self) -> &str {
         &self.id
+    }
+
+    /// Where it runs.
+    pub fn device(&self) -> &Device {
+        &self.device
     }
 
     /// Runs the network on pictures `(n, height, width, 3)` in **blue, green, red**, 0..=255, sides multiples of 32.
@@ -99,12 +105,24 @@ impl Yunet {
     /// # Errors
     /// When the shape is another.
     pub fn forward(&self, pictures: &Tensor) -> Result<[YunetLevel; 3]> {
-        let (n, h, w, c) = pictures.dims4()?;
-        if h == 0 || w == 0 || h % 32 != 0 || w % 32 != 0 || c != 3 {
-            return Err(Error::bug("detecting faces", format!("pictures of {:?}", pictures.dims())));
-        }
+        let (n, h, w, _) = pictures.dims4()?;
         if n == 0 {
             return Ok([0, 1, 2].map(|i| YunetLevel::empty(STRIDES[i], h / STRIDES[i], w / STRIDES[i])));
+        }
+        let [fine, middle, coarse] = self.raw(pictures)?;
+        let level = |i: usize, heads: &Tensor| YunetLevel::read(STRIDES[i], heads);
+        Ok([level(0, &fine)?, level(1, &middle)?, level(2, &coarse)?])
+    }
+
+    /// As [`Yunet::forward`] of at least one picture, with the heads as they leave the network, on its device: `(n,
+    /// height / stride, width / stride, 16)`, f32, per cell the logits of face and overlap, four of the box, ten of landmarks.
+    ///
+    /// # Errors
+    /// When the shape is another.
+    pub fn raw(&self, pictures: &Tensor) -> Result<[Tensor; 3]> {
+        let (n, h, w, c) = pictures.dims4()?;
+        if n * h * w == 0 || h % 32 != 0 || w % 32 != 0 || c != 3 {
+            return Err(Error::bug("detecting faces", format!("pictures of {:?}", pictures.dims())));
         }
         let [model0, model1, model2, model3, model4, model5] = &self.backbone;
         let run = |x: Tensor, units: &[Unit]| units.iter().try_fold(x, |x, unit| unit.forward(&x));
@@ -117,8 +135,7 @@ impl Yunet {
         let coarse = self.laterals[2].forward(&coarse)?;
         let middle = self.laterals[1].forward(&upsample2_add(&coarse, &middle)?)?;
         let fine = self.laterals[0].forward(&upsample2_add(&middle, &fine)?)?;
-        let level = |i: usize, x: &Tensor| YunetLevel::read(STRIDES[i], &self.heads[i].forward(x)?);
-        Ok([level(0, &fine)?, level(1, &middle)?, level(2, &coarse)?])
+        Ok([self.heads[0].forward(&fine)?, self.heads[1].forward(&middle)?, self.heads[2].forward(&coarse)?])
     }
 }
 

@@ -2,8 +2,8 @@
 
 use candle_core::{CpuStorage, DType, Layout, Result, bail};
 
-/// A contiguous f32 tensor in NHWC order without an empty side.
-pub(super) fn nhwc<'a>(op: &str, storage: &'a CpuStorage, layout: &Layout) -> Result<(&'a [f32], [usize; 4])> {
+/// The sides of a tensor in NHWC order without an empty one.
+pub(super) fn sides(op: &str, layout: &Layout) -> Result<[usize; 4]> {
     let shape = layout.shape();
     let &[n, h, w, c] = shape.dims() else {
         bail!("{op}: expected (batch, height, width, channels), got {shape:?}");
@@ -11,7 +11,13 @@ pub(super) fn nhwc<'a>(op: &str, storage: &'a CpuStorage, layout: &Layout) -> Re
     if n * h * w * c == 0 {
         bail!("{op}: expected at least one element, got {shape:?}");
     }
-    Ok((slice(op, storage, layout)?, [n, h, w, c]))
+    Ok([n, h, w, c])
+}
+
+/// A contiguous f32 tensor in NHWC order without an empty side.
+pub(super) fn nhwc<'a>(op: &str, storage: &'a CpuStorage, layout: &Layout) -> Result<(&'a [f32], [usize; 4])> {
+    let sides = sides(op, layout)?;
+    Ok((slice(op, storage, layout)?, sides))
 }
 
 /// The elements of a contiguous f32 tensor.
@@ -34,8 +40,14 @@ pub(super) fn same_shape<'a>(
     layout: &Layout,
     expected: &[usize],
 ) -> Result<&'a [f32]> {
+    dims(op, layout, expected)?;
+    slice(op, storage, layout)
+}
+
+/// A second input of a shape.
+pub(super) fn dims(op: &str, layout: &Layout, expected: &[usize]) -> Result<()> {
     if layout.shape().dims() != expected {
         bail!("{op}: expected a second input of {expected:?}, got {:?}", layout.shape());
     }
-    slice(op, storage, layout)
+    Ok(())
 }

@@ -7,13 +7,14 @@
 use std::borrow::Cow;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use candle_core::{CpuStorage, CustomOp1, CustomOp2, Layout, Result, Shape, Tensor, bail};
-use half::bf16;
+use candle_core::{CpuStorage, CustomOp1, CustomOp2, Device, Layout, Result, Shape, Tensor, bail};
+use half::{bf16, f16};
 
 use super::check;
 use super::cpu::Isa;
 use super::cpu::depthwise::Depthwise;
 use super::cpu::gemm::Dense;
+use super::on_device::OnDevice;
 
 /// What follows a convolution, applied per output channel.
 #[derive(Debug, Clone, PartialEq)]
@@ -36,12 +37,18 @@ pub enum Precision {
     /// thread count on one machine, but other machines may round the sums otherwise. Depthwise convolutions, which
     /// memory bounds, and pictures of fewer than eight channels stay in f32.
     Bf16,
+    /// Weights and activations are rounded to eleven significant bits. GPUs alone.
+    F16,
 }
 
 impl Precision {
-    /// Whether [`Conv2d::with_precision`] accepts it here and now.
+    /// Whether [`Conv2d::with_precision`] accepts it here and now, on the CPU.
     pub fn is_supported(self) -> bool {
-        self == Precision::F32 || Isa::current().is_ok_and(Isa::has_bf16)
+        match self {
+            Precision::F32 => true,
+            Precision::Bf16 => Isa::current().is_ok_and(Isa::has_bf16),
+            Precision::F16 => false,
+        }
     }
 }
 
@@ -120,6 +127,7 @@ enum Path {
     Plain(Plain),
     Dense(Dense),
     Depthwise(Depthwise),
+    OnDevice(Box<OnDevice>),
 }
 
 impl Conv2d {
@@ -147,7 +155,7 @@ impl Conv2d {
         shape.check(weight, bias, &activation)?;
         let isa = Isa::current()?;
         if !precision.is_supported() {
-            bail!("conv2d: expected a CPU that multiplies bf16, got {isa}");
+            bail!("conv2d: expected a CPU that multiplies {precision:?}, got {isa}");
         }
         let precision = if shape.groups == 1 && shape.cin >= 8 { precision } else { Precision::F32 };
         let fast = if shape.groups == 1 {
@@ -160,6 +168,40 @@ impl Conv2d {
             Path::Plain(Plain { shape, weight, bias, activation })
         });
         Ok(Conv2d { shape, isa, precision, path })
+    }
+
+    /// As [`Conv2d::with_precision`], on a device: the CPU's own code on the CPU, else a matrix product with kernels before
+    /// and behind it, or a depthwise kernel.
+    ///
+    /// # Errors
+    /// When a length does not fit the shape, or the device has no memory left.
+    pub fn on_device(
+        shape: ConvShape,
+        (weight, bias): (&[f32], &[f32]),
+        activation: Activation,
+        precision: Precision,
+        device: &Device,
+    ) -> Result<Self> {
+        if device.is_cpu() {
+            return Self::with_precision(shape, weight, bias, activation, precision);
+        }
+        Self::composed(shape, (weight, bias), activation, precision, device)
+    }
+
+    /// As [`Conv2d::on_device`] composes it, whatever the device: on the CPU this is how the composition is tested.
+    ///
+    /// # Errors
+    /// As [`Conv2d::on_device`].
+    pub fn composed(
+        shape: ConvShape,
+        (weight, bias): (&[f32], &[f32]),
+        activation: Activation,
+        precision: Precision,
+        device: &Device,
+    ) -> Result<Self> {
+        shape.check(weight, bias, &activation)?;
+        let path = Path::OnDevice(Box::new(OnDevice::new(shape, (weight, bias), &activation, precision, device)?));
+        Ok(Conv2d { shape, isa: Isa::current()?, precision, path })
     }
 
     /// The geometry.
@@ -182,7 +224,10 @@ impl Conv2d {
     /// # Errors
     /// When `x` is not contiguous f32 with `cin` channels, is empty, or is smaller than the kernel.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        x.apply_op1_no_bwd(self)
+        match &self.path {
+            Path::OnDevice(conv) => self.count(conv.forward(x, None)?),
+            _ => x.apply_op1_no_bwd(self),
+        }
     }
 
     /// `activation(conv(x) + bias) + residual`: the residual has the shape of the result.
@@ -190,7 +235,17 @@ impl Conv2d {
     /// # Errors
     /// As for [`Conv2d::forward`], and when `residual` is not contiguous f32 of that shape.
     pub fn forward_add(&self, x: &Tensor, residual: &Tensor) -> Result<Tensor> {
-        x.apply_op2_no_bwd(residual, self)
+        match &self.path {
+            Path::OnDevice(conv) => self.count(conv.forward(x, Some(residual))?),
+            _ => x.apply_op2_no_bwd(residual, self),
+        }
+    }
+
+    /// Counts what a result has cost.
+    fn count(&self, y: Tensor) -> Result<Tensor> {
+        let ConvShape { cin, kernel: [ky, kx], groups, .. } = self.shape;
+        MULTIPLY_ADDS.fetch_add((y.elem_count() * ky * kx * (cin / groups)) as u64, Ordering::Relaxed);
+        Ok(y)
     }
 
     /// The input and its sides, and the shape of the result.
@@ -227,6 +282,8 @@ impl Conv2d {
                 depthwise.forward(x, sides, residual, y.as_mut_ptr());
                 y.set_len(len);
             },
+            // `forward` and `forward_add` never come here with one.
+            Path::OnDevice(_) => y.resize(len, f32::NAN),
         }
         (CpuStorage::F32(y), Shape::from(&out[..]))
     }
@@ -275,6 +332,7 @@ struct Plain {
 fn rounded(values: &[f32], precision: Precision) -> Cow<'_, [f32]> {
     match precision {
         Precision::F32 => values.into(),
+        Precision::F16 => values.iter().map(|&v| f16::from_f32(v).to_f32()).collect(),
         Precision::Bf16 => values.iter().map(|&v| bf16::from_f32(v).to_f32()).collect(),
     }
 }

@@ -1,5 +1,7 @@
 //! What is done to each element: per-channel factors, the sum of two scales, the logistic function.
 
+use std::sync::OnceLock;
+
 use candle_core::{CpuStorage, CustomOp1, CustomOp2, CustomOp3, Layout, Result, Shape, Tensor, bail};
 
 use super::check;
@@ -29,7 +31,11 @@ pub fn scale_channels(x: &Tensor, s: &Tensor) -> Result<Tensor> {
 /// # Errors
 /// When an input is not contiguous f32 in NHWC or is empty, or `s` or `base` has another shape.
 pub fn scale_channels_add(x: &Tensor, s: &Tensor, base: &Tensor) -> Result<Tensor> {
-    x.apply_op3_no_bwd(s, base, &ScaleChannelsAdd)
+    match x.device().is_cpu() {
+        true => x.apply_op3_no_bwd(s, base, &ScaleChannelsAdd),
+        // A GPU has no kernel for both, and hides the second pass behind the memory it reads anyway.
+        false => base + scale_channels(x, s)?,
+    }
 }
 
 /// `x * scale + shift` with one rounding and one pair per channel: a normalisation that no convolution could take in.
@@ -37,7 +43,30 @@ pub fn scale_channels_add(x: &Tensor, s: &Tensor, base: &Tensor) -> Result<Tenso
 /// # Errors
 /// When `x` is not contiguous f32 in NHWC or is empty, or `scale` and `shift` have not one value per channel.
 pub fn affine(x: &Tensor, scale: &[f32], shift: &[f32]) -> Result<Tensor> {
-    x.apply_op1_no_bwd(&Affine { scale, shift })
+    x.apply_op1_no_bwd(&Affine { scale, shift, kept: None })
+}
+
+/// An [`affine`] that is applied again and again: its factors stay on the device where they were first needed.
+#[derive(Debug)]
+pub struct ChannelMap {
+    scale: Vec<f32>,
+    shift: Vec<f32>,
+    kept: OnceLock<Tensor>,
+}
+
+impl ChannelMap {
+    /// From one factor and one term per channel.
+    pub fn new(scale: Vec<f32>, shift: Vec<f32>) -> Self {
+        ChannelMap { scale, shift, kept: OnceLock::new() }
+    }
+
+    /// As [`affine`].
+    ///
+    /// # Errors
+    /// As [`affine`].
+    pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        x.apply_op1_no_bwd(&Affine { scale: &self.scale, shift: &self.shift, kept: Some(&self.kept) })
+    }
 }
 
 /// The logistic function `1 / (1 + exp(-x))` of each element, for any shape.
@@ -61,6 +90,17 @@ impl CustomOp2 for Upsample2Add {
         let mut y = Vec::with_capacity(large.len());
         Isa::current()?.run(UpsampleLoop { small, large, sides: [w, c], y: &mut y });
         Ok((CpuStorage::F32(y), l2.shape().clone()))
+    }
+
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(
+        &self,
+        s1: &candle_core::CudaStorage,
+        l1: &Layout,
+        s2: &candle_core::CudaStorage,
+        l2: &Layout,
+    ) -> Result<(candle_core::CudaStorage, Shape)> {
+        super::cuda::network::upsample2_add(s1, l1, s2, l2)
     }
 }
 
@@ -100,6 +140,17 @@ impl CustomOp2 for ScaleChannels {
         let mut y = Vec::with_capacity(x.len());
         Isa::current()?.run(ScaleLoop { x, scale, sides: [h * w, c], y: &mut y });
         Ok((CpuStorage::F32(y), l1.shape().clone()))
+    }
+
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(
+        &self,
+        s1: &candle_core::CudaStorage,
+        l1: &Layout,
+        s2: &candle_core::CudaStorage,
+        l2: &Layout,
+    ) -> Result<(candle_core::CudaStorage, Shape)> {
+        super::cuda::network::scale_channels(s1, l1, s2, l2)
     }
 }
 
@@ -171,6 +222,22 @@ impl Loop for ScaleAddLoop<'_> {
 struct Affine<'a> {
     scale: &'a [f32],
     shift: &'a [f32],
+    /// `(2, channels)` on a device, once it was needed there.
+    #[cfg_attr(not(feature = "cuda"), expect(dead_code, reason = "the CPU reads the slices"))]
+    kept: Option<&'a OnceLock<Tensor>>,
+}
+
+#[cfg(feature = "cuda")]
+impl Affine<'_> {
+    /// The factors on the device of a storage.
+    fn factors(&self, s: &candle_core::CudaStorage) -> Result<Tensor> {
+        if let Some(kept) = self.kept.and_then(OnceLock::get) {
+            return Ok(kept.clone());
+        }
+        let device = candle_core::Device::Cuda(s.device.clone());
+        let both = Tensor::from_vec([self.scale, self.shift].concat(), (2, self.scale.len()), &device)?;
+        Ok(self.kept.map_or_else(|| both.clone(), |kept| kept.get_or_init(|| both.clone()).clone()))
+    }
 }
 
 impl CustomOp1 for Affine<'_> {
@@ -180,7 +247,7 @@ impl CustomOp1 for Affine<'_> {
 
     fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
         let (x, [.., c]) = check::nhwc("affine", storage, layout)?;
-        let Affine { scale, shift } = *self;
+        let Affine { scale, shift, .. } = *self;
         if scale.len() != c || shift.len() != c {
             let (a, b) = (scale.len(), shift.len());
             bail!("affine: expected {c} factors and {c} terms for {:?}, got {a} and {b}", layout.shape());
@@ -188,6 +255,11 @@ impl CustomOp1 for Affine<'_> {
         let mut y = Vec::with_capacity(x.len());
         Isa::current()?.run(AffineLoop { x, scale, shift, y: &mut y });
         Ok((CpuStorage::F32(y), layout.shape().clone()))
+    }
+
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(&self, s: &candle_core::CudaStorage, l: &Layout) -> Result<(candle_core::CudaStorage, Shape)> {
+        super::cuda::network::affine(s, l, &self.factors(s)?)
     }
 }
 
@@ -218,5 +290,10 @@ impl CustomOp1 for Sigmoid {
         let x = check::slice("sigmoid", storage, layout)?;
         let y = x.iter().map(|&x| 1.0 / (1.0 + (-x).exp())).collect();
         Ok((CpuStorage::F32(y), layout.shape().clone()))
+    }
+
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(&self, s: &candle_core::CudaStorage, l: &Layout) -> Result<(candle_core::CudaStorage, Shape)> {
+        super::cuda::network::sigmoid(s, l)
     }
 }

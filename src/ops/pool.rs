@@ -1,4 +1,4 @@
-//! Pooling: the largest of 2x2, and the mean over all pixels.
+//! Pooling: the largest of 2x2, the mean over all pixels, and every so many of them.
 
 use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor, bail};
 
@@ -25,6 +25,14 @@ pub fn global_avg_pool(x: &Tensor) -> Result<Tensor> {
     x.apply_op1_no_bwd(&GlobalAvgPool)
 }
 
+/// Every `step`-th row and column, from the first: `(n, h, w, c)` to `(n, ceil(h / step), ceil(w / step), c)`.
+///
+/// # Errors
+/// When `x` is not contiguous f32 in NHWC or is empty, or `step` is 0.
+pub fn subsample(x: &Tensor, step: usize) -> Result<Tensor> {
+    x.apply_op1_no_bwd(&Subsample { step })
+}
+
 struct MaxPool2;
 
 impl CustomOp1 for MaxPool2 {
@@ -40,6 +48,11 @@ impl CustomOp1 for MaxPool2 {
         let mut y = Vec::with_capacity(n * (h / 2) * (w / 2) * c);
         Isa::current()?.run(MaxLoop { x, sides: [h, w, c], y: &mut y });
         Ok((CpuStorage::F32(y), Shape::from((n, h / 2, w / 2, c))))
+    }
+
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(&self, s: &candle_core::CudaStorage, l: &Layout) -> Result<(candle_core::CudaStorage, Shape)> {
+        super::cuda::network::max_pool2(s, l)
     }
 }
 
@@ -81,6 +94,11 @@ impl CustomOp1 for GlobalAvgPool {
         Isa::current()?.run(MeanLoop { x, sides: [h, w, c], y: &mut y });
         Ok((CpuStorage::F32(y), Shape::from((n, 1, 1, c))))
     }
+
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(&self, s: &candle_core::CudaStorage, l: &Layout) -> Result<(candle_core::CudaStorage, Shape)> {
+        super::cuda::network::global_avg_pool(s, l)
+    }
 }
 
 struct MeanLoop<'a> {
@@ -99,5 +117,35 @@ impl Loop for MeanLoop<'_> {
             }
             y.iter_mut().for_each(|sum| *sum /= (h * w) as f32);
         }
+    }
+}
+
+struct Subsample {
+    step: usize,
+}
+
+impl CustomOp1 for Subsample {
+    fn name(&self) -> &'static str {
+        "subsample"
+    }
+
+    fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
+        let (x, [n, h, w, c]) = check::nhwc("subsample", storage, layout)?;
+        let step = self.step;
+        if step == 0 {
+            bail!("subsample: expected a step of at least 1, got 0");
+        }
+        let mut y = Vec::with_capacity(n * h.div_ceil(step) * w.div_ceil(step) * c);
+        for image in x.chunks_exact(h * w * c) {
+            for row in image.chunks_exact(w * c).step_by(step) {
+                row.chunks_exact(c).step_by(step).for_each(|pixel| y.extend_from_slice(pixel));
+            }
+        }
+        Ok((CpuStorage::F32(y), Shape::from((n, h.div_ceil(step), w.div_ceil(step), c))))
+    }
+
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(&self, s: &candle_core::CudaStorage, l: &Layout) -> Result<(candle_core::CudaStorage, Shape)> {
+        super::cuda::network::subsample(s, l, self.step)
     }
 }

@@ -2,12 +2,16 @@
 
 mod audit;
 mod bench;
+mod device_ops;
+mod devices;
 mod dump;
 mod evaluate;
 mod evaluate_dedup;
 mod face;
 mod facts;
 mod gallery;
+mod iresnet;
+mod kernels;
 mod layering;
 mod lookups;
 mod matching;

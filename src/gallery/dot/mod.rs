@@ -212,6 +212,12 @@ impl Probes {
         self.starts.push(-128 * codes.iter().map(|&c| i32::from(c)).sum::<i32>());
     }
 
+    /// Codes of a probe, the codes of all, and their starts: what a device is given.
+    #[cfg(feature = "cuda")]
+    pub(super) fn parts(&self) -> (usize, &[i8], &[i32]) {
+        (self.width, &self.codes, &self.starts)
+    }
+
     /// Number of probes.
     pub fn len(&self) -> usize {
         self.starts.len()

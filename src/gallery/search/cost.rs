@@ -21,8 +21,8 @@ use serde::Serialize;
 use super::{Engine, SearchPolicy, SearchReport};
 use crate::gallery::dot::filter::{Reach, reaching};
 use crate::gallery::dot::{Kernel, LANES, Probes, RowDot, TILE_BLOCKS, TILE_PROBES, padded};
-use crate::gallery::hnsw;
 use crate::gallery::view::Gallery;
+use crate::gallery::{hnsw, on_device};
 
 /// What was measured to choose an engine.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
@@ -74,6 +74,10 @@ pub(super) struct Work {
 /// Fills in the engine, the reason and what was measured.
 pub(super) fn choose(gallery: &Gallery, work: Work, policy: &SearchPolicy, kernel: Kernel, report: &mut SearchReport) {
     report.engine = Engine::Exact;
+    if on_device::chosen().is_some() {
+        report.reason = "exact search runs on the GPU".into();
+        return;
+    }
     let Some(dim) = gallery.parts.iter().map(|seen| seen.part.codes.dim).max() else {
         report.reason = "nothing to search".into();
         return;

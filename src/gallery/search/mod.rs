@@ -22,7 +22,7 @@ use serde::{Deserialize, Serialize};
 use super::dot::Kernel;
 use super::query::{Hit, Pair, Probe, Want};
 use super::view::Gallery;
-use super::{exact, hnsw};
+use super::{exact, hnsw, on_device};
 use crate::config::policy::HnswPolicy;
 use crate::{Error, Result};
 
@@ -132,7 +132,7 @@ impl SearchReport {
             asked: policy.engine,
             engine: policy.engine,
             reason: "asked for".into(),
-            kernel: kernel.name(),
+            kernel: if on_device::chosen().is_some() { on_device::KERNEL } else { kernel.name() },
             probes,
             rows: gallery.live(),
             hits: 0,

@@ -10,6 +10,7 @@
 //! A file is read only when its size and SHA-256 are those of the manifest. Making a network from the tensors is left
 //! to its own module.
 
+mod add;
 mod manifest;
 mod map;
 
@@ -18,8 +19,10 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
+use candle_core::Device;
 use sha2::{Digest, Sha256};
 
+pub use self::add::{Added, Addition};
 use self::manifest::Manifest;
 pub use self::manifest::{Colour, Ensemble, Input, LivenessSpec, Passport, Role, Source, TemplateSpec};
 pub use self::map::{Weight, WeightMap};
@@ -38,6 +41,7 @@ pub struct WeightStore {
     entries: Vec<Passport>,
     ensembles: Vec<Ensemble>,
     precision: Precision,
+    device: Device,
 }
 
 #[derive(Debug, Clone)]
@@ -95,13 +99,24 @@ impl WeightStore {
 
     fn of(place: Place, manifest: Manifest) -> Self {
         let Manifest { weights, ensembles, .. } = manifest;
-        WeightStore { place, entries: weights, ensembles, precision: Precision::F32 }
+        WeightStore { place, entries: weights, ensembles, precision: Precision::F32, device: Device::Cpu }
     }
 
     /// The same weights, for networks that compute in another precision than f32.
     #[must_use]
     pub fn with_precision(self, precision: Precision) -> Self {
         WeightStore { precision, ..self }
+    }
+
+    /// The same weights, for networks that run on another device than the CPU.
+    #[must_use]
+    pub fn with_device(self, device: Device) -> Self {
+        WeightStore { device, ..self }
+    }
+
+    /// Where networks made from these weights run.
+    pub fn device(&self) -> &Device {
+        &self.device
     }
 
     /// What networks made from these weights compute in.

@@ -256,6 +256,7 @@ async function refresh() {
 }
 
 async function begin(name) {
+  if (!name.trim()) { $("name-error").textContent = word("name_wrong"); return; }
   try {
     reviewer = name.trim().replace(/\s+/g, " ");
     state = await ask(`state?${mine()}`);

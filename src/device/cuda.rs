@@ -1,0 +1,128 @@
+//! NVIDIA cards.
+//!
+//! CUDA is not linked: the binary is built with cudarc's `dynamic-loading` (`kernels/build/cuda.toml`), so that it starts on
+//! any machine. cudarc panics when it misses a library, hence every one is opened here first and kept open; the loader
+//! then finds it by its name. Folders named in [`LIBRARIES`] are looked into before the loader's own: CUDA installed with
+//! Python packages lies where no loader looks.
+
+use std::panic::catch_unwind;
+use std::path::Path;
+use std::sync::OnceLock;
+
+use candle_core::cuda_backend::cudarc::driver::{CudaContext, result, sys};
+use libloading::Library;
+
+use super::{Card, Survey};
+
+/// Whether this binary can use CUDA.
+pub(super) const BUILT: bool = true;
+
+/// The environment variable with folders of CUDA libraries, separated by colons.
+pub const LIBRARIES: &str = "CHEHRA_CUDA_LIBS";
+
+/// What is needed, under the names it may have; the first is what a message names.
+const NEEDED: [(&str, &[&str]); 4] = [
+    ("the NVIDIA driver", &["libcuda.so.1", "libcuda.so"]),
+    ("cuBLASLt", &["libcublasLt.so.13", "libcublasLt.so"]),
+    ("cuBLAS", &["libcublas.so.13", "libcublas.so"]),
+    ("cuRAND", &["libcurand.so.10", "libcurand.so"]),
+];
+
+/// Opens card number N.
+pub(super) fn open(number: usize) -> Result<candle_core::Device, (String, String)> {
+    let listed =
+        |found: String| (found, "list the cards with `chehra devices`, or use --device cpu or auto".to_owned());
+    libraries().clone()?;
+    let count = caught(CudaContext::device_count).map_err(listed)?;
+    if number as u64 >= count.max(0) as u64 {
+        return Err(listed(format!("the driver lists {count} cards, numbered from 0")));
+    }
+    // A stream of its own, on which cudarc orders what several threads put there.
+    caught(move || candle_core::Device::new_cuda_with_stream(number)).map_err(listed)
+}
+
+/// What is there.
+pub(super) fn survey() -> Survey {
+    let survey = Survey { built: true, ..Survey::default() };
+    if let Err((found, _)) = libraries() {
+        return Survey { problem: Some(found.clone()), ..survey };
+    }
+    match caught(|| (0..CudaContext::device_count()?).map(card).collect::<Result<Vec<_>, _>>()) {
+        Ok(cards) => {
+            let problem = cards.is_empty().then(|| "the driver lists no card".to_owned());
+            Survey { driver: driver(), problem, cards, ..survey }
+        }
+        Err(problem) => Survey { problem: Some(problem), ..survey },
+    }
+}
+
+/// Bytes of a card's memory that are free.
+pub(crate) fn free(device: &candle_core::Device) -> Option<u64> {
+    let device = device.as_cuda_device().ok()?;
+    device.cuda_stream().context().mem_get_info().ok().map(|(free, _)| free as u64)
+}
+
+/// A folder that has one of these libraries, or the loader's own search: opened and kept for the life of the program.
+pub(crate) fn library(names: &[&str]) -> Option<&'static Library> {
+    let folders = std::env::var(LIBRARIES).unwrap_or_default();
+    let given = folders.split(':').filter(|folder| !folder.is_empty());
+    let paths = given.flat_map(|folder| names.iter().map(move |name| Path::new(folder).join(name)));
+    let names = names.iter().map(|name| Path::new(name).to_path_buf());
+    // SAFETY: these are NVIDIA's own libraries, whose initialisers any CUDA program runs.
+    let found = paths.chain(names).find_map(|path| unsafe { Library::new(path) }.ok())?;
+    Some(Box::leak(Box::new(found)))
+}
+
+/// Opens what is needed, once; else says what is missing and what to do.
+fn libraries() -> &'static Result<(), (String, String)> {
+    static OPENED: OnceLock<Result<(), (String, String)>> = OnceLock::new();
+    OPENED.get_or_init(|| {
+        let missing: Vec<String> = NEEDED
+            .iter()
+            .filter(|(_, names)| library(names).is_none())
+            .map(|(what, names)| format!("{what} ({})", names[0]))
+            .collect();
+        if missing.is_empty() {
+            return Ok(());
+        }
+        let found = format!("looked for and not found: {}", missing.join(", "));
+        let fix = "install the NVIDIA driver (580 or later) and the CUDA 13 libraries, or name their folders in";
+        Err((found, format!("{fix} {LIBRARIES}; or use --device cpu or auto")))
+    })
+}
+
+/// Runs what may fail in CUDA's own way or panic over a function that a library lacks.
+fn caught<T, E: std::fmt::Display>(work: impl FnOnce() -> Result<T, E> + std::panic::UnwindSafe) -> Result<T, String> {
+    match catch_unwind(work) {
+        Ok(Ok(value)) => Ok(value),
+        Ok(Err(error)) => Err(format!("CUDA: {error}")),
+        Err(_) => Err("CUDA: a function is missing from an installed library (see the message above)".to_owned()),
+    }
+}
+
+fn card(number: i32) -> Result<Card, result::DriverError> {
+    use sys::CUdevice_attribute::{
+        CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR as MAJOR, CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR as MINOR,
+        CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT as PROCESSORS,
+    };
+    let device = result::device::get(number)?;
+    // SAFETY: the device is the driver's own answer.
+    let attribute = |which| unsafe { result::device::get_attribute(device, which) };
+    // SAFETY: as above.
+    let memory = unsafe { result::device::total_mem(device) }? as u64;
+    let free = CudaContext::new(number as usize).and_then(|context| context.mem_get_info());
+    Ok(Card {
+        name: result::device::get_name(device)?,
+        memory,
+        free: free.ok().map(|(free, _)| free as u64),
+        compute_capability: Some(format!("{}.{}", attribute(MAJOR)?, attribute(MINOR)?)),
+        processors: u32::try_from(attribute(PROCESSORS)?).ok(),
+    })
+}
+
+fn driver() -> Option<String> {
+    let mut version = 0;
+    // SAFETY: the library is open, and the pointer is to a local.
+    let status = unsafe { sys::cuDriverGetVersion(&mut version) };
+    (status == sys::CUresult::CUDA_SUCCESS).then(|| format!("{}.{}", version / 1000, version % 1000 / 10))
+}

@@ -1,0 +1,17 @@
+//! Stands in for [`cuda`](super::cuda) in a binary built without it.
+
+use super::Survey;
+
+/// Whether this binary can use CUDA.
+pub(super) const BUILT: bool = false;
+
+/// Says that it cannot.
+pub(super) fn open(_: usize) -> Result<candle_core::Device, (String, String)> {
+    let found = "this binary was built without CUDA (feature 'cuda')".to_owned();
+    Err((found, "use --device cpu or auto, or build it with the CUDA toolkit: see GPU in the README".to_owned()))
+}
+
+/// Nothing.
+pub(super) fn survey() -> Survey {
+    Survey::default()
+}

@@ -1,0 +1,17 @@
+//! Stands in for [`metal`](super::metal) in a binary built without it.
+
+use super::Survey;
+
+/// Whether this binary can use Metal.
+pub(super) const BUILT: bool = false;
+
+/// Says that it cannot.
+pub(super) fn open(_: usize) -> Result<candle_core::Device, (String, String)> {
+    let found = "this binary was built without Metal (feature 'metal')".to_owned();
+    Err((found, "use --device cpu or auto, or build it with --features metal on macOS".to_owned()))
+}
+
+/// Nothing.
+pub(super) fn survey() -> Survey {
+    Survey::default()
+}

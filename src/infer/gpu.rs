@@ -1,0 +1,240 @@
+//! Pictures through the networks of a GPU: decoded on all cores, then many at a time on the device.
+//!
+//! Only pictures go over and only faces, embeddings and probabilities come back; of the aligned crops a copy comes too, for
+//! quality is measured on the CPU, as are marks and fingerprints. One part is on the device at a time, while the batch
+//! after it is decoded. What is seen in a picture does not depend on what else is in its part, but for the order in which
+//! a matrix product adds: a GPU's library may choose another for another size.
+
+use rayon::prelude::*;
+
+use super::engine::Engine;
+use super::parts::in_parts;
+use crate::Result;
+use crate::device;
+use crate::face::align::{Crop, SIDE, Similarity};
+use crate::face::crop::Region;
+use crate::face::decode::Placement;
+use crate::face::detect::fits;
+use crate::face::device::{Placed, decode_picture};
+use crate::face::resize::Fit;
+use crate::face::{Detection, quality};
+use crate::infer::analysis::Traits;
+use crate::infer::clock::Stage;
+use crate::infer::{Reading, SeenFace, SeenPhoto, Template};
+use crate::nn::yunet::STRIDES;
+use crate::ops::cuda::faces::{Candidates, Pictures};
+use crate::ops::params::PixelParams;
+use crate::photo::{Fingerprint, Photo};
+use crate::reason::Reject;
+
+/// Device memory that a picture is reckoned to need while its part is on the device: its pixels, the detector's maps, and
+/// those of a few faces in a large embedder.
+const BYTES_A_PICTURE: u64 = 192 << 20;
+/// Most pictures on the device at a time.
+const MOST_PICTURES: usize = 256;
+/// Pictures of one size that go through the detector at a time.
+const DETECTED_TOGETHER: usize = 64;
+
+/// What the device saw in one photo.
+struct Looked {
+    /// Tallest first.
+    faces: Vec<Detection>,
+    /// Of the tallest ones: what was read, `None` where landmarks coincide.
+    read: Vec<Option<Face>>,
+}
+
+/// What the device read in one face.
+struct Face {
+    crop: Crop,
+    embedding: Vec<f32>,
+    liveness: f32,
+}
+
+impl Engine {
+    /// As [`Engine::see`], on the device.
+    pub(super) fn see_on_device(&self, pictures: &[&[u8]]) -> Result<Vec<Result<SeenPhoto, Reject>>> {
+        let decode = |bytes: &&[u8]| {
+            let mut lap = self.clock.start();
+            let photo = crate::photo::decode(bytes, &self.policy.photo);
+            lap.book(Stage::Decode);
+            photo
+        };
+        let decoded: Vec<Result<Photo, Reject>> = pictures.par_iter().map(decode).collect();
+        let photos: Vec<&Photo> = decoded.iter().filter_map(|photo| photo.as_ref().ok()).collect();
+        let looked = {
+            let _turn = self.turn.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            let free = device::cuda::free(&self.device).unwrap_or(0);
+            let most = ((free / BYTES_A_PICTURE) as usize).clamp(1, MOST_PICTURES);
+            in_parts(&photos, most, |part| self.look(part))?
+        };
+        self.clock.count(pictures.len(), looked.iter().map(|looked| looked.read.len()).sum());
+        let mut looked = looked.into_iter();
+        let rows: Vec<_> = decoded
+            .into_iter()
+            .zip(pictures)
+            .map(|(photo, bytes)| {
+                let looked = if photo.is_ok() { looked.next() } else { None };
+                (photo, bytes, looked)
+            })
+            .collect();
+        Ok(rows
+            .into_par_iter()
+            .map(|(photo, bytes, looked)| {
+                let photo = photo?;
+                Ok(self.finish(&photo, bytes, looked.unwrap_or(Looked { faces: Vec::new(), read: Vec::new() })))
+            })
+            .collect())
+    }
+
+    /// What the CPU measures beside the networks.
+    fn finish(&self, photo: &Photo, bytes: &[u8], looked: Looked) -> SeenPhoto {
+        let Looked { faces, read } = looked;
+        let mut readings = Vec::with_capacity(read.len());
+        for (face, read) in faces.iter().zip(read) {
+            let mut lap = self.clock.start();
+            let spoof = self.marks(photo, face, &faces);
+            lap.book(Stage::Marks);
+            readings.push(read.and_then(|Face { crop, embedding, liveness }| {
+                let template = Template::from_embedding(&embedding).ok()?;
+                let quality = quality::assess(face, &crop, &self.policy.quality);
+                Some(Reading { quality, liveness, spoof, template })
+            }));
+            lap.book(Stage::Quality);
+        }
+        let mut lap = self.clock.start();
+        let boxes: Vec<[f32; 4]> = faces.iter().map(|face| face.bbox).collect();
+        let readings = readings.into_iter().chain(std::iter::repeat(None));
+        let faces = faces.into_iter().zip(readings).map(|(detection, reading)| SeenFace { detection, reading });
+        let seen = SeenPhoto {
+            width: photo.width as u32,
+            height: photo.height as u32,
+            fingerprint: Fingerprint::of(bytes, photo),
+            traits: Traits::of(photo, &boxes),
+            faces: faces.collect(),
+        };
+        lap.book(Stage::Fingerprint);
+        seen
+    }
+
+    /// Everything that the device does for some photos.
+    fn look(&self, photos: &[&Photo]) -> Result<Vec<Looked>> {
+        let mut lap = self.clock.start();
+        let pixels: Vec<&[u8]> = photos.iter().map(|photo| photo.rgb.as_slice()).collect();
+        let pictures = Pictures::upload(&self.device, &pixels)?;
+        let mut offset = 0;
+        let placed: Vec<Placed> = photos
+            .iter()
+            .map(|photo| {
+                let place = Placed { offset, width: photo.width, height: photo.height };
+                offset += photo.rgb.len();
+                place
+            })
+            .collect();
+        let mut faces = self.find(photos, &placed, &pictures)?;
+        for faces in &mut faces {
+            // Tallest first; equal heights keep the detector's order, best score first.
+            faces.sort_by(|a, b| b.bbox[3].total_cmp(&a.bbox[3]));
+        }
+        lap.book(Stage::Detect);
+        self.read_faces(photos, &placed, &pictures, faces)
+    }
+
+    /// The faces of each photo, best score first.
+    fn find(&self, photos: &[&Photo], placed: &[Placed], pictures: &Pictures) -> Result<Vec<Vec<Detection>>> {
+        let policy = &self.policy.detection;
+        let mut groups = std::collections::BTreeMap::<(usize, usize), Vec<(usize, Fit)>>::new();
+        for (index, photo) in photos.iter().enumerate() {
+            for fit in fits(photo, &policy.scales) {
+                groups.entry(fit.padded()).or_default().push((index, fit));
+            }
+        }
+        let mut candidates = Candidates::new(&self.device, photos.len())?;
+        for ((width, height), jobs) in groups {
+            for jobs in jobs.chunks(DETECTED_TOGETHER) {
+                let from: Vec<_> = jobs.iter().map(|&(index, fit)| placed[index].shrink(fit)).collect();
+                let p = PixelParams { blue_first: 1, ..plain(jobs.len(), width, height) };
+                let heads = self.detector.network().raw(&pictures.shrink::<f32>(&from, p)?)?;
+                let inside = |fit: &Fit| (fit.width as f32, fit.height as f32);
+                let place = |&(index, fit): &(usize, Fit)| {
+                    let place = Placement { ratio: fit.ratio(photos[index]), inside: inside(&fit) };
+                    decode_picture(index, place)
+                };
+                let places: Vec<_> = jobs.iter().map(place).collect();
+                for (heads, stride) in heads.iter().zip(STRIDES) {
+                    candidates.add(heads, &places, stride, policy.min_score)?;
+                }
+            }
+        }
+        let kept = candidates.suppress(policy.nms_iou, policy.max_faces)?;
+        kept.into_iter()
+            .zip(photos)
+            .map(|(kept, photo)| match kept {
+                Some(faces) => Ok(faces.iter().map(detection).collect()),
+                // More candidates than a block of threads can sort.
+                None => self.detector.detect(photo),
+            })
+            .collect()
+    }
+
+    /// Liveness and embedding of the tallest faces, all photos together.
+    fn read_faces(
+        &self,
+        photos: &[&Photo],
+        placed: &[Placed],
+        pictures: &Pictures,
+        faces: Vec<Vec<Detection>>,
+    ) -> Result<Vec<Looked>> {
+        let most = self.policy.detection.max_read;
+        let mut chosen: Vec<(usize, Detection, Similarity)> = Vec::new();
+        for (photo, faces) in faces.iter().enumerate() {
+            let upright = |face: &Detection| Some((photo, *face, Similarity::to_template(face)?));
+            chosen.extend(faces.iter().take(most).filter_map(upright));
+        }
+        let mut read = Vec::new();
+        if !chosen.is_empty() {
+            let mut lap = self.clock.start();
+            let warps: Vec<_> = chosen.iter().map(|(photo, _, transform)| placed[*photo].warp(transform)).collect();
+            let crops = pictures.warp::<f32>(&warps, plain(warps.len(), SIDE, SIDE))?;
+            let embeddings = self.embedder.embed(&crops)?.to_dtype(candle_core::DType::F32)?.to_vec2::<f32>()?;
+            lap.book(Stage::Embed);
+            let side = self.liveness.input_size();
+            let region = |(photo, face, _): &(usize, Detection, Similarity)| {
+                let photo_size = photos[*photo];
+                let around = Region::around(face, self.liveness.box_scale(), photo_size.width, photo_size.height);
+                placed[*photo].crop(around)
+            };
+            let regions: Vec<_> = chosen.iter().map(region).collect();
+            let live = pictures.crop_resize::<f32>(&regions, plain(regions.len(), side, side))?;
+            let live = self.liveness.bona_fide(&live)?;
+            lap.book(Stage::Liveness);
+            let crops = crops.flatten_from(1)?.to_vec2::<f32>()?;
+            lap.book(Stage::Align);
+            for (((_, _, transform), rgb), (embedding, liveness)) in
+                chosen.iter().zip(crops).zip(embeddings.into_iter().zip(live))
+            {
+                read.push(Face { crop: Crop { rgb, transform: *transform }, embedding, liveness });
+            }
+        }
+        let mut read = read.into_iter();
+        Ok(faces
+            .into_iter()
+            .map(|faces| {
+                let own = faces.iter().take(most);
+                let read = own.map(|face| Similarity::to_template(face).and_then(|_| read.next())).collect();
+                Looked { faces, read }
+            })
+            .collect())
+    }
+}
+
+/// Pixels as they are, red first.
+fn plain(count: usize, width: usize, height: usize) -> PixelParams {
+    let [count, width, height] = [count, width, height].map(|v| v as i32);
+    PixelParams { count, width, height, blue_first: 0, mean: 0.0, factor: 1.0 }
+}
+
+fn detection(values: &[f32; crate::ops::params::FACE_VALUES]) -> Detection {
+    let [left, top, width, height, points @ .., score] = *values;
+    let point = |k: usize| [points[2 * k], points[2 * k + 1]];
+    Detection { bbox: [left, top, width, height], landmarks: std::array::from_fn(point), score }
+}

@@ -1,0 +1,76 @@
+//! Work on a device whose memory nobody knows beforehand: in parts, and in smaller ones when memory runs out.
+
+use crate::{Error, Result};
+
+/// Runs `work` over parts of `items` of at most `most`, in order; a part that runs out of memory is halved and tried again,
+/// and later parts stay as small as the last one that fitted.
+///
+/// # Errors
+/// What `work` returns, and running out of memory with a single item.
+#[cfg_attr(not(any(feature = "cuda", test)), expect(dead_code, reason = "the CPU works in groups of its own"))]
+pub(super) fn in_parts<I, T>(items: &[I], most: usize, mut work: impl FnMut(&[I]) -> Result<Vec<T>>) -> Result<Vec<T>> {
+    let (mut done, mut size) = (Vec::with_capacity(items.len()), most.max(1));
+    let mut at = 0;
+    while at < items.len() {
+        let part = &items[at..(at + size).min(items.len())];
+        match work(part) {
+            Ok(results) => {
+                done.extend(results);
+                at += part.len();
+            }
+            Err(error) if part.len() > 1 && is_out_of_memory(&error) => {
+                size = part.len().div_ceil(2);
+                log::warn!("the device ran out of memory with {} pictures at a time; trying {size}", part.len());
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(done)
+}
+
+/// Whether the device said that it has no memory left, in CUDA's or cuBLAS's words.
+fn is_out_of_memory(error: &Error) -> bool {
+    let text = error.to_string().to_ascii_uppercase();
+    ["OUT_OF_MEMORY", "OUT OF MEMORY", "ALLOC_FAILED"].iter().any(|words| text.contains(words))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A device on which `room` items fit.
+    fn device(room: usize, calls: &mut Vec<usize>) -> impl FnMut(&[u32]) -> Result<Vec<u32>> + '_ {
+        move |part| {
+            calls.push(part.len());
+            if part.len() > room {
+                return Err(Error::bug(
+                    "running a network",
+                    "DriverError(CUDA_ERROR_OUT_OF_MEMORY, \"out of memory\")",
+                ));
+            }
+            Ok(part.iter().map(|v| v * 2).collect())
+        }
+    }
+
+    #[test]
+    fn parts_are_halved_until_they_fit_and_stay_small() {
+        let items: Vec<u32> = (0..23).collect();
+        let mut calls = Vec::new();
+        let found = in_parts(&items, 16, device(5, &mut calls)).unwrap();
+        assert_eq!(found, items.iter().map(|v| v * 2).collect::<Vec<_>>());
+        assert_eq!(calls, [16, 8, 4, 4, 4, 4, 4, 3]);
+        assert!(in_parts(&items, 16, device(0, &mut Vec::new())).is_err(), "one item does not fit");
+        assert!(in_parts::<u32, u32>(&[], 0, |_| unreachable!()).unwrap().is_empty());
+    }
+
+    #[test]
+    fn other_errors_are_not_tried_again() {
+        let mut calls = 0;
+        let failed = in_parts(&[1, 2, 3], 3, |_| -> Result<Vec<u32>> {
+            calls += 1;
+            Err(Error::bug("running a network", "an illegal memory access"))
+        });
+        assert!(failed.is_err());
+        assert_eq!(calls, 1);
+    }
+}

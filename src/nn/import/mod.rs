@@ -1,0 +1,103 @@
+//! Networks that others trained, read from the files in which they come and given the names that this project uses.
+//!
+//! What is read: the IResNet family, from ONNX as insightface and others export it (batch-norms folded or not), from
+//! PyTorch files of insightface's or AdaFace's definition, and from safetensors with either's names. What comes out is a
+//! plain list of tensors under the names of [`super::iresnet`]; anything that does not fit the family's plan is refused
+//! with the place where it stopped fitting, never approximated.
+//!
+//! ONNX is read with `prost` from the dozen fields that are needed: `candle-onnx` would bring a compiler of protocol
+//! buffers into the build and then run graphs itself, without this project's operations. PyTorch's pickles are read by
+//! candle, which executes nothing of what is in them.
+
+mod family;
+mod graph;
+mod onnx;
+mod torch;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use safetensors::tensor::{Dtype, TensorView};
+
+use crate::nn::weights::{Colour, Weight};
+use crate::{Error, Result};
+
+/// Tensors by name.
+pub(super) type Tensors = BTreeMap<String, Weight>;
+
+/// A network read from somebody's file.
+#[derive(Debug)]
+pub struct Imported {
+    /// Under the names of this project.
+    pub tensors: BTreeMap<String, Weight>,
+    /// In what it came, for people.
+    pub layout: &'static str,
+    /// Values per template.
+    pub dimension: usize,
+    /// Layers as the family counts them.
+    pub depth: usize,
+    /// The order of colours that networks of this layout are trained on.
+    pub colour: Colour,
+    /// Mean and factor where the file itself says, else those usual in the family.
+    pub normalisation: [f32; 2],
+}
+
+/// `(pixel - 127.5) / 127.5`, on which ArcFace and AdaFace are trained.
+const USUAL: [f32; 2] = [127.5, 1.0 / 127.5];
+
+/// Reads a network by the ending of its file's name: `.onnx`, `.pt`, `.pth`, `.ckpt` or `.safetensors`.
+///
+/// # Errors
+/// [`Error::Input`] when the file is of another kind, damaged, or no IResNet.
+pub fn read(path: &Path) -> Result<Imported> {
+    let ending = path.extension().and_then(|e| e.to_str()).unwrap_or_default().to_ascii_lowercase();
+    match ending.as_str() {
+        "onnx" => graph::read(path),
+        "pt" | "pth" | "ckpt" | "safetensors" => family::read(path, torch::tensors(path, &ending)?),
+        other => Err(refuse(path, "kind of file", ".onnx, .pt, .pth, .ckpt or .safetensors", format!("'.{other}'"))),
+    }
+}
+
+/// The bytes of a safetensors file.
+///
+/// # Errors
+/// Only a bug's.
+pub fn to_safetensors(tensors: &BTreeMap<String, Weight>) -> Result<Vec<u8>> {
+    let bytes: Vec<(&str, &Weight, Vec<u8>)> = tensors
+        .iter()
+        .map(|(name, w)| (name.as_str(), w, w.values.iter().flat_map(|v| v.to_le_bytes()).collect()))
+        .collect();
+    let views = bytes.iter().map(|(name, w, data)| Ok((*name, TensorView::new(Dtype::F32, w.shape.clone(), data)?)));
+    let views: Vec<_> = views.collect::<std::result::Result<_, safetensors::SafeTensorError>>().map_err(bug)?;
+    safetensors::serialize(views, None).map_err(bug)
+}
+
+fn bug(error: safetensors::SafeTensorError) -> Error {
+    Error::bug("writing safetensors", error)
+}
+
+/// An error about a part of somebody's file.
+pub(super) fn refuse(path: &Path, item: impl Into<String>, expected: &str, found: impl Into<String>) -> Error {
+    let fix =
+        "networks of the IResNet family can be added; export yours as ONNX with fixed weights, or ask for its layout";
+    Error::input(path, item, expected, found, fix)
+}
+
+/// What both readers have found when they are through.
+pub(super) fn imported(
+    path: &Path,
+    layout: &'static str,
+    tensors: Tensors,
+    colour: Colour,
+    normalisation: Option<[f32; 2]>,
+) -> Result<Imported> {
+    if let Some((name, _)) = tensors.iter().find(|(_, w)| w.values.iter().any(|v| !v.is_finite())) {
+        return Err(refuse(path, format!("tensor '{name}'"), "finite values", "a value that is none"));
+    }
+    let Some(&[dimension, _]) = tensors.get("embedding.linear.weight").map(|w| w.shape.as_slice()) else {
+        return Err(refuse(path, "last layer", "a fully connected layer", "none"));
+    };
+    let units = tensors.keys().filter(|name| name.ends_with(".stride")).count();
+    let normalisation = normalisation.unwrap_or(USUAL);
+    Ok(Imported { tensors, layout, dimension, depth: 2 * units + 2, colour, normalisation })
+}
