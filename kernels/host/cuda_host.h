@@ -1,13 +1,13 @@
-// The part of CUDA's dialect that the kernels use, for a C++ compiler. `__shared__` becomes static: blocks run one at a time.
+// The part of CUDA's dialect that the kernels use, for a C++ compiler. `__shared__` becomes static and of one thread: a thread runs its blocks one at a time, and tests run in several.
 #pragma once
 #include "simt.h"
 
 #define __global__
 #define __device__
 #define __forceinline__ inline
-#define __shared__ static
+#define __shared__ static thread_local
 #define __launch_bounds__(...)
-#define DYNAMIC_SHARED(type, name) static type name[1 << 16]
+#define DYNAMIC_SHARED(type, name) static thread_local type name[1 << 16]
 #define threadIdx (simt::thread_index())
 #define blockIdx (simt::block_index())
 #define blockDim (simt::block_size())

@@ -154,7 +154,6 @@ pub fn run() -> Exit {
     let mut as_json = false;
     let outcome = match start::start(&mut as_json) {
         Ok(cli) => {
-            as_json |= cli.common.log_format == LogFormat::Json;
             std::panic::set_hook(Box::new(|info| log::error!("{info}")));
             caught(|| dispatch(&cli))
         }

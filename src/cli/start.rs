@@ -144,8 +144,7 @@ pub fn start(as_json: &mut bool) -> Result<Cli, Stop> {
     let typed = Typed::read(&root, &known, std::env::args_os().collect())?;
     let parse = |argv: &[OsString]| root.clone().try_get_matches_from(argv);
     let alone = parse(&typed.argv);
-    let json_variable = Layers::of(std::env::vars_os(), None).says_yes("CHEHRA_JSON").unwrap_or(false);
-    *as_json = (typed.flag("json") || json_variable) && !typed.off.contains(&"--json".to_owned());
+    *as_json = asks_for_json(&typed, &Layers::of(std::env::vars_os(), None));
     let command = known.iter().find(|command| command.path == typed.path);
     let (Some(command), None | Some(ErrorKind::MissingRequiredArgument)) =
         (command, alone.as_ref().err().map(clap::Error::kind))
@@ -155,9 +154,10 @@ pub fn start(as_json: &mut bool) -> Result<Cli, Stop> {
     };
     let layers = typed.layers(&known, command.is_in_files)?;
     let settings = layers.settings(command, &typed.matches, &typed.off)?;
-    if let Some(json) = settings.iter().find(|setting| setting.option.id == "json") {
-        *as_json = json.values.iter().any(|value| value == "true");
-    }
+    let is = |id: &str, wanted: &str| {
+        settings.iter().any(|setting| setting.option.id == id && setting.values.iter().any(|value| value == wanted))
+    };
+    *as_json = is("json", "true") || is("log_format", "json");
     let matches = parse(&command_line(&typed.argv, command, &settings))
         .map_err(|error| blame(&error, command, &settings).map_or_else(|| Stop::from(error), Stop::from))?;
     let columns = layers.file.as_ref().map(|file| file.columns.clone()).unwrap_or_default();
@@ -173,6 +173,16 @@ pub fn start(as_json: &mut bool) -> Result<Cli, Stop> {
         log::debug!("{} = {:?}, from {:?}", setting.option.name, setting.values, setting.origin);
     }
     Ok(cli)
+}
+
+/// Whether what is wrong with the command line is to be said in JSON: by its words, for the parser stops at a wrong one.
+fn asks_for_json(typed: &Typed, variables: &Layers) -> bool {
+    let words: Vec<&str> =
+        typed.argv.iter().take_while(|word| *word != "--").filter_map(|word| word.to_str()).collect();
+    let json = words.contains(&"--json") || variables.says_yes("CHEHRA_JSON").unwrap_or(false);
+    let lines = words.contains(&"--log-format=json") || words.windows(2).any(|pair| pair == ["--log-format", "json"]);
+    let lines = lines || variables.variable("CHEHRA_LOG_FORMAT").is_some_and(|format| format == "json");
+    lines || json && !typed.off.contains(&"--json".to_owned())
 }
 
 fn finish(matches: &ArgMatches, settings: Settings) -> Result<Cli, Stop> {

@@ -30,7 +30,11 @@ pub fn sample(commands: &[CommandOptions]) -> String {
     for (name, default) in Columns::default().pairs() {
         text += &format!("# {name} = \"{default}\"\n");
     }
-    for command in commands.iter().filter(|command| command.is_in_files) {
+    // A section of the name of an option above could not stand in one file with it.
+    let has_section = |command: &&CommandOptions| {
+        command.is_in_files && command.path.first().is_none_or(|word| !SHARED.contains(&word.as_str()))
+    };
+    for command in commands.iter().filter(has_section) {
         let own: Vec<&Opt> = command
             .options
             .iter()

@@ -283,6 +283,20 @@ mod tests {
         assert!(log.append(entry(3)).unwrap_err().to_string().contains("start the desk again"));
     }
 
+    #[test]
+    fn what_cannot_be_written_is_not_confirmed() {
+        let temp = tempfile::tempdir().unwrap();
+        let path = temp.path().join("d.jsonl");
+        let mut log = Log::open(&path).unwrap();
+        log.append(entry(1)).unwrap();
+        // As if the disk had become read-only.
+        log.file = File::open(&path).unwrap();
+        assert!(log.append(entry(2)).is_err());
+        assert!(!log.ledger().knows("2"));
+        assert_eq!(Log::open(&path).unwrap().ledger().entries().len(), 1);
+        assert!(Log::open(temp.path()).is_err(), "a folder is no log");
+    }
+
     #[cfg(target_os = "linux")]
     #[test]
     fn what_keeps_nothing_is_no_log() {

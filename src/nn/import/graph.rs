@@ -73,13 +73,15 @@ impl Walk<'_> {
     /// What stands before the first convolution, as mean and factor.
     fn normalisation(&self) -> Result<(String, Option<[f32; 2]>)> {
         let mut value = self.passed(self.graph.input.clone());
-        let (mut factor, mut term, mut given) = (1.0, 0.0, false);
+        // In f64, so that a mean of 127.5 comes out as that after it went through a factor.
+        let (mut factor, mut term, mut given) = (1.0f64, 0.0f64, false);
         while let Some(node) = ["Sub", "Add", "Mul", "Div"].iter().find_map(|kind| self.next(&value, kind)) {
             let constant = self.constant(node, 1)?;
             let number = constant.values.first().copied().unwrap_or(f32::NAN);
             if constant.values.iter().any(|v| *v != number) || number == 0.0 {
                 return Err(self.refuse(&value, "one mean and one factor for all colours"));
             }
+            let number = f64::from(number);
             (factor, term) = match node.op_type.as_str() {
                 "Sub" => (factor, term - number),
                 "Add" => (factor, term + number),
@@ -89,7 +91,7 @@ impl Walk<'_> {
             given = true;
             value = self.passed(Self::output(node));
         }
-        Ok((value, given.then_some([-term / factor, factor])))
+        Ok((value, given.then_some([(-term / factor) as f32, factor as f32])))
     }
 
     /// A convolution with what follows it; gives the value behind. `activated`: a PReLU must follow.

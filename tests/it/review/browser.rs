@@ -98,15 +98,14 @@ fn a_queue_is_worked_through_by_keys_alone() {
     browser.wait("document.body.classList.contains('large')");
     browser.screenshot("large");
 
-    // To the end.
-    // Pairs are added while people are told apart or nobody is sure, but not without end.
+    // To the end. What is the same person needs no more pairs; "not sure" would bring up all others of the person.
     for _ in 0..500 {
         if browser.eval("finished") == json!(true) {
             break;
         }
         let before = lines(&log).len();
         browser.wait("!busy && view && view.id === current");
-        browser.press("KeyK", "k", 75);
+        browser.press("KeyJ", "j", 74);
         browser.wait("!busy");
         browser.wait("finished || (view && view.id === current)");
         assert!(lines(&log).len() == before + 1, "each key is a line");

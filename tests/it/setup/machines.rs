@@ -71,9 +71,18 @@ fn errors_are_one_json_line_with_their_parts() {
     assert!(last["error"]["path"].as_str().unwrap().contains("nowhere.parquet"), "{last}");
     assert!(last["error"]["fix"].is_string() && last["time"].as_str().unwrap().ends_with('Z'), "{last}");
     // Of the parser, and of the configuration.
-    let (code, _, stderr) = run(chehra().args(["policy", "--json", "--thread", "2"]));
-    let last = lines(&stderr).pop().unwrap();
-    assert_eq!((code, &last["error"]["kind"]), (64, &"usage".into()), "{last}");
+    let wrong: &[&[&str]] = &[
+        &["policy", "--json", "--thread", "2"],
+        &["policy", "--thread", "2", "--json"],
+        &["policy", "--thread", "2", "--log-format", "json"],
+        &["polcy", "--json"],
+        &["--json"],
+    ];
+    for words in wrong {
+        let (code, _, stderr) = run(chehra().args(*words));
+        let last = lines(&stderr).pop().unwrap();
+        assert_eq!((code, &last["error"]["kind"]), (64, &"usage".into()), "{last}");
+    }
     let (code, _, stderr) = run(chehra().args(["policy", "--config", "/nowhere.toml"]).env("CHEHRA_JSON", "1"));
     let last = lines(&stderr).pop().unwrap();
     assert_eq!((code, &last["error"]["path"]), (65, &"/nowhere.toml".into()), "{last}");
