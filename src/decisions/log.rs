@@ -227,7 +227,7 @@ mod tests {
         // Cut at every byte of the second line: what was whole stays, what was begun is kept.
         for cut in 1..second.len() {
             std::fs::write(&path, format!("{whole}{}", &second[..cut])).unwrap();
-            let read = Decisions::read(&[path.clone()]).unwrap();
+            let read = Decisions::read(std::slice::from_ref(&path)).unwrap();
             assert_eq!((read.ledger.entries().len(), read.torn), (1, 1), "{cut}: reading alone changes nothing");
             let mut log = Log::open(&path).unwrap();
             assert_eq!(log.ledger().entries().len(), 1, "{cut}");
@@ -255,7 +255,9 @@ mod tests {
         let path = temp.path().join("d.jsonl");
         let write = |from: usize| {
             let mut log = Log::open(&path).unwrap();
-            (from..from + 40).for_each(|id| drop(log.append(entry(id)).unwrap()));
+            for id in from..from + 40 {
+                log.append(entry(id)).unwrap();
+            }
         };
         std::thread::scope(|scope| {
             scope.spawn(|| write(0));

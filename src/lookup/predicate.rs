@@ -317,9 +317,7 @@ impl Predicate {
             let at = at.or_else(|| self.text.find(name));
             return Error::usage("--where", self.shown(message, at, self.word(at)), fix);
         }
-        let fix = format!(
-            "an SQL expression is expected, such as \"district in ('Ujjain', 'Gwalior') and captured_at >= '2026-11-01'\""
-        );
+        let fix = "an SQL expression is expected, such as \"district in ('Ujjain', 'Gwalior') and captured_at >= '2026-11-01'\"";
         // What is missing at the end is missing after the last letter.
         let at = at.or_else(|| message.contains("incomplete").then_some(self.text.trim_end().len()));
         Error::usage("--where", self.shown(message, at, self.word(at)), fix)

@@ -46,7 +46,7 @@ enum Shortcut {
     /// Every so many rows and columns of its input.
     Every(usize),
     /// Its input through a 1x1 convolution.
-    Conv(Conv2d),
+    Conv(Box<Conv2d>),
 }
 
 impl IResNet {
@@ -119,7 +119,7 @@ impl Unit {
         let second = layers.unit(&format!("{name}.second"), first.shape().cout, Geometry::dense(stride, 1))?;
         let own = format!("{name}.shortcut");
         let shortcut = match weights.has(&format!("{own}.conv.weight")) {
-            true => Shortcut::Conv(layers.unit(&own, cin, Geometry::dense(stride, 0))?),
+            true => Shortcut::Conv(Box::new(layers.unit(&own, cin, Geometry::dense(stride, 0))?)),
             false if stride == 1 => Shortcut::Same,
             false => Shortcut::Every(stride),
         };

@@ -158,7 +158,8 @@ mod tests {
         assert_eq!(check(Method::GET, &path, &[host, ("sec-fetch-site", "none")]), Ok("state".into()));
         assert_eq!(check(Method::POST, &path, &[host, own]), Ok("state".into()));
         assert_eq!(check(Method::POST, &path, &[host, own, ("sec-fetch-site", "same-origin")]), Ok("state".into()));
-        let refused: [(Method, &str, Vec<(&'static str, &str)>); 14] = [
+        type Request<'a> = (Method, &'a str, Vec<(&'static str, &'a str)>);
+        let refused: [Request; 14] = [
             (Method::GET, &path, vec![]),
             (Method::GET, &path, vec![("host", "evil.example:4173")]),
             (Method::GET, &path, vec![("host", "127.0.0.1")]),

@@ -167,7 +167,7 @@ impl Browser {
                 "Network.requestWillBeSent" => {
                     let url = parameters["request"]["url"].as_str().unwrap_or_default();
                     documents += i32::from(url.starts_with("file://"));
-                    if !url.starts_with("data:") && !(url.starts_with("file://") && documents == 1) {
+                    if !(url.starts_with("data:") || url.starts_with("file://") && documents == 1) {
                         found.push(format!("a request to {url}"));
                     }
                 }

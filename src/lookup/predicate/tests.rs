@@ -47,7 +47,8 @@ fn it_is_sql() {
     let of = |pass: fn(u32) -> bool| (0..9000).filter(|&n| pass(n)).collect::<Vec<u32>>();
     let known = |n: u32| !n.is_multiple_of(7);
     assert!(known(8));
-    let cases: &[(&str, fn(u32) -> bool)] = &[
+    type Case = (&'static str, fn(u32) -> bool);
+    let cases: &[Case] = &[
         ("district in ('Ujjain', 'Gwalior')", |n| n % 7 != 0 && n % 3 != 2),
         ("district is null or not consent", |n| n % 7 == 0 || n % 2 == 1),
         ("worker_id = 17", |n| n % 20 == 17),

@@ -221,7 +221,7 @@ fn plain(number: &str) -> String {
 
 fn small(number: f64) -> String {
     match number {
-        n if n == 0.0 => "0".to_owned(),
+        0.0 => "0".to_owned(),
         n if n < 0.001 => format!("{n:.0e}"),
         n if n < 1.0 => plain(&format!("{n:.*}", if n < 0.1 { 3 } else { 2 })),
         n if n < 10.0 => plain(&format!("{n:.2}")),
