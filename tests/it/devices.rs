@@ -48,7 +48,7 @@ fn a_device_that_is_absent_ends_the_run_before_any_work() {
         let (code, _, err) = run(&mut command);
         assert_eq!(code, DEVICE_ABSENT, "{device}: {err}");
         assert!(err.contains(&format!("--device {device}:")), "{err}");
-        let built = if feature == "cuda" { cfg!(feature = "cuda") } else { cfg!(feature = "metal") };
+        let built = [("cuda", cfg!(feature = "cuda")), ("metal", cfg!(feature = "metal"))].contains(&(feature, true));
         assert_eq!(err.contains("was built without"), !built, "{err}");
         if built && feature == "cuda" && cards("cuda") == 0 {
             assert!(err.contains("libcuda.so.1") || err.contains("lists"), "{err}");

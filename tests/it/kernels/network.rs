@@ -46,7 +46,9 @@ fn close<T: Number>(shim: &Shim, op: &str, found: &[T], expected: &[f32], slack:
 }
 
 /// Kernel, stride, padding, height, width, cin, cout.
-const CONVS: [([usize; 2], usize, [usize; 4], usize, usize, usize, usize); 5] = [
+type Conv = ([usize; 2], usize, [usize; 4], usize, usize, usize, usize);
+
+const CONVS: [Conv; 5] = [
     ([3, 3], 1, [1; 4], 7, 5, 3, 8),
     ([3, 3], 2, [1; 4], 9, 8, 5, 7),
     ([3, 3], 2, [0, 0, 1, 1], 8, 8, 4, 6),
