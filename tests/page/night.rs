@@ -17,7 +17,6 @@ use chehra::verdict::{
 };
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
-use parquet::file::properties::WriterProperties;
 use serde_json::json;
 
 fn fixture(name: &str) -> PathBuf {
@@ -112,7 +111,7 @@ pub fn large(folder: &Path, persons: usize) -> PathBuf {
     });
     fs::write(out.join("run.json"), record.to_string()).unwrap();
     let dump = folder.join("large.parquet");
-    write_dump(&dump, &rows, persons);
+    write_dump(&dump, &rows);
     chehra(&["report", "-q"], &[&out, Path::new("--dump"), &dump]);
     out.join("report.html")
 }
@@ -186,15 +185,11 @@ fn judged(row: &VerdictRow) -> Judged<'_> {
     }
 }
 
-/// The dump of those rows: the same selfie of the sample night in each row that the page shows a picture of, none elsewhere.
-fn write_dump(path: &Path, rows: &[VerdictRow], persons: usize) {
+/// The dump of those rows: one selfie of the sample night throughout, which a dictionary keeps small.
+fn write_dump(path: &Path, rows: &[VerdictRow]) {
     let file = File::open(fixture("night/submissions-0.parquet")).unwrap();
     let sample = ParquetRecordBatchReaderBuilder::try_new(file).unwrap().build().unwrap().next().unwrap().unwrap();
     let selfie = sample.column_by_name("selfie").unwrap().as_binary::<i32>().value(0).to_vec();
-    let shown =
-        |row: &VerdictRow| (row.row as usize) < 400 || (0..200).contains(&(row.row as i64 - 2 * persons as i64));
-    // Kept once: a dictionary that is larger than a picture.
-    let properties = WriterProperties::builder().set_dictionary_page_size_limit(1 << 26).build();
     let mut writer: Option<ArrowWriter<File>> = None;
     for part in rows.chunks(256) {
         let text = |get: fn(&VerdictRow) -> &Option<String>| -> ArrayRef {
@@ -206,11 +201,10 @@ fn write_dump(path: &Path, rows: &[VerdictRow], persons: usize) {
             ("worker_id", text(|r| &r.worker_id)),
             ("district", text(|r| &r.district)),
             ("captured_at", Arc::new(times) as ArrayRef),
-            ("selfie", Arc::new(part.iter().map(|r| shown(r).then_some(&selfie)).collect::<BinaryArray>()) as ArrayRef),
+            ("selfie", Arc::new(BinaryArray::from_iter_values(part.iter().map(|_| &selfie))) as ArrayRef),
         ])
         .unwrap();
-        let file =
-            || ArrowWriter::try_new(File::create(path).unwrap(), batch.schema(), Some(properties.clone())).unwrap();
+        let file = || ArrowWriter::try_new(File::create(path).unwrap(), batch.schema(), None).unwrap();
         writer.get_or_insert_with(file).write(&batch).unwrap();
     }
     writer.unwrap().close().unwrap();
