@@ -53,14 +53,16 @@ impl std::fmt::Debug for Engine {
 impl Engine {
     /// Loads the networks; `embedder` is a name of the manifest.
     ///
-    /// The embedder computes in the precision of `weights`. Detector and liveness network stay in f32: in bf16 liveness
-    /// scores moved by as much as 0.19, and landmarks decide where everything else is cut out.
+    /// The embedder computes in the precision of `weights`. Detector and liveness network do not follow it to bf16 or f16,
+    /// in which liveness scores moved by as much as 0.19, and landmarks decide where everything else is cut out: with any
+    /// precision but f32 they compute with split factors where the CPU multiplies tiles ([`Precision::Bf16x3`]), else in f32.
     ///
     /// # Errors
     /// [`Error::Input`] when weights are missing or not the ones of the manifest.
     pub fn load(weights: &WeightStore, embedder: &str, device: Device, policy: &Policy) -> Result<Self> {
         let weights = &weights.clone().with_device(device.clone());
-        let exact = weights.clone().with_precision(Precision::F32);
+        let split = weights.precision() != Precision::F32 && device.is_cpu() && Precision::Bf16x3.is_supported();
+        let exact = weights.clone().with_precision(if split { Precision::Bf16x3 } else { Precision::F32 });
         let yunet = Yunet::load(&exact)?;
         Ok(Engine {
             detector_id: yunet.id().to_owned(),
