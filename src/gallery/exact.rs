@@ -288,7 +288,6 @@ pub(super) struct Scan<'a, T> {
     pub(super) panel: &'a Panel,
     kernel: Kernel,
     /// Whether limits rise while rows are found.
-    #[cfg_attr(not(feature = "cuda"), expect(dead_code, reason = "the CPU asks for limits tile by tile"))]
     pub(super) rising: bool,
     /// The similarity that a row must be able to reach, per probe of the panel; may rise meanwhile.
     pub(super) limit: &'a (dyn Fn(usize) -> f32 + Sync),
@@ -303,9 +302,8 @@ impl<T: Send> Scan<'_, T> {
         if self.panel.probes.is_empty() || codes.rows == 0 {
             return Ok(Vec::new());
         }
-        #[cfg(feature = "cuda")]
-        if let Some(device) = super::on_device::chosen() {
-            return self.run_on(device, from);
+        if let Some(card) = super::on_device::chosen() {
+            return self.run_on(card, from);
         }
         let size = codes.block_size();
         let per_chunk = (CHUNK / size).next_multiple_of(TILE_BLOCKS).max(TILE_BLOCKS);

@@ -8,8 +8,7 @@
 mod check;
 pub mod conv;
 pub mod cpu;
-#[cfg(feature = "cuda")]
-pub mod cuda;
+pub mod gpu;
 mod on_device;
 pub mod params;
 pub mod pointwise;

@@ -24,6 +24,7 @@ use super::query::{Hit, Pair, Probe, Want};
 use super::view::Gallery;
 use super::{exact, hnsw, on_device};
 use crate::config::policy::HnswPolicy;
+use crate::ops::gpu::Card;
 use crate::{Error, Result};
 
 pub use certificate::{Certificate, certify, wilson};
@@ -132,7 +133,7 @@ impl SearchReport {
             asked: policy.engine,
             engine: policy.engine,
             reason: "asked for".into(),
-            kernel: if on_device::chosen().is_some() { on_device::KERNEL } else { kernel.name() },
+            kernel: on_device::chosen().map_or_else(|| kernel.name(), Card::scan_name),
             probes,
             rows: gallery.live(),
             hits: 0,
