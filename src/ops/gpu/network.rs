@@ -8,6 +8,14 @@ use super::{Arg, Card, File, Grid, Held, suffix, tensor};
 use crate::ops::check;
 use crate::ops::params::ConvParams;
 
+/// Neighbouring channels that one thread gives, where the channels are a multiple: `LANES` of `kernels/core/network.h`.
+const LANES: usize = 8;
+
+/// As many threads as a kernel needs that works on [`LANES`] channels at once where it can.
+fn lanes(count: usize, channels: usize) -> Result<Grid> {
+    Grid::elements(if channels.is_multiple_of(LANES) { count / LANES } else { count })
+}
+
 /// `x * scale + shift` per channel; `factors` is `(2, channels)`, f32.
 ///
 /// # Errors
@@ -23,7 +31,7 @@ pub fn affine(card: &Card, x: &Tensor, factors: &Tensor) -> Result<Tensor> {
     card.launch(
         File::Pointwise,
         &entry("affine", x)?,
-        Grid::elements(count)?,
+        lanes(count, c)?,
         &mut [
             Held::of("affine", x)?.arg(),
             Held::of("affine", factors)?.arg(),
@@ -200,7 +208,7 @@ pub fn im2col(card: &Card, x: &Tensor, p: ConvParams) -> Result<Tensor> {
     card.launch(
         File::Conv,
         &entry("im2col", x)?,
-        Grid::elements(rows * patch)?,
+        lanes(rows * patch, p.channels as usize)?,
         &mut [Held::of("im2col", x)?.arg(), Arg::Out(&mut y), Arg::value(&p)],
     )?;
     Ok(tensor(y, (rows, patch)))
@@ -243,7 +251,7 @@ pub fn bias_act(card: &Card, x: &Tensor, residual: Option<&Tensor>, f: &Followin
     card.launch(
         File::Conv,
         &entry("bias_act", x)?,
-        Grid::elements(count)?,
+        lanes(count, c as usize)?,
         &mut [
             Held::of("bias_act", x)?.arg(),
             Held::of("bias_act", f.bias)?.arg(),
@@ -284,7 +292,7 @@ pub fn depthwise(
     card.launch(
         File::Conv,
         &entry("depthwise", x)?,
-        Grid::elements(count)?,
+        lanes(count, c)?,
         &mut [
             Held::of("depthwise", x)?.arg(),
             Held::of("depthwise", weight)?.arg(),
