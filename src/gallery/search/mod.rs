@@ -277,10 +277,11 @@ fn in_steps<'p>(
     search: impl Fn(&[Probe<'p>]) -> Result<Vec<Hit>>,
 ) -> Result<Vec<Hit>> {
     let mut hits = Vec::new();
-    for (number, step) in probes.chunks(STEP).enumerate() {
-        let first = (number * STEP) as u32;
-        hits.extend(search(step)?.into_iter().map(|hit| Hit { probe: hit.probe + first, ..hit }));
-        progress(first as usize + step.len())?;
+    let step = on_device::chosen().map_or(STEP, |_| on_device::PANEL);
+    for (number, step_probes) in probes.chunks(step).enumerate() {
+        let first = (number * step) as u32;
+        hits.extend(search(step_probes)?.into_iter().map(|hit| Hit { probe: hit.probe + first, ..hit }));
+        progress(first as usize + step_probes.len())?;
     }
     Ok(hits)
 }

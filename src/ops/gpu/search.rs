@@ -1,12 +1,14 @@
 //! The integer scan of the gallery.
 
+use std::ops::Range;
+
 use candle_core::{DType, Result, Storage, bail};
 
 use super::{Arg, Card, File, Grid, Kernel};
 use crate::ops::params::{MOST_TOP, SEARCH_PROBES, SearchHit, SearchParams, SearchReach};
 
 /// Hits of one pass that come back at most; a pass with more is said to be full.
-const CAPACITY: usize = 1 << 22;
+pub const CAPACITY: usize = 1 << 22;
 
 /// How `search_mma` and `search_dp4a` of CUDA are launched: several blocks a multiprocessor, each with many steps, so that
 /// limits have time to rise, and a panel of probes in the memory that a block shares.
@@ -33,7 +35,46 @@ pub struct DevicePanel {
     starts: Storage,
     reaches: Storage,
     limits: Storage,
+    /// Room for hits, made for the first pass.
+    hits: Option<Storage>,
     count: usize,
+}
+
+/// Rows in a device's memory.
+#[derive(Debug)]
+pub struct DeviceChunk {
+    codes: Storage,
+    scales: Storage,
+    residuals: Storage,
+    words: usize,
+    rows: usize,
+    first_row: usize,
+}
+
+impl DeviceChunk {
+    /// Copies rows of `width` codes over.
+    ///
+    /// # Errors
+    /// When lengths do not fit; the driver's, out of memory among them.
+    pub fn upload(card: &Card, width: usize, chunk: Chunk<'_>) -> Result<DeviceChunk> {
+        let rows = chunk.scales.len();
+        if rows == 0 || chunk.blocks.len() != rows.div_ceil(16) * width * 16 || chunk.residuals.len() != rows {
+            bail!("search: {} bytes for {rows} rows of {width} codes", chunk.blocks.len());
+        }
+        Ok(DeviceChunk {
+            codes: card.upload(chunk.blocks)?,
+            scales: card.upload(chunk.scales)?,
+            residuals: card.upload(chunk.residuals)?,
+            words: width / 4,
+            rows,
+            first_row: chunk.first_row,
+        })
+    }
+
+    /// Bytes that it takes.
+    pub fn bytes(&self) -> usize {
+        self.rows.div_ceil(16) * self.words * 64 + self.rows * 8
+    }
 }
 
 /// One pass over a chunk of rows.
@@ -85,33 +126,60 @@ impl DevicePanel {
             starts: card.upload(starts)?,
             reaches: card.upload(reaches)?,
             limits: card.upload(limits)?,
+            hits: None,
             count,
             card: card.clone(),
         })
     }
 
-    /// Compares all probes with a chunk of rows. With `top`, limits rise to what so many rows surely reach.
+    /// Sets the limits anew.
+    ///
+    /// # Errors
+    /// When there are not as many as probes; the driver's.
+    pub fn set_limits(&mut self, limits: &[u32]) -> Result<()> {
+        if limits.len() != self.count {
+            bail!("search: {} limits for {} probes", limits.len(), self.count);
+        }
+        self.limits = self.card.upload(limits)?;
+        Ok(())
+    }
+
+    /// Copies a chunk of rows over and compares all probes with it, as [`DevicePanel::scan_part`].
     ///
     /// # Errors
     /// When lengths do not fit; the driver's, out of memory among them.
     pub fn scan(&mut self, chunk: Chunk<'_>, top: usize) -> Result<Pass> {
-        let rows = chunk.scales.len();
-        let blocks = rows.div_ceil(16);
-        if chunk.blocks.len() != blocks * self.words * 64 || chunk.residuals.len() != rows || top > MOST_TOP {
-            bail!("search: {} bytes for {rows} rows of {} words, {top} best", chunk.blocks.len(), self.words);
+        if chunk.scales.is_empty() {
+            return Ok(Pass::Hits(Vec::new()));
         }
+        let chunk = DeviceChunk::upload(&self.card, self.words * 4, chunk)?;
+        self.scan_part(&chunk, 0..chunk.rows, top)
+    }
+
+    /// Compares all probes with some rows of a chunk, the first a multiple of 16. With `top`, limits rise to what so many rows
+    /// surely reach. Hits are counted in 32 bits: fewer than 2^32 pairs may be compared at a time.
+    ///
+    /// # Errors
+    /// When lengths do not fit; the driver's, out of memory among them.
+    pub fn scan_part(&mut self, chunk: &DeviceChunk, part: Range<usize>, top: usize) -> Result<Pass> {
+        let fits = part.start.is_multiple_of(16) && part.end <= chunk.rows && chunk.words == self.words;
+        if !fits || top > MOST_TOP || u32::try_from(part.len() * self.count).is_err() {
+            bail!("search: rows {part:?} of {}, {} words, {} probes, {top} best", chunk.rows, self.words, self.count);
+        }
+        let rows = part.len();
         if rows == 0 || self.count == 0 {
             return Ok(Pass::Hits(Vec::new()));
         }
-        let (codes, scales) = (self.card.upload(chunk.blocks)?, self.card.upload(chunk.scales)?);
-        let residuals = self.card.upload(chunk.residuals)?;
-        let mut hits = self.card.room(DType::U8, CAPACITY * size_of::<SearchHit>())?;
+        let mut hits = match self.hits.take() {
+            Some(hits) => hits,
+            None => self.card.room(DType::U8, CAPACITY * size_of::<SearchHit>())?,
+        };
         let mut found = self.card.upload(&[0u32])?;
         let p = SearchParams {
             probes: self.count as i32,
             words: self.words as i32,
             rows: rows as i32,
-            first_row: chunk.first_row as i32,
+            first_row: (chunk.first_row + part.start) as i32,
             top: top as i32,
             capacity: CAPACITY as u32,
         };
@@ -121,9 +189,10 @@ impl DevicePanel {
             kernel.name,
             kernel.grid,
             &mut [
-                Arg::whole(&codes),
-                Arg::whole(&scales),
-                Arg::whole(&residuals),
+                // All three lie there as bytes.
+                Arg::In(&chunk.codes, part.start / 16 * self.words * 64),
+                Arg::In(&chunk.scales, part.start * size_of::<f32>()),
+                Arg::In(&chunk.residuals, part.start * size_of::<f32>()),
                 Arg::whole(&self.probes),
                 Arg::whole(&self.starts),
                 Arg::whole(&self.reaches),
@@ -134,9 +203,8 @@ impl DevicePanel {
             ],
         )?;
         let found = self.card.read::<u32>(&found, 1)?.first().copied().unwrap_or(0) as usize;
-        if found > CAPACITY {
-            return Ok(Pass::Full);
-        }
-        Ok(Pass::Hits(self.card.read(&hits, found)?))
+        let pass = if found > CAPACITY { Pass::Full } else { Pass::Hits(self.card.read(&hits, found)?) };
+        self.hits = Some(hits);
+        Ok(pass)
     }
 }
