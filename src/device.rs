@@ -4,7 +4,7 @@
 //! what is missing is named. What runs on the device is left to `ops`.
 
 #[cfg_attr(not(feature = "cuda"), path = "device/no_cuda.rs")]
-pub(crate) mod cuda;
+mod cuda;
 #[cfg_attr(not(feature = "metal"), path = "device/no_metal.rs")]
 mod metal;
 
@@ -110,6 +110,15 @@ pub fn name(device: &candle_core::Device) -> &'static str {
         candle_core::Device::Cpu => "cpu",
         candle_core::Device::Cuda(_) => "cuda",
         candle_core::Device::Metal(_) => "metal",
+    }
+}
+
+/// Bytes of an open GPU's memory that are free, where the driver says.
+pub fn free(device: &candle_core::Device) -> Option<u64> {
+    match device {
+        candle_core::Device::Cpu => None,
+        candle_core::Device::Cuda(_) => cuda::free(device),
+        candle_core::Device::Metal(_) => metal::free(device),
     }
 }
 

@@ -1,7 +1,9 @@
 // What networks are made of besides matrix products: the bodies shared by CUDA, Metal and the host.
 //
 // References: src/ops/conv.rs, src/ops/pointwise.rs, src/ops/pool.rs. Tensors are (n, height, width, channels); sums and
-// products are floats whatever the tensors are made of. One thread gives one element, neighbours along the channels.
+// products are floats whatever the tensors are made of. One thread gives one element, neighbours along the channels; or, where
+// the channels are a multiple of LANES, so many of them: then working out where an element lies, which costs more than the
+// element, is done once for all, and they move in one access. Threads beyond the last element do nothing.
 #ifndef CHEHRA_NETWORK_H
 #define CHEHRA_NETWORK_H
 
@@ -22,46 +24,98 @@ FN float activated(float x, int activation, GLOBAL const float* slope, int chann
     return activation == 1 ? 0.0f : slope[channel] * x;
 }
 
-// Rows of patches: (n * out_height * out_width, kernel_y * kernel_x * channels). One thread, one element.
-template <typename T> FN void im2col_body(GLOBAL const T* x, GLOBAL T* y, ConvParams p, wide index) {
-    int patch = p.kernel_y * p.kernel_x * p.channels;
-    if (index >= (wide)p.n * p.out_height * p.out_width * patch) {
+// Neighbouring channels that one thread gives.
+#define LANES 8
+
+template <typename T, int N> struct alignas(N == 1 ? sizeof(T) : 16) Lanes {
+    T at[N];
+};
+
+template <typename T, int N> FN Lanes<T, N> lanes(GLOBAL const T* x, wide from) {
+    return *(GLOBAL const Lanes<T, N>*)(x + from);
+}
+
+template <typename T, int N> FN void put_lanes(GLOBAL T* y, wide from, Lanes<T, N> value) {
+    *(GLOBAL Lanes<T, N>*)(y + from) = value;
+}
+
+// Rows of patches: (n * out_height * out_width, kernel_y * kernel_x * channels).
+template <typename T, int N> FN void im2col_lanes(GLOBAL const T* x, GLOBAL T* y, ConvParams p, wide index) {
+    int patch = p.kernel_y * p.kernel_x * p.channels, groups = patch / N;
+    if (index >= (wide)p.n * p.out_height * p.out_width * groups) {
         return;
     }
-    wide row = index / patch;
-    int at = (int)(index % patch), channel = at % p.channels, tap = at / p.channels;
+    wide row = index / groups;
+    int at = (int)(index % groups) * N, channel = at % p.channels, tap = at / p.channels;
     int ox = (int)(row % p.out_width), oy = (int)(row / p.out_width % p.out_height);
     wide image = row / p.out_width / p.out_height;
     int ix = ox * p.stride + tap % p.kernel_x - p.pad_left, iy = oy * p.stride + tap / p.kernel_x - p.pad_top;
-    bool inside = ix >= 0 && ix < p.width && iy >= 0 && iy < p.height;
-    y[index] = inside ? x[((image * p.height + iy) * p.width + ix) * p.channels + channel] : from_float<T>(0.0f);
+    Lanes<T, N> value;
+    if (ix >= 0 && ix < p.width && iy >= 0 && iy < p.height) {
+        value = lanes<T, N>(x, ((image * p.height + iy) * p.width + ix) * p.channels + channel);
+    } else {
+        for (int k = 0; k < N; ++k) {
+            value.at[k] = from_float<T>(0.0f);
+        }
+    }
+    put_lanes<T, N>(y, index * N, value);
+}
+
+template <typename T> FN void im2col_body(GLOBAL const T* x, GLOBAL T* y, ConvParams p, wide index) {
+    if (p.channels % LANES == 0) {
+        im2col_lanes<T, LANES>(x, y, p, index);
+    } else {
+        im2col_lanes<T, 1>(x, y, p, index);
+    }
 }
 
 // activation(x + bias) + residual.
+template <typename T, int N>
+FN void bias_act_lanes(GLOBAL const T* x, GLOBAL const float* bias, GLOBAL const float* slope, GLOBAL const T* residual,
+                       GLOBAL T* y, int channels, int activation, int has_residual, wide count, wide index) {
+    wide from = index * N;
+    if (from >= count) {
+        return;
+    }
+    int channel = (int)(from % channels);
+    Lanes<T, N> in = lanes<T, N>(x, from), added = in, out;
+    if (has_residual) {
+        added = lanes<T, N>(residual, from);
+    }
+    for (int k = 0; k < N; ++k) {
+        float value = activated(to_float(in.at[k]) + bias[channel + k], activation, slope, channel + k);
+        out.at[k] = from_float<T>(has_residual ? value + to_float(added.at[k]) : value);
+    }
+    put_lanes<T, N>(y, from, out);
+}
+
 template <typename T>
 FN void bias_act_body(GLOBAL const T* x, GLOBAL const float* bias, GLOBAL const float* slope, GLOBAL const T* residual,
                       GLOBAL T* y, int channels, int activation, int has_residual, wide count, wide index) {
-    if (index >= count) {
-        return;
+    if (channels % LANES == 0) {
+        bias_act_lanes<T, LANES>(x, bias, slope, residual, y, channels, activation, has_residual, count, index);
+    } else {
+        bias_act_lanes<T, 1>(x, bias, slope, residual, y, channels, activation, has_residual, count, index);
     }
-    int channel = (int)(index % channels);
-    float value = activated(to_float(x[index]) + bias[channel], activation, slope, channel);
-    y[index] = from_float<T>(has_residual ? value + to_float(residual[index]) : value);
 }
 
 // Every channel filtered by itself; weights (kernel_y, kernel_x, channels). The sum runs from the bias over rows and columns
 // upwards, each step rounded once.
-template <typename T>
-FN void depthwise_body(GLOBAL const T* x, GLOBAL const float* weight, GLOBAL const float* bias,
-                       GLOBAL const float* slope, GLOBAL const T* residual, GLOBAL T* y, ConvParams p, wide index) {
-    if (index >= (wide)p.n * p.out_height * p.out_width * p.channels) {
+template <typename T, int N>
+FN void depthwise_lanes(GLOBAL const T* x, GLOBAL const float* weight, GLOBAL const float* bias,
+                        GLOBAL const float* slope, GLOBAL const T* residual, GLOBAL T* y, ConvParams p, wide index) {
+    int groups = p.channels / N;
+    if (index >= (wide)p.n * p.out_height * p.out_width * groups) {
         return;
     }
-    int channel = (int)(index % p.channels);
-    wide pixel = index / p.channels;
+    int channel = (int)(index % groups) * N;
+    wide pixel = index / groups;
     int ox = (int)(pixel % p.out_width), oy = (int)(pixel / p.out_width % p.out_height);
     wide image = pixel / p.out_width / p.out_height;
-    float sum = bias[channel];
+    float sum[N];
+    for (int k = 0; k < N; ++k) {
+        sum[k] = bias[channel + k];
+    }
     for (int dy = 0; dy < p.kernel_y; ++dy) {
         int iy = oy * p.stride + dy - p.pad_top;
         if (iy < 0 || iy >= p.height) {
@@ -72,22 +126,55 @@ FN void depthwise_body(GLOBAL const T* x, GLOBAL const float* weight, GLOBAL con
             if (ix < 0 || ix >= p.width) {
                 continue;
             }
-            float value = to_float(x[((image * p.height + iy) * p.width + ix) * p.channels + channel]);
-            sum = fma(value, weight[(dy * p.kernel_x + dx) * p.channels + channel], sum);
+            Lanes<T, N> value = lanes<T, N>(x, ((image * p.height + iy) * p.width + ix) * p.channels + channel);
+            GLOBAL const float* factors = weight + (dy * p.kernel_x + dx) * p.channels + channel;
+            for (int k = 0; k < N; ++k) {
+                sum[k] = fma(to_float(value.at[k]), factors[k], sum[k]);
+            }
         }
     }
-    sum = activated(sum, p.activation, slope, channel);
-    y[index] = from_float<T>(p.residual ? sum + to_float(residual[index]) : sum);
+    wide to = index * N;
+    Lanes<T, N> out;
+    for (int k = 0; k < N; ++k) {
+        float value = activated(sum[k], p.activation, slope, channel + k);
+        out.at[k] = from_float<T>(p.residual ? value + to_float(residual[to + k]) : value);
+    }
+    put_lanes<T, N>(y, to, out);
+}
+
+template <typename T>
+FN void depthwise_body(GLOBAL const T* x, GLOBAL const float* weight, GLOBAL const float* bias,
+                       GLOBAL const float* slope, GLOBAL const T* residual, GLOBAL T* y, ConvParams p, wide index) {
+    if (p.channels % LANES == 0) {
+        depthwise_lanes<T, LANES>(x, weight, bias, slope, residual, y, p, index);
+    } else {
+        depthwise_lanes<T, 1>(x, weight, bias, slope, residual, y, p, index);
+    }
+}
+
+template <typename T, int N>
+FN void affine_lanes(GLOBAL const T* x, GLOBAL const float* scale, GLOBAL const float* shift, GLOBAL T* y, int channels,
+                     wide count, wide index) {
+    wide from = index * N;
+    if (from >= count) {
+        return;
+    }
+    int channel = (int)(from % channels);
+    Lanes<T, N> in = lanes<T, N>(x, from), out;
+    for (int k = 0; k < N; ++k) {
+        out.at[k] = from_float<T>(fma(to_float(in.at[k]), scale[channel + k], shift[channel + k]));
+    }
+    put_lanes<T, N>(y, from, out);
 }
 
 template <typename T>
 FN void affine_body(GLOBAL const T* x, GLOBAL const float* scale, GLOBAL const float* shift, GLOBAL T* y, int channels,
                     wide count, wide index) {
-    if (index >= count) {
-        return;
+    if (channels % LANES == 0) {
+        affine_lanes<T, LANES>(x, scale, shift, y, channels, count, index);
+    } else {
+        affine_lanes<T, 1>(x, scale, shift, y, channels, count, index);
     }
-    int channel = (int)(index % channels);
-    y[index] = from_float<T>(fma(to_float(x[index]), scale[channel], shift[channel]));
 }
 
 // One factor per image and channel.

@@ -57,13 +57,13 @@ pub(super) fn survey() -> Survey {
 }
 
 /// Bytes of a card's memory that are free.
-pub(crate) fn free(device: &candle_core::Device) -> Option<u64> {
+pub(super) fn free(device: &candle_core::Device) -> Option<u64> {
     let device = device.as_cuda_device().ok()?;
     device.cuda_stream().context().mem_get_info().ok().map(|(free, _)| free as u64)
 }
 
 /// A folder that has one of these libraries, or the loader's own search: opened and kept for the life of the program.
-pub(crate) fn library(names: &[&str]) -> Option<&'static Library> {
+fn library(names: &[&str]) -> Option<&'static Library> {
     let folders = std::env::var(LIBRARIES).unwrap_or_default();
     let given = folders.split(':').filter(|folder| !folder.is_empty());
     let paths = given.flat_map(|folder| names.iter().map(move |name| Path::new(folder).join(name)));

@@ -31,3 +31,10 @@ pub(super) fn survey() -> Survey {
     let problem = cards.is_empty().then(|| "Metal lists no GPU".to_owned());
     Survey { built: true, driver: None, problem, cards }
 }
+
+/// Bytes that may still be allocated without paging, in Metal's own estimate.
+pub(super) fn free(device: &candle_core::Device) -> Option<u64> {
+    let device = device.as_metal_device().ok()?.metal_device();
+    let used = device.current_allocated_size();
+    Some(device.recommended_max_working_set_size().saturating_sub(used) as u64)
+}

@@ -12,13 +12,19 @@ use rayon::prelude::*;
 
 use super::dot::filter::{Reach, reaching};
 use super::dot::{Kernel, LANES, Probes, TILE_BLOCKS, TILE_PROBES};
+use super::on_device::{self, Resident};
 use super::query::{Hit, Pair, Probe, Want, settle};
 use super::view::{Gallery, Part, Seen};
 use crate::infer::template::{SCAN_SLACK, similarity_of_masters};
 use crate::{Error, Result};
 
-/// Probes per pass over the gallery: enough that reading it costs little beside the arithmetic.
+/// Probes per pass over the gallery: enough that reading it costs little beside the arithmetic. On a device more.
 const PANEL: usize = 1024;
+
+fn panel() -> usize {
+    if on_device::chosen().is_some() { on_device::PANEL } else { PANEL }
+}
+
 /// Bytes of codes that one task works on with a whole panel: inside a core's second-level cache.
 const CHUNK: usize = 512 << 10;
 
@@ -27,12 +33,12 @@ const CHUNK: usize = 512 << 10;
 /// # Errors
 /// [`Error::Input`] when a stored master is damaged.
 pub fn search(gallery: &Gallery, probes: &[Probe<'_>], want: Want, kernel: Kernel) -> Result<Vec<Hit>> {
-    let mut hits = Vec::new();
-    for (number, panel) in probes.chunks(PANEL).enumerate() {
-        let first = (number * PANEL) as u32;
+    let (mut hits, most, resident) = (Vec::new(), panel(), Resident::default());
+    for (number, panel) in probes.chunks(most).enumerate() {
+        let first = (number * most) as u32;
         let found = match want {
-            Want::Above(threshold) => above(gallery, panel, threshold, kernel)?,
-            Want::Top { count, floor } => top(gallery, panel, count, floor, kernel)?,
+            Want::Above(threshold) => above(gallery, panel, threshold, kernel, &resident)?,
+            Want::Top { count, floor } => top(gallery, panel, (count, floor), kernel, &resident)?,
         };
         let found = settle(found, want);
         hits.extend(found.into_iter().map(|hit| Hit { probe: hit.probe + first, ..hit }));
@@ -51,16 +57,16 @@ pub fn all_pairs(
     kernel: Kernel,
     sink: &mut dyn FnMut(usize, &[Pair]) -> Result<()>,
 ) -> Result<()> {
-    let mut done = 0;
+    let (mut done, most, resident) = (0, panel(), Resident::default());
     for (at, seen) in gallery.parts.iter().enumerate() {
         let rows = seen.part.rows();
-        for start in (0..rows).step_by(PANEL) {
-            let end = (start + PANEL).min(rows);
+        for start in (0..rows).step_by(most) {
+            let end = (start + most).min(rows);
             let panel = Panel::of_rows(seen, start..end);
             done += panel.owners.len();
             let mut pairs = Vec::new();
             for other in gallery.parts[at..].iter().filter(|other| other.part.model == seen.part.model) {
-                pairs.extend(pairs_of(seen, &panel, other, threshold, kernel)?);
+                pairs.extend(pairs_of((seen, &panel), other, threshold, kernel, &resident)?);
             }
             pairs.sort_unstable_by_key(|pair| (pair.first, pair.second));
             sink(done, &pairs)?;
@@ -70,7 +76,13 @@ pub fn all_pairs(
 }
 
 /// Pairs of a panel of `seen`'s rows with later rows of `other`.
-fn pairs_of(seen: &Seen, panel: &Panel, other: &Seen, threshold: f32, kernel: Kernel) -> Result<Vec<Pair>> {
+fn pairs_of(
+    (seen, panel): (&Seen, &Panel),
+    other: &Seen,
+    threshold: f32,
+    kernel: Kernel,
+    resident: &Resident,
+) -> Result<Vec<Pair>> {
     let same = seen.first == other.first;
     let from = if same { panel.owners.first().map_or(0, |&row| row as usize) } else { 0 };
     let limit = |_| threshold;
@@ -89,10 +101,16 @@ fn pairs_of(seen: &Seen, panel: &Panel, other: &Seen, threshold: f32, kernel: Ke
         }
         Ok(())
     };
-    Scan { seen: other, panel, kernel, rising: false, limit: &limit, each: &each }.run(from)
+    Scan { seen: other, panel, kernel, resident, rising: false, limit: &limit, each: &each }.run(from)
 }
 
-fn above(gallery: &Gallery, probes: &[Probe<'_>], threshold: f32, kernel: Kernel) -> Result<Vec<Hit>> {
+fn above(
+    gallery: &Gallery,
+    probes: &[Probe<'_>],
+    threshold: f32,
+    kernel: Kernel,
+    resident: &Resident,
+) -> Result<Vec<Hit>> {
     let mut hits = Vec::new();
     for seen in &gallery.parts {
         let panel = Panel::of_probes(probes, &seen.part);
@@ -108,7 +126,9 @@ fn above(gallery: &Gallery, probes: &[Probe<'_>], threshold: f32, kernel: Kernel
             }
             Ok(())
         };
-        hits.extend(Scan { seen, panel: &panel, kernel, rising: false, limit: &|_| threshold, each: &each }.run(0)?);
+        let limit = |_| threshold;
+        let scan = Scan { seen, panel: &panel, kernel, resident, rising: false, limit: &limit, each: &each };
+        hits.extend(scan.run(0)?);
     }
     Ok(hits)
 }
@@ -122,7 +142,13 @@ struct Candidate {
     most: f32,
 }
 
-fn top(gallery: &Gallery, probes: &[Probe<'_>], count: usize, floor: f32, kernel: Kernel) -> Result<Vec<Hit>> {
+fn top(
+    gallery: &Gallery,
+    probes: &[Probe<'_>],
+    (count, floor): (usize, f32),
+    kernel: Kernel,
+    resident: &Resident,
+) -> Result<Vec<Hit>> {
     // For each probe, a similarity that `count` rows are known to reach: what surely lies below cannot be an answer.
     // Any order of updates leaves the same answers, for a bound never exceeds the similarity of the last of them.
     let bounds: Vec<Bound> = probes.iter().map(|_| Bound::new(floor)).collect();
@@ -145,7 +171,7 @@ fn top(gallery: &Gallery, probes: &[Probe<'_>], count: usize, floor: f32, kernel
             bound.raise(into.ranks(near.probe, near.least, count));
             Ok(())
         };
-        let found = Scan { seen, panel: &panel, kernel, rising: true, limit: &limit, each: &each }.run(0)?;
+        let found = Scan { seen, panel: &panel, kernel, resident, rising: true, limit: &limit, each: &each }.run(0)?;
         candidates.extend(found.into_iter().filter(|c| c.most >= bounds[c.probe as usize].get()));
     }
     // The best `count` of the lower ends, over all chunks, is the last and sharpest bound.
@@ -287,8 +313,9 @@ pub(super) struct Scan<'a, T> {
     pub(super) seen: &'a Seen,
     pub(super) panel: &'a Panel,
     kernel: Kernel,
+    /// What a device has already.
+    pub(super) resident: &'a Resident,
     /// Whether limits rise while rows are found.
-    #[cfg_attr(not(feature = "cuda"), expect(dead_code, reason = "the CPU asks for limits tile by tile"))]
     pub(super) rising: bool,
     /// The similarity that a row must be able to reach, per probe of the panel; may rise meanwhile.
     pub(super) limit: &'a (dyn Fn(usize) -> f32 + Sync),
@@ -303,9 +330,8 @@ impl<T: Send> Scan<'_, T> {
         if self.panel.probes.is_empty() || codes.rows == 0 {
             return Ok(Vec::new());
         }
-        #[cfg(feature = "cuda")]
-        if let Some(device) = super::on_device::chosen() {
-            return self.run_on(device, from);
+        if let Some(card) = on_device::chosen() {
+            return self.run_on(card, from);
         }
         let size = codes.block_size();
         let per_chunk = (CHUNK / size).next_multiple_of(TILE_BLOCKS).max(TILE_BLOCKS);

@@ -40,7 +40,6 @@ pub struct Engine {
     detector_id: String,
     pub(super) clock: StageClock,
     /// Whoever holds it works on the device.
-    #[cfg(feature = "cuda")]
     pub(super) turn: std::sync::Mutex<()>,
 }
 
@@ -72,7 +71,6 @@ impl Engine {
             policy: policy.clone(),
             device,
             clock: StageClock::default(),
-            #[cfg(feature = "cuda")]
             turn: std::sync::Mutex::default(),
         })
     }
@@ -130,8 +128,7 @@ impl Engine {
     /// # Errors
     /// Only the device's.
     pub fn see(&self, pictures: &[&[u8]]) -> Result<Vec<Result<SeenPhoto, Reject>>> {
-        #[cfg(feature = "cuda")]
-        if self.device.is_cuda() {
+        if !self.device.is_cpu() {
             return self.see_on_device(pictures);
         }
         let groups: Vec<Vec<_>> =

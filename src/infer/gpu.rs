@@ -5,6 +5,7 @@
 //! after it is decoded. What is seen in a picture does not depend on what else is in its part, but for the order in which
 //! a matrix product adds: a GPU's library may choose another for another size.
 
+use candle_core::DType;
 use rayon::prelude::*;
 
 use super::engine::Engine;
@@ -22,7 +23,8 @@ use crate::infer::analysis::Traits;
 use crate::infer::clock::Stage;
 use crate::infer::{Reading, SeenFace, SeenPhoto, Template};
 use crate::nn::yunet::STRIDES;
-use crate::ops::cuda::faces::{Candidates, Pictures};
+use crate::ops::gpu::Card;
+use crate::ops::gpu::faces::{Candidates, Pictures};
 use crate::ops::params::PixelParams;
 use crate::photo::{Fingerprint, Photo};
 use crate::reason::Reject;
@@ -63,7 +65,7 @@ impl Engine {
         let photos: Vec<&Photo> = decoded.iter().filter_map(|photo| photo.as_ref().ok()).collect();
         let looked = {
             let _turn = self.turn.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-            let free = device::cuda::free(&self.device).unwrap_or(0);
+            let free = device::free(&self.device).unwrap_or(0);
             let most = ((free / BYTES_A_PICTURE) as usize).clamp(1, MOST_PICTURES);
             in_parts(&photos, most, |part| self.look(part))?
         };
@@ -120,7 +122,7 @@ impl Engine {
     fn look(&self, photos: &[&Photo]) -> Result<Vec<Looked>> {
         let mut lap = self.clock.start();
         let pixels: Vec<&[u8]> = photos.iter().map(|photo| photo.rgb.as_slice()).collect();
-        let pictures = Pictures::upload(&self.device, &pixels)?;
+        let pictures = Pictures::upload(&Card::of(&self.device)?, &pixels)?;
         let mut offset = 0;
         let placed: Vec<Placed> = photos
             .iter()
@@ -148,12 +150,12 @@ impl Engine {
                 groups.entry(fit.padded()).or_default().push((index, fit));
             }
         }
-        let mut candidates = Candidates::new(&self.device, photos.len())?;
+        let mut candidates = Candidates::new(&Card::of(&self.device)?, photos.len())?;
         for ((width, height), jobs) in groups {
             for jobs in jobs.chunks(DETECTED_TOGETHER) {
                 let from: Vec<_> = jobs.iter().map(|&(index, fit)| placed[index].shrink(fit)).collect();
                 let p = PixelParams { blue_first: 1, ..plain(jobs.len(), width, height) };
-                let heads = self.detector.network().raw(&pictures.shrink::<f32>(&from, p)?)?;
+                let heads = self.detector.network().raw(&pictures.shrink(DType::F32, &from, p)?)?;
                 let inside = |fit: &Fit| (fit.width as f32, fit.height as f32);
                 let place = |&(index, fit): &(usize, Fit)| {
                     let place = Placement { ratio: fit.ratio(photos[index]), inside: inside(&fit) };
@@ -194,8 +196,8 @@ impl Engine {
         if !chosen.is_empty() {
             let mut lap = self.clock.start();
             let warps: Vec<_> = chosen.iter().map(|(photo, _, transform)| placed[*photo].warp(transform)).collect();
-            let crops = pictures.warp::<f32>(&warps, plain(warps.len(), SIDE, SIDE))?;
-            let embeddings = self.embedder.embed(&crops)?.to_dtype(candle_core::DType::F32)?.to_vec2::<f32>()?;
+            let crops = pictures.warp(DType::F32, &warps, plain(warps.len(), SIDE, SIDE))?;
+            let embeddings = self.embedder.embed(&crops)?.to_dtype(DType::F32)?.to_vec2::<f32>()?;
             lap.book(Stage::Embed);
             let side = self.liveness.input_size();
             let region = |(photo, face, _): &(usize, Detection, Similarity)| {
@@ -204,7 +206,7 @@ impl Engine {
                 placed[*photo].crop(around)
             };
             let regions: Vec<_> = chosen.iter().map(region).collect();
-            let live = pictures.crop_resize::<f32>(&regions, plain(regions.len(), side, side))?;
+            let live = pictures.crop_resize(DType::F32, &regions, plain(regions.len(), side, side))?;
             let live = self.liveness.bona_fide(&live)?;
             lap.book(Stage::Liveness);
             let crops = crops.flatten_from(1)?.to_vec2::<f32>()?;

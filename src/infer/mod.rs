@@ -3,7 +3,6 @@
 pub mod analysis;
 pub mod clock;
 pub mod engine;
-#[cfg(feature = "cuda")]
 mod gpu;
 mod parts;
 pub mod template;

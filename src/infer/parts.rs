@@ -1,13 +1,13 @@
 //! Work on a device whose memory nobody knows beforehand: in parts, and in smaller ones when memory runs out.
 
-use crate::{Error, Result};
+use crate::Result;
+use crate::ops::gpu::is_out_of_memory;
 
 /// Runs `work` over parts of `items` of at most `most`, in order; a part that runs out of memory is halved and tried again,
 /// and later parts stay as small as the last one that fitted.
 ///
 /// # Errors
 /// What `work` returns, and running out of memory with a single item.
-#[cfg_attr(not(any(feature = "cuda", test)), expect(dead_code, reason = "the CPU works in groups of its own"))]
 pub(super) fn in_parts<I, T>(items: &[I], most: usize, mut work: impl FnMut(&[I]) -> Result<Vec<T>>) -> Result<Vec<T>> {
     let (mut done, mut size) = (Vec::with_capacity(items.len()), most.max(1));
     let mut at = 0;
@@ -18,7 +18,7 @@ pub(super) fn in_parts<I, T>(items: &[I], most: usize, mut work: impl FnMut(&[I]
                 done.extend(results);
                 at += part.len();
             }
-            Err(error) if part.len() > 1 && is_out_of_memory(&error) => {
+            Err(error) if part.len() > 1 && is_out_of_memory(&error.to_string()) => {
                 size = part.len().div_ceil(2);
                 log::warn!("the device ran out of memory with {} pictures at a time; trying {size}", part.len());
             }
@@ -28,15 +28,10 @@ pub(super) fn in_parts<I, T>(items: &[I], most: usize, mut work: impl FnMut(&[I]
     Ok(done)
 }
 
-/// Whether the device said that it has no memory left, in CUDA's or cuBLAS's words.
-fn is_out_of_memory(error: &Error) -> bool {
-    let text = error.to_string().to_ascii_uppercase();
-    ["OUT_OF_MEMORY", "OUT OF MEMORY", "ALLOC_FAILED"].iter().any(|words| text.contains(words))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Error;
 
     /// A device on which `room` items fit.
     fn device(room: usize, calls: &mut Vec<usize>) -> impl FnMut(&[u32]) -> Result<Vec<u32>> + '_ {

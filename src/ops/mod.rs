@@ -9,8 +9,7 @@ pub mod chain;
 pub(crate) mod check;
 pub mod conv;
 pub mod cpu;
-#[cfg(feature = "cuda")]
-pub mod cuda;
+pub mod gpu;
 mod on_device;
 pub mod params;
 pub mod pointwise;

@@ -8,6 +8,8 @@ use candle_core::{CpuStorage, CustomOp1, CustomOp2, DType, Device, Layout, Resul
 
 use super::check;
 use super::conv::{Activation, ConvShape, Precision};
+use super::gpu::network::Following;
+use super::gpu::{self, Card};
 use super::params::ConvParams;
 
 /// Elements of patches held at a time: more pictures than give so many go through in parts.
@@ -93,19 +95,11 @@ impl OnDevice {
             residual: i32::from(residual.is_some()),
         };
         if groups != 1 {
-            let op = Depthwise { conv: self, params };
-            return match &residual {
-                Some(residual) => x.apply_op2_no_bwd(residual, &op),
-                None => x.apply_op1_no_bwd(&op),
-            };
+            return self.depthwise(&x, residual.as_ref(), params);
         }
         let product = self.product(&x, params)?;
-        let op = BiasAct { conv: self };
-        let y = match &residual {
-            Some(residual) => product.apply_op2_no_bwd(&residual.reshape((n * oh * ow, cout))?, &op)?,
-            None => product.apply_op1_no_bwd(&op)?,
-        };
-        y.reshape((n, oh, ow, cout))
+        let residual = residual.map(|residual| residual.reshape((n * oh * ow, cout))).transpose()?;
+        self.follow(&product, residual.as_ref())?.reshape((n, oh, ow, cout))
     }
 
     /// The matrix product, `(n * out_height * out_width, cout)`.
@@ -121,7 +115,11 @@ impl OnDevice {
         for start in (0..n).step_by(step) {
             let count = step.min(n - start);
             let params = ConvParams { n: count as i32, ..params };
-            let rows = x.narrow(0, start, count)?.apply_op1_no_bwd(&Im2col { params })?;
+            let x = x.narrow(0, start, count)?;
+            let rows = match x.device() {
+                Device::Cpu => x.apply_op1_no_bwd(&Im2col { params })?,
+                device => gpu::network::im2col(&Card::of(device)?, &x, params)?,
+            };
             parts.push(rows.matmul(&self.weight)?);
         }
         match parts.as_slice() {
@@ -130,9 +128,30 @@ impl OnDevice {
         }
     }
 
-    #[cfg(feature = "cuda")]
-    fn following(&self) -> super::cuda::network::Following<'_> {
-        super::cuda::network::Following { bias: &self.bias, slope: &self.slope, activation: self.activation }
+    /// What follows the product.
+    fn follow(&self, product: &Tensor, residual: Option<&Tensor>) -> Result<Tensor> {
+        let op = BiasAct { conv: self };
+        match (product.device(), residual) {
+            (Device::Cpu, Some(residual)) => product.apply_op2_no_bwd(residual, &op),
+            (Device::Cpu, None) => product.apply_op1_no_bwd(&op),
+            (device, _) => gpu::network::bias_act(&Card::of(device)?, product, residual, &self.following()),
+        }
+    }
+
+    fn depthwise(&self, x: &Tensor, residual: Option<&Tensor>, params: ConvParams) -> Result<Tensor> {
+        let op = Depthwise { conv: self, params };
+        match (x.device(), residual) {
+            (Device::Cpu, Some(residual)) => x.apply_op2_no_bwd(residual, &op),
+            (Device::Cpu, None) => x.apply_op1_no_bwd(&op),
+            (device, _) => {
+                let card = Card::of(device)?;
+                gpu::network::depthwise(&card, (x, residual), &self.weight, &self.following(), params)
+            }
+        }
+    }
+
+    fn following(&self) -> Following<'_> {
+        Following { bias: &self.bias, slope: &self.slope, activation: self.activation }
     }
 
     /// Bias, slopes and what they do, for the plain code.
@@ -180,11 +199,6 @@ impl CustomOp1 for Im2col {
         }
         Ok((CpuStorage::F32(y), Shape::from((rows, ky * kx * c))))
     }
-
-    #[cfg(feature = "cuda")]
-    fn cuda_fwd(&self, s: &candle_core::CudaStorage, l: &Layout) -> Result<(candle_core::CudaStorage, Shape)> {
-        super::cuda::network::im2col(s, l, self.params)
-    }
 }
 
 /// What follows the product.
@@ -203,11 +217,6 @@ impl CustomOp1 for BiasAct<'_> {
         let y = x.iter().enumerate().map(|(at, &x)| follow(x, at % channels)).collect();
         Ok((CpuStorage::F32(y), layout.shape().clone()))
     }
-
-    #[cfg(feature = "cuda")]
-    fn cuda_fwd(&self, s: &candle_core::CudaStorage, l: &Layout) -> Result<(candle_core::CudaStorage, Shape)> {
-        super::cuda::network::bias_act(s, l, None, &self.conv.following())
-    }
 }
 
 impl CustomOp2 for BiasAct<'_> {
@@ -220,18 +229,6 @@ impl CustomOp2 for BiasAct<'_> {
         let residual = check::same_shape("bias_act_add", s2, l2, shape.dims())?;
         y.iter_mut().zip(residual).for_each(|(y, r)| *y += r);
         Ok((CpuStorage::F32(y), shape))
-    }
-
-    #[cfg(feature = "cuda")]
-    fn cuda_fwd(
-        &self,
-        s1: &candle_core::CudaStorage,
-        l1: &Layout,
-        s2: &candle_core::CudaStorage,
-        l2: &Layout,
-    ) -> Result<(candle_core::CudaStorage, Shape)> {
-        check::dims("bias_act_add", l2, l1.shape().dims())?;
-        super::cuda::network::bias_act(s1, l1, Some((s2, l2)), &self.conv.following())
     }
 }
 
@@ -263,11 +260,6 @@ impl CustomOp1 for Depthwise<'_> {
         let [oh, ow] = [self.params.out_height as usize, self.params.out_width as usize];
         Ok((CpuStorage::F32(y), Shape::from((n, oh, ow, c))))
     }
-
-    #[cfg(feature = "cuda")]
-    fn cuda_fwd(&self, s: &candle_core::CudaStorage, l: &Layout) -> Result<(candle_core::CudaStorage, Shape)> {
-        super::cuda::network::depthwise((s, l), None, &self.conv.weight, &self.conv.following(), self.params)
-    }
 }
 
 impl CustomOp2 for Depthwise<'_> {
@@ -280,17 +272,5 @@ impl CustomOp2 for Depthwise<'_> {
         let residual = check::same_shape("depthwise_add", s2, l2, shape.dims())?;
         y.iter_mut().zip(residual).for_each(|(y, r)| *y += r);
         Ok((CpuStorage::F32(y), shape))
-    }
-
-    #[cfg(feature = "cuda")]
-    fn cuda_fwd(
-        &self,
-        s1: &candle_core::CudaStorage,
-        l1: &Layout,
-        s2: &candle_core::CudaStorage,
-        l2: &Layout,
-    ) -> Result<(candle_core::CudaStorage, Shape)> {
-        let residual = Some((s2, l2));
-        super::cuda::network::depthwise((s1, l1), residual, &self.conv.weight, &self.conv.following(), self.params)
     }
 }

@@ -2,8 +2,53 @@
 //!
 //! They are here whatever the binary was built for, so that the tests can hold the kernels to the CPU on any machine.
 
+/// What goes to a device and comes back as bytes.
+///
+/// # Safety
+/// The type is made of numbers alone, without padding, laid out as in `kernels/core`: any bytes of its size are one.
+pub unsafe trait Plain: Copy + Default + Sync {}
+
+/// The bytes of items.
+pub fn bytes_of<T: Plain>(items: &[T]) -> &[u8] {
+    // SAFETY: `Plain` has no padding, so every byte is initialised; bytes need no alignment.
+    unsafe { std::slice::from_raw_parts(items.as_ptr().cast(), size_of_val(items)) }
+}
+
+/// The bytes of items, to be written.
+pub fn bytes_of_mut<T: Plain>(items: &mut [T]) -> &mut [u8] {
+    // SAFETY: as for `bytes_of`, and any bytes make a `Plain`.
+    unsafe { std::slice::from_raw_parts_mut(items.as_mut_ptr().cast(), size_of_val(items)) }
+}
+
+/// Says that types are [`Plain`], and proves that they have no padding: the sizes of the fields add up.
+macro_rules! plain {
+    ($($name:ident: $($size:literal)*;)+) => {$(
+        const _: () = assert!(size_of::<$name>() == 0 $(+ $size)*);
+        // SAFETY: numbers in `repr(C)`, and no bytes between them.
+        unsafe impl Plain for $name {}
+    )+};
+}
+
+plain! {
+    u8: 1;
+    i32: 4;
+    u32: 4;
+    i64: 8;
+    f32: 4;
+    PixelParams: 4 4 4 4 4 4;
+    WarpFace: 8 4 4 4 4 4 4 4 4 4 4;
+    CropRegion: 8 4 4 4 4 4 4;
+    ShrinkPicture: 8 4 4 4 4;
+    DecodePicture: 4 8 8;
+    DecodeParams: 4 4 4 4 4 4;
+    ConvParams: 4 4 4 4 4 4 4 4 4 4 4 4 4;
+    SearchParams: 4 4 4 4 4 4;
+    SearchReach: 4 4 4 4 4;
+    SearchHit: 4 4 4;
+}
+
 /// How a pixel leaves: `(value - mean) * factor`, red or blue first.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
 #[repr(C)]
 pub struct PixelParams {
     /// Results.
@@ -21,7 +66,7 @@ pub struct PixelParams {
 }
 
 /// One face to warp.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
 #[repr(C)]
 pub struct WarpFace {
     /// Of the picture's first byte.
@@ -49,7 +94,7 @@ pub struct WarpFace {
 }
 
 /// A region to resize.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
 #[repr(C)]
 pub struct CropRegion {
     /// Of the picture's first byte.
@@ -69,7 +114,7 @@ pub struct CropRegion {
 }
 
 /// A picture to shrink into the upper left corner of a result.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
 #[repr(C)]
 pub struct ShrinkPicture {
     /// Of the picture's first byte.
@@ -85,7 +130,7 @@ pub struct ShrinkPicture {
 }
 
 /// How one picture of a detector's batch lies in its photo.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
 #[repr(C)]
 pub struct DecodePicture {
     /// Whose list of candidates it fills.
@@ -97,7 +142,7 @@ pub struct DecodePicture {
 }
 
 /// One level of the detector's output.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
 #[repr(C)]
 pub struct DecodeParams {
     /// In the batch.
@@ -154,7 +199,7 @@ pub struct ConvParams {
 }
 
 /// One pass of a search over a chunk of rows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[repr(C)]
 pub struct SearchParams {
     /// Number of probes.
@@ -177,7 +222,7 @@ pub const MOST_TOP: usize = 32;
 pub const SEARCH_PROBES: usize = 64;
 
 /// What a probe asks of a sum.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
 #[repr(C)]
 pub struct SearchReach {
     /// The probe's scale.

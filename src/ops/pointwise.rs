@@ -2,10 +2,11 @@
 
 use std::sync::OnceLock;
 
-use candle_core::{CpuStorage, CustomOp1, CustomOp2, CustomOp3, Layout, Result, Shape, Tensor, bail};
+use candle_core::{CpuStorage, CustomOp1, CustomOp2, CustomOp3, Device, Layout, Result, Shape, Tensor, bail};
 
 use super::check;
 use super::cpu::{Isa, Loop};
+use super::gpu::{self, Card};
 
 /// `y + small`, each pixel of `small` repeated 2x2: `(n, h, w, c)` and `(n, 2h, 2w, c)` to the latter.
 ///
@@ -14,7 +15,10 @@ use super::cpu::{Isa, Loop};
 /// # Errors
 /// When an input is not contiguous f32 in NHWC or is empty, or `y` is not twice as high and wide.
 pub fn upsample2_add(small: &Tensor, y: &Tensor) -> Result<Tensor> {
-    small.apply_op2_no_bwd(y, &Upsample2Add)
+    match y.device() {
+        Device::Cpu => small.apply_op2_no_bwd(y, &Upsample2Add),
+        device => gpu::network::upsample2_add(&Card::of(device)?, small, y),
+    }
 }
 
 /// `x * s` with one factor per image and channel (squeeze and excite): `(n, h, w, c)` and `(n, 1, 1, c)`.
@@ -22,7 +26,10 @@ pub fn upsample2_add(small: &Tensor, y: &Tensor) -> Result<Tensor> {
 /// # Errors
 /// When an input is not contiguous f32 in NHWC or is empty, or `s` has another shape.
 pub fn scale_channels(x: &Tensor, s: &Tensor) -> Result<Tensor> {
-    x.apply_op2_no_bwd(s, &ScaleChannels)
+    match x.device() {
+        Device::Cpu => x.apply_op2_no_bwd(s, &ScaleChannels),
+        device => gpu::network::scale_channels(&Card::of(device)?, x, s),
+    }
 }
 
 /// `base + x * s` with two roundings, and one factor per image and channel: a squeeze-and-excite block with its shortcut.
@@ -43,7 +50,10 @@ pub fn scale_channels_add(x: &Tensor, s: &Tensor, base: &Tensor) -> Result<Tenso
 /// # Errors
 /// When `x` is not contiguous f32 in NHWC or is empty, or `scale` and `shift` have not one value per channel.
 pub fn affine(x: &Tensor, scale: &[f32], shift: &[f32]) -> Result<Tensor> {
-    x.apply_op1_no_bwd(&Affine { scale, shift, kept: None })
+    match x.device() {
+        Device::Cpu => x.apply_op1_no_bwd(&Affine { scale, shift }),
+        device => gpu::network::affine(&Card::of(device)?, x, &factors(scale, shift, device)?),
+    }
 }
 
 /// An [`affine`] that is applied again and again: its factors stay on the device where they were first needed.
@@ -65,8 +75,28 @@ impl ChannelMap {
     /// # Errors
     /// As [`affine`].
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        x.apply_op1_no_bwd(&Affine { scale: &self.scale, shift: &self.shift, kept: Some(&self.kept) })
+        let device = x.device();
+        if device.is_cpu() {
+            return affine(x, &self.scale, &self.shift);
+        }
+        let kept = match self.kept.get() {
+            Some(kept) if kept.device().same_device(device) => kept.clone(),
+            _ => {
+                let both = factors(&self.scale, &self.shift, device)?;
+                self.kept.get_or_init(|| both.clone());
+                both
+            }
+        };
+        gpu::network::affine(&Card::of(device)?, x, &kept)
     }
+}
+
+/// Factors and terms as a GPU takes them, `(2, channels)`.
+fn factors(scale: &[f32], shift: &[f32], device: &Device) -> Result<Tensor> {
+    if scale.len() != shift.len() {
+        bail!("affine: {} factors and {} terms", scale.len(), shift.len());
+    }
+    Tensor::from_vec([scale, shift].concat(), (2, scale.len()), device)
 }
 
 /// The logistic function `1 / (1 + exp(-x))` of each element, for any shape.
@@ -74,7 +104,10 @@ impl ChannelMap {
 /// # Errors
 /// When `x` is not contiguous f32.
 pub fn sigmoid(x: &Tensor) -> Result<Tensor> {
-    x.apply_op1_no_bwd(&Sigmoid)
+    match x.device() {
+        Device::Cpu => x.apply_op1_no_bwd(&Sigmoid),
+        device => gpu::network::sigmoid(&Card::of(device)?, x),
+    }
 }
 
 struct Upsample2Add;
@@ -90,17 +123,6 @@ impl CustomOp2 for Upsample2Add {
         let mut y = Vec::with_capacity(large.len());
         Isa::current()?.run(UpsampleLoop { small, large, sides: [w, c], y: &mut y });
         Ok((CpuStorage::F32(y), l2.shape().clone()))
-    }
-
-    #[cfg(feature = "cuda")]
-    fn cuda_fwd(
-        &self,
-        s1: &candle_core::CudaStorage,
-        l1: &Layout,
-        s2: &candle_core::CudaStorage,
-        l2: &Layout,
-    ) -> Result<(candle_core::CudaStorage, Shape)> {
-        super::cuda::network::upsample2_add(s1, l1, s2, l2)
     }
 }
 
@@ -140,17 +162,6 @@ impl CustomOp2 for ScaleChannels {
         let mut y = Vec::with_capacity(x.len());
         Isa::current()?.run(ScaleLoop { x, scale, sides: [h * w, c], y: &mut y });
         Ok((CpuStorage::F32(y), l1.shape().clone()))
-    }
-
-    #[cfg(feature = "cuda")]
-    fn cuda_fwd(
-        &self,
-        s1: &candle_core::CudaStorage,
-        l1: &Layout,
-        s2: &candle_core::CudaStorage,
-        l2: &Layout,
-    ) -> Result<(candle_core::CudaStorage, Shape)> {
-        super::cuda::network::scale_channels(s1, l1, s2, l2)
     }
 }
 
@@ -222,22 +233,6 @@ impl Loop for ScaleAddLoop<'_> {
 struct Affine<'a> {
     scale: &'a [f32],
     shift: &'a [f32],
-    /// `(2, channels)` on a device, once it was needed there.
-    #[cfg_attr(not(feature = "cuda"), expect(dead_code, reason = "the CPU reads the slices"))]
-    kept: Option<&'a OnceLock<Tensor>>,
-}
-
-#[cfg(feature = "cuda")]
-impl Affine<'_> {
-    /// The factors on the device of a storage.
-    fn factors(&self, s: &candle_core::CudaStorage) -> Result<Tensor> {
-        if let Some(kept) = self.kept.and_then(OnceLock::get) {
-            return Ok(kept.clone());
-        }
-        let device = candle_core::Device::Cuda(s.device.clone());
-        let both = Tensor::from_vec([self.scale, self.shift].concat(), (2, self.scale.len()), &device)?;
-        Ok(self.kept.map_or_else(|| both.clone(), |kept| kept.get_or_init(|| both.clone()).clone()))
-    }
 }
 
 impl CustomOp1 for Affine<'_> {
@@ -247,7 +242,7 @@ impl CustomOp1 for Affine<'_> {
 
     fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
         let (x, [.., c]) = check::nhwc("affine", storage, layout)?;
-        let Affine { scale, shift, .. } = *self;
+        let Affine { scale, shift } = *self;
         if scale.len() != c || shift.len() != c {
             let (a, b) = (scale.len(), shift.len());
             bail!("affine: expected {c} factors and {c} terms for {:?}, got {a} and {b}", layout.shape());
@@ -255,11 +250,6 @@ impl CustomOp1 for Affine<'_> {
         let mut y = Vec::with_capacity(x.len());
         Isa::current()?.run(AffineLoop { x, scale, shift, y: &mut y });
         Ok((CpuStorage::F32(y), layout.shape().clone()))
-    }
-
-    #[cfg(feature = "cuda")]
-    fn cuda_fwd(&self, s: &candle_core::CudaStorage, l: &Layout) -> Result<(candle_core::CudaStorage, Shape)> {
-        super::cuda::network::affine(s, l, &self.factors(s)?)
     }
 }
 
@@ -290,10 +280,5 @@ impl CustomOp1 for Sigmoid {
         let x = check::slice("sigmoid", storage, layout)?;
         let y = x.iter().map(|&x| 1.0 / (1.0 + (-x).exp())).collect();
         Ok((CpuStorage::F32(y), layout.shape().clone()))
-    }
-
-    #[cfg(feature = "cuda")]
-    fn cuda_fwd(&self, s: &candle_core::CudaStorage, l: &Layout) -> Result<(candle_core::CudaStorage, Shape)> {
-        super::cuda::network::sigmoid(s, l)
     }
 }

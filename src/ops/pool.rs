@@ -1,9 +1,10 @@
 //! Pooling: the largest of 2x2, the mean over all pixels, and every so many of them.
 
-use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor, bail};
+use candle_core::{CpuStorage, CustomOp1, Device, Layout, Result, Shape, Tensor, bail};
 
 use super::check;
 use super::cpu::{Isa, Loop};
+use super::gpu::{self, Card};
 
 /// The largest of each 2x2 square: `(n, h, w, c)` to `(n, h / 2, w / 2, c)`, with stride 2 and without padding.
 ///
@@ -12,7 +13,10 @@ use super::cpu::{Isa, Loop};
 /// # Errors
 /// When `x` is not contiguous f32 in NHWC, is empty, or has a side of 1.
 pub fn max_pool2(x: &Tensor) -> Result<Tensor> {
-    x.apply_op1_no_bwd(&MaxPool2)
+    match x.device() {
+        Device::Cpu => x.apply_op1_no_bwd(&MaxPool2),
+        device => gpu::network::max_pool2(&Card::of(device)?, x),
+    }
 }
 
 /// The mean over all pixels: `(n, h, w, c)` to `(n, 1, 1, c)`.
@@ -22,7 +26,10 @@ pub fn max_pool2(x: &Tensor) -> Result<Tensor> {
 /// # Errors
 /// When `x` is not contiguous f32 in NHWC, or is empty.
 pub fn global_avg_pool(x: &Tensor) -> Result<Tensor> {
-    x.apply_op1_no_bwd(&GlobalAvgPool)
+    match x.device() {
+        Device::Cpu => x.apply_op1_no_bwd(&GlobalAvgPool),
+        device => gpu::network::global_avg_pool(&Card::of(device)?, x),
+    }
 }
 
 /// Every `step`-th row and column, from the first: `(n, h, w, c)` to `(n, ceil(h / step), ceil(w / step), c)`.
@@ -30,7 +37,10 @@ pub fn global_avg_pool(x: &Tensor) -> Result<Tensor> {
 /// # Errors
 /// When `x` is not contiguous f32 in NHWC or is empty, or `step` is 0.
 pub fn subsample(x: &Tensor, step: usize) -> Result<Tensor> {
-    x.apply_op1_no_bwd(&Subsample { step })
+    match x.device() {
+        Device::Cpu => x.apply_op1_no_bwd(&Subsample { step }),
+        device => gpu::network::subsample(&Card::of(device)?, x, step),
+    }
 }
 
 struct MaxPool2;
@@ -48,11 +58,6 @@ impl CustomOp1 for MaxPool2 {
         let mut y = Vec::with_capacity(n * (h / 2) * (w / 2) * c);
         Isa::current()?.run(MaxLoop { x, sides: [h, w, c], y: &mut y });
         Ok((CpuStorage::F32(y), Shape::from((n, h / 2, w / 2, c))))
-    }
-
-    #[cfg(feature = "cuda")]
-    fn cuda_fwd(&self, s: &candle_core::CudaStorage, l: &Layout) -> Result<(candle_core::CudaStorage, Shape)> {
-        super::cuda::network::max_pool2(s, l)
     }
 }
 
@@ -93,11 +98,6 @@ impl CustomOp1 for GlobalAvgPool {
         let mut y = vec![0f32; n * c];
         Isa::current()?.run(MeanLoop { x, sides: [h, w, c], y: &mut y });
         Ok((CpuStorage::F32(y), Shape::from((n, 1, 1, c))))
-    }
-
-    #[cfg(feature = "cuda")]
-    fn cuda_fwd(&self, s: &candle_core::CudaStorage, l: &Layout) -> Result<(candle_core::CudaStorage, Shape)> {
-        super::cuda::network::global_avg_pool(s, l)
     }
 }
 
@@ -142,10 +142,5 @@ impl CustomOp1 for Subsample {
             }
         }
         Ok((CpuStorage::F32(y), Shape::from((n, h.div_ceil(step), w.div_ceil(step), c))))
-    }
-
-    #[cfg(feature = "cuda")]
-    fn cuda_fwd(&self, s: &candle_core::CudaStorage, l: &Layout) -> Result<(candle_core::CudaStorage, Shape)> {
-        super::cuda::network::subsample(s, l, self.step)
     }
 }

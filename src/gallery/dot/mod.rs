@@ -213,7 +213,6 @@ impl Probes {
     }
 
     /// Codes of a probe, the codes of all, and their starts: what a device is given.
-    #[cfg(feature = "cuda")]
     pub(super) fn parts(&self) -> (usize, &[i8], &[i32]) {
         (self.width, &self.codes, &self.starts)
     }

@@ -24,6 +24,7 @@ use super::query::{Hit, Pair, Probe, Want};
 use super::view::Gallery;
 use super::{exact, hnsw, on_device};
 use crate::config::policy::HnswPolicy;
+use crate::ops::gpu::Card;
 use crate::{Error, Result};
 
 pub use certificate::{Certificate, certify, wilson};
@@ -132,7 +133,7 @@ impl SearchReport {
             asked: policy.engine,
             engine: policy.engine,
             reason: "asked for".into(),
-            kernel: if on_device::chosen().is_some() { on_device::KERNEL } else { kernel.name() },
+            kernel: on_device::chosen().map_or_else(|| kernel.name(), Card::scan_name),
             probes,
             rows: gallery.live(),
             hits: 0,
@@ -276,10 +277,11 @@ fn in_steps<'p>(
     search: impl Fn(&[Probe<'p>]) -> Result<Vec<Hit>>,
 ) -> Result<Vec<Hit>> {
     let mut hits = Vec::new();
-    for (number, step) in probes.chunks(STEP).enumerate() {
-        let first = (number * STEP) as u32;
-        hits.extend(search(step)?.into_iter().map(|hit| Hit { probe: hit.probe + first, ..hit }));
-        progress(first as usize + step.len())?;
+    let step = on_device::chosen().map_or(STEP, |_| on_device::PANEL);
+    for (number, step_probes) in probes.chunks(step).enumerate() {
+        let first = (number * step) as u32;
+        hits.extend(search(step_probes)?.into_iter().map(|hit| Hit { probe: hit.probe + first, ..hit }));
+        progress(first as usize + step_probes.len())?;
     }
     Ok(hits)
 }
