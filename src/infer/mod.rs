@@ -8,5 +8,5 @@ mod parts;
 pub mod template;
 
 pub use analysis::{Analysis, Reading, SeenFace, SeenPhoto};
-pub use engine::Engine;
+pub use engine::{Engine, Lanes};
 pub use template::{BadEmbedding, ModelId, Template};

@@ -16,6 +16,7 @@ mod jpeg;
 pub mod miniature;
 mod orient;
 mod png;
+mod reduce;
 mod scan;
 mod shrink;
 pub mod thumbnail;
@@ -24,6 +25,7 @@ mod webp;
 pub use background::Background;
 pub use fingerprint::{Fingerprint, hamming};
 pub use miniature::Miniature;
+pub use reduce::Reduced;
 pub use thumbnail::Thumbnail;
 
 use crate::config::policy::PhotoLimits;

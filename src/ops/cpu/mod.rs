@@ -137,7 +137,7 @@ impl Isa {
     }
 
     /// Runs a loop compiled for this instruction set.
-    pub(super) fn run(self, work: impl Loop) {
+    pub(crate) fn run(self, work: impl Loop) {
         match self {
             #[cfg(target_arch = "x86_64")]
             // SAFETY: an `Isa` other than plain is only ever made by `detect`, `current` and `with`, which check it.
@@ -175,8 +175,14 @@ impl FromStr for Isa {
 
 /// A loop without reductions that the compiler is to vectorise: the same source for every instruction set, so the
 /// same bits. `run` must be `#[inline(always)]`, or it is compiled for the baseline.
-pub(super) trait Loop {
+pub(crate) trait Loop {
     fn run(self);
+}
+
+/// Runs a loop that is no operation of a network compiled for the instruction set in force: the baseline where
+/// [`ISA_VARIABLE`] names one that is not there, which loading the networks refuses by name.
+pub(crate) fn run(work: impl Loop) {
+    Isa::current().unwrap_or(Isa::Plain).run(work);
 }
 
 #[cfg(target_arch = "x86_64")]
