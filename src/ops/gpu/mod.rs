@@ -238,3 +238,28 @@ pub fn is_out_of_memory(error: &str) -> bool {
     let metal = "FAILED TO CREATE METAL RESOURCE: BUFFER";
     words.iter().any(|words| text.contains(words)) || text.contains(metal)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn running_out_of_memory_is_told_from_other_faults() {
+        for text in [
+            "DriverError(CUDA_ERROR_OUT_OF_MEMORY, \"out of memory\")",
+            "CublasError(CUBLAS_STATUS_ALLOC_FAILED)",
+            "Metal error Failed to create metal resource: Buffer",
+            "Command buffer error: Insufficient Memory (00000008:kIOGPUCommandBufferCallbackErrorOutOfMemory)",
+        ] {
+            assert!(is_out_of_memory(text), "{text}");
+        }
+        for text in ["an illegal memory access", "Failed to create metal resource: CommandBuffer", "no such kernel"] {
+            assert!(!is_out_of_memory(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_cpu_has_no_card() {
+        assert!(Card::of(&Device::Cpu).is_err());
+    }
+}
