@@ -6,10 +6,12 @@
 //! The tests of `tests/it/kernels` bring a `Gpu` of their own, which runs the kernels on the CPU: so argument order, sizes
 //! and grids are held to the CPU's operations on any machine. Nothing here waits for a device, but reading a result does.
 
-#[cfg_attr(not(feature = "cuda"), path = "absent.rs")]
+#[cfg(not(all(feature = "cuda", feature = "metal")))]
+mod absent;
+#[cfg(feature = "cuda")]
 mod cuda;
 pub mod faces;
-#[cfg_attr(not(feature = "metal"), path = "absent.rs")]
+#[cfg(feature = "metal")]
 mod metal;
 pub mod msl;
 pub mod network;
@@ -19,6 +21,10 @@ use candle_core::op::BackpropOp;
 use candle_core::{DType, Device, Result, Shape, Storage, StorageRef, Tensor, bail};
 
 use super::params::{Plain, bytes_of, bytes_of_mut};
+#[cfg(not(feature = "cuda"))]
+use absent as cuda;
+#[cfg(not(feature = "metal"))]
+use absent as metal;
 
 /// Threads of a block where one thread gives one element.
 pub const THREADS: usize = 256;

@@ -69,7 +69,7 @@ impl Bench {
             DevicePanel::new(&shim.card(), self.width, &self.panel, &self.starts, &self.reaches, &limits).unwrap();
         let chunk =
             Chunk { blocks: &self.codes, scales: &self.scales, residuals: &self.residuals, first_row: FIRST_ROW };
-        assert!(panel.scan(Chunk { scales: &self.scales[1..], ..chunk }, top).is_err(), "a scale too few");
+        assert!(panel.scan(Chunk { residuals: &self.residuals[1..], ..chunk }, top).is_err(), "a residual too few");
         match panel.scan(chunk, top).unwrap() {
             Pass::Hits(mut hits) => {
                 hits.sort_unstable();
