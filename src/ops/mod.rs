@@ -13,6 +13,7 @@ pub mod cpu;
 pub mod cuda;
 mod on_device;
 pub mod params;
+mod plain;
 pub mod pointwise;
 pub mod pool;
 
