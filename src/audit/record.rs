@@ -117,7 +117,7 @@ impl Record {
             env!("CARGO_PKG_VERSION"),
             hashes,
             &models,
-            device::name(engine.device()),
+            (device::name(engine.device()), engine.arithmetic()),
             &job.columns,
             job.policy.to_toml()?,
         );
