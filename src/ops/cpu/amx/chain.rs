@@ -25,6 +25,8 @@ use crate::ops::conv::ConvShape;
 
 /// Bytes of windows that a band may fill: half of a second-level cache of 2 MiB, for weights need room too.
 const BAND: usize = 768 << 10;
+/// The same of a band of several images: the more of them, the fewer times weights are read.
+const IMAGES: usize = 1280 << 10;
 /// Bytes of weights that layers of one chain may have together: they are read anew for every band.
 const WEIGHTS: usize = 384 << 10;
 /// Pixels of a band that weights should serve at least, each time they are read.
@@ -189,11 +191,13 @@ impl<'a> Pass<'a> {
         // A first layer with a kernel reads as many rows as it has outputs.
         let read = |i: usize| if stages[i].follows() { maps[i] } else { maps[i + 1] };
         let bytes = |i: usize| read(i)[0] * read(i)[1] * stages[i].reads().1;
-        let image = (0..stages.len()).map(bytes).sum::<usize>().max(1);
+        // What a first layer by channels reads is widened one image at a time.
+        let (once, each) = if let Stage::Dense(_) = stages[0] { (0, 0) } else { (bytes(0), 1) };
+        let image = (each..stages.len()).map(bytes).sum::<usize>().max(1);
         let oh = maps[stages.len()][0];
-        let (images, rows) = match image <= BAND {
-            true => ((BAND / image).min(n), oh),
-            false => (1, (oh * BAND / image).clamp(1, oh)),
+        let (images, rows) = match once + image <= BAND {
+            true => ((IMAGES.saturating_sub(once) / image).clamp(1, n), oh),
+            false => (1, (oh * BAND / (once + image)).clamp(1, oh)),
         };
         Pass { stages, call, tiles, maps, images, rows }
     }
@@ -214,7 +218,8 @@ impl<'a> Pass<'a> {
             let width = if stage.follows() { width } else { self.maps[i + 1][1] };
             let window = &mut scratch.windows[i];
             (window.pixel, window.width, window.form) = (pixel, width, Some(form));
-            let floats = ((self.images * rows * width + BEYOND) * pixel).div_ceil(4);
+            let images = if i == 0 && !matches!(stage, Stage::Dense(_)) { 1 } else { self.images };
+            let floats = ((images * rows * width + BEYOND) * pixel).div_ceil(4);
             grow(&mut window.memory, floats);
             if form != Form::F32 && i > 0 && pixel != 2 * channels {
                 window.memory[..floats.div_ceil(16)].fill(Line([0.0; 16]));
@@ -350,14 +355,15 @@ impl<'a> Pass<'a> {
         let ConvShape { kernel: [ky, _], stride, pad, .. } = *self.stages[i].shape();
         let mut from = vec![std::ptr::null(); ky];
         let mut taps = std::mem::take(&mut scratch.taps);
-        if let (0, Values::Bf16(x)) = (i, self.call.x) {
-            // SAFETY: the caller's promise.
-            unsafe { self.widen(&mut scratch.windows[0], x.as_ptr().cast(), images, &rows) };
-        }
         for image in images.clone() {
-            let window = &scratch.windows[i];
+            let window = &mut scratch.windows[i];
             let (base, first) = match (i, self.call.x) {
                 (0, Values::F32(x)) => (x.as_ptr().wrapping_add(image * height * width * channels), 0),
+                (0, Values::Bf16(x)) => {
+                    // SAFETY: the caller's promise.
+                    unsafe { self.widen(window, x.as_ptr().cast(), (image, images.len() > 1), &rows) };
+                    (window.memory.as_ptr().cast::<f32>(), window.held.start)
+                }
                 _ => {
                     let image = if images.len() > 1 { (image - images.start) * height } else { 0 };
                     let base = window.memory.as_ptr().cast::<f32>();
@@ -389,23 +395,23 @@ impl<'a> Pass<'a> {
         scratch.taps = taps;
     }
 
-    /// Widens the rows of a bf16 input that a first layer needs and does not hold yet.
+    /// Widens the rows of a bf16 input that a first layer needs and, unless the image is `new`, does not hold yet.
     ///
     /// # Safety
     /// As for [`Pass::dense`].
-    unsafe fn widen(&self, window: &mut Window, x: *const u8, images: &Range<usize>, rows: &Range<usize>) {
+    unsafe fn widen(&self, window: &mut Window, x: *const u8, (image, new): (usize, bool), rows: &Range<usize>) {
         let [height, width, channels] = self.maps[0];
         let needed = self.stages[0].needs(rows, height);
-        window.advance(&needed);
-        let new = window.held.end.max(needed.start)..needed.end;
-        let line = width * channels;
-        for image in images.clone() {
-            let from = x.wrapping_add(2 * (image * height + new.start) * line);
-            let place = if images.len() > 1 { (image - images.start) * height } else { 0 } + new.start - needed.start;
-            let to = window.memory.as_mut_ptr().cast::<f32>().wrapping_add(place * line);
-            // SAFETY: the caller's promise.
-            unsafe { rows::widen(from, to, new.len() * line) };
+        if new {
+            window.held = 0..0;
         }
+        window.advance(&needed);
+        let missing = window.held.end.max(needed.start)..needed.end;
+        let line = width * channels;
+        let from = x.wrapping_add(2 * (image * height + missing.start) * line);
+        let to = window.memory.as_mut_ptr().cast::<f32>().wrapping_add((missing.start - needed.start) * line);
+        // SAFETY: the caller's promise.
+        unsafe { rows::widen(from, to, missing.len() * line) };
         window.held = needed;
     }
 }
