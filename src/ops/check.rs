@@ -1,9 +1,11 @@
 //! What every operation asks of its inputs, with errors that carry operation, expected and got.
 
 use candle_core::{CpuStorage, DType, Layout, Result, bail};
+#[cfg(target_arch = "x86_64")]
 use half::bf16;
 
-/// The elements of a tensor of either kind that a convolution takes on a CPU.
+/// The elements of a tensor of either kind that a convolution takes on AMX tiles.
+#[cfg(target_arch = "x86_64")]
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Values<'a> {
     F32(&'a [f32]),
@@ -11,6 +13,7 @@ pub(crate) enum Values<'a> {
 }
 
 /// The elements of a contiguous tensor, f32 or bf16.
+#[cfg(target_arch = "x86_64")]
 pub(super) fn values<'a>(op: &str, storage: &'a CpuStorage, layout: &Layout) -> Result<Values<'a>> {
     if let (CpuStorage::BF16(values), Some((start, end))) = (storage, layout.contiguous_offsets()) {
         return Ok(Values::Bf16(&values[start..end]));

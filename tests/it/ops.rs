@@ -234,16 +234,20 @@ fn neighbours_in_memory_do_not_matter() {
 
 #[test]
 fn threads_do_not_change_bits() {
-    let conv = conv(&case(square(40, 33, 3, 1, 1), [1, 20, 20], 2, false));
-    let pictures: Vec<Tensor> = (0..8).map(|i| tensor(i, &[1, 20, 20, 40])).collect();
-    let alone: Vec<_> = pictures.iter().map(|x| bits(&conv.forward(x).unwrap())).collect();
-    let (conv, pictures) = (&conv, &pictures);
-    std::thread::scope(|scope| {
-        let runs: Vec<_> = pictures.iter().map(|x| scope.spawn(move || bits(&conv.forward(x).unwrap()))).collect();
-        for (run, alone) in runs.into_iter().zip(alone) {
-            assert_eq!(run.join().unwrap(), alone);
-        }
-    });
+    let case = case(square(40, 33, 3, 1, 1), [1, 20, 20], 2, false);
+    let precisions = [Precision::F32, Precision::Bf16, Precision::Bf16x3];
+    for precision in precisions.into_iter().filter(|precision| precision.is_supported()) {
+        let conv = tiled(&case, precision);
+        let pictures: Vec<Tensor> = (0..8).map(|i| tensor(i, &[1, 20, 20, 40])).collect();
+        let alone: Vec<_> = pictures.iter().map(|x| bits(&conv.forward(x).unwrap())).collect();
+        let (conv, pictures) = (&conv, &pictures);
+        std::thread::scope(|scope| {
+            let runs: Vec<_> = pictures.iter().map(|x| scope.spawn(move || bits(&conv.forward(x).unwrap()))).collect();
+            for (run, alone) in runs.into_iter().zip(alone) {
+                assert_eq!(run.join().unwrap(), alone, "{precision:?}");
+            }
+        });
+    }
 }
 
 #[test]

@@ -3,8 +3,10 @@
 /// A form for [`Lanes::put`]: as they are.
 pub(crate) const F32: u8 = 0;
 /// Rounded to bf16.
+#[cfg(target_arch = "x86_64")]
 pub(crate) const BF16: u8 = 1;
 /// Rounded to bf16, and elsewhere what that leaves over, rounded as well.
+#[cfg(target_arch = "x86_64")]
 pub(crate) const SPLIT: u8 = 2;
 
 /// A vector of f32.
