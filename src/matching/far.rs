@@ -34,7 +34,7 @@ const FAR_SHAPE: Belief = Belief { mean: -0.045, deviation: 0.02 };
 /// The same from [`UPPER_SHARE`] on, and by how much the shape changes every stretch of [`STRETCH`] scales (two decades at
 /// first): nearer to 0 on real pictures, further from it among drawn people, whose likeness has an end.
 const UPPER_SHAPE: Belief = Belief { mean: -0.055, deviation: 0.03 };
-const CHANGE: Belief = Belief { mean: 0.004, deviation: 0.015 };
+const CHANGE: Belief = Belief { mean: 0.0, deviation: 0.02 };
 const STRETCH: f64 = 4.0;
 const STRETCHES: usize = 4;
 
