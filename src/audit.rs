@@ -145,10 +145,11 @@ pub fn run(job: &Job, engine: &Engine, progress: Progress, stop: &AtomicBool) ->
     reuse.resubmitted = rows.iter().filter(|row| row.reasons.contains(&Reason::Resubmitted)).count() as u64;
     record.reuse(reuse);
 
-    let summary = write(&folder, &rows, &found, &mut carry, engine, &mut record)?;
+    let mut summary = write(&folder, &rows, &found, &mut carry, engine, &mut record)?;
     let queue = review_queue(&found.enrolments, &found.judged, job.review_budget);
     write_review(&folder.tables().join("review.parquet"), &queue.rows)?;
-    record.review(&queue);
+    record.review(&queue, job.review_budget);
+    summary.notes = record.notes();
     write_workers_audit(&folder.tables().join("workers_audit.parquet"), &peers(&analyses, &rows, &job.policy))?;
     if let Some(store) = &store {
         let commit = store.begin()?.add_night(

@@ -1,6 +1,8 @@
 //! Duplicates within a whole store, or a part of it: every pair above the threshold, in one pass; and of some members
 //! against others.
 
+mod upper;
+
 use std::collections::{BTreeSet, HashMap};
 
 use crate::config::policy::MatchingPolicy;
@@ -13,6 +15,8 @@ use crate::matching::{
     Candidate, Case, Enrolment, ImpostorScore, Impostors, Judged, Searched, candidate_floor, judge, pairs_of,
 };
 use crate::{Error, Result};
+
+pub(crate) use upper::with_upper;
 
 /// So many members are compared with each other for the impostor model: 2,000 make two million pairs.
 const SAMPLE: usize = 2_000;
@@ -127,15 +131,16 @@ pub fn pairs_against(
     let impostors = Impostors::new(model, &impostor_scores(all)?);
     let size = all.live() as u64;
     let floor = candidate_floor(&impostors, size, policy);
+    // Each of those asked about with each other one; a pair of two who are both asked about counts once.
+    let inside = asked.iter().filter(|&&row| target.row(row).is_some()).count() as u64;
+    let compared = asked.len() as f64 * target.live() as f64 - inside as f64 - pairs_of(inside);
+    let impostors = with_upper(impostors, (all, model), (compared, floor), progress)?;
     let templates: Vec<Template> = asked.iter().map(|&row| all.template(row)).collect::<Result<_>>()?;
     let probes: Vec<Probe> =
         templates.iter().map(|template| Probe { template, model, filter: Filter::default() }).collect();
     let (hits, search) = gallery::search_with(target, &probes, Want::Above(floor), search, progress)?;
     let pair = |hit: &Hit| (asked[hit.probe as usize], hit.row, hit.similarity);
     let pairs = hits.iter().map(pair).filter(|(a, b, _)| a != b);
-    // Each of those asked about with each other one; a pair of two who are both asked about counts once.
-    let inside = asked.iter().filter(|&&row| target.row(row).is_some()).count() as u64;
-    let compared = asked.len() as f64 * target.live() as f64 - inside as f64 - pairs_of(inside);
     let searched = Searched { gallery_size: size, compared, floor };
     let pass = Pass::gather(all, pairs, impostors, searched, search)?;
     let judged = pass.judge(policy);
@@ -172,6 +177,7 @@ impl Pass {
         let impostors = Impostors::new(model, &impostor_scores(gallery)?);
         let size = gallery.live() as u64;
         let floor = candidate_floor(&impostors, size, policy);
+        let impostors = with_upper(impostors, (gallery, model), (pairs_of(size), floor), progress)?;
         let (hits, search) = gallery::all_pairs(gallery, floor, search, progress)?;
         let searched = Searched { gallery_size: size, compared: pairs_of(size), floor };
         let pairs = hits.iter().map(|hit| (hit.first, hit.second, hit.similarity));
@@ -223,7 +229,7 @@ pub(crate) fn impostor_scores(gallery: &Gallery) -> Result<Vec<ImpostorScore>> {
     let mut scores = Vec::new();
     for (place, (a, one)) in rows.iter().enumerate() {
         for (other_place, (b, other)) in rows.iter().enumerate().skip(place + 1) {
-            if one.district != other.district && one.worker_id != other.worker_id {
+            if upper::differ(one, other) {
                 let similarity = similarity(&templates[place], &templates[other_place]);
                 let stratum = quality_stratum(one.quality, other.quality);
                 scores.push(ImpostorScore { a: (*a).into(), b: (*b).into(), similarity, stratum });

@@ -78,12 +78,13 @@ pub fn find(
     let impostors = Impostors::new(model, &impostors::scores(analyses, casts, &tonight));
     let size = gallery.live() as u64;
     let floor = candidate_floor(&impostors, size, &job.policy.matching);
+    let compared = pairs_of(tonight.len() as u64) + tonight.len() as f64 * earlier.live() as f64;
+    let impostors = dedup::with_upper(impostors, (&gallery, model), (compared, floor), &mut |_| Ok(()))?;
     let probes: Vec<Probe> =
         tonight.iter().map(|(_, template)| Probe { template, model, filter: Filter::default() }).collect();
     let (hits, report) = gallery::search(&gallery, &probes, Want::Above(floor), &job.search)?;
 
     let (candidates, met) = candidates(&hits, &gallery, earlier.rows(), &mut enrolments);
-    let compared = pairs_of(tonight.len() as u64) + tonight.len() as f64 * earlier.live() as f64;
     let searched = Searched { gallery_size: size, compared, floor };
     let met: Vec<Template> = met.into_iter().map(|row| gallery.template(row)).collect::<Result<_>>()?;
     let template = |index: usize| tonight.get(index).map_or_else(|| &met[index - tonight.len()], |(_, t)| t);

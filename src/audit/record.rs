@@ -71,6 +71,7 @@ struct DecisionCounts {
 
 #[derive(Debug, Serialize)]
 struct ReviewCounts {
+    budget: Option<usize>,
     persons: usize,
     confirmed: usize,
     expected_false_share: f64,
@@ -236,14 +237,35 @@ impl Record {
     }
 
     /// The review queue.
-    pub fn review(&mut self, queue: &ReviewQueue) {
+    pub fn review(&mut self, queue: &ReviewQueue, budget: Option<usize>) {
         self.review = Some(ReviewCounts {
+            budget,
             persons: queue.rows.len(),
             confirmed: queue.confirmed,
             expected_false_share: queue.expected_false_share,
             left_out: queue.left_out,
             expected_false_share_left_out: queue.expected_false_share_left_out,
         });
+    }
+
+    /// What chance has to do with the pairs, and how long the queue is, in sentences.
+    pub fn notes(&self) -> Vec<String> {
+        let chance = self.matching.as_ref().map(|m| {
+            let few = |count: f64| if count < 0.01 { format!("{count:.1e}") } else { format!("{count:.2}") };
+            let (expected, upper) = (few(m.expected_false_pairs), few(m.expected_false_pairs_upper));
+            let (rate, source) = (m.false_match_rate, m.impostors.source());
+            format!(
+                "by chance {expected} such pairs are expected, at most {upper}: \
+                 a false-match rate of {rate:.1e}, from {source}"
+            )
+        });
+        let queue = self.review.as_ref().map(|r| {
+            let budget =
+                r.budget.map_or_else(String::new, |b| format!(", {} left out by the budget of {b}", r.left_out));
+            let (persons, share) = (r.persons, 100.0 * r.expected_false_share);
+            format!("to review: {persons} persons{budget}; {share:.2} % of them are expected to be false flags")
+        });
+        chance.into_iter().chain(queue).collect()
     }
 
     /// What the store took.

@@ -15,7 +15,6 @@ use crate::gallery::{self, Engine, Filter, Gallery, SearchPolicy};
 use crate::infer::ModelId;
 use crate::lookup::pairs::{PairRow, listed, pairs, persons};
 use crate::lookup::source::{Chosen, Reader, Source};
-use crate::lookup::text;
 use crate::report::Progress;
 use crate::verdict::{RunFolder, create_private, write_clusters, write_pairs};
 use crate::{Error, Result};
@@ -388,7 +387,7 @@ fn describe(found: &Found) -> String {
         "{} members: {} pairs flagged, {:.2} of them expected by chance; {} persons with two or more memberships\n",
         statistics.gallery_size, statistics.flagged_pairs, statistics.expected_false_pairs, statistics.clusters,
     );
-    text += &format!("False matches from {}.\n", text::source(&statistics.impostors));
+    text += &format!("False matches from {}.\n", statistics.impostors.source());
     let search = &found.search;
     text += &format!("{:.1} s, {} search on {} ({})", search.seconds, search.engine, search.kernel, search.reason);
     if let Some(c) = &search.certificate {

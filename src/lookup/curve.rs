@@ -2,7 +2,6 @@
 
 use serde::Serialize;
 
-use super::text;
 use crate::Result;
 use crate::dedup;
 use crate::gallery::Gallery;
@@ -75,6 +74,6 @@ impl Curve {
     /// What it rests on.
     pub fn report(&self) -> CurveReport {
         let impostors = self.impostors.pooled().report().clone();
-        CurveReport { source: text::source(&impostors), measured_down_to: self.measured_down_to(), impostors }
+        CurveReport { source: impostors.source(), measured_down_to: self.measured_down_to(), impostors }
     }
 }

@@ -1,7 +1,5 @@
 //! Small tables and sentences for people.
 
-use crate::matching::{Basis, ImpostorReport};
-
 /// A table with a header; columns are as wide as their widest cell, two spaces apart.
 pub fn table(header: &[&str], rows: &[Vec<String>]) -> String {
     let mut widths: Vec<usize> = header.iter().map(|name| name.chars().count()).collect();
@@ -39,16 +37,6 @@ pub fn chance(rate: f64) -> String {
 /// A day, from microseconds since 1970-01-01T00:00:00Z.
 pub fn day(microseconds: i64) -> String {
     super::moment::iso(microseconds).map_or_else(|| "unknown".to_owned(), |time| time.chars().take(10).collect())
-}
-
-/// Where a false-match rate comes from.
-pub fn source(report: &ImpostorReport) -> String {
-    let prior = report.prior.as_deref().unwrap_or("for this network");
-    match (report.basis, report.scores) {
-        (Basis::Fitted, scores) => format!("a curve fitted on {scores} scores of different people here"),
-        (Basis::Prior, 0) => format!("the shipped curve ({prior})"),
-        (Basis::Prior, scores) => format!("the shipped curve ({prior}; only {scores} scores of different people here)"),
-    }
 }
 
 /// A mobile or voter-ID number with all but its last three characters hidden; a short one is hidden whole.

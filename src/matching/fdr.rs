@@ -2,7 +2,7 @@
 //!
 //! Efron, "Large-scale inference" (2010), chapter 5: `fdr(s) = null(s) / (null(s) + mates(s))`, both as densities of the
 //! pairs compared. The null is the impostor curve; the mates are what the nearest-neighbour scores of the run show beyond
-//! it, taken apart in [`super::mixture`]. A pair enters when it is the best of either of its members, so that one picture
+//! it, taken apart in [`super::crowded`]. A pair enters when it is the best of either of its members, so that one picture
 //! enrolled five hundred times, which makes 125,000 pairs, does not speak for everybody.
 //!
 //! It is made to fall steadily with similarity. Where the run shows too few mates, their density is the one shipped for the
@@ -11,9 +11,9 @@
 
 use serde::Serialize;
 
-use super::impostor::{Basis, Found, ImpostorModel, Populations};
-use super::mixture::{Anchor, part};
-use super::pareto::{Belief, Beliefs, Binned};
+use super::crowded::{Counts, Seen, beside};
+use super::far::{Found, Populations};
+use super::impostor::{Basis, ImpostorModel};
 use super::prior::Prior;
 
 /// Least number of mates whose density is estimated from the run.
@@ -69,20 +69,14 @@ impl LocalFdr {
         let Some(populations) = populations else {
             return Self::assumed(scene, scene.believed_mates.max(f64::MIN_POSITIVE), 0);
         };
-        let nearest = nearest(found, populations.start);
-        let start = populations.start;
-        let counts = Binned::new(nearest.iter().map(|&s| (f64::from(s), 1.0)), start, populations.width);
+        let nearest = nearest(found, populations.floor);
+        let start = populations.floor;
+        let counts = Counts::new(&[Seen { floor: start, pairs: scene.compared, scores: &nearest }], populations.width);
         // The null is settled; only the mates are sought.
-        let tail = populations.mixture.tail;
-        let firm = |mean: f64| Belief { mean, deviation: 0.02 };
-        let anchor = Anchor {
-            beliefs: Beliefs { shape: firm(tail.shape), log_scale: Some(firm(tail.scale.ln())) },
-            log_rate: Some(firm(tail.rate.max(1e-300).ln())),
-        };
-        let Some(mixture) = part(&counts, start, scene.compared, &anchor) else {
+        let Some(mates) = beside(&counts, &populations.tail) else {
             return Self::assumed(scene, UNSEEN_MATES, nearest.len());
         };
-        let above = mixture.mated();
+        let above: f64 = mates.iter().sum();
         let missed = share_below(scene.prior, start as f32);
         let mated = above / (1.0 - missed).max(0.05);
         if above < LEAST_MATES {
@@ -91,7 +85,7 @@ impl LocalFdr {
         let density = |s: f32| {
             // One more mate, spread as shipped, keeps empty bins from being certain.
             let at = (f64::from(s) - start) / counts.width - 0.5;
-            let here = |k: f64| mixture.mates[(k.max(0.0) as usize).min(mixture.mates.len() - 1)];
+            let here = |k: f64| mates[(k.max(0.0) as usize).min(mates.len() - 1)];
             let part = at - at.floor();
             let counted = match f64::from(s) >= start {
                 true => (here(at.floor()) * (1.0 - part) + here(at.floor() + 1.0) * part) / counts.width,

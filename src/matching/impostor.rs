@@ -14,29 +14,25 @@
 //! 4. **Upper bound**: the 95th percentile of [`RESAMPLES`] fits, each with every identity drawn anew (a pair weighs the
 //!    product of its two people's draws: Owen, "The pigeonhole bootstrap", 2007), for one odd face spoils all its
 //!    pairs at once. The belief about the shape is drawn anew as well.
-//! 5. **Far end** ([`ImpostorModel::with_candidates`]): a search of the whole gallery returns every pair above a floor, and
-//!    those just above it are mostly different people. They carry the tail to where decisions are made; their upper bound
-//!    draws the tail from the parameters' covariance, widened by how much pairs share people.
+//! 5. **Far end**: what a search of the gallery and a larger sample of pairs add is [`super::far`]'s.
 //!
 //! NIST FRTE (Part 2, and Part 3 on demographic differentials, NISTIR 8280) shows false-match rates that differ tenfold
 //! and more between groups of people: hence the fit on the run's own scores, in strata where they suffice.
 
-use std::collections::BTreeMap;
-
 use rayon::prelude::*;
 use serde::Serialize;
 
-use super::mixture::{Anchor, Mixture, part};
+use super::far::FarReport;
+use super::mixture::{Anchor, part};
 use super::pareto::{Belief, Beliefs, Binned, Tail, fit, goodness};
 use super::prior::{FalseMatchRate, STEPS};
 use super::random::{Random, mix, poisson_weight};
-use super::scoring::cholesky;
 
 /// Least number of scores a tail is fitted on.
 pub const LEAST_SCORES: usize = 5_000;
 
 /// Least number of scores in the tail.
-const LEAST_EXCEEDANCES: usize = 60;
+pub(super) const LEAST_EXCEEDANCES: usize = 60;
 
 /// Most scores in the tail: beyond, more of them only bring the tail's start nearer to the body.
 const MOST_EXCEEDANCES: usize = 4_000;
@@ -54,9 +50,6 @@ const TAIL_SHARES: [f64; 7] = [0.05, 0.03, 0.02, 0.01, 0.005, 0.002, 0.001];
 /// false-match rates of 1e-2, 1e-3, 1e-4 and 3e-5 is -0.08, -0.06, -0.05, -0.04 (SFace) and -0.12, -0.09, -0.06, -0.04
 /// (MobileFaceNet-192): the deeper, the nearer to 0, as theory has it for anything near normal.
 const SHAPE: Belief = Belief { mean: -0.06, deviation: 0.04 };
-
-/// The same at the depths of a whole gallery, 1e-5 and below.
-const FAR_SHAPE: Belief = Belief { mean: -0.045, deviation: 0.02 };
 
 /// Score of two people known to differ.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -106,32 +99,27 @@ pub struct ImpostorReport {
     pub far: Option<FarReport>,
 }
 
-/// The far end, fitted on the candidates of a search.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct FarReport {
-    /// Every compared pair at least this similar was a candidate.
-    pub floor: f64,
-    /// Candidates.
-    pub candidates: usize,
-    /// False pairs the curve predicted above the floor before the candidates were seen.
-    pub predicted: f64,
-    /// False pairs among the candidates after fitting.
-    pub false_pairs: f64,
-    /// True pairs among the candidates.
-    pub mated_pairs: f64,
-    /// Scale of the far tail, cosine.
-    pub scale: f64,
-    /// Shape of the far tail.
-    pub shape: f64,
+impl ImpostorReport {
+    /// Where the curve comes from, for people.
+    pub fn source(&self) -> String {
+        let prior = self.prior.as_deref().unwrap_or("for this network");
+        match (self.basis, self.scores) {
+            (Basis::Fitted, scores) => format!("a curve fitted on {scores} scores of different people here"),
+            (Basis::Prior, 0) => format!("the shipped curve ({prior})"),
+            (Basis::Prior, scores) => {
+                format!("the shipped curve ({prior}; only {scores} scores of different people here)")
+            }
+        }
+    }
 }
 
 /// A false-match rate with its upper bound.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ImpostorModel {
-    rate: FalseMatchRate,
-    upper: FalseMatchRate,
-    report: ImpostorReport,
-    resampled: Vec<FalseMatchRate>,
+    pub(super) rate: FalseMatchRate,
+    pub(super) upper: FalseMatchRate,
+    pub(super) report: ImpostorReport,
+    pub(super) resampled: Vec<FalseMatchRate>,
 }
 
 impl ImpostorModel {
@@ -205,131 +193,10 @@ impl ImpostorModel {
     pub fn report(&self) -> &ImpostorReport {
         &self.report
     }
-
-    /// Carries the tail on with what a search of the gallery found: all of `similarities` at or above `floor`, out of
-    /// `compared` pairs. Returns the model and, where there was enough to fit, the two populations above the floor.
-    ///
-    /// The curve below the floor bends towards the floor's new rate and keeps its place where it starts to be a tail.
-    pub(super) fn with_candidates(mut self, found: &[Found], compared: f64, floor: f32) -> (Self, Option<Populations>) {
-        let mut found: Vec<Found> =
-            found.iter().filter(|c| c.similarity >= floor && c.similarity <= 1.0).copied().collect();
-        found.sort_by(|x, y| x.similarity.total_cmp(&y.similarity).then((x.a, x.b).cmp(&(y.a, y.b))));
-        let predicted = self.fmr(floor) * compared;
-        let start = f64::from(floor);
-        let (hazard, anchor) = (self.hazard(floor), self.anchor(floor));
-        if found.len() < LEAST_EXCEEDANCES || predicted < LEAST_FALSE_CANDIDATES || hazard <= 0.0 {
-            return (self, None);
-        }
-        let values = found.iter().map(|c| (f64::from(c.similarity), 1.0));
-        let counts = Binned::new(values, start, 0.1 / hazard);
-        let Some(mixture) = part(&counts, start, compared, &anchor) else { return (self, None) };
-        let before = self.rate.clone();
-        self.rate = bend(&before, &mixture.tail);
-        let draws =
-            if self.resampled.is_empty() { vec![before; RESAMPLES] } else { std::mem::take(&mut self.resampled) };
-        let dispersion = dispersion(&found, |s| {
-            mixture.stranger_share((((f64::from(s) - start) / counts.width) as usize).min(counts.weights.len() - 1))
-        });
-        let covariance = mixture.covariance.map(|v| v * dispersion);
-        let root = cholesky(&covariance, 3).unwrap_or_else(|| vec![0.0; 9]);
-        self.resampled = (0..).zip(&draws).map(|(r, curve)| bend(curve, &drawn(&mixture.tail, &root, r))).collect();
-        self.upper = upper_bound(&self.resampled, &self.rate);
-        self.report.far = Some(FarReport {
-            floor: start,
-            candidates: found.len(),
-            predicted,
-            false_pairs: mixture.strangers.iter().sum(),
-            mated_pairs: mixture.mated(),
-            scale: mixture.tail.scale,
-            shape: mixture.tail.shape,
-        });
-        let populations = Populations { start, width: counts.width, mixture };
-        (self, Some(populations))
-    }
-
-    /// Minus the slope of the curve's logarithm: the inverse of the tail's scale there.
-    fn hazard(&self, at: f32) -> f64 {
-        let step = 0.01f32;
-        (self.rate.log10(at) - self.rate.log10(at + step)) * std::f64::consts::LN_10 / f64::from(step)
-    }
-
-    /// What the curve so far says about the tail above a floor, and how sure it is.
-    fn anchor(&self, floor: f32) -> Anchor {
-        let (centre, upper) = (self.rate.log10(floor), self.upper.log10(floor));
-        // A one-sided 95 % bound lies 1.645 deviations out; a model is never sure to less than a fifth of its rate.
-        let deviation = ((upper - centre) * std::f64::consts::LN_10 / 1.645).max(0.2);
-        let hazard = self.hazard(floor).max(1e-6);
-        Anchor {
-            beliefs: Beliefs { shape: FAR_SHAPE, log_scale: Some(Belief { mean: -hazard.ln(), deviation: 0.25 }) },
-            log_rate: Some(Belief { mean: centre * std::f64::consts::LN_10, deviation }),
-        }
-    }
-}
-
-/// The candidates say something about the far end when at least so many of them are expected to be false.
-const LEAST_FALSE_CANDIDATES: f64 = 30.0;
-
-/// A pair that a search found.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Found {
-    pub(super) a: u64,
-    pub(super) b: u64,
-    pub(super) similarity: f32,
-}
-
-/// The two populations above the floor.
-#[derive(Debug, Clone)]
-pub(super) struct Populations {
-    pub(super) start: f64,
-    pub(super) width: f64,
-    pub(super) mixture: Mixture,
-}
-
-/// The curve with its end replaced: above the tail's start the tail; below, bent so that both meet there.
-fn bend(curve: &FalseMatchRate, tail: &Tail) -> FalseMatchRate {
-    let ln = |s: f64| curve.log10(s as f32) * std::f64::consts::LN_10;
-    let off = tail.rate.max(1e-300).ln() - ln(tail.start);
-    // Where one pair in a hundred is as similar, the body is known well and stays.
-    let firm = f64::from(curve.inverse(1e-2)).min(tail.start - 1e-3);
-    FalseMatchRate::from_log(|s| match s {
-        s if s >= tail.start => tail.log_survival(s),
-        s if s <= firm => ln(s),
-        s => ln(s) + off * (s - firm) / (tail.start - firm),
-    })
-}
-
-/// The tail with its parameters drawn from their distribution, whose covariance has this root.
-fn drawn(tail: &Tail, root: &[f64], resample: u64) -> Tail {
-    let mut random = Random::new(mix(resample ^ 0xc0ff_ee00));
-    let z = [random.normal(), random.normal(), random.normal()];
-    let off = |row: usize| (0..=row).map(|k| root[row * 3 + k] * z[k]).sum::<f64>();
-    Tail {
-        rate: (tail.rate * off(0).exp()).min(1.0),
-        scale: tail.scale * off(1).exp(),
-        shape: tail.shape + off(2),
-        ..*tail
-    }
-}
-
-/// How many times more the number of false pairs varies than independent pairs would, since pairs share people: one odd
-/// face is in many. The variance of a sum over pairs clustered both ways by person (Cameron, Gelbach and Miller 2011) over
-/// Poisson's: `(sum over people of (sum over their pairs)^2 - sum over pairs of squares) / sum over pairs`.
-fn dispersion(found: &[Found], stranger_share: impl Fn(f32) -> f64) -> f64 {
-    let mut of: BTreeMap<u64, f64> = BTreeMap::new();
-    let (mut squares, mut sum) = (0.0, 0.0);
-    for pair in found {
-        let share = stranger_share(pair.similarity);
-        *of.entry(pair.a).or_default() += share;
-        *of.entry(pair.b).or_default() += share;
-        squares += share * share;
-        sum += share;
-    }
-    let clustered: f64 = of.values().map(|v| v * v).sum();
-    if sum > 0.0 { ((clustered - squares) / sum).max(1.0) } else { 1.0 }
 }
 
 /// At each similarity the rate that 95 % of the resamples do not exceed, and never less than the estimate itself.
-fn upper_bound(resampled: &[FalseMatchRate], rate: &FalseMatchRate) -> FalseMatchRate {
+pub(super) fn upper_bound(resampled: &[FalseMatchRate], rate: &FalseMatchRate) -> FalseMatchRate {
     let at = |s: f64| {
         let mut values: Vec<f64> = resampled.iter().map(|curve| curve.log10(s as f32)).collect();
         values.sort_by(f64::total_cmp);

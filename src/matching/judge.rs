@@ -2,14 +2,22 @@
 
 use serde::Serialize;
 
+use super::cleared::cleared;
 use super::clusters::{Cluster, clusters_with};
 use super::evidence::{Levels, Weights, compare};
+use super::far::{Far, FarReport, Found};
 use super::fdr::{FdrReport, LocalFdr, Scene};
-use super::impostor::{Found, ImpostorModel, ImpostorReport};
+use super::impostor::{ImpostorModel, ImpostorReport};
 use super::strata::{NOT_TOLD, StratumReport};
 use super::{Candidate, Decided, Enrolment, Grounds, Impostors, Pair, stratum};
 use crate::config::policy::MatchingPolicy;
 use crate::decisions::Answer;
+
+/// From so many mates on among the candidates, and so many a stranger, strangers are sought from below and among pairs
+/// cleared of mates. Up to 14,000 drawn mates three humps describe them well enough; with 25,000 the strangers' tail was
+/// ten times too heavy where ten pairs were expected.
+const CROWD: f64 = 20_000.0;
+const CROWDED: f64 = 0.15;
 
 /// Never ask a search for more than this share of all pairs.
 const MOST_CANDIDATES: f64 = 1e-3;
@@ -130,7 +138,7 @@ pub fn judge_with(
     score: &dyn Fn(usize, usize) -> f32,
 ) -> Judged {
     let candidates = each_once(case);
-    let models = Models::new(case, &candidates, policy);
+    let models = Models::new(case, &candidates, policy, score);
     let levels: Vec<Levels> =
         candidates.iter().map(|c| compare(&case.enrolments[c.a], &case.enrolments[c.b])).collect();
     let odds: Vec<f64> =
@@ -164,7 +172,12 @@ struct Models {
 }
 
 impl Models {
-    fn new(case: &Case, candidates: &[Candidate], policy: &MatchingPolicy) -> Self {
+    fn new(
+        case: &Case,
+        candidates: &[Candidate],
+        policy: &MatchingPolicy,
+        score: &dyn Fn(usize, usize) -> f32,
+    ) -> Self {
         let searched = case.searched;
         let all = pairs_of(searched.gallery_size);
         let found = |wanted: &dyn Fn(&Candidate) -> bool| -> Vec<Found> {
@@ -173,8 +186,21 @@ impl Models {
             candidates.iter().filter(|c| wanted(c)).map(named).collect()
         };
         let everything = found(&|_| true);
-        let (pooled, populations) =
-            case.impostors.pooled().clone().with_candidates(&everything, searched.compared, searched.floor);
+        let upper = case.impostors.upper.as_ref();
+        let (compared, floor) = (searched.compared, searched.floor);
+        let far = Far { found: &everything, compared, floor, upper: None, cleared: None };
+        let fit = |far: &Far| case.impostors.pooled().clone().with_candidates(far);
+        let (mut pooled, mut populations) = fit(&far);
+        let crowd = |far: &FarReport| far.mated_pairs > CROWD && far.mated_pairs > CROWDED * far.false_pairs;
+        let crowded = pooled.report().far.as_ref().is_some_and(crowd);
+        if crowded {
+            // First from below, then from among the mates, for which the limits must be about known.
+            let far = Far { upper, ..far };
+            (pooled, populations) = fit(&far);
+            if let Some(cleared) = cleared(candidates, (&pooled, compared, floor), score) {
+                (pooled, populations) = fit(&Far { cleared: Some(&cleared), ..far });
+            }
+        }
         // The scores known to differ are drawn from all members, so they show each stratum's share of all pairs.
         let scores: f64 = case.impostors.strata.iter().map(|s| s.scores as f64).sum();
         let share = |name: u16| {
@@ -187,7 +213,9 @@ impl Models {
             .map(|(name, model)| {
                 let own = found(&|c| stratum_of(case, c) == name);
                 let compared = searched.compared * share(name);
-                (name, model.clone().with_candidates(&own, compared, searched.floor).0)
+                let upper = upper.filter(|_| crowded).map(|upper| upper.of(name, share(name)));
+                let far = Far { found: &own, compared, floor: searched.floor, upper: upper.as_ref(), cleared: None };
+                (name, model.clone().with_candidates(&far).0)
             })
             .collect();
         let scene = Scene {

@@ -67,6 +67,7 @@ impl Mixture {
     }
 
     /// Expected number of mates.
+    #[cfg(test)]
     pub(super) fn mated(&self) -> f64 {
         self.mates.iter().sum()
     }

@@ -13,10 +13,14 @@
 //! Pure functions of their arguments; neither order nor thread count changes a bit of the result. Searching is
 //! [`crate::gallery`]'s, verdicts are [`crate::verdict`]'s.
 
+mod cleared;
 mod clusters;
+mod crowded;
 mod decided;
 pub mod evidence;
+pub mod far;
 pub mod fdr;
+mod graded;
 pub mod impostor;
 mod judge;
 mod mixture;
@@ -35,6 +39,7 @@ use crate::infer::ModelId;
 pub use clusters::{Cluster, clusters, clusters_with};
 pub use decided::{Decided, decision_code};
 pub use evidence::{Field, Parts};
+pub use far::{UPPER_SHARE, Upper};
 pub use impostor::{Basis, ImpostorModel, ImpostorReport, ImpostorScore};
 pub use judge::{Case, Judged, MatchingStatistics, Searched, candidate_floor, judge, judge_with, pairs_of};
 pub use prior::FalseMatchRate;
@@ -124,6 +129,7 @@ pub struct Impostors {
     prior: prior::Prior,
     pooled: ImpostorModel,
     strata: Vec<strata::Stratum>,
+    upper: Option<Upper>,
 }
 
 impl Impostors {
@@ -140,7 +146,18 @@ impl Impostors {
             strata::Stratum::new(name, own.len(), ImpostorModel::fit(&own), &pooled)
         };
         let strata = if names.len() > 1 { names.iter().map(fit).collect() } else { Vec::new() };
-        Impostors { prior, pooled, strata }
+        Impostors { prior, pooled, strata, upper: None }
+    }
+
+    /// With the top of a larger sample of pairs known to differ: it tells the far end of the curve where a search finds more
+    /// mates than strangers.
+    pub fn with_upper(self, upper: Upper) -> Self {
+        Impostors { upper: Some(upper), ..self }
+    }
+
+    /// That sample.
+    pub fn upper(&self) -> Option<&Upper> {
+        self.upper.as_ref()
     }
 
     /// The pooled curve.

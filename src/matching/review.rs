@@ -123,7 +123,9 @@ pub fn review_queue(enrolments: &[Enrolment], judged: &Judged, budget: Option<us
     });
     let rest = rows.split_off(budget.unwrap_or(usize::MAX).min(rows.len()));
     (1..).zip(&mut rows).for_each(|(rank, row)| row.rank = rank);
-    let share = |rows: &[ReviewRow]| rows.iter().map(|r| r.probability_false).sum::<f64>() / rows.len().max(1) as f64;
+    // Not `sum`, which begins at -0.
+    let share =
+        |rows: &[ReviewRow]| rows.iter().fold(0.0, |sum, row| sum + row.probability_false) / rows.len().max(1) as f64;
     ReviewQueue {
         confirmed,
         left_out: rest.len(),
@@ -277,5 +279,6 @@ mod tests {
         let judged = judge(&case, &MatchingPolicy::default(), &|_, _| 0.0);
         let queue = review_queue(&[], &judged, Some(500));
         assert_eq!((queue.rows.len(), queue.expected_false_share), (0, 0.0));
+        assert!(queue.expected_false_share_left_out.is_sign_positive(), "-0.0 is no share");
     }
 }

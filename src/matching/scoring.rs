@@ -23,6 +23,11 @@ pub(super) struct Top {
     pub covariance: Vec<f64>,
 }
 
+/// Log-likelihood of Poisson counts, up to what depends on the counts alone.
+pub(super) fn log_likelihood(counts: &[f64], expected: &[f64]) -> f64 {
+    counts.iter().zip(expected).map(|(n, e)| n * e.max(LEAST).ln() - e.max(LEAST)).sum()
+}
+
 /// Climbs from `start` to the nearest top. `None` where nothing finite is found.
 pub(super) fn climb(
     counts: &[f64],
@@ -31,7 +36,7 @@ pub(super) fn climb(
     start: Vec<f64>,
 ) -> Option<Top> {
     let height = |at: &[f64]| -> f64 {
-        let fit: f64 = counts.iter().zip(expected(at)).map(|(n, e)| n * e.max(LEAST).ln() - e.max(LEAST)).sum();
+        let fit = log_likelihood(counts, &expected(at));
         let off: f64 = at.iter().zip(beliefs).map(|(x, b)| 0.5 * ((x - b.mean) / b.deviation).powi(2)).sum();
         fit - off
     };

@@ -23,6 +23,9 @@ pub struct Summary {
     pub clusters: u64,
     /// Of those, persons enrolled in more than one district.
     pub cross_district_clusters: u64,
+    /// Sentences after the counts. What they say stands in `run.json` in numbers.
+    #[serde(skip)]
+    pub notes: Vec<String>,
 }
 
 impl Summary {
@@ -58,7 +61,8 @@ impl fmt::Display for Summary {
             f,
             "{} pairs, {} persons with two or more memberships, {} of them across districts",
             self.pairs, self.clusters, self.cross_district_clusters
-        )
+        )?;
+        self.notes.iter().try_for_each(|note| write!(f, "\n{note}"))
     }
 }
 
