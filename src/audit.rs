@@ -19,7 +19,7 @@ mod spool;
 
 pub(crate) use duplicates::{member, stands};
 pub(crate) use ordered::in_order;
-pub(crate) use see::{BATCH_BYTES, BATCH_ROWS, IN_FLIGHT, References, references};
+pub(crate) use see::{BATCH_BYTES, BATCH_ROWS, References, in_flight, references};
 
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;

@@ -17,6 +17,11 @@
     }
 FOR_TYPES(ENTRIES)
 
+// One row of blocks a picture.
+ENTRY __launch_bounds__(256) upright(const uchar* stored, uchar* out, const UprightPicture* pictures) {
+    upright_body(stored, out, pictures[blockIdx.y], INDEX);
+}
+
 // One thread a cell: candidates go into the list of their photo, `counts` says how many there would be.
 ENTRY __launch_bounds__(256) decode_faces(const float* heads, const DecodePicture* pictures, float* candidates,
                                           uint* counts, DecodeParams p) {

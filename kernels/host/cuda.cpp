@@ -13,6 +13,10 @@
 #define LAUNCHER(name) extern "C" void cuda_##name
 #include "launchers.h"
 
+LAUNCHER(upright)(const uchar* stored, uchar* out, const UprightPicture* pictures, unsigned count, unsigned most) {
+    simt::launch({(most + 255) / 256, count}, {256}, false, [&] { upright(stored, out, pictures); });
+}
+
 #define SEARCH(name)                                                                                                   \
     LAUNCHER(name)(const uint* codes, const float* scales, const float* residuals, const uint* probes,                  \
                    const int* starts, const SearchReach* reaches, uint* limits, SearchHit* hits, uint* count,          \

@@ -19,6 +19,13 @@ static uint at() { return simt::block_index().x * simt::block_size().x + simt::t
 #define LAUNCHER(name) extern "C" void metal_##name
 #include "launchers.h"
 
+LAUNCHER(upright)(const uchar* stored, uchar* out, const UprightPicture* pictures, unsigned count, unsigned most) {
+    simt::launch({(most + 255) / 256, count}, {256}, false, [&] {
+        uint2 place = {at(), simt::block_index().y};
+        upright(stored, out, pictures, place);
+    });
+}
+
 LAUNCHER(search)(const uint* codes, const float* scales, const float* residuals, const uint* probes, const int*,
                  const SearchReach* reaches, uint* limits, SearchHit* hits, uint* count, const SearchParams* s, unsigned) {
     simt::launch({unsigned(s->rows + 31) / 32, unsigned(s->probes + 7) / 8}, {32}, false, [&] {

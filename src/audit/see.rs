@@ -21,7 +21,14 @@ pub(crate) const BATCH_ROWS: usize = 128;
 pub(crate) const BATCH_BYTES: usize = 64 << 20;
 /// Batches that are seen at the same time: while the last pictures of one keep some cores, the next has work for the
 /// others. One more is being read meanwhile, so at most three batches of encoded pictures are in memory.
-pub(crate) const IN_FLIGHT: usize = 2;
+const IN_FLIGHT: usize = 2;
+/// On a GPU: one batch being decoded, two on the device, one whose marks and hashes are measured.
+const IN_FLIGHT_ON_GPU: usize = 4;
+
+/// Batches that are seen at the same time.
+pub(crate) fn in_flight(engine: &Engine) -> usize {
+    if engine.device().is_cpu() { IN_FLIGHT } else { IN_FLIGHT_ON_GPU }
+}
 
 /// Sees every row of the dump, going on after the batches that an earlier attempt finished.
 pub fn see(
@@ -41,7 +48,8 @@ pub fn see(
     let stage = progress.stage("see", "selfies", dump.total_rows(), analyses.len() as u64);
     let before = engine.spent();
     let batches = dump.batches(BATCH_ROWS, BATCH_BYTES, analyses.len() as u64);
-    in_order(batches, IN_FLIGHT, &|batch: Vec<Submission>| engine.analyse(&batch), &mut |batch: Vec<Analysis>| {
+    let work = |batch: Vec<Submission>| engine.analyse(&batch);
+    in_order(batches, in_flight(engine), &work, &mut |batch: Vec<Analysis>| {
         spool.push(&batch)?;
         stage.advance(batch.len() as u64);
         analyses.extend(batch);

@@ -7,7 +7,6 @@
 use candle_core::{DType, Device, Tensor};
 use rayon::prelude::*;
 
-use crate::Result;
 use crate::config::Policy;
 use crate::dump::Submission;
 use crate::face::align::{Crop, SIDE};
@@ -16,11 +15,13 @@ use crate::face::detect::Detector;
 use crate::face::{Detection, SpoofEvidence, quality};
 use crate::infer::analysis::Traits;
 use crate::infer::clock::{Spent, Stage, StageClock};
-use crate::infer::{Analysis, Reading, SeenFace, SeenPhoto, Template};
+use crate::infer::parts::Turns;
+use crate::infer::{Analysis, JpegChoice, JpegReport, Reading, SeenFace, SeenPhoto, Template};
 use crate::nn::{Embedder, Liveness, WeightStore, Yunet, load_embedder, load_liveness};
 use crate::ops::Precision;
 use crate::photo::{Fingerprint, Photo};
 use crate::reason::{Reason, Reject};
+use crate::{Error, Result};
 
 /// Pictures that go through the networks together: few, so that activations stay in a core's cache.
 const GROUP: usize = 2;
@@ -38,9 +39,13 @@ pub struct Engine {
     pub(super) policy: Policy,
     pub(super) device: Device,
     detector_id: String,
+    jpeg: JpegReport,
+    /// The card's decoder, where it decodes.
+    #[cfg(feature = "cuda")]
+    pub(super) nvjpeg: Option<std::sync::Mutex<super::jpeg::card::Decoder>>,
     pub(super) clock: StageClock,
-    /// Whoever holds it works on the device.
-    pub(super) turn: std::sync::Mutex<()>,
+    /// Who may work on the device.
+    pub(super) turns: Turns,
 }
 
 impl std::fmt::Debug for Engine {
@@ -67,10 +72,38 @@ impl Engine {
             embedder: load_embedder(weights, embedder)?,
             liveness: load_liveness(&exact, DEFAULT_LIVENESS)?,
             policy: policy.clone(),
+            jpeg: JpegReport::cpu(JpegChoice::Cpu, "not asked"),
+            #[cfg(feature = "cuda")]
+            nvjpeg: None,
             device,
             clock: StageClock::default(),
-            turn: std::sync::Mutex::default(),
+            turns: Turns::default(),
         })
+    }
+
+    /// Chooses who decodes JPEGs; without this the cores do.
+    ///
+    /// # Errors
+    /// [`Error::Device`] when the card is asked for and cannot.
+    #[cfg_attr(not(feature = "cuda"), expect(unused_mut, reason = "there is no card's decoder to keep"))]
+    pub fn with_jpeg(mut self, asked: JpegChoice) -> Result<Self> {
+        #[cfg(feature = "cuda")]
+        if let Ok(card) = self.device.as_cuda_device() {
+            let (decoder, report) = super::jpeg::card::choose(asked, card.cuda_stream().context())?;
+            self.nvjpeg = decoder.map(std::sync::Mutex::new);
+            return Ok(Engine { jpeg: report, ..self });
+        }
+        if asked == JpegChoice::Gpu {
+            let asked = format!("{} with --jpeg gpu", crate::device::name(&self.device));
+            let (found, fix) = ("only an NVIDIA card decodes JPEGs", "use --jpeg auto or cpu, or --device cuda");
+            return Err(Error::Device { asked, found: found.into(), fix: fix.into() });
+        }
+        Ok(Engine { jpeg: JpegReport::cpu(asked, "the networks run on no NVIDIA card"), ..self })
+    }
+
+    /// Who decodes JPEGs, and why.
+    pub fn jpeg(&self) -> &JpegReport {
+        &self.jpeg
     }
 
     /// Name and sum of the embedder's weights: what a template remembers.

@@ -15,7 +15,7 @@ use serde::Serialize;
 use super::facts::{JUDGED, STORED, SUBMITTED, Stored, Submitted};
 use super::predicate::{Column, Predicate};
 use super::run_folder::{RunRecord, Verdict};
-use crate::audit::{self, BATCH_BYTES, BATCH_ROWS, IN_FLIGHT, References, in_order};
+use crate::audit::{self, BATCH_BYTES, BATCH_ROWS, References, in_flight, in_order};
 use crate::config::{Columns, Policy};
 use crate::dump::{Dump, Submission};
 use crate::gallery::{Gallery, Store};
@@ -241,7 +241,7 @@ impl<'a> Reader<'a> {
         });
         let mut analyses = Vec::new();
         let work = |(read, rows): (u64, Vec<Submission>)| Ok((read, engine.analyse(&rows)?));
-        in_order(batches, IN_FLIGHT, &work, &mut |(read, batch): (u64, Vec<Analysis>)| {
+        in_order(batches, in_flight(engine), &work, &mut |(read, batch): (u64, Vec<Analysis>)| {
             stage.advance(read);
             analyses.extend(batch);
             Ok(())

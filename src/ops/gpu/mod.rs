@@ -13,6 +13,8 @@ pub mod faces;
 mod metal;
 pub mod msl;
 pub mod network;
+#[cfg(feature = "cuda")]
+mod pinned;
 pub mod search;
 
 use candle_core::op::BackpropOp;

@@ -8,7 +8,7 @@ use chehra::face::resize::{Fit, shrink_into};
 use chehra::face::{Detection, align};
 use chehra::ops::params::{
     CELL_VALUES, CropRegion, DecodeParams, DecodePicture, FACE_VALUES, MOST_CANDIDATES, PixelParams, ShrinkPicture,
-    WarpFace,
+    UprightPicture, WarpFace,
 };
 use chehra::photo::Photo;
 use half::f16;
@@ -157,6 +157,42 @@ fn photos_are_shrunk_as_on_the_cpu() {
             unsafe { run(bytes.as_ptr(), from.as_ptr(), found.as_mut_ptr(), &p) };
             assert_eq!(found, expected, "{}: the order of arithmetic is the CPU's", shim.dialect);
         }
+    }
+}
+
+type Upright = unsafe extern "C" fn(*const u8, *mut u8, *const UprightPicture, u32, u32);
+
+/// All eight orientations of every size at once, and nothing beyond the pictures is written.
+#[test]
+fn pictures_are_turned_upright_as_on_the_cpu() {
+    let mut noise = Noise(5);
+    let photos = photos(&mut noise);
+    let (bytes, places) = placed(&photos);
+    let (mut list, mut expected) = (Vec::new(), Vec::new());
+    for (photo, place) in photos.iter().zip(&places) {
+        for tag in 1..=8u8 {
+            let buffer = image::RgbImage::from_raw(photo.width as u32, photo.height as u32, photo.rgb.clone()).unwrap();
+            let mut turned = image::DynamicImage::ImageRgb8(buffer);
+            turned.apply_orientation(image::metadata::Orientation::from_exif(tag).unwrap());
+            list.push(UprightPicture {
+                from: place.offset as i64,
+                to: expected.len() as i64,
+                width: turned.width() as i32,
+                height: turned.height() as i32,
+                orientation: tag.into(),
+                reserved: 0,
+            });
+            expected.extend(turned.into_rgb8().into_raw());
+            expected.extend([7; 5]);
+        }
+    }
+    let most = photos.iter().map(|photo| photo.width * photo.height).max().unwrap();
+    for shim in dialects() {
+        let run = shim.get::<Upright>("upright");
+        let mut found = vec![7; expected.len()];
+        // SAFETY: as many pictures as are listed, each inside both buffers.
+        unsafe { run(bytes.as_ptr(), found.as_mut_ptr(), list.as_ptr(), list.len() as u32, most as u32) };
+        assert!(found == expected, "{}", shim.dialect);
     }
 }
 
