@@ -48,8 +48,8 @@ const LAYERS: &[(usize, usize, usize, usize, usize, bool)] = &[
 fn main() -> Result<()> {
     let isa = Isa::current()?;
     let wanted = std::env::args().skip(1).find(|a| !a.starts_with('-'));
-    println!("{:<34} {:>4} {:>5} {:>10} {:>9} {:>7}", "layer", "in", "batch", "us/image", "GFLOP/s", "share");
-    for precision in [Precision::F32, Precision::Bf16] {
+    println!("{:<34} {:<6} {:>3} {:>10} {:>9} {:>7}", "layer", "in", "n", "us/image", "GFLOP/s", "share");
+    for precision in [Precision::F32, Precision::Bf16, Precision::Bf16x3] {
         let Some(peak) = fma_peak(isa, precision, Duration::from_millis(100)) else { continue };
         println!("{isa} {precision:?}: multiply-add peak {:.1} GFLOP/s a core", peak / 1e9);
         for &(cin, cout, kernel, stride, side, depthwise) in LAYERS {
@@ -79,7 +79,7 @@ fn layer(shape: ConvShape, precision: Precision, side: usize, (name, peak): (&st
         let seconds = quickest(|| conv.forward(&x))?;
         let rate = 2.0 * (batch * shape.multiply_adds(side, side)) as f64 / seconds;
         let (each, share) = (seconds * 1e6 / batch as f64, 100.0 * rate / peak);
-        println!("{name:<34} {precision:?} {batch:>5} {each:>10.1} {:>9.1} {share:>6.1}%", rate / 1e9);
+        println!("{name:<34} {precision:<6?} {batch:>3} {each:>10.1} {:>9.1} {share:>6.1}%", rate / 1e9);
     }
     Ok(())
 }

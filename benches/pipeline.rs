@@ -11,13 +11,15 @@ use std::path::{Path, PathBuf};
 use candle_core::{Device, Tensor};
 use chehra::config::Policy;
 use chehra::face::align::{Crop, SIDE};
-use chehra::face::detect::Detector;
+use chehra::face::detect::{Detector, HeadsNet};
+use chehra::face::resize::{Fit, shrink_into};
+use chehra::face::{Detection, SpoofEvidence};
 use chehra::gallery::dot::Kernel;
 use chehra::gallery::generate::Crowd;
 use chehra::gallery::{Filter, Gallery, Probe, Store, Want, exact};
 use chehra::nn::{WeightStore, Yunet, load_embedder, load_liveness};
 use chehra::ops::Precision;
-use chehra::photo::{Fingerprint, Photo, decode};
+use chehra::photo::{Background, Fingerprint, Miniature, Photo, Reduced, Thumbnail, decode};
 use divan::Bencher;
 
 #[global_allocator]
@@ -73,10 +75,26 @@ fn decode_jpeg_with_image(bencher: Bencher<'_, '_>, side: (u32, u32)) {
     bencher.bench_local(|| image::load_from_memory(&bytes).map(|picture| picture.to_rgb8()));
 }
 
+/// Hashes, miniature, thumbnail and background of a picture, from one walk over it.
 #[divan::bench]
 fn fingerprint(bencher: Bencher<'_, '_>) {
     let (bytes, photo) = (jpeg((1280, 960)), photo());
-    bencher.bench_local(|| Fingerprint::of(&bytes, &photo));
+    bencher.bench_local(|| {
+        let reduced = Reduced::of(&photo);
+        let (miniature, thumbnail) = (Miniature::from(&reduced), Thumbnail::from(&reduced));
+        let background = Background::from_reduced(&reduced, &photo, &[[400.0, 300.0, 200.0, 260.0]]);
+        (Fingerprint::from_reduced(&bytes, &reduced), miniature, thumbnail, background)
+    });
+}
+
+/// What the detector sees: the photo at one of its two scales.
+#[divan::bench(args = [640, 224])]
+fn shrink(bencher: Bencher<'_, '_>, long_side: usize) {
+    let photo = photo();
+    let fit = Fit::new(&photo, long_side);
+    let (width, height) = fit.padded();
+    let mut out = vec![0.0; width * height * 3];
+    bencher.bench_local(move || shrink_into(&photo, fit, &mut out));
 }
 
 #[divan::bench]
@@ -84,6 +102,25 @@ fn detect(bencher: Bencher<'_, '_>) {
     let detector = Detector::new(Yunet::load(&weights()).expect("the detector"), Policy::default().detection);
     let photo = photo();
     bencher.bench_local(|| detector.detect(&photo).expect("faces"));
+}
+
+/// The detector's network alone, on pictures of 640x480.
+#[divan::bench(args = [1, 8, 32])]
+fn detector(bencher: Bencher<'_, '_>, batch: usize) {
+    let (network, (width, height)) = (Yunet::load(&weights()).expect("the detector"), (640, 480));
+    let pixels = noise(batch * height * width * 3);
+    bencher
+        .counter(divan::counter::ItemsCount::new(batch))
+        .with_inputs(|| pixels.clone())
+        .bench_local_values(|pixels| network.heads(pixels, batch, height, width).expect("heads"));
+}
+
+/// Marks of a recapture around one large face.
+#[divan::bench]
+fn marks(bencher: Bencher<'_, '_>) {
+    let photo = photo();
+    let face = Detection { bbox: [420.0, 200.0, 320.0, 420.0], landmarks: [[0.0; 2]; 5], score: 1.0 };
+    bencher.bench_local(|| SpoofEvidence::measure(&photo, &face));
 }
 
 #[divan::bench]

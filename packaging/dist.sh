@@ -21,7 +21,7 @@ for tool in tar gzip strip sha256sum python3; do
 done
 if [ -z "$binary" ]; then
     # Incremental builds differ from clean ones.
-    CARGO_INCREMENTAL=0 cargo build --release --locked
+    CARGO_INCREMENTAL=0 CHEHRA_COMMIT=$(git rev-parse --short=12 HEAD) cargo build --release --locked
     binary=${CARGO_TARGET_DIR:-target}/release/chehra
 fi
 

@@ -18,8 +18,7 @@ mod see;
 mod spool;
 
 pub(crate) use duplicates::{member, stands};
-pub(crate) use ordered::in_order;
-pub(crate) use see::{BATCH_BYTES, BATCH_ROWS, References, in_flight, references};
+pub(crate) use see::{References, references, see_rows};
 
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;

@@ -18,8 +18,8 @@ use serde::{Deserialize, Serialize};
 
 pub use machine::{Machine, cpu_name};
 
-use crate::audit::{self, Job, in_order};
-use crate::dump::{Dump, Submission};
+use crate::audit::{self, Job};
+use crate::dump::Dump;
 use crate::gallery::generate::Crowd;
 use crate::gallery::{Filter, Gallery, Probe, Want, dot::Kernel, exact};
 use crate::infer::clock::Spent;
@@ -108,7 +108,7 @@ pub struct Run {
 }
 
 /// Reading and seeing.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct See {
     /// Rows.
     pub selfies: u64,
@@ -116,6 +116,9 @@ pub struct See {
     pub pictures: u64,
     /// Faces whose liveness and template were taken.
     pub faces: u64,
+    /// Bytes of the decoded pictures.
+    #[serde(default)]
+    pub pixel_bytes: u64,
     /// Multiply-adds of all convolutions, in units of 1e9.
     pub gmac: f64,
     /// Median processor seconds by stage, of all rows; `other` is what no stage has booked: reading, allocation.
@@ -183,6 +186,8 @@ pub fn bench(job: &BenchJob, engine: &Engine, precision: Precision, progress: Pr
     let see = see(&dump, engine, rows, job.runs, progress)?;
     let audit = (job.scope >= Scope::All).then(|| whole(job, engine, dump.total_rows())).transpose()?;
     let search = (job.scope >= Scope::All).then(|| search(job.runs, progress)).transpose()?;
+    // Before the machine is measured: that takes memory of its own.
+    let peak_mib = machine::peak_mib();
     Ok(BenchReport {
         version: VERSION,
         program: match option_env!("CHEHRA_COMMIT") {
@@ -197,7 +202,7 @@ pub fn bench(job: &BenchJob, engine: &Engine, precision: Precision, progress: Pr
         see,
         audit,
         search,
-        peak_mib: machine::peak_mib(),
+        peak_mib,
     })
 }
 
@@ -213,15 +218,7 @@ fn timed<T>(work: impl FnOnce() -> Result<T>) -> Result<(Run, T)> {
 fn see(dump: &Dump, engine: &Engine, rows: usize, runs: usize, progress: Progress) -> Result<See> {
     see_once(dump, engine, rows.min(WARM_UP), &|_| ())?;
     let stage = progress.stage("see", "selfies", (rows * runs) as u64, 0);
-    let mut see = See {
-        selfies: 0,
-        pictures: 0,
-        faces: 0,
-        gmac: 0.0,
-        stages_cpu_s: Vec::new(),
-        stages_wall_s: Vec::new(),
-        runs: Vec::new(),
-    };
+    let mut see = See::default();
     let mut waited = Vec::new();
     for _ in 0..runs {
         let (before, macs) = (engine.spent(), ops::conv::multiply_adds());
@@ -231,7 +228,8 @@ fn see(dump: &Dump, engine: &Engine, rows: usize, runs: usize, progress: Progres
         run.stages = stages.into_iter().map(|(name, seconds)| (name.to_owned(), seconds)).collect();
         run.stages.push(("other".to_owned(), (run.cpu_s - booked).max(0.0)));
         waited.push(elapsed);
-        (see.selfies, see.pictures, see.faces) = (seen, pictures, faces);
+        (see.selfies, see.pictures, see.faces) = (seen.selfies, pictures, faces);
+        see.pixel_bytes = seen.pixel_bytes;
         see.gmac = (ops::conv::multiply_adds() - macs) as f64 / 1e9;
         see.runs.push(run);
     }
@@ -248,25 +246,29 @@ fn see(dump: &Dump, engine: &Engine, rows: usize, runs: usize, progress: Progres
     Ok(see)
 }
 
+/// What a run saw.
+#[derive(Debug, Default)]
+struct Seen {
+    selfies: u64,
+    pixel_bytes: u64,
+}
+
 /// Sees the first rows of a dump as the audit does, and forgets what it saw.
-fn see_once(dump: &Dump, engine: &Engine, rows: usize, advance: &dyn Fn(u64)) -> Result<u64> {
-    let mut left = rows;
-    let mut seen = 0;
-    let cut = dump.batches(audit::BATCH_ROWS.min(rows), audit::BATCH_BYTES, 0).map_while(move |batch| {
-        (left > 0).then(|| {
-            let mut batch = batch?;
-            batch.truncate(left);
-            left -= batch.len();
-            Ok(batch)
-        })
-    });
-    let work = |batch: Vec<Submission>| engine.analyse(&batch);
-    in_order(cut, audit::in_flight(engine), &work, &mut |batch| {
-        seen += batch.len() as u64;
+fn see_once(dump: &Dump, engine: &Engine, rows: usize, advance: &dyn Fn(u64)) -> Result<Seen> {
+    let mut seen = Seen::default();
+    let ended = audit::see_rows(dump, 0, engine, &|row| row.row < rows as u64, &mut |_, batch| {
+        for analysis in &batch {
+            let pictures = [Some(&analysis.selfie), analysis.photo.as_ref()].into_iter().flatten().flatten();
+            seen.pixel_bytes += pictures.map(|p| u64::from(p.width) * u64::from(p.height) * 3).sum::<u64>();
+        }
+        seen.selfies += batch.len() as u64;
         advance(batch.len() as u64);
-        Ok(())
-    })?;
-    Ok(seen)
+        if seen.selfies < rows as u64 { Ok(()) } else { Err(Error::Interrupted) }
+    });
+    match ended {
+        Ok(()) | Err(Error::Interrupted) => Ok(seen),
+        Err(error) => Err(error),
+    }
 }
 
 /// The audit as it is run at night, each time into a new run folder and without a store.
@@ -295,6 +297,7 @@ fn search(runs: usize, progress: Progress) -> Result<Search> {
         probes.iter().map(|(m, t)| Probe { template: t, model: &m.model, filter: Filter::default() }).collect();
     let kernel = Kernel::best();
     let mut found = Search { rows: GALLERY, probes: PROBES, kernel: kernel.name().into(), hits: 0, runs: Vec::new() };
+    exact::search(&gallery, &probes, Want::Above(THRESHOLD), kernel)?;
     for _ in 0..runs {
         let (run, hits) = timed(|| exact::search(&gallery, &probes, Want::Above(THRESHOLD), kernel))?;
         found.hits = hits.len();

@@ -100,10 +100,20 @@ fn automatic() -> candle_core::Device {
 /// Opens card number N, or says what was found instead and what to do.
 type Opener = fn(usize) -> std::result::Result<candle_core::Device, (String, String)>;
 
-/// A card that this binary cannot use, in words.
+/// A GPU that this binary cannot use, in words.
 fn unused_card() -> Option<String> {
+    unused_cuda().or_else(unused_metal)
+}
+
+fn unused_cuda() -> Option<String> {
     let driver = !cuda::BUILT && std::path::Path::new("/proc/driver/nvidia/version").exists();
     driver.then(|| "this machine has an NVIDIA driver, but this binary was built without the feature 'cuda'".to_owned())
+}
+
+/// Every Mac with Apple's own processor has a GPU that would do.
+fn unused_metal() -> Option<String> {
+    let apple = !metal::BUILT && cfg!(all(target_os = "macos", target_arch = "aarch64"));
+    apple.then(|| "this Mac has a GPU, but this binary was built without the feature 'metal'".to_owned())
 }
 
 /// The kind of an open device.
@@ -129,7 +139,7 @@ pub fn describe(device: &candle_core::Device) -> String {
     match device.location() {
         candle_core::DeviceLocation::Cpu => "cpu".to_owned(),
         candle_core::DeviceLocation::Cuda { gpu_id } => card_name(&cuda::survey(), "cuda", gpu_id),
-        candle_core::DeviceLocation::Metal { gpu_id } => card_name(&metal::survey(), "metal", gpu_id),
+        candle_core::DeviceLocation::Metal { gpu_id } => card_name(&metal::survey(), "metal", metal::number(gpu_id)),
     }
 }
 
@@ -180,15 +190,15 @@ pub struct Card {
 /// NVIDIA cards.
 pub fn survey_cuda() -> Survey {
     let mut survey = cuda::survey();
-    if let (None, Some(card)) = (&survey.problem, unused_card()) {
-        survey.problem = Some(card);
-    }
+    survey.problem = survey.problem.or_else(unused_cuda);
     survey
 }
 
 /// Apple GPUs.
 pub fn survey_metal() -> Survey {
-    metal::survey()
+    let mut survey = metal::survey();
+    survey.problem = survey.problem.or_else(unused_metal);
+    survey
 }
 
 #[cfg(test)]

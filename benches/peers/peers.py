@@ -13,6 +13,9 @@ wall seconds a selfie are printed, with the ratio to chehra's. Engines:
     openvino-f32   OpenVINO, throughput left to itself
     openvino-bf16  the same with inference precision bf16
     opencv         OpenCV alone: FaceDetectorYN, FaceRecognizerSF, dnn for liveness
+    insightface    its aligner and recogniser (ArcFaceONNX) around the same SFace, detection and liveness as `ort`: its own
+                   detectors are SCRFD and RetinaFace, and YuNet, which it takes for SCRFD, is not decoded. Not run unless
+                   named in --engines; needs insightface==2.1, scikit-image, scipy, tqdm and requests
 
 The network files come from their packages (see weights/manifest.toml); their block-quantised weights are expanded
 before the run, so that every engine works on plain f32 constants.
@@ -98,7 +101,18 @@ def networks(packages):
     return out
 
 
-class Ort:
+class Engine:
+    """Faces to templates, the same way for every runtime."""
+
+    def aligned(self, found):
+        return np.stack([aligned(image, face[2])[:, :, ::-1] for image, face in found])
+
+    def templates(self, crops):
+        out = self.run("sface", np.ascontiguousarray(crops.astype(np.float32).transpose(0, 3, 1, 2)))
+        return next(iter(out.values()))
+
+
+class Ort(Engine):
     def __init__(self, models, threads, precision):
         import onnxruntime as ort
 
@@ -113,7 +127,28 @@ class Ort:
         return dict(zip(outputs, self.sessions[name].run(outputs, {feed: x})))
 
 
-class OpenVino:
+class InsightFace(Ort):
+    """ONNX Runtime as insightface drives it: for the embedder."""
+
+    def __init__(self, models, threads, precision):
+        from insightface.model_zoo.arcface_onnx import ArcFaceONNX
+
+        super().__init__(models, threads, precision)
+        with tempfile.NamedTemporaryFile(suffix=".onnx") as file:
+            file.write(models["sface"])
+            file.flush()
+            self.recognizer = ArcFaceONNX(model_file=file.name, session=self.sessions["sface"])
+
+    def aligned(self, found):
+        from insightface.utils import face_align
+
+        return [face_align.norm_crop(image, landmark=face[2].astype(np.float32)) for image, face in found]
+
+    def templates(self, crops):
+        return self.recognizer.get_feat(crops)
+
+
+class OpenVino(Engine):
     def __init__(self, models, threads, precision):
         import openvino as ov
 
@@ -209,10 +244,9 @@ def whole(engine, dump):
             crops = np.stack([around(image, face[1]) for image, face in found])
             engine.run("liveness", np.ascontiguousarray(crops.astype(np.float32).transpose(0, 3, 1, 2)))
             lap("liveness")
-            crops = np.stack([aligned(image, face[2])[:, :, ::-1] for image, face in found])
+            crops = engine.aligned(found)
             lap("align")
-            out = engine.run("sface", np.ascontiguousarray(crops.astype(np.float32).transpose(0, 3, 1, 2)))
-            template = next(iter(out.values()))
+            template = engine.templates(crops)
             template /= np.linalg.norm(template, axis=1, keepdims=True)
             lap("embed")
         pictures, selfies, faces = pictures + len(images), selfies + count, faces + len(found)
@@ -278,6 +312,7 @@ ENGINES = {
     "openvino-f32": (OpenVino, "f32", whole),
     "openvino-bf16": (OpenVino, "bf16", whole),
     "opencv": (Cv, "f32", whole_cv),
+    "insightface": (InsightFace, "f32", whole),
 }
 
 
@@ -312,7 +347,7 @@ def main():
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--packages", type=Path, default=ROOT / "target/peers/packages")
-    parser.add_argument("--engines", default="chehra-f32,chehra-bf16," + ",".join(ENGINES))
+    parser.add_argument("--engines", default="chehra-f32,chehra-bf16,ort,openvino-f32,openvino-bf16,opencv")
     parser.add_argument("--json", type=Path, help="write every run here")
     parser.add_argument("--child", help=argparse.SUPPRESS)
     args = parser.parse_args()

@@ -17,9 +17,8 @@
     }
 FOR_TYPES(ENTRIES)
 
-// One row of blocks a picture.
-ENTRY __launch_bounds__(256) upright(const uchar* stored, uchar* out, const UprightPicture* pictures) {
-    upright_body(stored, out, pictures[blockIdx.y], INDEX);
+ENTRY __launch_bounds__(256) upright(const uchar* stored, uchar* out, UprightPicture p) {
+    upright_body(stored, out, p, INDEX);
 }
 
 // One thread a cell: candidates go into the list of their photo, `counts` says how many there would be.

@@ -20,10 +20,9 @@
     }
 FOR_TYPES(FACE_ENTRIES)
 
-// One row of threads a picture.
 kernel void upright(device const uchar* stored AT_BUFFER(0), device uchar* out AT_BUFFER(1),
-                    device const UprightPicture* pictures AT_BUFFER(2), uint2 place [[thread_position_in_grid]]) {
-    upright_body(stored, out, pictures[place.y], wide(place.x));
+                    constant UprightPicture& p AT_BUFFER(2), INDEX_ARGUMENT) {
+    upright_body(stored, out, p, index);
 }
 
 // One thread a cell: candidates go into the list of their photo, `counts` says how many there would be.

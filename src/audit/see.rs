@@ -5,30 +5,22 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::audit::Job;
-use crate::audit::ordered::in_order;
+use crate::audit::ordered::{Window, in_order};
 use crate::audit::record::Record;
 use crate::audit::spool::Spool;
 use crate::config::policy::RolePolicy;
 use crate::dump::{Dump, Submission, Workers};
 use crate::infer::template::similarity;
-use crate::infer::{Analysis, Engine, SeenPhoto, Template};
+use crate::infer::{Analysis, Engine, Lanes, SeenPhoto, Template};
 use crate::report::Progress;
 use crate::{Error, Result};
 
-/// Rows per batch. A batch is what a stop may lose, and what is in memory as encoded pictures.
+/// Rows per batch of the spool: what a crash may lose.
 pub(crate) const BATCH_ROWS: usize = 128;
-/// Bytes of encoded pictures per batch.
-pub(crate) const BATCH_BYTES: usize = 64 << 20;
-/// Batches that are seen at the same time: while the last pictures of one keep some cores, the next has work for the
-/// others. One more is being read meanwhile, so at most three batches of encoded pictures are in memory.
-const IN_FLIGHT: usize = 2;
-/// On a GPU: one batch being decoded, two on the device, one whose marks and hashes are measured.
-const IN_FLIGHT_ON_GPU: usize = 4;
-
-/// Batches that are seen at the same time.
-pub(crate) fn in_flight(engine: &Engine) -> usize {
-    if engine.device().is_cpu() { IN_FLIGHT } else { IN_FLIGHT_ON_GPU }
-}
+/// Bytes of encoded pictures that are read at a time.
+const BATCH_BYTES: usize = 64 << 20;
+/// Rows that may be finished while one before them is not: about four kilobytes each.
+const WAITING_ROWS: usize = 8192;
 
 /// Sees every row of the dump, going on after the batches that an earlier attempt finished.
 pub fn see(
@@ -47,14 +39,21 @@ pub fn see(
     record.resumed(analyses.len() as u64, spool.begun());
     let stage = progress.stage("see", "selfies", dump.total_rows(), analyses.len() as u64);
     let before = engine.spent();
-    let batches = dump.batches(BATCH_ROWS, BATCH_BYTES, analyses.len() as u64);
-    let work = |batch: Vec<Submission>| engine.analyse(&batch);
-    in_order(batches, in_flight(engine), &work, &mut |batch: Vec<Analysis>| {
-        spool.push(&batch)?;
-        stage.advance(batch.len() as u64);
-        analyses.extend(batch);
+    let first = analyses.len() as u64;
+    let mut spooled = analyses.len();
+    let ended = see_rows(dump, first, engine, &|_| true, &mut |read, seen| {
+        analyses.extend(seen);
+        stage.advance(read);
+        if analyses.len() >= spooled + BATCH_ROWS {
+            spool.push(&analyses[spooled..])?;
+            spooled = analyses.len();
+        }
         if stop.load(Ordering::Relaxed) { Err(Error::Interrupted) } else { Ok(()) }
-    })?;
+    });
+    if analyses.len() > spooled && matches!(ended, Ok(()) | Err(Error::Interrupted)) {
+        spool.push(&analyses[spooled..])?;
+    }
+    ended?;
     drop(stage);
     record.stage("see");
     record.seen(&engine.spent().since(&before));
@@ -62,6 +61,47 @@ pub fn see(
         true => Ok(analyses),
         false => Err(Error::bug("seeing the dump", format!("{} of {} rows", analyses.len(), dump.total_rows()))),
     }
+}
+
+/// Sees the rows of a dump from row `first` on that are `wanted`, and gives `sink` how many rows were read and what was
+/// seen in those that were wanted, a few at a time and in order.
+///
+/// In memory are the encoded pictures of one stretch of the dump (128 rows, 64 MiB or one row) and of a few rows for each
+/// thread, the decoded ones of a few pictures for each thread, and what was seen in at most 8,192 rows.
+///
+/// # Errors
+/// The dump's, the device's, the sink's: the first in the dump's order.
+pub(crate) fn see_rows(
+    dump: &Dump,
+    first: u64,
+    engine: &Engine,
+    wanted: &(dyn Fn(&Submission) -> bool + Sync),
+    sink: &mut dyn FnMut(u64, Vec<Analysis>) -> Result<()>,
+) -> Result<()> {
+    let Lanes { threads, rows } = engine.lanes();
+    let work = |mut piece: Vec<Submission>| {
+        let read = piece.len() as u64;
+        piece.retain(|row| wanted(row));
+        Ok((read, engine.analyse(&piece)?))
+    };
+    let window = Window { workers: threads, most: WAITING_ROWS / rows };
+    let pieces = dump.batches(BATCH_ROWS, BATCH_BYTES, first).flat_map(|batch| pieces(batch, rows));
+    in_order(pieces, window, &work, &mut |(read, seen)| sink(read, seen))
+}
+
+/// A batch, a few rows at a time.
+fn pieces<T>(batch: Result<Vec<T>>, rows: usize) -> impl Iterator<Item = Result<Vec<T>>> {
+    let (mut left, mut failed) = match batch {
+        Ok(batch) => (batch.into_iter(), None),
+        Err(error) => (Vec::new().into_iter(), Some(error)),
+    };
+    std::iter::from_fn(move || {
+        if let Some(error) = failed.take() {
+            return Some(Err(error));
+        }
+        let piece: Vec<T> = left.by_ref().take(rows).collect();
+        (!piece.is_empty()).then_some(Ok(piece))
+    })
 }
 
 /// Reference faces by worker id: all that a worker's photo shows in the foreground, the one nearest its middle first.
@@ -165,4 +205,50 @@ pub fn references(
     }
     drop(stage);
     Ok((References(enrolled), refused))
+}
+
+#[cfg(test)]
+mod tests {
+    use candle_core::Device;
+
+    use super::*;
+    use crate::config::{Columns, Policy};
+    use crate::infer::engine::DEFAULT_EMBEDDER;
+    use crate::nn::WeightStore;
+
+    /// Rows one by one, a few at a time on several threads, and all at once give the same analyses to the bit, from
+    /// whatever row on.
+    #[test]
+    fn how_rows_are_grouped_changes_nothing() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let weights = WeightStore::open(Some(&folder.join("weights"))).unwrap();
+        let engine = Engine::load(&weights, DEFAULT_EMBEDDER, Device::Cpu, &Policy::default()).unwrap();
+        let dump = Dump::open(&[folder.join("fixtures/night2")], &Columns::default()).unwrap();
+        let all: Vec<Submission> = dump.batches(1000, usize::MAX, 0).flat_map(|batch| batch.unwrap()).take(9).collect();
+        assert_eq!(all.len(), 9);
+        let at_once = engine.analyse(&all).unwrap();
+        assert!(at_once.iter().filter(|analysis| !analysis.faces().is_empty()).count() > 4);
+        let alone: Vec<Analysis> =
+            all.iter().flat_map(|row| engine.analyse(std::slice::from_ref(row)).unwrap()).collect();
+        assert_eq!(alone, at_once);
+        let mut seen = Vec::new();
+        see_rows(&dump, 2, &engine, &|row| row.row < 9 && row.row != 5, &mut |read, analyses| {
+            assert!(read as usize >= analyses.len());
+            seen.extend(analyses);
+            Ok(())
+        })
+        .unwrap();
+        let expected: Vec<&Analysis> = at_once[2..].iter().filter(|analysis| analysis.row != 5).collect();
+        assert_eq!(seen.iter().collect::<Vec<_>>(), expected);
+    }
+
+    #[test]
+    fn a_batch_is_cut_into_pieces_and_an_error_stays_one() {
+        let cut =
+            |rows: usize| pieces(Ok((0..5).collect::<Vec<_>>()), rows).map(|piece| piece.unwrap()).collect::<Vec<_>>();
+        assert_eq!(cut(2), [vec![0, 1], vec![2, 3], vec![4]]);
+        assert_eq!(cut(9), [vec![0, 1, 2, 3, 4]]);
+        let failed: Vec<_> = pieces(Err::<Vec<u8>, _>(Error::bug("test", 1)), 2).collect();
+        assert!(matches!(failed[..], [Err(_)]));
+    }
 }

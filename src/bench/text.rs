@@ -50,13 +50,19 @@ impl BenchReport {
         let (wall, cpu) = (see.median(|r| r.wall_s), see.median(|r| r.cpu_s));
         writeln!(f, "\nsee        {} selfies, {} pictures, {} faces", see.selfies, see.pictures, see.faces)?;
         let busy = 100.0 * cpu / wall / self.machine.threads.max(1) as f64;
-        write!(f, "           {:.1} selfies/s, {:.1} ms processor a selfie", 1.0 / wall, 1000.0 * cpu)?;
+        let images = see.pictures as f64 / selfies / wall;
+        write!(
+            f,
+            "           {:.1} selfies/s, {images:.1} images/s, {:.1} ms processor a selfie",
+            1.0 / wall,
+            1000.0 * cpu
+        )?;
         write!(f, ", cores busy {busy:.0} %")?;
         spread(f, &see.runs)?;
         let (gmac, peak) = (see.gmac / selfies, median(see.runs.iter().map(|r| r.peak_gmac_s)));
         if peak > 0.0 {
-            let share = 100.0 * gmac / cpu / peak;
-            write!(f, "\n           {gmac:.2} Gmac a selfie: {share:.0} % of the processor time at the f32 peak")?;
+            write!(f, "\n           {gmac:.2} Gmac a selfie: ")?;
+            self.roofline(f, gmac / cpu, peak)?;
         }
         let most = see.stages_cpu_s.iter().fold(1e-12, |most: f64, stage| most.max(stage.1));
         let total: f64 = see.stages_cpu_s.iter().map(|stage| stage.1).sum::<f64>().max(1e-12);
@@ -66,6 +72,23 @@ impl BenchReport {
             write!(f, "\n  {name:<12} {cost:>7.2} ms {share:>5.1} %  {bar}")?;
         }
         Ok(())
+    }
+}
+
+impl BenchReport {
+    /// What share of the processor's arithmetic is used, and what memory allows: a core needs so many multiply-adds for
+    /// each byte it fetches, or waits for memory; a pass over the pixels cannot take less time than reading them does.
+    fn roofline(&self, f: &mut fmt::Formatter<'_>, rate: f64, peak: f64) -> fmt::Result {
+        let m = &self.machine;
+        write!(f, "{rate:.1} Gmac/s a core, {:.0} % of its roof in f32", 100.0 * rate / peak)?;
+        if let (Some(f32_peak), Some(bf16)) = (m.peak_gmac_s, m.peak_bf16_gmac_s) {
+            write!(f, ", {:.0} % in bf16", 100.0 * rate / (peak * bf16 / f32_peak))?;
+        }
+        write!(f, "; memory bounds what does less than {:.1} mac a byte", peak / m.read_gb_s.max(1e-9))?;
+        let selfies = self.see.selfies.max(1) as f64;
+        let (megabytes, least) = (self.see.pixel_bytes as f64 / selfies / 1e6, self.see.pixel_bytes as f64 / selfies);
+        write!(f, "\n           {megabytes:.1} MB of pixels a selfie: reading them once takes at least ")?;
+        write!(f, "{:.2} ms", least / m.read_gb_s.max(1e-9) / 1e6)
     }
 }
 

@@ -11,17 +11,21 @@ use crate::cli::setup::{self, EngineArgs};
 use crate::cli::{Common, json, print, print_as};
 use crate::gallery::SearchPolicy;
 use crate::report::Progress;
+use crate::synth::{self, Plan};
 
 const EXAMPLES: &str = "\
 Examples:
   chehra bench fixtures/night
+  chehra bench --faces lfw/images --rows 1000
   chehra bench /data/dump/2026-11-21 --rows 2000 --runs 5 --json > base.json
   chehra bench /data/dump/2026-11-21 --rows 2000 --runs 5 --compare base.json --fail-above 10%
   chehra bench --all-pairs 1000000 --dim 512 --device cuda --runs 1
 
 Every figure is the median of --runs. Costs are processor time, held against what a core could do in registers just
 before, so a busy neighbour changes them little. --compare ends with exit code 1 when a cost has grown by more than
---fail-above and its 95 % interval does not reach 1. A dump to measure with: `chehra synth`.";
+--fail-above and its 95 % interval does not reach 1. With --faces, a folder of face pictures, a dump of --rows
+submissions is made as `chehra synth --seed 5` makes it, measured, and removed. A program that was built with
+CHEHRA_COMMIT in the environment names that commit in its reports.";
 
 /// What is measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -37,10 +41,13 @@ enum StageArg {
 #[command(after_help = EXAMPLES)]
 pub struct BenchArgs {
     /// Dump: Parquet files, folders of them, or globs
-    #[arg(required_unless_present = "all_pairs", value_name = "DUMP")]
+    #[arg(required_unless_present_any = ["faces", "all_pairs"], conflicts_with = "faces", value_name = "DUMP")]
     inputs: Vec<PathBuf>,
+    /// Make a dump of these faces and measure that: a folder NAME/*.jpg or a CSV, as for `synth`
+    #[arg(long, value_name = "FACES")]
+    faces: Option<PathBuf>,
     /// Instead of a dump: every pair of this many made-up templates, searched exactly on --device
-    #[arg(long, value_name = "N", conflicts_with = "inputs", value_parser = clap::value_parser!(u64).range(2..=1 << 31))]
+    #[arg(long, value_name = "N", conflicts_with_all = ["inputs", "faces"], value_parser = clap::value_parser!(u64).range(2..=1 << 31))]
     all_pairs: Option<u64>,
     /// With --all-pairs: values of a template, a power of two
     #[arg(long, value_name = "N", default_value_t = 512, requires = "all_pairs", value_parser = clap::value_parser!(u16).range(16..=4096))]
@@ -84,12 +91,21 @@ pub fn run(args: &BenchArgs, common: &Common) -> Result<()> {
     let old = args.compare.as_deref().map(compare::read).transpose()?;
     let policy = setup::policy(args.engine.policy.as_deref())?;
     let (out, _scratch) = bench::scratch()?;
+    let inputs = match &args.faces {
+        None => args.inputs.clone(),
+        Some(faces) => {
+            let dump = out.with_file_name("dump");
+            let plan = Plan { rows: args.rows as usize, nights: 1, seed: 5, ..Plan::default() };
+            synth::write(&plan, faces, &dump, &|_, _| Ok(()))?;
+            vec![dump.join("night-1")]
+        }
+    };
     let audit = Job {
         columns: common.settings.columns.clone(),
         page: None,
         search: SearchPolicy::default(),
         policy,
-        ..Job::of(args.inputs.clone(), out)
+        ..Job::of(inputs, out)
     };
     let engine = args.engine.engine(&audit.policy)?;
     let scope = match args.stage {

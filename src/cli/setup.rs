@@ -24,8 +24,8 @@ pub struct EngineArgs {
     /// Embedder, by its name in the manifest
     #[arg(long, value_name = "NAME", default_value = DEFAULT_EMBEDDER)]
     pub embedder: String,
-    /// Arithmetic of the embedder: f32 (the same scores on every CPU), bf16 (faster where the CPU multiplies bf16), f16 (GPUs),
-    /// or auto (f16 on a GPU, bf16 where the CPU has it)
+    /// Arithmetic of the networks: f32 (the same scores on every CPU), bf16x3 (nearly f32, at the rate of AMX), bf16 (the
+    /// embedder in bf16, the others in bf16x3 or f32), f16 (GPUs), or auto (f16 on a GPU, bf16 where the CPU has it)
     #[arg(long, value_name = "KIND", default_value = "f32")]
     pub precision: Arithmetic,
     /// Who decodes JPEGs: cpu, gpu (nvJPEG, with --device cuda), or auto (the faster by measurement)
@@ -62,8 +62,10 @@ pub enum Arithmetic {
     Auto,
     /// The same bits on every machine.
     F32,
-    /// bf16, or an error.
+    /// The embedder in bf16, or an error.
     Bf16,
+    /// All networks with factors of two bf16 each, or an error.
+    Bf16x3,
     /// f16, or an error.
     F16,
 }
@@ -80,6 +82,11 @@ impl Arithmetic {
             (Arithmetic::Bf16, true, false) => {
                 no("bf16", "this CPU does not multiply bf16 (AVX-512 BF16 needed)", "use --precision f32 or auto")
             }
+            (Arithmetic::Bf16x3, true, _) if Precision::Bf16x3.is_supported() => Ok(Precision::Bf16x3),
+            (Arithmetic::Bf16x3, true, _) => {
+                no("bf16x3", "this CPU does not multiply tiles (AMX needed)", "use --precision f32, bf16 or auto")
+            }
+            (Arithmetic::Bf16x3, false, _) => no("bf16x3", "no GPU computes in it", "use --precision f32, f16 or bf16"),
         }
     }
 }

@@ -8,7 +8,10 @@ pub(super) const BUILT: bool = false;
 /// Says that it cannot.
 pub(super) fn open(_: usize) -> Result<candle_core::Device, (String, String)> {
     let found = "this binary was built without Metal (feature 'metal')".to_owned();
-    Err((found, "use --device cpu or auto, or build it with --features metal on macOS".to_owned()))
+    Err((
+        found,
+        "use --device cpu or auto, or build it with --features metal on a Mac: see GPU in the README".to_owned(),
+    ))
 }
 
 /// Nothing.
@@ -19,4 +22,9 @@ pub(super) fn survey() -> Survey {
 /// No device of this kind is ever open.
 pub(super) fn free(_: &candle_core::Device) -> Option<u64> {
     None
+}
+
+/// See `free`.
+pub(super) fn number(registered: usize) -> usize {
+    registered
 }

@@ -3,6 +3,7 @@
 //! Point or bilinear sampling would turn the texture of a large picture into noise that the detector takes for
 //! features. The same pass turns bytes into floats and RGB into the BGR that the detector was trained on.
 
+use crate::ops::cpu::{self, Loop};
 use crate::photo::Photo;
 
 /// The detector's sides are multiples of its largest stride.
@@ -40,7 +41,7 @@ impl Fit {
 }
 
 /// The source rows or columns that one output row or column averages: the first, how many, and the weights of the
-/// first and the last; those between weigh 1.
+/// first and the last; those between weigh 1, and a single one weighs `head`.
 #[derive(Debug, Clone, Copy)]
 struct Span {
     first: usize,
@@ -58,14 +59,6 @@ impl Span {
         let tail = end - (last * to).max(start);
         Span { first, count: last - first + 1, head: head as f32 / to as f32, tail: tail as f32 / to as f32 }
     }
-
-    fn weight(&self, nth: usize) -> f32 {
-        match nth {
-            0 => self.head,
-            n if n + 1 == self.count => self.tail,
-            _ => 1.0,
-        }
-    }
 }
 
 /// Shrinks `photo` into `out`, which holds `padded height * padded width * 3` floats, NHWC, colour order B, G, R, range
@@ -76,7 +69,8 @@ pub fn shrink_into(photo: &Photo, fit: Fit, out: &mut [f32]) {
     let (padded, _) = fit.padded();
     let columns: Vec<Span> = (0..fit.width).map(|x| Span::new(x, photo.width, fit.width)).collect();
     let area = (fit.width * fit.height) as f32 / (photo.width * photo.height) as f32;
-    let mut sums = vec![0.0f32; photo.width * 3];
+    // One more than the line has, so that the last pixel too can be read as four floats.
+    let mut sums = vec![0.0f32; photo.width * 3 + 1];
     for (y, row) in out.chunks_mut(padded * 3).enumerate() {
         if y >= fit.height {
             row.fill(0.0);
@@ -84,44 +78,106 @@ pub fn shrink_into(photo: &Photo, fit: Fit, out: &mut [f32]) {
         }
         let span = Span::new(y, photo.height, fit.height);
         let stride = photo.width * 3;
-        for nth in 0..span.count {
-            let line = &photo.rgb[(span.first + nth) * stride..][..stride];
-            add_line(&mut sums, line, span.weight(nth), nth == 0);
-        }
+        let lines = &photo.rgb[span.first * stride..(span.first + span.count) * stride];
+        cpu::run(SumLines { lines, span, sums: &mut sums[..stride] });
         let (pixels, padding) = row.split_at_mut((fit.width * 3).min(row.len()));
-        average_columns(&sums, &columns, area, pixels);
+        match photo.width == 2 * fit.width {
+            true => cpu::run(HalveColumns { sums: &sums, area, row: pixels }),
+            false => cpu::run(AverageColumns { sums: &sums, columns: &columns, area, row: pixels }),
+        }
         padding.fill(0.0);
     }
 }
 
-/// `sums (+)= weight * line`; a loop without branches, which compiles to vector code.
-fn add_line(sums: &mut [f32], line: &[u8], weight: f32, first: bool) {
-    if first {
-        sums.iter_mut().zip(line).for_each(|(sum, &byte)| *sum = weight * f32::from(byte));
-    } else {
-        sums.iter_mut().zip(line).for_each(|(sum, &byte)| *sum += weight * f32::from(byte));
+/// The weighted sum of a span of lines, which lie one behind the other.
+struct SumLines<'a> {
+    lines: &'a [u8],
+    span: Span,
+    sums: &'a mut [f32],
+}
+
+impl Loop for SumLines<'_> {
+    #[inline(always)]
+    fn run(self) {
+        /// Columns whose sums stay in registers while the lines are walked down.
+        const WIDE: usize = 32;
+        let SumLines { lines, span: Span { count, head, tail, .. }, sums } = self;
+        let stride = sums.len();
+        let (wide, rest) = sums.as_chunks_mut::<WIDE>();
+        for (at, sums) in wide.iter_mut().enumerate() {
+            let part = |nth: usize| &lines[nth * stride + at * WIDE..][..WIDE];
+            let mut sum = [0.0f32; WIDE];
+            sum.iter_mut().zip(part(0)).for_each(|(sum, &byte)| *sum = head * f32::from(byte));
+            for nth in 1..count.max(2) - 1 {
+                sum.iter_mut().zip(part(nth)).for_each(|(sum, &byte)| *sum += f32::from(byte));
+            }
+            if count > 1 {
+                sum.iter_mut().zip(part(count - 1)).for_each(|(sum, &byte)| *sum += tail * f32::from(byte));
+            }
+            *sums = sum;
+        }
+        let begun = stride - rest.len();
+        for (column, sum) in rest.iter_mut().enumerate() {
+            let byte = |nth: usize| f32::from(lines[nth * stride + begun + column]);
+            *sum = head * byte(0);
+            (1..count.max(2) - 1).for_each(|nth| *sum += byte(nth));
+            if count > 1 {
+                *sum += tail * byte(count - 1);
+            }
+        }
     }
 }
 
-fn average_columns(sums: &[f32], columns: &[Span], area: f32, row: &mut [f32]) {
-    let (pixels, _) = sums.as_chunks::<3>();
-    for (span, out) in columns.iter().zip(row.as_chunks_mut::<3>().0) {
-        let covered = &pixels[span.first..span.first + span.count];
-        let mut mean = [0.0f32; 3];
-        for (nth, pixel) in covered.iter().enumerate() {
-            let weight = span.weight(nth);
-            for (sum, value) in mean.iter_mut().zip(pixel) {
-                *sum += weight * value;
-            }
+/// Means over pairs of columns, each of weight 1, red and blue exchanged: the usual phone's width is twice the detector's.
+struct HalveColumns<'a> {
+    sums: &'a [f32],
+    area: f32,
+    row: &'a mut [f32],
+}
+
+impl Loop for HalveColumns<'_> {
+    #[inline(always)]
+    fn run(self) {
+        let pairs = self.sums.as_chunks::<6>().0;
+        for (out, &[r, g, b, r2, g2, b2]) in self.row.as_chunks_mut::<3>().0.iter_mut().zip(pairs) {
+            *out = [(b + b2) * self.area, (g + g2) * self.area, (r + r2) * self.area];
         }
-        let [r, g, b] = mean.map(|sum| sum * area);
-        *out = [b, g, r];
+    }
+}
+
+/// Means over spans of columns, red and blue exchanged.
+struct AverageColumns<'a> {
+    /// A float beyond the last pixel included.
+    sums: &'a [f32],
+    columns: &'a [Span],
+    area: f32,
+    row: &'a mut [f32],
+}
+
+impl Loop for AverageColumns<'_> {
+    #[inline(always)]
+    fn run(self) {
+        for (&Span { first, count, head, tail }, out) in self.columns.iter().zip(self.row.as_chunks_mut::<3>().0) {
+            let covered = &self.sums[first * 3..(first + count) * 3 + 1];
+            // Four floats fill a register; the fourth is the neighbour's red and is dropped.
+            let pixel = |nth: usize| *covered[nth * 3..].first_chunk::<4>().unwrap_or(&[0.0; 4]);
+            let mut sum = pixel(0).map(|value| head * value);
+            for nth in 1..count.max(2) - 1 {
+                sum.iter_mut().zip(pixel(nth)).for_each(|(sum, value)| *sum += value);
+            }
+            if count > 1 {
+                sum.iter_mut().zip(pixel(count - 1)).for_each(|(sum, value)| *sum += tail * value);
+            }
+            let [r, g, b, _] = sum.map(|sum| sum * self.area);
+            *out = [b, g, r];
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ops::cpu::Isa;
 
     fn photo(width: usize, height: usize) -> Photo {
         let rgb = (0..width * height * 3).map(|i| (i * 37 % 256) as u8).collect();
@@ -172,5 +228,48 @@ mod tests {
         assert_eq!(Fit::new(&photo(100, 80), 640).padded(), (128, 96));
         assert_eq!(Fit::new(&photo(1280, 960), 640), Fit { width: 640, height: 480 });
         assert_eq!(Fit::new(&photo(3, 3000), 640), Fit { width: 1, height: 640 });
+    }
+
+    /// The sums in the order of the definition, without anything clever.
+    fn plain(photo: &Photo, fit: Fit) -> Vec<f32> {
+        let (padded, rows) = fit.padded();
+        let mut out = vec![0.0f32; padded * rows * 3];
+        let area = (fit.width * fit.height) as f32 / (photo.width * photo.height) as f32;
+        let weight = |span: &Span, nth: usize| match nth {
+            0 => span.head,
+            n if n + 1 == span.count => span.tail,
+            _ => 1.0,
+        };
+        for (x, y, channel) in
+            (0..fit.height).flat_map(|y| (0..fit.width).flat_map(move |x| (0..3).map(move |channel| (x, y, channel))))
+        {
+            let (down, across) = (Span::new(y, photo.height, fit.height), Span::new(x, photo.width, fit.width));
+            let mut mean = 0.0f32;
+            for column in 0..across.count {
+                let mut sum = 0.0f32;
+                for line in 0..down.count {
+                    let at = ((down.first + line) * photo.width + across.first + column) * 3 + channel;
+                    sum += weight(&down, line) * f32::from(photo.rgb[at]);
+                }
+                mean += weight(&across, column) * sum;
+            }
+            out[(y * padded + x) * 3 + 2 - channel] = mean * area;
+        }
+        out
+    }
+
+    #[test]
+    fn every_instruction_set_gives_the_bits_of_the_definition() {
+        for (width, height, long) in [(64, 48, 32), (61, 47, 33), (47, 61, 20), (200, 150, 35), (33, 9, 33), (5, 3, 2)]
+        {
+            let photo = photo(width, height);
+            let fit = Fit::new(&photo, long);
+            let expected = plain(&photo, fit);
+            for isa in Isa::ALL.into_iter().filter(|isa| isa.is_supported()) {
+                let mut found = vec![f32::NAN; expected.len()];
+                isa.with(|| shrink_into(&photo, fit, &mut found)).unwrap();
+                assert_eq!(found, expected, "{width}x{height}->{fit:?} with {isa}");
+            }
+        }
     }
 }

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::dump::RowFacts;
 use crate::face::{Detection, Quality, SpoofEvidence};
 use crate::infer::Template;
-use crate::photo::{Background, Fingerprint, Miniature, Photo, Thumbnail};
+use crate::photo::{Background, Fingerprint, Miniature, Photo, Reduced, Thumbnail};
 use crate::reason::Reject;
 
 /// One face of a picture.
@@ -43,12 +43,12 @@ pub struct Traits {
 }
 
 impl Traits {
-    /// Of a photo with these face boxes (left, top, width, height in pixels).
-    pub fn of(photo: &Photo, faces: &[[f32; 4]]) -> Traits {
+    /// Of a photo, reduced, with these face boxes (left, top, width, height in pixels).
+    pub fn of(reduced: &Reduced, photo: &Photo, faces: &[[f32; 4]]) -> Traits {
         Traits {
-            miniature: Miniature::of(photo),
-            thumbnail: Thumbnail::of(photo),
-            background: Background::of(photo, faces),
+            miniature: reduced.into(),
+            thumbnail: reduced.into(),
+            background: Background::from_reduced(reduced, photo, faces),
         }
     }
 }

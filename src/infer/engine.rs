@@ -1,7 +1,8 @@
 //! Pictures in, what the models saw out: decode, detect, align, score liveness, embed.
 //!
 //! Cores are shared out by groups of pictures: each group goes through all networks on one core, so nothing waits for
-//! a neighbour and one slow picture delays only its group. What is seen in a picture does not depend on its group, on
+//! a neighbour and one slow picture delays only its group: [`Engine::analyse`] works on the thread that calls it, and says
+//! with [`Engine::lanes`] how it is best called. What is seen in a picture does not depend on its group, on
 //! the number of threads or on the order: every operation gives the same bits for a row alone as for a row in a batch.
 
 use candle_core::{DType, Device, Tensor};
@@ -19,12 +20,25 @@ use crate::infer::parts::Turns;
 use crate::infer::{Analysis, JpegChoice, JpegReport, Reading, SeenFace, SeenPhoto, Template};
 use crate::nn::{Embedder, Liveness, WeightStore, Yunet, load_embedder, load_liveness};
 use crate::ops::Precision;
-use crate::photo::{Fingerprint, Photo};
+use crate::photo::{Fingerprint, Photo, Reduced};
 use crate::reason::{Reason, Reject};
 use crate::{Error, Result};
 
 /// Pictures that go through the networks together: few, so that activations stay in a core's cache.
 const GROUP: usize = 2;
+
+/// Rows that a GPU is given at a time, and threads that give them: one batch is being decoded, two are on the device, and of one
+/// marks and hashes are measured.
+const DEVICE_LANES: Lanes = Lanes { threads: 4, rows: 128 };
+
+/// How rows are best given to an engine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Lanes {
+    /// Threads that call [`Engine::analyse`] at the same time.
+    pub threads: usize,
+    /// Rows of one call.
+    pub rows: usize,
+}
 
 /// Names of the weights that are used unless others are asked for.
 pub const DEFAULT_EMBEDDER: &str = "sface";
@@ -57,14 +71,16 @@ impl std::fmt::Debug for Engine {
 impl Engine {
     /// Loads the networks; `embedder` is a name of the manifest.
     ///
-    /// The embedder computes in the precision of `weights`. Detector and liveness network stay in f32: in bf16 liveness
-    /// scores moved by as much as 0.19, and landmarks decide where everything else is cut out.
+    /// The embedder computes in the precision of `weights`. Detector and liveness network do not follow it to bf16 or f16,
+    /// in which liveness scores moved by as much as 0.19, and landmarks decide where everything else is cut out: with any
+    /// precision but f32 they compute with split factors where the CPU multiplies tiles ([`Precision::Bf16x3`]), else in f32.
     ///
     /// # Errors
     /// [`Error::Input`] when weights are missing or not the ones of the manifest.
     pub fn load(weights: &WeightStore, embedder: &str, device: Device, policy: &Policy) -> Result<Self> {
         let weights = &weights.clone().with_device(device.clone());
-        let exact = weights.clone().with_precision(Precision::F32);
+        let split = weights.precision() != Precision::F32 && device.is_cpu() && Precision::Bf16x3.is_supported();
+        let exact = weights.clone().with_precision(if split { Precision::Bf16x3 } else { Precision::F32 });
         let yunet = Yunet::load(&exact)?;
         Ok(Engine {
             detector_id: yunet.id().to_owned(),
@@ -131,7 +147,15 @@ impl Engine {
         &self.device
     }
 
-    /// Analyses rows of the dump, in order.
+    /// How rows are best given to [`Engine::analyse`].
+    pub fn lanes(&self) -> Lanes {
+        match self.device.is_cpu() {
+            false => DEVICE_LANES,
+            true => Lanes { threads: rayon::current_num_threads(), rows: GROUP },
+        }
+    }
+
+    /// Analyses rows of the dump, in order, on the thread that calls.
     ///
     /// # Errors
     /// Only the device's: a bad picture is a [`Reject`] in its row.
@@ -139,7 +163,7 @@ impl Engine {
         let selfies = rows.iter().filter_map(|row| row.selfie.as_deref());
         let photos = rows.iter().filter_map(|row| row.photo.as_deref());
         let pictures: Vec<&[u8]> = selfies.chain(photos).collect();
-        let mut seen = self.see(&pictures)?;
+        let mut seen = self.see_here(&pictures)?;
         let mut photos = seen.split_off(rows.iter().filter(|row| row.selfie.is_some()).count()).into_iter();
         let mut selfies = seen.into_iter();
         let missing = || Reject::new(Reason::UnreadableImage, "no selfie: the cell is null");
@@ -167,6 +191,18 @@ impl Engine {
         Ok(groups.into_iter().flatten().collect())
     }
 
+    /// The same on the thread that calls.
+    fn see_here(&self, pictures: &[&[u8]]) -> Result<Vec<Result<SeenPhoto, Reject>>> {
+        if !self.device.is_cpu() {
+            return self.see_on_device(pictures);
+        }
+        let mut seen = Vec::with_capacity(pictures.len());
+        for group in pictures.chunks(GROUP) {
+            seen.extend(self.see_group(group)?);
+        }
+        Ok(seen)
+    }
+
     fn see_group(&self, pictures: &[&[u8]]) -> Result<Vec<Result<SeenPhoto, Reject>>> {
         let mut lap = self.clock.start();
         let decoded: Vec<Result<Photo, Reject>> =
@@ -190,11 +226,12 @@ impl Engine {
                 let faces = faces.next().unwrap_or_default();
                 let boxes: Vec<[f32; 4]> = faces.iter().map(|face| face.bbox).collect();
                 let readings = readings.next().unwrap_or_default().into_iter().chain(std::iter::repeat(None));
+                let reduced = Reduced::of(photo);
                 Ok(SeenPhoto {
                     width: photo.width as u32,
                     height: photo.height as u32,
-                    fingerprint: Fingerprint::of(bytes, photo),
-                    traits: Traits::of(photo, &boxes),
+                    fingerprint: Fingerprint::from_reduced(bytes, &reduced),
+                    traits: Traits::of(&reduced, photo, &boxes),
                     faces: faces
                         .into_iter()
                         .zip(readings)

@@ -28,7 +28,7 @@ use crate::nn::yunet::STRIDES;
 use crate::ops::gpu::Card;
 use crate::ops::gpu::faces::{Candidates, Pictures, Pixels};
 use crate::ops::params::PixelParams;
-use crate::photo::{Fingerprint, Photo};
+use crate::photo::{Fingerprint, Photo, Reduced};
 use crate::reason::Reject;
 
 /// Device memory that a picture is reckoned to need while its part is on the device: its pixels, the detector's maps, and
@@ -104,11 +104,12 @@ impl Engine {
         let boxes: Vec<[f32; 4]> = faces.iter().map(|face| face.bbox).collect();
         let readings = readings.into_iter().chain(std::iter::repeat(None));
         let faces = faces.into_iter().zip(readings).map(|(detection, reading)| SeenFace { detection, reading });
+        let reduced = Reduced::of(photo);
         let seen = SeenPhoto {
             width: photo.width as u32,
             height: photo.height as u32,
-            fingerprint: Fingerprint::of(bytes, photo),
-            traits: Traits::of(photo, &boxes),
+            fingerprint: Fingerprint::from_reduced(bytes, &reduced),
+            traits: Traits::of(&reduced, photo, &boxes),
             faces: faces.collect(),
         };
         lap.book(Stage::Fingerprint);

@@ -10,6 +10,6 @@ mod parts;
 pub mod template;
 
 pub use analysis::{Analysis, Reading, SeenFace, SeenPhoto};
-pub use engine::Engine;
+pub use engine::{Engine, Lanes};
 pub use jpeg::{JpegChoice, JpegReport};
 pub use template::{BadEmbedding, ModelId, Template};

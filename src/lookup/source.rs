@@ -15,7 +15,7 @@ use serde::Serialize;
 use super::facts::{JUDGED, STORED, SUBMITTED, Stored, Submitted};
 use super::predicate::{Column, Predicate};
 use super::run_folder::{RunRecord, Verdict};
-use crate::audit::{self, BATCH_BYTES, BATCH_ROWS, References, in_flight, in_order};
+use crate::audit::{self, References};
 use crate::config::{Columns, Policy};
 use crate::dump::{Dump, Submission};
 use crate::gallery::{Gallery, Store};
@@ -236,14 +236,10 @@ impl<'a> Reader<'a> {
         let wanted = |row: &Submission| {
             passing[row.row as usize] || row.facts.worker_id.as_ref().is_some_and(|id| workers.contains(id))
         };
-        let batches = dump.batches(BATCH_ROWS, BATCH_BYTES, 0).map(|batch| {
-            batch.map(|rows| (rows.len() as u64, rows.into_iter().filter(|row| wanted(row)).collect::<Vec<_>>()))
-        });
         let mut analyses = Vec::new();
-        let work = |(read, rows): (u64, Vec<Submission>)| Ok((read, engine.analyse(&rows)?));
-        in_order(batches, in_flight(engine), &work, &mut |(read, batch): (u64, Vec<Analysis>)| {
+        audit::see_rows(dump, 0, engine, &wanted, &mut |read, seen| {
             stage.advance(read);
-            analyses.extend(batch);
+            analyses.extend(seen);
             Ok(())
         })?;
         Ok(analyses)

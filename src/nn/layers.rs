@@ -45,12 +45,19 @@ pub struct Layers<'a> {
     weights: &'a WeightMap,
     precision: Precision,
     device: &'a Device,
+    narrow: bool,
 }
 
 impl<'a> Layers<'a> {
     /// Over the tensors of one file, for convolutions of the precision and on the device of their store.
     pub fn new(weights: &'a WeightMap, store: &'a WeightStore) -> Self {
-        Layers { weights, precision: store.precision(), device: store.device() }
+        Layers { weights, precision: store.precision(), device: store.device(), narrow: false }
+    }
+
+    /// The same, for networks whose maps may lie in bf16 between the layers: everything between two convolutions takes them.
+    #[must_use]
+    pub fn narrow(self) -> Self {
+        Layers { narrow: self.precision == Precision::Bf16, ..self }
     }
 
     /// Packs a layer that has been read for where it will run.
@@ -58,17 +65,20 @@ impl<'a> Layers<'a> {
     /// # Errors
     /// When the lengths do not fit.
     pub fn pack(&self, shape: ConvShape, linear: &Linear, activation: Activation) -> Result<Conv2d> {
-        Ok(Conv2d::on_device(shape, (&linear.weight, &linear.bias), activation, self.precision, self.device)?)
+        let conv = Conv2d::on_device(shape, (&linear.weight, &linear.bias), activation, self.precision, self.device)?;
+        Ok(if self.narrow { conv.narrow() } else { conv })
     }
 
-    /// A fully connected layer: `(n, 1, 1, cin)` to `(n, 1, 1, cout)`. Always in f32: it is read once a picture, and its
-    /// result is the template itself or the score.
+    /// A fully connected layer: `(n, 1, 1, cin)` to `(n, 1, 1, cout)`. In f32, for its result is the template itself or the
+    /// score; only where a CPU multiplies tiles its factors are rounded as everywhere: reading them is what it costs.
     ///
     /// # Errors
     /// When the lengths do not fit.
     pub fn dense(&self, cin: usize, linear: &Linear, activation: Activation) -> Result<Conv2d> {
         let shape = ConvShape { cin, cout: linear.bias.len(), kernel: [1, 1], stride: 1, pad: [0; 4], groups: 1 };
-        Ok(Conv2d::on_device(shape, (&linear.weight, &linear.bias), activation, Precision::F32, self.device)?)
+        let on_tiles = self.device.is_cpu() && Precision::Bf16x3.is_supported();
+        let precision = if on_tiles { self.precision } else { Precision::F32 };
+        Ok(Conv2d::on_device(shape, (&linear.weight, &linear.bias), activation, precision, self.device)?)
     }
 
     /// The tensors.

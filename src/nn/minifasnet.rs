@@ -13,7 +13,7 @@ use crate::nn::fold::Linear;
 use crate::nn::layers::{Geometry, Layers, squeeze};
 use crate::nn::weights::{LivenessSpec, Role, WeightStore};
 use crate::nn::{Liveness, Preparation};
-use crate::ops::{Activation, Conv2d, global_avg_pool, scale_channels_add, sigmoid};
+use crate::ops::{Activation, Chain, Conv2d, global_avg_pool, scale_channels_add, sigmoid};
 
 /// The network.
 #[derive(Debug)]
@@ -21,16 +21,16 @@ pub struct MiniFasNet {
     id: String,
     preparation: Preparation,
     spec: LivenessSpec,
-    stem: [Conv2d; 2],
+    stem: Chain,
     blocks: Vec<Block>,
-    features: [Conv2d; 2],
+    features: Chain,
     classifier: [Conv2d; 2],
 }
 
 /// Widen, filter each channel, narrow.
 #[derive(Debug)]
 struct Block {
-    layers: [Conv2d; 3],
+    layers: Chain,
     residual: bool,
     excite: Option<Excite>,
 }
@@ -88,7 +88,7 @@ impl MiniFasNet {
             layers.dense(whole.shape().cout, &linear, Activation::None)?,
             layers.dense(linear.bias.len(), &prob, Activation::None)?,
         ];
-        let (stem, features) = ([first, second], [wide, whole]);
+        let (stem, features) = (Chain::new(vec![first, second])?, Chain::new(vec![wide, whole])?);
         Ok(MiniFasNet { id: passport.id(), preparation, spec, stem, blocks, features, classifier })
     }
 }
@@ -108,20 +108,18 @@ impl Block {
             true => Some(Excite::load(layers, &se, project.shape().cout)?),
             false => None,
         };
-        Ok(Block { layers: [expand, filter, project], residual, excite })
+        Ok(Block { layers: Chain::new(vec![expand, filter, project])?, residual, excite })
     }
 
     fn channels(&self) -> usize {
-        self.layers[2].shape().cout
+        self.layers.cout()
     }
 
     fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        let [expand, filter, project] = &self.layers;
-        let y = filter.forward(&expand.forward(x)?)?;
         Ok(match &self.excite {
-            Some(excite) => excite.forward_add(&project.forward(&y)?, x)?,
-            None if self.residual => project.forward_add(&y, x)?,
-            None => project.forward(&y)?,
+            Some(excite) => excite.forward_add(&self.layers.forward(x)?, x)?,
+            None if self.residual => self.layers.forward_add(x, x)?,
+            None => self.layers.forward(x)?,
         })
     }
 }
@@ -147,9 +145,9 @@ impl Excite {
 
 impl Liveness for MiniFasNet {
     fn bona_fide(&self, crops: &Tensor) -> Result<Vec<f32>> {
-        let x = self.stem.iter().try_fold(self.preparation.apply(crops)?, |x, layer| layer.forward(&x))?;
+        let x = self.stem.forward(&self.preparation.apply(crops)?)?;
         let x = self.blocks.iter().try_fold(x, |x, block| block.forward(&x))?;
-        let x = self.features.iter().try_fold(x, |x, layer| layer.forward(&x))?;
+        let x = self.features.forward(&x)?;
         if x.dims()[1..3] != [1, 1] {
             return Err(Error::bug("scoring liveness", format!("{:?} where one pixel must be left", x.dims())));
         }

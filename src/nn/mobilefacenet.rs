@@ -7,7 +7,7 @@ use crate::Result;
 use crate::nn::layers::{Geometry, Layers, squeeze};
 use crate::nn::weights::{Role, WeightStore};
 use crate::nn::{Embedder, Preparation};
-use crate::ops::Conv2d;
+use crate::ops::Chain;
 
 /// Blocks per stage, and whether the stage halves the map in its first block. The first block of a stage that halves
 /// has no residual; neither has the one that is alone in its stage.
@@ -18,17 +18,15 @@ const STAGES: [(usize, bool); 5] = [(5, true), (1, true), (6, false), (1, true),
 pub struct MobileFaceNet {
     id: String,
     preparation: Preparation,
-    stem: [Conv2d; 3],
+    stem: Chain,
     blocks: Vec<Block>,
-    head: [Conv2d; 4],
+    head: Chain,
 }
 
 /// Widen, filter each channel, narrow; added to the input where the shape stays.
 #[derive(Debug)]
 struct Block {
-    expand: Conv2d,
-    depthwise: Conv2d,
-    project: Conv2d,
+    layers: Chain,
     residual: bool,
 }
 
@@ -40,7 +38,7 @@ impl MobileFaceNet {
     pub fn load(store: &WeightStore, name: &str) -> Result<Self> {
         let passport = super::passport(store, name, Role::Embedder, "mobilefacenet")?;
         let weights = store.tensors(name)?;
-        let layers = Layers::new(&weights, store);
+        let layers = Layers::new(&weights, store).narrow();
         let preparation = Preparation::of(store, passport)?;
         let first = preparation.first_layer(&layers, "stem", Geometry::dense(1, 0).same_stride_2())?;
         let second = layers.unit("stem_depthwise", first.shape().cout, Geometry::depthwise(1, 1))?;
@@ -50,7 +48,7 @@ impl MobileFaceNet {
         for (stage, (depth, halves)) in STAGES.into_iter().enumerate() {
             for i in 0..depth {
                 let block = Block::load(&layers, &format!("stages.{stage}.{i}"), channels, halves && i == 0)?;
-                channels = block.project.shape().cout;
+                channels = block.layers.cout();
                 blocks.push(block);
             }
         }
@@ -58,14 +56,15 @@ impl MobileFaceNet {
         let channels = features.shape().cout;
         let global = layers.unit("global_depthwise", channels, Geometry::depthwise(1, 0))?;
         let mixed = layers.unit("global_project", channels, Geometry::POINTWISE)?;
-        let embedding = layers.unit("embedding", mixed.shape().cout, Geometry::POINTWISE)?;
+        let embedding = layers.unit("embedding", mixed.shape().cout, Geometry::POINTWISE)?.wide();
         let dim = passport.template.as_ref().map_or(0, |template| template.dimension);
         if embedding.shape().cout != dim {
             let found = embedding.shape().cout.to_string();
             return Err(weights.refuse("embedding.conv.weight", format!("{dim} output channels"), found));
         }
-        let head = [features, global, mixed, embedding];
-        Ok(MobileFaceNet { id: passport.id(), preparation, stem: [first, second, third], blocks, head })
+        let stem = Chain::new(vec![first, second, third])?;
+        let head = Chain::new(vec![features, global, mixed, embedding])?;
+        Ok(MobileFaceNet { id: passport.id(), preparation, stem, blocks, head })
     }
 }
 
@@ -76,24 +75,23 @@ impl Block {
         let depthwise = layers.unit(&format!("{name}.depthwise"), expand.shape().cout, geometry)?;
         let project = layers.unit(&format!("{name}.project"), depthwise.shape().cout, Geometry::POINTWISE)?;
         let residual = !halves && project.shape().cout == cin;
-        Ok(Block { expand, depthwise, project, residual })
+        Ok(Block { layers: Chain::new(vec![expand, depthwise, project])?, residual })
     }
 
     fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        let y = self.depthwise.forward(&self.expand.forward(x)?)?;
-        Ok(if self.residual { self.project.forward_add(&y, x)? } else { self.project.forward(&y)? })
+        Ok(if self.residual { self.layers.forward_add(x, x)? } else { self.layers.forward(x)? })
     }
 }
 
 impl Embedder for MobileFaceNet {
     fn embed(&self, crops: &Tensor) -> Result<Tensor> {
-        let x = self.stem.iter().try_fold(self.preparation.apply(crops)?, |x, layer| layer.forward(&x))?;
+        let x = self.stem.forward(&self.preparation.apply(crops)?)?;
         let x = self.blocks.iter().try_fold(x, |x, block| block.forward(&x))?;
-        squeeze(&self.head.iter().try_fold(x, |x, layer| layer.forward(&x))?)
+        squeeze(&self.head.forward(&x)?)
     }
 
     fn dim(&self) -> usize {
-        self.head[3].shape().cout
+        self.head.cout()
     }
 
     fn id(&self) -> &str {

@@ -8,7 +8,7 @@ use crate::nn::fold::{Affine, Linear};
 use crate::nn::layers::{Geometry, Layers, pixel_order, squeeze};
 use crate::nn::weights::{Passport, Role, WeightStore};
 use crate::nn::{Embedder, Preparation};
-use crate::ops::{Activation, Conv2d};
+use crate::ops::{Activation, Chain, Conv2d};
 
 /// Strides of the depthwise convolutions.
 const STRIDES: [usize; 13] = [1, 2, 1, 2, 1, 2, 1, 1, 1, 1, 1, 2, 1];
@@ -18,8 +18,8 @@ const STRIDES: [usize; 13] = [1, 2, 1, 2, 1, 2, 1, 1, 1, 1, 1, 2, 1];
 pub struct Sface {
     id: String,
     preparation: Preparation,
-    stem: Conv2d,
-    blocks: Vec<[Conv2d; 2]>,
+    /// The stem, then a depthwise and a pointwise convolution for each block.
+    body: Chain,
     embedding: Conv2d,
 }
 
@@ -31,19 +31,19 @@ impl Sface {
     pub fn load(store: &WeightStore, name: &str) -> Result<Self> {
         let passport = super::passport(store, name, Role::Embedder, "sface")?;
         let weights = store.tensors(name)?;
-        let layers = Layers::new(&weights, store);
+        let layers = Layers::new(&weights, store).narrow();
         let preparation = Preparation::of(store, passport)?;
         let stem = preparation.first_layer(&layers, "stem", Geometry::dense(1, 1))?;
         let mut channels = stem.shape().cout;
-        let mut blocks = Vec::with_capacity(STRIDES.len());
+        let mut body = vec![stem];
         for (i, stride) in STRIDES.into_iter().enumerate() {
             let depthwise = layers.unit(&format!("blocks.{i}.depthwise"), channels, Geometry::depthwise(stride, 1))?;
             let pointwise = layers.unit(&format!("blocks.{i}.pointwise"), channels, Geometry::POINTWISE)?;
             channels = pointwise.shape().cout;
-            blocks.push([depthwise, pointwise]);
+            body.extend([depthwise, pointwise]);
         }
         let embedding = Self::embedding(&layers, passport, channels)?;
-        Ok(Sface { id: passport.id(), preparation, stem, blocks, embedding })
+        Ok(Sface { id: passport.id(), preparation, body: Chain::new(body)?, embedding })
     }
 
     /// The fully connected layer with the batch-norms in front of it and behind it. Nothing is padded in between, so
@@ -68,10 +68,7 @@ impl Sface {
 
 impl Embedder for Sface {
     fn embed(&self, crops: &Tensor) -> Result<Tensor> {
-        let mut x = self.stem.forward(&self.preparation.apply(crops)?)?;
-        for [depthwise, pointwise] in &self.blocks {
-            x = pointwise.forward(&depthwise.forward(&x)?)?;
-        }
+        let x = self.body.forward(&self.preparation.apply(crops)?)?;
         let n = x.dim(0)?;
         let map = x.elem_count() / n;
         squeeze(&self.embedding.forward(&x.reshape((n, 1, 1, map))?)?)

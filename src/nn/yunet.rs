@@ -8,7 +8,7 @@ use candle_core::{DType, Device, Tensor};
 use crate::nn::fold::Linear;
 use crate::nn::layers::{Geometry, Layers};
 use crate::nn::weights::{Role, WeightStore};
-use crate::ops::{Activation, Conv2d, ConvShape, max_pool2, upsample2_add};
+use crate::ops::{Activation, Chain, Conv2d, ConvShape, Layer, upsample2_add};
 use crate::{Error, Result};
 
 /// The strides of the three levels, in the order of [`Yunet::forward`].
@@ -22,12 +22,11 @@ const HEADS: [(&str, usize); 4] = [("cls", 1), ("obj", 1), ("bbox", 4), ("kps", 
 pub struct Yunet {
     id: String,
     device: Device,
-    stem: Conv2d,
-    /// `model0` to `model5`, each behind the stem or the one before it.
-    backbone: [Vec<Unit>; 6],
+    /// From the picture to stride 8, from there to 16, and from there to 32.
+    backbone: [Chain; 3],
     /// Finest first, as in the file.
-    laterals: [Unit; 3],
-    heads: [Unit; 3],
+    laterals: [Chain; 3],
+    heads: [Chain; 3],
 }
 
 /// One level of the detector's output, for a batch of `n` pictures.
@@ -72,21 +71,28 @@ impl Yunet {
         let layers = Layers::new(&weights, store);
         let stem = layers.conv("backbone.model0.conv1", 3, Geometry::dense(2, 1), Activation::Relu)?;
         let mut channels = stem.shape().cout;
-        let mut backbone = [const { Vec::new() }; 6];
-        let mut widths = [0; 6];
-        for (i, units) in backbone.iter_mut().enumerate() {
-            for j in if i == 0 { 2..3 } else { 1..3 } {
-                let unit = Unit::load(&layers, &format!("backbone.model{i}.conv{j}"), channels)?;
-                channels = unit.channels();
-                units.push(unit);
+        let mut backbone = [vec![Layer::from(stem)], Vec::new(), Vec::new()];
+        for i in 0..6 {
+            let level = &mut backbone[usize::saturating_sub(i, 3)];
+            // `model2` alone keeps the size of the map.
+            if ![0, 2].contains(&i) {
+                level.push(Layer::MaxPool2(channels));
             }
-            widths[i] = channels;
+            for j in if i == 0 { 2..3 } else { 1..3 } {
+                let unit = unit(&layers, &format!("backbone.model{i}.conv{j}"), channels)?;
+                channels = unit[1].shape().cout;
+                level.extend(unit.map(Layer::from));
+            }
         }
-        let lateral = |i: usize| Unit::load(&layers, &format!("neck.lateral_convs.{i}"), widths[i + 3]);
+        let [fine, middle, coarse] = backbone;
+        let backbone = [Chain::new(fine)?, Chain::new(middle)?, Chain::new(coarse)?];
+        let lateral = |i: usize| -> Result<Chain> {
+            Ok(Chain::new(unit(&layers, &format!("neck.lateral_convs.{i}"), backbone[i].cout())?)?)
+        };
         let laterals = [lateral(0)?, lateral(1)?, lateral(2)?];
-        let heads = |i: usize| Unit::load_heads(&layers, i, laterals[i].channels());
+        let heads = |i: usize| heads(&layers, i, laterals[i].cout());
         let heads = [heads(0)?, heads(1)?, heads(2)?];
-        Ok(Yunet { id, device: store.device().clone(), stem, backbone, laterals, heads })
+        Ok(Yunet { id, device: store.device().clone(), backbone, laterals, heads })
     }
 
     /// Name and sum of the weights.
@@ -124,13 +130,9 @@ impl Yunet {
         if n * h * w == 0 || h % 32 != 0 || w % 32 != 0 || c != 3 {
             return Err(Error::bug("detecting faces", format!("pictures of {:?}", pictures.dims())));
         }
-        let [model0, model1, model2, model3, model4, model5] = &self.backbone;
-        let run = |x: Tensor, units: &[Unit]| units.iter().try_fold(x, |x, unit| unit.forward(&x));
-        let x = run(self.stem.forward(&pictures.contiguous()?)?, model0)?;
-        let x = run(run(max_pool2(&x)?, model1)?, model2)?;
-        let fine = run(max_pool2(&x)?, model3)?;
-        let middle = run(max_pool2(&fine)?, model4)?;
-        let coarse = run(max_pool2(&middle)?, model5)?;
+        let fine = self.backbone[0].forward(&pictures.contiguous()?)?;
+        let middle = self.backbone[1].forward(&fine)?;
+        let coarse = self.backbone[2].forward(&middle)?;
 
         let coarse = self.laterals[2].forward(&coarse)?;
         let middle = self.laterals[1].forward(&upsample2_add(&coarse, &middle)?)?;
@@ -139,59 +141,40 @@ impl Yunet {
     }
 }
 
-/// YuNet's unit: a pointwise convolution, then a 3x3 depthwise one.
-#[derive(Debug)]
-struct Unit {
-    pointwise: Conv2d,
-    depthwise: Conv2d,
+/// YuNet's unit: a pointwise convolution `NAME.conv1`, then a 3x3 depthwise one `NAME.conv2`, with a ReLU at the end.
+fn unit(layers: &Layers, name: &str, cin: usize) -> Result<[Conv2d; 2]> {
+    let pointwise = layers.conv(&format!("{name}.conv1"), cin, Geometry::POINTWISE, Activation::None)?;
+    let geometry = Geometry::depthwise(1, 1);
+    let depthwise = layers.conv(&format!("{name}.conv2"), pointwise.shape().cout, geometry, Activation::Relu)?;
+    Ok([pointwise, depthwise])
 }
 
-impl Unit {
-    /// `NAME.conv1` and `NAME.conv2`, with a ReLU at the end.
-    fn load(layers: &Layers, name: &str, cin: usize) -> Result<Self> {
-        let pointwise = layers.conv(&format!("{name}.conv1"), cin, Geometry::POINTWISE, Activation::None)?;
-        let geometry = Geometry::depthwise(1, 1);
-        let depthwise = layers.conv(&format!("{name}.conv2"), pointwise.shape().cout, geometry, Activation::Relu)?;
-        Ok(Unit { pointwise, depthwise })
-    }
-
-    /// The four heads of a level, which see the same input, as one unit with their channels stacked.
-    fn load_heads(layers: &Layers, level: usize, cin: usize) -> Result<Self> {
-        let stack = |part: &str, total: usize, geometry: Geometry| -> Result<Conv2d> {
-            let (mut weight, mut bias, mut shape) = (Vec::new(), Vec::new(), None::<ConvShape>);
-            for (head, channels) in HEADS {
-                let name = format!("bbox_head.multi_level_{head}.{level}.{part}");
-                let cin = if part == "conv1" { cin } else { channels };
-                let (own, linear) = layers.linear(&name, cin, geometry)?;
-                if own.cout != channels {
-                    let expected = format!("{channels} output channels");
-                    return Err(layers.weights().refuse(&name, expected, own.cout.to_string()));
-                }
-                weight.extend(linear.weight);
-                bias.extend(linear.bias);
-                shape = Some(own);
+/// The four heads of a level, which see the same input, as one unit with their channels stacked.
+fn heads(layers: &Layers, level: usize, cin: usize) -> Result<Chain> {
+    let stack = |part: &str, total: usize, geometry: Geometry| -> Result<Conv2d> {
+        let (mut weight, mut bias, mut shape) = (Vec::new(), Vec::new(), None::<ConvShape>);
+        for (head, channels) in HEADS {
+            let name = format!("bbox_head.multi_level_{head}.{level}.{part}");
+            let cin = if part == "conv1" { cin } else { channels };
+            let (own, linear) = layers.linear(&name, cin, geometry)?;
+            if own.cout != channels {
+                let expected = format!("{channels} output channels");
+                return Err(layers.weights().refuse(&name, expected, own.cout.to_string()));
             }
-            let own = shape.ok_or_else(|| Error::bug("loading the detector", "no heads"))?;
-            let shape = match part {
-                "conv1" => ConvShape { cout: total, ..own },
-                _ => ConvShape { cin: total, cout: total, groups: total, ..own },
-            };
-            layers.pack(shape, &Linear { weight, bias }, Activation::None)
+            weight.extend(linear.weight);
+            bias.extend(linear.bias);
+            shape = Some(own);
+        }
+        let own = shape.ok_or_else(|| Error::bug("loading the detector", "no heads"))?;
+        let shape = match part {
+            "conv1" => ConvShape { cout: total, ..own },
+            _ => ConvShape { cin: total, cout: total, groups: total, ..own },
         };
-        let total = HEADS.iter().map(|(_, channels)| channels).sum();
-        Ok(Unit {
-            pointwise: stack("conv1", total, Geometry::POINTWISE)?,
-            depthwise: stack("conv2", total, Geometry::depthwise(1, 1))?,
-        })
-    }
-
-    fn channels(&self) -> usize {
-        self.depthwise.shape().cout
-    }
-
-    fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        Ok(self.depthwise.forward(&self.pointwise.forward(x)?)?)
-    }
+        layers.pack(shape, &Linear { weight, bias }, Activation::None)
+    };
+    let total = HEADS.iter().map(|(_, channels)| channels).sum();
+    let pointwise = stack("conv1", total, Geometry::POINTWISE)?;
+    Ok(Chain::new([pointwise, stack("conv2", total, Geometry::depthwise(1, 1))?])?)
 }
 
 impl YunetLevel {

@@ -1,6 +1,22 @@
 //! What every operation asks of its inputs, with errors that carry operation, expected and got.
 
 use candle_core::{CpuStorage, DType, Layout, Result, bail};
+use half::bf16;
+
+/// The elements of a tensor of either kind that a convolution takes on a CPU.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Values<'a> {
+    F32(&'a [f32]),
+    Bf16(&'a [bf16]),
+}
+
+/// The elements of a contiguous tensor, f32 or bf16.
+pub(super) fn values<'a>(op: &str, storage: &'a CpuStorage, layout: &Layout) -> Result<Values<'a>> {
+    if let (CpuStorage::BF16(values), Some((start, end))) = (storage, layout.contiguous_offsets()) {
+        return Ok(Values::Bf16(&values[start..end]));
+    }
+    Ok(Values::F32(slice(op, storage, layout)?))
+}
 
 /// The sides of a tensor in NHWC order without an empty one.
 pub(super) fn sides(op: &str, layout: &Layout) -> Result<[usize; 4]> {

@@ -10,8 +10,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use candle_core::{CpuStorage, CustomOp1, CustomOp2, Device, Layout, Result, Shape, Tensor, bail};
 use half::{bf16, f16};
 
+#[cfg(target_arch = "x86_64")]
+use super::chain::Fused;
 use super::check;
 use super::cpu::Isa;
+#[cfg(target_arch = "x86_64")]
+use super::cpu::amx::{chain::Stage, dense::Dense as TiledDense};
 use super::cpu::depthwise::Depthwise;
 use super::cpu::gemm::Dense;
 use super::on_device::OnDevice;
@@ -35,8 +39,12 @@ pub enum Precision {
     F32,
     /// Weights and inputs are rounded to eight significant bits, twice the speed. The same bits for any batch and
     /// thread count on one machine, but other machines may round the sums otherwise. Depthwise convolutions, which
-    /// memory bounds, and pictures of fewer than eight channels stay in f32.
+    /// memory bounds, and pictures of fewer than eight channels stay in f32 (or split, see [`Precision::Bf16x3`]).
     Bf16,
+    /// Each factor is the sum of two bf16, and three of the four products are summed: sixteen significant bits at a third of
+    /// the rate of bf16 on AMX, which is several times that of f32. Where there is no AMX, f32 is faster and exact, so it is
+    /// not there. The same bits for any batch and thread count on one machine.
+    Bf16x3,
     /// Weights and activations are rounded to eleven significant bits. GPUs alone.
     F16,
 }
@@ -47,6 +55,7 @@ impl Precision {
         match self {
             Precision::F32 => true,
             Precision::Bf16 => Isa::current().is_ok_and(Isa::has_bf16),
+            Precision::Bf16x3 => Isa::current().is_ok_and(Isa::has_split),
             Precision::F16 => false,
         }
     }
@@ -106,7 +115,7 @@ impl ConvShape {
 }
 
 /// Multiply-adds of all convolutions of this process so far.
-static MULTIPLY_ADDS: AtomicU64 = AtomicU64::new(0);
+pub(super) static MULTIPLY_ADDS: AtomicU64 = AtomicU64::new(0);
 
 /// How many multiply-adds the convolutions of this process have done: what a benchmark holds against the clock.
 pub fn multiply_adds() -> u64 {
@@ -127,7 +136,19 @@ enum Path {
     Plain(Plain),
     Dense(Dense),
     Depthwise(Depthwise),
+    /// By tiles, alone or in a chain.
+    #[cfg(target_arch = "x86_64")]
+    Tiles(Box<OnTiles>),
     OnDevice(Box<OnDevice>),
+}
+
+/// A layer for AMX tiles.
+#[cfg(target_arch = "x86_64")]
+#[derive(Debug, Clone)]
+pub(super) struct OnTiles {
+    pub(super) stage: Stage,
+    /// Whether its result is handed on in bf16.
+    pub(super) narrow: bool,
 }
 
 impl Conv2d {
@@ -157,7 +178,15 @@ impl Conv2d {
         if !precision.is_supported() {
             bail!("conv2d: expected a CPU that multiplies {precision:?}, got {isa}");
         }
-        let precision = if shape.groups == 1 && shape.cin >= 8 { precision } else { Precision::F32 };
+        #[cfg(target_arch = "x86_64")]
+        if isa == Isa::Amx && matches!(precision, Precision::Bf16 | Precision::Bf16x3) {
+            return Ok(Self::on_tiles(shape, (weight, bias), &activation, precision));
+        }
+        let precision = match (precision, shape.groups) {
+            (Precision::Bf16 | Precision::F16, 1) if shape.cin < 8 => Precision::F32,
+            (_, 1) => precision,
+            _ => Precision::F32,
+        };
         let fast = if shape.groups == 1 {
             Dense::new((isa, precision), shape, weight, bias, &activation).map(Path::Dense)
         } else {
@@ -168,6 +197,55 @@ impl Conv2d {
             Path::Plain(Plain { shape, weight, bias, activation })
         });
         Ok(Conv2d { shape, isa, precision, path })
+    }
+
+    /// A checked convolution on AMX tiles. Few channels are pictures, whose first layer is cheap and worth splitting.
+    #[cfg(target_arch = "x86_64")]
+    fn on_tiles(
+        shape: ConvShape,
+        (weight, bias): (&[f32], &[f32]),
+        activation: &Activation,
+        precision: Precision,
+    ) -> Self {
+        let precision = match shape.groups {
+            1 if shape.cin < 8 => Precision::Bf16x3,
+            1 => precision,
+            _ => Precision::F32,
+        };
+        let stage = match Depthwise::new(Isa::Amx, shape, weight, bias, activation) {
+            Some(depthwise) if shape.groups != 1 => Stage::Depthwise(depthwise),
+            _ => Stage::Dense(TiledDense::new(shape, precision == Precision::Bf16x3, weight, bias, activation)),
+        };
+        let path = Path::Tiles(Box::new(OnTiles { stage, narrow: false }));
+        Conv2d { shape, isa: Isa::Amx, precision, path }
+    }
+
+    /// Hands the result on in bf16 where it is computed on AMX tiles, for the next layer rounds it to that anyway; elsewhere
+    /// it stays f32.
+    #[must_use]
+    pub fn narrow(self) -> Self {
+        self.handing_on(true)
+    }
+
+    /// Takes [`Conv2d::narrow`] back, for the last layer of a network.
+    #[must_use]
+    pub fn wide(self) -> Self {
+        self.handing_on(false)
+    }
+
+    #[cfg_attr(not(target_arch = "x86_64"), expect(unused_mut, unused_variables, reason = "no tiles there"))]
+    fn handing_on(mut self, narrow: bool) -> Self {
+        #[cfg(target_arch = "x86_64")]
+        if let Path::Tiles(tiles) = &mut self.path {
+            tiles.narrow = narrow;
+        }
+        self
+    }
+
+    /// The layer for AMX tiles, where it is one.
+    #[cfg(target_arch = "x86_64")]
+    pub(super) fn tiles(&self) -> Option<&OnTiles> {
+        if let Path::Tiles(tiles) = &self.path { Some(tiles) } else { None }
     }
 
     /// As [`Conv2d::with_precision`], on a device: the CPU's own code on the CPU, else a matrix product with kernels before
@@ -222,10 +300,12 @@ impl Conv2d {
     /// `activation(conv(x) + bias)`: `(n, h, w, cin)` to `(n, h', w', cout)`.
     ///
     /// # Errors
-    /// When `x` is not contiguous f32 with `cin` channels, is empty, or is smaller than the kernel.
+    /// When `x` is not contiguous f32 (on AMX tiles also bf16) with `cin` channels, is empty, or is smaller than the kernel.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
         match &self.path {
             Path::OnDevice(conv) => self.count(conv.forward(x, None)?),
+            #[cfg(target_arch = "x86_64")]
+            Path::Tiles(tiles) => Fused { stages: &[&tiles.stage], narrow: tiles.narrow }.forward(x, None),
             _ => x.apply_op1_no_bwd(self),
         }
     }
@@ -237,6 +317,8 @@ impl Conv2d {
     pub fn forward_add(&self, x: &Tensor, residual: &Tensor) -> Result<Tensor> {
         match &self.path {
             Path::OnDevice(conv) => self.count(conv.forward(x, Some(residual))?),
+            #[cfg(target_arch = "x86_64")]
+            Path::Tiles(tiles) => Fused { stages: &[&tiles.stage], narrow: tiles.narrow }.forward(x, Some(residual)),
             _ => x.apply_op2_no_bwd(residual, self),
         }
     }
@@ -250,7 +332,14 @@ impl Conv2d {
 
     /// The input and its sides, and the shape of the result.
     fn input<'a>(&self, storage: &'a CpuStorage, layout: &Layout) -> Result<(&'a [f32], [usize; 3], [usize; 4])> {
-        let (x, [n, h, w, c]) = check::nhwc("conv2d", storage, layout)?;
+        let x = check::slice("conv2d", storage, layout)?;
+        let (sides, out) = self.sides(layout)?;
+        Ok((x, sides, out))
+    }
+
+    /// The sides of an input, and the shape of the result.
+    pub(super) fn sides(&self, layout: &Layout) -> Result<([usize; 3], [usize; 4])> {
+        let [n, h, w, c] = check::sides("conv2d", layout)?;
         let ConvShape { cin, cout, kernel: [ky, kx], pad: [top, left, bottom, right], .. } = self.shape;
         if c != cin {
             bail!("conv2d: expected {cin} input channels, got {:?}", layout.shape());
@@ -259,7 +348,7 @@ impl Conv2d {
             bail!("conv2d: expected an input of at least the kernel of {:?}, got {:?}", self.shape, layout.shape());
         }
         let (oh, ow) = self.shape.output(h, w);
-        Ok((x, [n, h, w], [n, oh, ow, cout]))
+        Ok(([n, h, w], [n, oh, ow, cout]))
     }
 
     fn run(&self, x: &[f32], sides: [usize; 3], out: [usize; 4], residual: Option<&[f32]>) -> (CpuStorage, Shape) {
@@ -282,7 +371,9 @@ impl Conv2d {
                 depthwise.forward(x, sides, residual, y.as_mut_ptr());
                 y.set_len(len);
             },
-            // `forward` and `forward_add` never come here with one.
+            // `forward` and `forward_add` never come here with one of these.
+            #[cfg(target_arch = "x86_64")]
+            Path::Tiles(_) => y.resize(len, f32::NAN),
             Path::OnDevice(_) => y.resize(len, f32::NAN),
         }
         (CpuStorage::F32(y), Shape::from(&out[..]))
@@ -328,12 +419,19 @@ struct Plain {
     activation: Activation,
 }
 
+/// The sum of two bf16 that stands for a value: sixteen significant bits of it.
+fn split(value: f32) -> f32 {
+    let high = bf16::from_f32(value).to_f32();
+    high + bf16::from_f32(value - high).to_f32()
+}
+
 /// The values as a precision holds them.
 fn rounded(values: &[f32], precision: Precision) -> Cow<'_, [f32]> {
     match precision {
         Precision::F32 => values.into(),
         Precision::F16 => values.iter().map(|&v| f16::from_f32(v).to_f32()).collect(),
         Precision::Bf16 => values.iter().map(|&v| bf16::from_f32(v).to_f32()).collect(),
+        Precision::Bf16x3 => values.iter().map(|&v| split(v)).collect(),
     }
 }
 

@@ -42,6 +42,7 @@ impl OnDevice {
             Precision::F32 => DType::F32,
             Precision::F16 => DType::F16,
             Precision::Bf16 => DType::BF16,
+            Precision::Bf16x3 => bail!("conv2d: expected f32, f16 or bf16 on a device, got {precision:?}"),
         };
         let ConvShape { cin, cout, kernel: [ky, kx], groups, .. } = shape;
         let (taps, per_group) = (ky * kx, cin / groups);

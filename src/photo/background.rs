@@ -11,10 +11,15 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Photo;
+use super::{Photo, Reduced};
 
 /// Cells per side.
-const SIDE: usize = 16;
+pub(super) const SIDE: usize = 16;
+
+/// Where a cell begins on a side of the picture.
+pub(super) fn border(cell: usize, length: usize) -> usize {
+    cell * length / SIDE
+}
 
 /// Least number of cells that two backgrounds must both show.
 const MIN_CELLS: usize = 36;
@@ -49,16 +54,26 @@ impl Background {
     /// Of a photo with these face boxes (left, top, width, height in pixels): all faces that were found, for even a face
     /// in the background may walk away.
     pub fn of(photo: &Photo, faces: &[[f32; 4]]) -> Background {
+        Self::new((photo.width, photo.height), faces, |_, area| colour_sums(photo, area))
+    }
+
+    /// The same from what [`Reduced`] has of the photo.
+    pub fn from_reduced(reduced: &Reduced, photo: &Photo, faces: &[[f32; 4]]) -> Background {
+        Self::new((photo.width, photo.height), faces, |cell, _| reduced.colours[cell])
+    }
+
+    /// `sums` gives the sums of R, G and B over a cell, by its number and its area (left, top, right, bottom).
+    fn new(size: (usize, usize), faces: &[[f32; 4]], sums: impl Fn(usize, [usize; 4]) -> [u64; 3]) -> Background {
         let mut cells = Vec::with_capacity(SIDE * SIDE);
         let mut shown = Vec::with_capacity(SIDE * SIDE);
-        let border = |cell: usize, length: usize| cell * length / SIDE;
         for row in 0..SIDE {
-            let (top, bottom) = (border(row, photo.height), border(row + 1, photo.height));
+            let (top, bottom) = (border(row, size.1), border(row + 1, size.1));
             for column in 0..SIDE {
-                let (left, right) = (border(column, photo.width), border(column + 1, photo.width));
-                cells.push(mean_colour(photo, [left, top, right, bottom]));
+                let (left, right) = (border(column, size.0), border(column + 1, size.0));
+                let pixels = (right - left) * (bottom - top);
+                cells.push(mean_colour(sums(row * SIDE + column, [left, top, right, bottom]), pixels));
                 let area = [left as f32, top as f32, right as f32, bottom as f32];
-                shown.push(right > left && bottom > top && !faces.iter().any(|face| covers(face, area)));
+                shown.push(pixels > 0 && !faces.iter().any(|face| covers(face, area)));
             }
         }
         Background { cells, shown }
@@ -163,8 +178,8 @@ fn covers(&[left, top, width, height]: &[f32; 4], area: [f32; 4]) -> bool {
     head || body
 }
 
-/// Mean Y, Cb, Cr of the pixels from (left, top) up to (right, bottom), which are not in it.
-fn mean_colour(photo: &Photo, [left, top, right, bottom]: [usize; 4]) -> [u8; 3] {
+/// Sums of R, G and B over the pixels from (left, top) up to (right, bottom), which are not in it.
+fn colour_sums(photo: &Photo, [left, top, right, bottom]: [usize; 4]) -> [u64; 3] {
     let mut sums = [0u64; 3];
     for y in top..bottom {
         let line = &photo.rgb[(y * photo.width + left) * 3..(y * photo.width + right) * 3];
@@ -172,7 +187,12 @@ fn mean_colour(photo: &Photo, [left, top, right, bottom]: [usize; 4]) -> [u8; 3]
             sums.iter_mut().zip(pixel).for_each(|(sum, &value)| *sum += u64::from(value));
         }
     }
-    let count = ((right - left) * (bottom - top)).max(1) as f32;
+    sums
+}
+
+/// Mean Y, Cb, Cr of so many pixels.
+fn mean_colour(sums: [u64; 3], pixels: usize) -> [u8; 3] {
+    let count = pixels.max(1) as f32;
     let [r, g, b] = sums.map(|sum| sum as f32 / count);
     let y = 0.299 * r + 0.587 * g + 0.114 * b;
     [y, 128.0 + (b - y) / 1.772, 128.0 + (r - y) / 1.402].map(|v| v.round().clamp(0.0, 255.0) as u8)

@@ -18,13 +18,13 @@ impl<'a> Walk<'a> {
         Walk { bits, run: 0 }
     }
 
-    /// Ends the segment: how many whole bytes were not used, and where the marker stands that ends it.
-    pub fn finish(self) -> (usize, usize) {
-        self.bits.finish()
+    /// How many whole bytes of the segment were not used.
+    pub fn unused(&self) -> usize {
+        self.bits.unused()
     }
 
-    /// Passes over one block of a sequential scan (T.81, F.2.2); false if the data fail.
-    #[inline]
+    /// Passes over one block of a sequential scan (T.81, F.2.2) whose AC table has made its steps; false if the data fail.
+    #[inline(always)]
     pub fn sequential_block(&mut self, dc: &Table, ac: &Table) -> bool {
         if !self.dc(dc) {
             return false;
@@ -32,16 +32,32 @@ impl<'a> Walk<'a> {
         let mut k = 1;
         while k < 64 {
             self.bits.fill();
-            let symbol = ac.symbol(self.bits.sixteen());
-            self.bits.skip(u32::from(symbol.skip));
-            k += usize::from(symbol.advance);
+            // Two steps of at most 27 bits each are loaded.
+            k = self.step(ac, k);
+            if k < 64 {
+                k = self.step(ac, k);
+            }
         }
         let ended = k == 64 || (usize::from(END_OF_BLOCK)..usize::from(NO_CODE)).contains(&k);
         ended && !self.bits.overdrawn()
     }
 
+    /// Passes over one or more codes of a sequential block from coefficient `k` on; gives the coefficient after them, plus
+    /// [`END_OF_BLOCK`] or [`NO_CODE`].
+    #[inline(always)]
+    fn step(&mut self, ac: &Table, k: usize) -> usize {
+        let step = ac.step(self.bits.peek());
+        if step.skip != 0 && k + usize::from(step.before) < 64 {
+            self.bits.skip(u32::from(step.skip));
+            return k + usize::from(step.advance);
+        }
+        let advance;
+        (self.bits, advance) = single(self.bits, ac);
+        k + usize::from(advance)
+    }
+
     /// Passes over a DC difference.
-    #[inline]
+    #[inline(always)]
     pub fn dc(&mut self, table: &Table) -> bool {
         self.bits.fill();
         let symbol = table.symbol(self.bits.sixteen());
@@ -142,6 +158,18 @@ impl<'a> Walk<'a> {
             self.bits.skip(count - 32);
         }
     }
+}
+
+/// Exactly one code of a sequential block: a long one, or the last of a block that ends before the codes of a step do. It
+/// works on a copy, so that a loop over blocks keeps the bits in registers.
+#[cold]
+#[inline(never)]
+fn single<'a>(mut bits: Bits<'a>, ac: &Table) -> (Bits<'a>, u8) {
+    bits.fill();
+    let symbol = ac.symbol(bits.sixteen());
+    bits.skip(u32::from(symbol.skip));
+    bits.fill();
+    (bits, symbol.advance)
 }
 
 /// The coefficients `from..=to` as a set; empty if there are none.

@@ -7,11 +7,14 @@
 
 use sha2::{Digest, Sha256};
 
-use super::Photo;
+use super::{Photo, Reduced};
 
 /// Cells of the difference hash.
-const COLUMNS: usize = 9;
-const ROWS: usize = 8;
+pub(super) const COLUMNS: usize = 9;
+pub(super) const ROWS: usize = 8;
+
+/// Mean luma of each cell in 1/256 steps of a grey level.
+pub(super) type Cells = [[u64; COLUMNS]; ROWS];
 
 /// What is kept of a picture to recognise it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
@@ -27,7 +30,16 @@ pub struct Fingerprint {
 impl Fingerprint {
     /// Of the encoded bytes and the photo that they decode to.
     pub fn of(bytes: &[u8], photo: &Photo) -> Fingerprint {
-        let (dhash, mirrored_dhash) = difference_hashes(photo);
+        Self::new(bytes, &cells(photo))
+    }
+
+    /// The same from what [`Reduced`] has of the photo.
+    pub fn from_reduced(bytes: &[u8], reduced: &Reduced) -> Fingerprint {
+        Self::new(bytes, &reduced.cells)
+    }
+
+    fn new(bytes: &[u8], cells: &Cells) -> Fingerprint {
+        let (dhash, mirrored_dhash) = difference_hashes(cells);
         Fingerprint { sha256: Sha256::digest(bytes).into(), dhash, mirrored_dhash }
     }
 
@@ -43,8 +55,7 @@ pub fn hamming(a: u64, b: u64) -> u32 {
 }
 
 /// The hash of the picture and of its mirror image.
-fn difference_hashes(photo: &Photo) -> (u64, u64) {
-    let cells = cells(photo);
+fn difference_hashes(cells: &Cells) -> (u64, u64) {
     let (mut plain, mut mirrored) = (0, 0);
     for row in cells {
         for column in 0..COLUMNS - 1 {
@@ -56,29 +67,38 @@ fn difference_hashes(photo: &Photo) -> (u64, u64) {
     (plain, mirrored)
 }
 
-/// Mean luma of each cell in 1/256 steps of a grey level. A pixel belongs to the one cell that holds its top left
-/// corner; the borders are placed symmetrically, so that the mirror image has the mirrored cells.
-fn cells(photo: &Photo) -> [[u64; COLUMNS]; ROWS] {
-    let border = |cell: usize, cells: usize, side: usize| (cell * side + cells / 2) / cells;
-    let mut sums = [[0u64; COLUMNS]; ROWS];
-    for (row, sums) in sums.iter_mut().enumerate() {
+/// Where cell number `cell` of `cells` begins on a side; placed symmetrically, so that the mirror image has the mirrored
+/// cells. A pixel belongs to the one cell that holds its top left corner.
+pub(super) fn border(cell: usize, cells: usize, side: usize) -> usize {
+    (cell * side + cells / 2) / cells
+}
+
+/// The cells of a photo.
+fn cells(photo: &Photo) -> Cells {
+    let mut sums = [[0; 3]; COLUMNS * ROWS];
+    for row in 0..ROWS {
         let (top, bottom) = (border(row, ROWS, photo.height), border(row + 1, ROWS, photo.height));
-        let mut counts = [0u64; COLUMNS];
         for line in photo.rgb.chunks_exact(photo.width * 3).take(bottom).skip(top) {
             for column in 0..COLUMNS {
                 let (left, right) = (border(column, COLUMNS, photo.width), border(column + 1, COLUMNS, photo.width));
-                let mut channels = [0u32; 3];
                 for pixel in line[left * 3..right * 3].as_chunks::<3>().0 {
-                    for (sum, &sample) in channels.iter_mut().zip(pixel) {
-                        *sum += u32::from(sample);
-                    }
+                    let sums = &mut sums[row * COLUMNS + column];
+                    sums.iter_mut().zip(pixel).for_each(|(sum, &sample)| *sum += u64::from(sample));
                 }
-                let [r, g, b] = channels.map(u64::from);
-                sums[column] += 77 * r + 150 * g + 29 * b;
-                counts[column] += (right - left) as u64;
             }
         }
-        sums.iter_mut().zip(counts).for_each(|(sum, count)| *sum /= count.max(1));
     }
-    sums
+    means(&sums, (photo.width, photo.height))
+}
+
+/// The cells of a photo of this width and height from the sums of R, G and B over each of them, row by row.
+pub(super) fn means(sums: &[[u64; 3]], (width, height): (usize, usize)) -> Cells {
+    let length = |cell: usize, cells: usize, side: usize| border(cell + 1, cells, side) - border(cell, cells, side);
+    let mut means = Cells::default();
+    for (at, [r, g, b]) in sums.iter().enumerate() {
+        let (row, column) = (at / COLUMNS, at % COLUMNS);
+        let count = length(row, ROWS, height) * length(column, COLUMNS, width);
+        means[row][column] = (77 * r + 150 * g + 29 * b) / count.max(1) as u64;
+    }
+    means
 }

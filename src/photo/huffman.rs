@@ -1,13 +1,16 @@
 //! JPEG's entropy-coded bits: the reader that stops at markers, and Huffman tables (ITU-T T.81, annexes C and F).
 //!
 //! Made for walking over codes, not for making pixels: an entry of a table says how many bits code and value take
-//! together, so that one look-up passes over both.
+//! together, so that one look-up passes over both, and in sequential scans over as many codes as fit into it.
 
 use super::unreadable;
 use crate::reason::Reject;
 
 /// Bits looked up at once; longer codes (rare) are found by comparison.
 const LOOKUP_BITS: u32 = 10;
+/// Bits looked up at once where several codes are passed over together: 16 KiB a table, so that two fit into the nearest
+/// cache.
+const STEP_BITS: u32 = 12;
 
 /// One decoded symbol.
 #[derive(Debug, Clone, Copy)]
@@ -40,6 +43,17 @@ impl Symbol {
     }
 }
 
+/// All codes of a sequential block that lie within the bits looked up, passed over together.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Step {
+    /// Bits of the codes and of their numbers; 0 where the first code is longer than what is looked up, or none.
+    pub skip: u8,
+    /// How far the position moves.
+    pub advance: u8,
+    /// How far it moves before the last of the codes: that one is only there if the block has not ended by then.
+    pub before: u8,
+}
+
 /// A Huffman table as a DHT segment defines it.
 pub struct Table {
     lookup: Box<[Symbol; 1 << LOOKUP_BITS]>,
@@ -48,6 +62,8 @@ pub struct Table {
     /// Per length: index of its first value minus its first code.
     offset: [i32; 17],
     values: Vec<u8>,
+    /// Empty until [`Table::make_steps`].
+    steps: Vec<Step>,
 }
 
 impl Table {
@@ -58,6 +74,7 @@ impl Table {
             limit: [0; 18],
             offset: [0; 17],
             values: values.to_vec(),
+            steps: Vec::new(),
         };
         let (mut code, mut index) = (0u32, 0usize);
         for length in 1..=16u32 {
@@ -81,6 +98,35 @@ impl Table {
         Ok(table)
     }
 
+    /// Gets ready for [`Table::step`]: the table is of AC coefficients and a sequential scan uses it.
+    pub fn make_steps(&mut self) {
+        let step = |bits: u32| {
+            let mut step = Step::default();
+            loop {
+                let known = STEP_BITS - u32::from(step.skip);
+                let symbol = self.symbol(bits << (16 - STEP_BITS) << step.skip & 0xffff);
+                if symbol.length == 0 || u32::from(symbol.length) > known {
+                    return step;
+                }
+                step.before = step.advance;
+                step.advance += symbol.advance;
+                step.skip += symbol.skip;
+                // No block is longer than 64: what comes then is another's.
+                if step.advance >= 64 || u32::from(step.skip) >= STEP_BITS {
+                    return step;
+                }
+            }
+        };
+        self.steps = (0..1 << STEP_BITS).map(step).collect();
+    }
+
+    /// The codes that the 64 bits begin with.
+    #[inline]
+    pub fn step(&self, bits: u64) -> Step {
+        let at = (bits >> (64 - STEP_BITS)) as usize;
+        self.steps.get(at).copied().unwrap_or_default()
+    }
+
     /// The symbol that the 16 bits begin with.
     #[inline]
     pub fn symbol(&self, sixteen: u32) -> Symbol {
@@ -101,104 +147,186 @@ impl Table {
     }
 }
 
-/// Reads the bits of one entropy-coded segment, up to the next marker.
-///
-/// It is `Copy` and its rare path works on a copy, so that a loop over blocks can keep all of it in registers.
+/// Copies an entropy-coded segment that begins at byte `at`, without the zeros that are stuffed after 0xff (T.81, F.1.2.3),
+/// and gives the position of the marker that ends it, or of the end of the file.
+pub fn unstuff(bytes: &[u8], at: usize, into: &mut Vec<u8>) -> usize {
+    const WIDE: usize = 32;
+    into.clear();
+    let mut at = at;
+    loop {
+        // Most stretches hold no 0xff and are copied whole.
+        while let Some(wide) = bytes[at..].first_chunk::<WIDE>() {
+            if wide.iter().fold(false, |any, &byte| any | (byte == 0xff)) {
+                break;
+            }
+            into.extend_from_slice(wide);
+            at += WIDE;
+        }
+        let until = (at + WIDE).min(bytes.len());
+        while at < until {
+            if bytes[at] != 0xff {
+                into.push(bytes[at]);
+                at += 1;
+            } else if bytes.get(at + 1) == Some(&0) {
+                into.push(0xff);
+                at += 2;
+            } else {
+                return at;
+            }
+        }
+        if at >= bytes.len() {
+            return at;
+        }
+    }
+}
+
+/// Reads the bits of one entropy-coded segment, as [`unstuff`] gives it; beyond its end there are zeros.
 #[derive(Debug, Clone, Copy)]
 pub struct Bits<'a> {
     bytes: &'a [u8],
     /// The next byte to load.
     at: usize,
-    /// Loaded bits, the next one topmost; zeros below.
+    /// Loaded bits, the next one topmost; below them more of the same bits, or zeros.
     buffer: u64,
-    /// How many are loaded; negative after more were taken than there are.
-    left: i32,
+    /// How many are loaded, 0..=63.
+    left: u32,
 }
 
 impl<'a> Bits<'a> {
-    /// Starts at byte `at`.
-    pub fn new(bytes: &'a [u8], at: usize) -> Bits<'a> {
-        Bits { bytes, at, buffer: 0, left: 0 }
+    /// At the beginning.
+    pub fn new(bytes: &'a [u8]) -> Bits<'a> {
+        Bits { bytes, at: 0, buffer: 0, left: 0 }
     }
 
-    /// Makes sure that 32 bits are loaded, or all that come before the next marker.
-    #[inline]
+    /// Makes sure that 56 bits are loaded.
+    #[inline(always)]
     pub fn fill(&mut self) {
-        if self.left >= 32 {
-            return;
-        }
-        if let Some(four) = self.bytes.get(self.at..self.at + 4) {
-            let word = u32::from_be_bytes([four[0], four[1], four[2], four[3]]);
-            // No byte of the word is 0xff: the usual case (Bit Twiddling Hacks, "haszero" on the complement).
-            if (!word).wrapping_sub(0x0101_0101) & word & 0x8080_8080 == 0 && self.left >= 0 {
-                self.buffer |= u64::from(word) << (32 - self.left);
-                self.left += 32;
-                self.at += 4;
-                return;
-            }
-        }
-        *self = self.filled_slowly();
+        // What is loaded twice is the same bits in the same place (F. Giesen, "Reading bits in far too many ways", 2018).
+        let next = self.bytes.get(self.at..).and_then(|rest| rest.first_chunk::<8>());
+        let word = match next {
+            Some(&eight) => u64::from_be_bytes(eight),
+            None => last_word(self.bytes, self.at),
+        };
+        self.buffer |= word >> self.left;
+        self.at += ((63 - self.left) >> 3) as usize;
+        self.left |= 56;
     }
 
-    #[cold]
-    #[inline(never)]
-    fn filled_slowly(mut self) -> Self {
-        while (0..=48).contains(&self.left) {
-            let Some(&byte) = self.bytes.get(self.at) else { break };
-            if byte == 0xff {
-                if self.bytes.get(self.at + 1) != Some(&0) {
-                    break; // a marker: the segment ends here
-                }
-                self.at += 1;
-            }
-            self.at += 1;
-            self.buffer |= u64::from(byte) << (56 - self.left);
-            self.left += 8;
-        }
-        self
+    /// The next bits, topmost first: all that are loaded, and zeros or later bits below.
+    #[inline(always)]
+    pub fn peek(&self) -> u64 {
+        self.buffer
     }
 
-    /// The next 16 bits, zeros beyond the end.
-    #[inline]
+    /// The next 16 bits.
+    #[inline(always)]
     pub fn sixteen(&self) -> u32 {
         (self.buffer >> 48) as u32
     }
 
-    /// Passes over `count` bits, at most 32.
-    #[inline]
+    /// Passes over `count` bits, at most as many as are loaded.
+    #[inline(always)]
     pub fn skip(&mut self, count: u32) {
         self.buffer <<= count;
-        self.left -= count as i32;
+        self.left -= count;
     }
 
-    /// Takes `count` bits, at most 16; [`Bits::fill`] must have come before.
-    #[inline]
+    /// Takes `count` bits, at most 16 and at most as many as are loaded.
+    #[inline(always)]
     pub fn take(&mut self, count: u32) -> u32 {
         let value = if count == 0 { 0 } else { (self.buffer >> (64 - count)) as u32 };
         self.skip(count);
         value
     }
 
-    /// Whether more was taken than there was.
-    #[inline]
-    pub fn overdrawn(&self) -> bool {
-        self.left < 0
+    /// Bits that were passed over.
+    #[inline(always)]
+    fn taken(&self) -> usize {
+        self.at * 8 - self.left as usize
     }
 
-    /// Ends the segment: how many whole bytes were not used, and where the marker stands that ends it.
-    pub fn finish(self) -> (usize, usize) {
-        let mut unused = (self.left.max(0) / 8) as usize;
-        let mut at = self.at;
-        while let Some(&byte) = self.bytes.get(at) {
-            if byte == 0xff {
-                match self.bytes.get(at + 1) {
-                    Some(0) => at += 1,
-                    _ => break,
-                }
-            }
-            unused += 1;
-            at += 1;
+    /// Whether more was taken than there was.
+    #[inline(always)]
+    pub fn overdrawn(&self) -> bool {
+        self.taken() > self.bytes.len() * 8
+    }
+
+    /// How many whole bytes are not used; 0 if more was taken than there was.
+    pub fn unused(&self) -> usize {
+        (self.bytes.len() * 8).saturating_sub(self.taken()) / 8
+    }
+}
+
+/// The last bytes, zeros behind them. A function of its own, so that [`Bits`] can stay in registers.
+#[cold]
+#[inline(never)]
+fn last_word(bytes: &[u8], at: usize) -> u64 {
+    let rest = bytes.get(at..).unwrap_or_default();
+    let mut eight = [0; 8];
+    eight[..rest.len()].copy_from_slice(rest);
+    u64::from_be_bytes(eight)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stuffed_zeros_go_and_markers_end() {
+        let mut clean = Vec::new();
+        assert_eq!(unstuff(&[1, 0xff, 0, 2, 0xff, 0xd9, 7], 0, &mut clean), 4);
+        assert_eq!(clean, [1, 0xff, 2]);
+        assert_eq!(unstuff(&[9, 9, 1, 0xff], 2, &mut clean), 3);
+        assert_eq!(clean, [1]);
+        // Longer ones, with 0xff at every place of a stretch and without any.
+        for at in 0..100usize {
+            let mut data: Vec<u8> = (0..150).map(|i| (i % 255) as u8).collect();
+            data.splice(at..=at, [0xff, 0]);
+            data.extend([0xff, 0xff, 0xd9]);
+            let end = unstuff(&data, 0, &mut clean);
+            assert_eq!((end, clean.len(), clean[at]), (151, 150, 0xff), "{at}");
         }
-        (unused, at)
+        assert_eq!(unstuff(&[5; 64], 64, &mut clean), 64);
+        assert!(clean.is_empty());
+    }
+
+    #[test]
+    fn bits_come_in_order_and_zeros_after_them() {
+        let bytes: Vec<u8> = (0..40u8).map(|i| i.wrapping_mul(73).wrapping_add(11)).collect();
+        let bit = |at: usize| bytes.get(at / 8).map_or(0, |byte| u32::from(byte >> (7 - at % 8) & 1));
+        let (mut bits, mut at) = (Bits::new(&bytes), 0usize);
+        for count in (0..=16).cycle().take(60) {
+            bits.fill();
+            let expected = (at..at + count).fold(0, |value, at| value << 1 | bit(at));
+            assert_eq!(bits.take(count as u32), expected, "{count} bits at {at}");
+            at += count;
+            assert_eq!(bits.overdrawn(), at > 320);
+            assert_eq!(bits.unused(), 320usize.saturating_sub(at) / 8);
+        }
+        assert!(bits.overdrawn());
+    }
+
+    /// Steps are symbols one after the other, for every prefix, of a table with codes of all lengths.
+    #[test]
+    fn steps_are_symbols_in_a_row() {
+        // Two codes of 2 bits, then one of each length, the last one longer than a step looks at.
+        let counts = [0, 2, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 1];
+        let values = [0x01, 0x00, 0x12, 0x03, 0xf0, 0x25, 0x41, 0x06, 0x11, 0xe1, 0x02, 0x31, 0x51, 0x61, 0x71];
+        let mut table = Table::new(&counts, &values).unwrap();
+        table.make_steps();
+        for prefix in 0..1u64 << 16 {
+            let bits = prefix << 48 | 0x5a5a_5a5a_5a5a;
+            let step = table.step(bits);
+            let (mut skip, mut advance, mut before) = (0u32, 0u32, 0u32);
+            while skip < u32::from(step.skip) {
+                let symbol = table.symbol((bits << skip >> 48) as u32);
+                (before, advance, skip) = (advance, advance + u32::from(symbol.advance), skip + u32::from(symbol.skip));
+                assert!(symbol.advance != END_OF_BLOCK || skip == u32::from(step.skip), "{prefix:x}");
+            }
+            let found = [step.skip, step.advance, step.before].map(u32::from);
+            assert_eq!(found, [skip, advance, before], "{prefix:x}");
+            let first = table.symbol((bits >> 48) as u32);
+            assert_eq!(step.skip == 0, first.length == 0 || u32::from(first.length) > STEP_BITS, "{prefix:x}");
+        }
     }
 }

@@ -7,7 +7,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Photo, shrink};
+use super::{Photo, Reduced, shrink};
 
 /// Cells per side.
 pub(super) const SIDE: usize = 8;
@@ -29,7 +29,10 @@ pub struct Miniature {
 impl Miniature {
     /// Of a photo.
     pub fn of(photo: &Photo) -> Miniature {
-        let luma = shrink::luma(photo, SIDE, SIDE, false);
+        Self::new(&shrink::luma(photo, SIDE, SIDE, false))
+    }
+
+    fn new(luma: &[f32]) -> Miniature {
         let mut cells = [[0; SIDE]; SIDE];
         cells.as_flattened_mut().iter_mut().zip(luma).for_each(|(cell, luma)| *cell = (luma * 256.0).round() as u16);
         Miniature { cells }
@@ -60,6 +63,12 @@ impl Miniature {
         // A negative gain would be a negative of the picture, which is none of it.
         let explained = if ab > 0.0 { ab * ab / (aa * bb) } else { 0.0 };
         (contrast(aa) && contrast(bb)).then(|| (1.0 - explained).max(0.0).sqrt() as f32)
+    }
+}
+
+impl From<&Reduced> for Miniature {
+    fn from(reduced: &Reduced) -> Self {
+        Miniature::new(&reduced.miniature)
     }
 }
 

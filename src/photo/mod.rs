@@ -16,6 +16,7 @@ mod jpeg;
 pub mod miniature;
 mod orient;
 mod png;
+mod reduce;
 mod scan;
 mod shrink;
 pub mod thumbnail;
@@ -25,6 +26,7 @@ pub use background::Background;
 pub use fingerprint::{Fingerprint, hamming};
 pub use jpeg::PlainJpeg;
 pub use miniature::Miniature;
+pub use reduce::Reduced;
 pub use thumbnail::Thumbnail;
 
 use crate::config::policy::PhotoLimits;

@@ -10,7 +10,7 @@ use std::ops::Range;
 
 use super::be16;
 use super::blocks::Walk;
-use super::huffman::{Bits, Table};
+use super::huffman::{Bits, Table, unstuff};
 use super::jpeg::{Frame, Segment, next_segment};
 use super::unreadable;
 use crate::reason::Reject;
@@ -125,13 +125,17 @@ impl<'a> State<'a> {
             let total = counts.iter().map(|&c| usize::from(c)).sum::<usize>();
             let values = rest.get(16..16 + total).ok_or_else(short)?;
             payload = &rest[16 + total..];
+            let mut table = Table::new(counts, values)?;
             let set = match kind >> 4 {
                 0 => &mut self.dc,
                 1 => &mut self.ac,
                 _ => return Err(unreadable("JPEG with a Huffman table of an unknown class")),
             };
+            if kind >> 4 == 1 && !self.frame.progressive {
+                table.make_steps();
+            }
             let slot = set.get_mut(usize::from(kind & 15));
-            *slot.ok_or_else(|| unreadable("JPEG with a fifth Huffman table"))? = Some(Table::new(counts, values)?);
+            *slot.ok_or_else(|| unreadable("JPEG with a fifth Huffman table"))? = Some(table);
         }
         Ok(())
     }
@@ -178,15 +182,16 @@ impl<'a> State<'a> {
         let total = columns * rows;
         let interval = if self.restart_interval == 0 { total } else { self.restart_interval };
         let (mut done, mut at, mut restarts) = (0, at, 0u8);
+        let mut clean = Vec::new();
         loop {
             let until = (done + interval).min(total);
-            let start = Walk::new(Bits::new(self.bytes, at));
-            let walk = self.units(scan, start, done..until)?;
+            let marker = unstuff(self.bytes, at, &mut clean);
+            let walk = self.units(scan, Walk::new(Bits::new(&clean)), done..until)?;
             let walk = walk.map_err(|unit| {
                 let unit = done + unit;
                 unreadable(format!("JPEG data end or go wrong at unit {unit} of {total} of a scan"))
             })?;
-            let (unused, marker) = walk.finish();
+            let unused = walk.unused();
             if unused > if until == total { MAX_PADDING } else { 0 } {
                 let detail = format!("JPEG with {unused} bytes left over after unit {until} of {total}");
                 return Err(unreadable(detail));
@@ -206,7 +211,12 @@ impl<'a> State<'a> {
 
     /// Walks over a stretch of a scan's units; the inner error is the unit, counted from the first, at which the data
     /// fail.
-    fn units(&mut self, scan: &Scan, walk: Walk<'a>, units: Range<usize>) -> Result<Result<Walk<'a>, usize>, Reject> {
+    fn units<'b>(
+        &mut self,
+        scan: &Scan,
+        walk: Walk<'b>,
+        units: Range<usize>,
+    ) -> Result<Result<Walk<'b>, usize>, Reject> {
         let count = units.len();
         match (self.frame.progressive, &scan.parts[..], scan.spectral, scan.high) {
             (false, ..) => {

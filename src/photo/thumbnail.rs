@@ -8,10 +8,10 @@
 use serde::{Deserialize, Serialize};
 
 use super::miniature::{Miniature, SIDE as CELLS};
-use super::{Photo, shrink};
+use super::{Photo, Reduced, shrink};
 
 /// Pixels per side of a thumbnail.
-const SIDE: usize = 32;
+pub(super) const SIDE: usize = 32;
 /// Samples per side of a cell.
 const SAMPLES: usize = 4;
 /// Rounds of refinement; the step is halved after each that moves nothing.
@@ -51,7 +51,11 @@ pub struct Fit {
 impl Thumbnail {
     /// Of a photo.
     pub fn of(photo: &Photo) -> Thumbnail {
-        Thumbnail { luma: shrink::luma(photo, SIDE, SIDE, false).into_iter().map(|v| v.round() as u8).collect() }
+        Self::new(&shrink::luma(photo, SIDE, SIDE, false))
+    }
+
+    fn new(luma: &[f32]) -> Thumbnail {
+        Thumbnail { luma: luma.iter().map(|v| v.round() as u8).collect() }
     }
 
     /// Luma at a point, both coordinates 0..=1 over the picture; `None` outside of it.
@@ -128,6 +132,12 @@ impl Thumbnail {
         let explained = if ab > 0.0 { ab * ab / (aa * bb) } else { 0.0 };
         (contrast(aa) && contrast(bb))
             .then(|| Fit { residual: (1.0 - explained).max(0.0).sqrt() as f32, overlap: overlap as f32 })
+    }
+}
+
+impl From<&Reduced> for Thumbnail {
+    fn from(reduced: &Reduced) -> Self {
+        Thumbnail::new(&reduced.thumbnail)
     }
 }
 

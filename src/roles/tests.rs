@@ -10,7 +10,7 @@ use crate::face::{Detection, Quality, SpoofEvidence};
 use crate::infer::analysis::Traits;
 use crate::infer::template::similarity;
 use crate::infer::{ModelId, Reading, SeenFace, SeenPhoto};
-use crate::photo::{Fingerprint, Photo};
+use crate::photo::{Fingerprint, Photo, Reduced};
 
 const DIM: usize = 128;
 
@@ -50,7 +50,7 @@ fn photo(shot: u64, people: &[(u64, f32)]) -> SeenPhoto {
     let dhash = noise(shot + 7).take(64).fold(0, |hash, v| hash << 1 | u64::from(v > 0.0));
     let mirrored_dhash = noise(shot + 7_000_000).take(64).fold(0, |hash, v| hash << 1 | u64::from(v > 0.0));
     let nothing = Photo { width: 1, height: 1, rgb: vec![0; 3] };
-    let traits = Traits::of(&nothing, &[]);
+    let traits = Traits::of(&Reduced::of(&nothing), &nothing, &[]);
     SeenPhoto { width: 640, height: 480, fingerprint: Fingerprint { sha256, dhash, mirrored_dhash }, traits, faces }
 }
 

@@ -27,6 +27,7 @@ const ON_A_CARD: &[(&str, Test)] = &[
     ("embedders", networks::embedders),
     ("liveness_and_detector", networks::liveness_and_detector),
     ("pictures_decoded_by_the_cores", engine::pictures_decoded_by_the_cores),
+    ("integer_scan", search::integer_scan),
     ("exact_search", search::exact_search),
 ];
 

@@ -38,8 +38,8 @@ fn what_is_there_is_listed() {
 #[test]
 fn a_device_that_is_absent_ends_the_run_before_any_work() {
     let place = Place::new();
-    for (device, feature) in [("cuda", "cuda"), ("cuda:4000", "cuda"), ("metal:4000", "metal")] {
-        if device == "cuda" && cards("cuda") > 0 {
+    for (device, feature) in [("cuda", "cuda"), ("cuda:4000", "cuda"), ("metal", "metal"), ("metal:4000", "metal")] {
+        if device == feature && cards(feature) > 0 {
             continue;
         }
         let out = place.path("out");
@@ -50,8 +50,14 @@ fn a_device_that_is_absent_ends_the_run_before_any_work() {
         assert!(err.contains(&format!("--device {device}:")), "{err}");
         let built = [("cuda", cfg!(feature = "cuda")), ("metal", cfg!(feature = "metal"))].contains(&(feature, true));
         assert_eq!(err.contains("was built without"), !built, "{err}");
-        if built && feature == "cuda" && cards("cuda") == 0 {
-            assert!(err.contains("libcuda.so.1") || err.contains("lists"), "{err}");
+        // Without one, what was looked for; with the other, what it would take.
+        match (built, feature) {
+            (true, "cuda") if cards("cuda") == 0 => {
+                assert!(err.contains("libcuda.so.1") || err.contains("lists"), "{err}");
+            }
+            (true, "metal") => assert!(err.contains("lists") || err.contains("Apple7"), "{err}"),
+            (true, _) => {}
+            (false, feature) => assert!(err.contains(&format!("feature '{feature}'")), "{err}"),
         }
         assert!(!out.exists(), "{device} left a run folder");
     }

@@ -10,10 +10,13 @@ use candle_core::{Device, Tensor};
 use chehra::Error;
 use chehra::exit::Exit;
 use chehra::nn::{WeightStore, Yunet, YunetLevel, load_embedder, load_liveness};
+use chehra::ops::Precision;
 use serde::Deserialize;
 
 /// Smallest cosine between an embedding and the reference's.
 const COSINE: f64 = 0.9999;
+/// The same for an embedder in bf16.
+const COSINE_BF16: f64 = 0.999;
 /// Largest difference of a bona fide probability.
 const PROBABILITY: f32 = 1e-3;
 /// Largest difference of a box side or landmark, pixels.
@@ -75,9 +78,28 @@ fn bits(values: &[f32]) -> Vec<u32> {
     values.iter().map(|v| v.to_bits()).collect()
 }
 
+/// What this machine can compute in that promises the tolerances above.
+fn precise() -> Vec<Precision> {
+    [Precision::F32, Precision::Bf16x3].into_iter().filter(|precision| precision.is_supported()).collect()
+}
+
 /// Checks an embedder against its golden, and that a batch of any size gives each picture the bits it has alone.
 fn check_embedder(name: &str, dim: usize, expected: &BTreeMap<String, Vec<f64>>) {
-    let network = load_embedder(&weights(), name).unwrap();
+    for precision in precise() {
+        check_embedder_in(precision, COSINE, (name, dim), expected);
+    }
+    if Precision::Bf16.is_supported() {
+        check_embedder_in(Precision::Bf16, COSINE_BF16, (name, dim), expected);
+    }
+}
+
+fn check_embedder_in(
+    precision: Precision,
+    least: f64,
+    (name, dim): (&str, usize),
+    expected: &BTreeMap<String, Vec<f64>>,
+) {
+    let network = load_embedder(&weights().with_precision(precision), name).unwrap();
     assert_eq!(network.dim(), dim);
     assert!(network.id().starts_with(&format!("{name}:")) && network.id().len() == name.len() + 13);
     let crops: Vec<Tensor> = expected.keys().map(|file| picture(file)).collect();
@@ -88,12 +110,12 @@ fn check_embedder(name: &str, dim: usize, expected: &BTreeMap<String, Vec<f64>>)
     for (values, (file, reference)) in alone.iter().zip(expected) {
         assert_eq!(values.len(), dim);
         let similarity = cosine(values, reference);
-        assert!(similarity > COSINE, "{file}: cosine {similarity}");
+        assert!(similarity > least, "{file} in {precision:?}: cosine {similarity}");
         let largest = reference.iter().fold(0f64, |m, v| m.max(v.abs()));
         let off = values.iter().zip(reference).fold(0f64, |m, (&v, r)| m.max((f64::from(v) - r).abs())) / largest;
         worst = (worst.0.min(similarity), worst.1.max(off));
     }
-    println!("{name}: cosine at least {:.9}, values within {:.2e} of the largest", worst.0, worst.1);
+    println!("{name} in {precision:?}: cosine at least {:.9}, values within {:.2e} of the largest", worst.0, worst.1);
     for size in [2, 3, crops.len()] {
         let batch = network.embed(&Tensor::cat(&crops[..size], 0).unwrap()).unwrap().to_vec2::<f32>().unwrap();
         assert_eq!(batch.len(), size);
@@ -132,7 +154,11 @@ fn two_pictures_of_one_person_are_closer_than_two_persons() {
 
 #[test]
 fn liveness_matches_onnx_runtime() {
-    let network = load_liveness(&weights(), "liveness").unwrap();
+    precise().into_iter().for_each(check_liveness);
+}
+
+fn check_liveness(precision: Precision) {
+    let network = load_liveness(&weights().with_precision(precision), "liveness").unwrap();
     assert_eq!((network.input_size(), network.box_scale()), (128, 2.7));
     let expected = golden().liveness;
     let crops: Vec<Tensor> = expected.keys().map(|file| picture(file)).collect();
@@ -146,7 +172,7 @@ fn liveness_matches_onnx_runtime() {
         assert!(off < PROBABILITY, "{file}: {} where {} is expected", alone[0], reference[0]);
         worst = worst.max(off);
     }
-    println!("liveness: within {worst:.2e}");
+    println!("liveness in {precision:?}: within {worst:.2e}");
     let live = expected.keys().zip(&batch).filter(|(file, _)| file.starts_with("live"));
     assert!(live.clone().count() == 7 && live.into_iter().all(|(_, &p)| p > 0.9));
 }
@@ -163,7 +189,11 @@ fn decode(level: &YunetLevel, cell: usize) -> ([f32; 4], [[f32; 2]; 5]) {
 
 #[test]
 fn yunet_matches_opencv() {
-    let network = Yunet::load(&weights()).unwrap();
+    precise().into_iter().for_each(check_yunet);
+}
+
+fn check_yunet(precision: Precision) {
+    let network = Yunet::load(&weights().with_precision(precision)).unwrap();
     let (mut faces, mut worst) = (0, (0f32, 0f32));
     for (file, cells) in golden().yunet {
         let frame = blue_first(&picture(&file));
@@ -189,13 +219,17 @@ fn yunet_matches_opencv() {
             faces += usize::from((cls * obj).sqrt() > 0.8);
         }
     }
-    println!("yunet: probabilities within {:.2e}, pixels within {:.2e}", worst.0, worst.1);
+    println!("yunet in {precision:?}: probabilities within {:.2e}, pixels within {:.2e}", worst.0, worst.1);
     assert!(faces >= 4, "the frames hold four faces, several cells each: {faces}");
 }
 
 #[test]
 fn yunet_gives_a_frame_the_same_bits_in_any_batch() {
-    let network = Yunet::load(&weights()).unwrap();
+    precise().into_iter().for_each(check_yunet_batches);
+}
+
+fn check_yunet_batches(precision: Precision) {
+    let network = Yunet::load(&weights().with_precision(precision)).unwrap();
     let frame = blue_first(&picture("frame_astronaut.png"));
     let mirrored =
         Tensor::cat(&(0..10).rev().map(|i| frame.narrow(2, 32 * i, 32).unwrap()).collect::<Vec<_>>(), 2).unwrap();

@@ -1,11 +1,12 @@
 //! Every operation on every instruction set of this machine gives the bits of the plain reference, and the reference
-//! agrees with candle's own operations and with the definition.
+//! agrees with candle's own operations and with the definition. In bf16 and with split factors, which round their sums as
+//! they come, every set stays within a stated distance of it.
 
 use candle_core::{D, DType, Device, Tensor};
 use chehra::ops::cpu::Isa;
 use chehra::ops::{
-    Activation, Conv2d, ConvShape, Precision, affine, global_avg_pool, max_pool2, scale_channels, scale_channels_add,
-    sigmoid, upsample2_add,
+    Activation, Chain, Conv2d, ConvShape, Layer, Precision, affine, global_avg_pool, max_pool2, scale_channels,
+    scale_channels_add, sigmoid, upsample2_add,
 };
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
@@ -219,7 +220,7 @@ fn neighbours_in_memory_do_not_matter() {
         let (oh, ow) = shape.output(h, w);
         let residual = tensor(5, &[n, oh, ow, shape.cout]);
         for isa in fast() {
-            for precision in [Precision::F32, Precision::Bf16] {
+            for precision in [Precision::F32, Precision::Bf16, Precision::Bf16x3] {
                 let (weight, bias) = weights(shape);
                 let make = || Conv2d::with_precision(shape, &weight, &bias, Activation::Relu, precision);
                 let Ok(conv) = isa.with(make).unwrap() else { continue };
@@ -282,10 +283,208 @@ fn bf16_follows_its_reference_and_stays_near_f32() {
                 assert_eq!(bits(&alone.unwrap()), bits(&got.narrow(0, n - 1, 1).unwrap()), "{isa} {shape:?}");
             } else {
                 let message = isa.with(|| make(Precision::Bf16)).unwrap().unwrap_err().to_string();
-                assert!(message.contains("bf16"), "{message}");
+                assert!(message.contains("Bf16"), "{message}");
             }
         }
     }
+}
+
+/// The relative distance of two tensors, f32 or bf16.
+fn distance(a: &Tensor, b: &Tensor) -> f32 {
+    assert_eq!(a.dims(), b.dims());
+    let [a, b] = [a, b].map(|t| t.to_dtype(DType::F32).unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap());
+    let error: f32 = a.iter().zip(&b).map(|(a, b)| (a - b).powi(2)).sum();
+    let size: f32 = b.iter().map(|b| b * b).sum();
+    (error / size.max(1e-30)).sqrt()
+}
+
+/// Largest relative distance of a convolution from the reference of its own precision, whose factors are rounded alike: sums
+/// are rounded elsewhere, and of split factors the product of the two small parts is left out.
+fn own_reference(precision: Precision) -> f32 {
+    if precision == Precision::Bf16x3 { 4e-6 } else { 1e-6 }
+}
+
+fn tiled(case: &Case, precision: Precision) -> Conv2d {
+    let (weight, bias) = weights(case.shape);
+    let activation = match case.activation {
+        0 => Activation::None,
+        1 => Activation::Relu,
+        _ => Activation::PRelu(values(3, case.shape.cout)),
+    };
+    Conv2d::with_precision(case.shape, &weight, &bias, activation, precision).unwrap()
+}
+
+fn forward(conv: &Conv2d, case: &Case) -> Tensor {
+    let ([n, h, w], shape) = (case.input, case.shape);
+    let x = tensor(4, &[n, h, w, shape.cin]);
+    let (oh, ow) = shape.output(h, w);
+    match case.residual {
+        true => conv.forward_add(&x, &tensor(5, &[n, oh, ow, shape.cout])).unwrap(),
+        false => conv.forward(&x).unwrap(),
+    }
+}
+
+/// Holds the tiles to the plain reference of the same precision, and to f32 by a bound that the precision promises.
+fn near_reference(case: &Case) {
+    if !Isa::Amx.is_supported() {
+        return;
+    }
+    let exact = run(case, Isa::Plain);
+    for (precision, bound) in [(Precision::Bf16, 6e-3), (Precision::Bf16x3, 1.5e-5)] {
+        let conv = Isa::Amx.with(|| tiled(case, precision)).unwrap();
+        let got = forward(&conv, case);
+        // Depthwise convolutions and the first layer of a picture are more precise than asked for.
+        let plain = forward(&Isa::Plain.with(|| tiled(case, conv.precision())).unwrap(), case);
+        let off = distance(&got, &plain);
+        assert!(off < own_reference(conv.precision()), "{precision:?} {case:?}: {off} from its reference");
+        assert!(distance(&got, &exact) < bound, "{precision:?} {case:?}: {} from f32", distance(&got, &exact));
+        assert!(distance(&forward(&conv.narrow(), case), &got) < 4e-3, "{precision:?} {case:?}: handed on in bf16");
+    }
+}
+
+#[test]
+fn tiles_follow_the_reference() {
+    for (cin, cout) in [(1, 1), (3, 17), (13, 103), (103, 13), (52, 231), (64, 128), (512, 33), (400, 64), (1024, 48)] {
+        near_reference(&case(square(cin, cout, 1, 1, 0), [2, 5, 3], 2, false));
+        near_reference(&case(square(cin, cout, 1, 1, 0), [1, 7, 7], 0, true));
+        near_reference(&case(square(cin, cout, 1, 2, 0), [3, 6, 7], 1, true));
+        near_reference(&case(square(cin, cout, 3, 1, 1), [2, 7, 9], 2, false));
+        near_reference(&case(square(cin, cout, 3, 2, 1), [1, 6, 7], 1, true));
+    }
+    near_reference(&case(square(3, 32, 3, 1, 1), [1, 112, 112], 2, false));
+    near_reference(&case(square(1536, 128, 1, 1, 0), [37, 1, 1], 0, false));
+    near_reference(&case(ConvShape { pad: [0, 1, 2, 3], ..square(5, 20, 3, 1, 0) }, [2, 4, 3], 0, true));
+    near_reference(&case(ConvShape { kernel: [5, 2], ..square(7, 35, 3, 2, 2) }, [3, 9, 8], 0, false));
+    for channels in [1, 13, 64, 103] {
+        near_reference(&case(depthwise(channels, 3, 1, 1), [2, 9, 15], 2, true));
+        near_reference(&case(depthwise(channels, 7, 1, 0), [2, 7, 7], 0, false));
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig {
+        cases: 120,
+        rng_seed: RngSeed::Fixed(7),
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
+    #[test]
+    fn any_convolution_on_tiles_follows_the_reference(case in any_case()) {
+        near_reference(&case);
+    }
+}
+
+/// Layers for a chain: `(kernel, stride, pad, depthwise, cout)` each, on `cin` channels.
+fn chain(mut cin: usize, layers: &[(usize, usize, usize, bool, usize)], precision: Precision) -> Vec<Conv2d> {
+    let mut convs = Vec::new();
+    for (i, &(kernel, stride, pad, dw, cout)) in layers.iter().enumerate() {
+        let shape = if dw { depthwise(cin, kernel, stride, pad) } else { square(cin, cout, kernel, stride, pad) };
+        convs.push(tiled(&case(shape, [1, 1, 1], (i % 3) as u8, false), precision));
+        cin = shape.cout;
+    }
+    convs
+}
+
+#[test]
+fn a_chain_gives_the_bits_of_its_layers() {
+    type Layers = &'static [(usize, usize, usize, bool, usize)];
+    let chains: &[(usize, [usize; 3], Layers)] = &[
+        (32, [2, 12, 12], &[(3, 1, 1, true, 0), (1, 1, 0, false, 64)]),
+        (13, [3, 9, 7], &[(3, 2, 1, true, 0), (1, 1, 0, false, 40)]),
+        (3, [2, 64, 50], &[(3, 2, 1, false, 20), (3, 1, 1, true, 0), (1, 1, 0, false, 33)]),
+        (48, [1, 120, 90], &[(1, 1, 0, false, 103), (3, 1, 1, true, 0), (1, 1, 0, false, 48)]),
+        (64, [9, 14, 14], &[(1, 1, 0, false, 128), (3, 2, 1, true, 0), (1, 1, 0, false, 64)]),
+        (64, [5, 7, 7], &[(1, 1, 0, false, 52), (7, 1, 0, true, 0), (1, 1, 0, false, 130)]),
+        (16, [1, 160, 128], &[(1, 1, 0, false, 32), (3, 1, 1, true, 0)]),
+        // A dense kernel behind another layer begins a chain of its own.
+        (16, [1, 20, 20], &[(1, 1, 0, false, 32), (3, 1, 1, false, 16), (3, 1, 1, true, 0), (1, 1, 0, false, 16)]),
+        // Many images of every layer, with halos that reach over bands.
+        (32, [1, 200, 64], &[(3, 1, 1, true, 0), (1, 1, 0, false, 64), (3, 2, 1, true, 0), (1, 1, 0, false, 64)]),
+    ];
+    for &(cin, [n, h, w], layers) in chains {
+        for isa in fast() {
+            for precision in [Precision::F32, Precision::Bf16x3] {
+                if isa.with(|| !precision.is_supported()).unwrap() {
+                    continue;
+                }
+                let convs = isa.with(|| chain(cin, layers, precision)).unwrap();
+                let x = tensor(6, &[n, h, w, cin]);
+                let apart = convs.iter().fold(x.clone(), |x, conv| conv.forward(&x).unwrap());
+                let whole = Chain::new(convs).unwrap();
+                let together = whole.forward(&x).unwrap();
+                assert_eq!(together.dims(), apart.dims());
+                assert_eq!(bits(&together), bits(&apart), "{isa} {precision:?} {layers:?}");
+                let residual = tensor(7, apart.dims());
+                let added = whole.forward_add(&x, &residual).unwrap();
+                assert_eq!(
+                    bits(&added),
+                    bits(&(apart + &residual).unwrap()),
+                    "{isa} {precision:?} {layers:?} + residual"
+                );
+                for i in 0..n {
+                    let alone = whole.forward(&x.narrow(0, i, 1).unwrap()).unwrap();
+                    assert_eq!(bits(&alone), bits(&together.narrow(0, i, 1).unwrap()), "{isa} {precision:?} image {i}");
+                }
+            }
+        }
+        if Isa::Amx.is_supported() {
+            narrow_chain(cin, [n, h, w], layers);
+        }
+    }
+}
+
+/// In bf16, maps handed on in bf16: near the layers by themselves in f32, and the same bits for an image alone.
+fn narrow_chain(cin: usize, [n, h, w]: [usize; 3], layers: &[(usize, usize, usize, bool, usize)]) {
+    let x = tensor(6, &[n, h, w, cin]);
+    let exact = chain(cin, layers, Precision::F32).iter().fold(x.clone(), |x, conv| conv.forward(&x).unwrap());
+    let convs = Isa::Amx.with(|| chain(cin, layers, Precision::Bf16)).unwrap();
+    let whole = Chain::new(convs.into_iter().map(Conv2d::narrow)).unwrap();
+    for x in [x.clone(), x.to_dtype(DType::BF16).unwrap()] {
+        let got = whole.forward(&x).unwrap();
+        assert_eq!(got.dtype(), DType::BF16);
+        assert!(distance(&got, &exact) < 1.5e-2, "{layers:?}: {}", distance(&got, &exact));
+        let residual = tensor(7, got.dims());
+        let sum = (&exact + &residual).unwrap();
+        for residual in [residual.clone(), residual.to_dtype(DType::BF16).unwrap()] {
+            let added = whole.forward_add(&x, &residual).unwrap();
+            assert!(distance(&added, &sum) < 1.5e-2, "{layers:?} + {:?}", residual.dtype());
+        }
+        let wide = |t: &Tensor| bits(&t.to_dtype(DType::F32).unwrap());
+        for i in 0..n {
+            let alone = whole.forward(&x.narrow(0, i, 1).unwrap()).unwrap();
+            assert_eq!(wide(&alone), wide(&got.narrow(0, i, 1).unwrap()), "{layers:?} image {i}");
+        }
+    }
+}
+
+#[test]
+fn a_chain_with_pools_gives_the_bits_of_its_layers() {
+    for (cin, [n, h, w]) in [(3, [2, 96, 128]), (13, [1, 21, 18]), (20, [6, 8, 8])] {
+        for isa in fast() {
+            let Ok(precision) = isa.with(|| if isa == Isa::Amx { Precision::Bf16x3 } else { Precision::F32 }) else {
+                continue;
+            };
+            let unit = |cin, cout| chain(cin, &[(1, 1, 0, false, cout), (3, 1, 1, true, 0)], precision);
+            let [a, b] = isa.with(|| [unit(cin, 33), unit(33, 70)]).unwrap();
+            let x = tensor(6, &[n, h, w, cin]);
+            let run =
+                |x: &Tensor, layers: &[Conv2d]| layers.iter().fold(x.clone(), |x, conv| conv.forward(&x).unwrap());
+            let apart = run(&max_pool2(&run(&max_pool2(&x).unwrap(), &a)).unwrap(), &b);
+            let layers = [Layer::MaxPool2(cin)].into_iter().chain(a.into_iter().map(Layer::from));
+            let layers = layers.chain([Layer::MaxPool2(33)]).chain(b.into_iter().map(Layer::from));
+            let whole = Chain::new(layers.clone()).unwrap();
+            assert_eq!(bits(&whole.forward(&x).unwrap()), bits(&apart), "{isa} {cin}");
+            let ends = Chain::new(layers.chain([Layer::MaxPool2(70)])).unwrap();
+            assert_eq!(bits(&ends.forward(&x).unwrap()), bits(&max_pool2(&apart).unwrap()), "{isa} {cin}");
+        }
+    }
+}
+
+#[test]
+fn unfit_chains_are_errors() {
+    let conv = |cin, cout| tiled(&case(square(cin, cout, 1, 1, 0), [1, 1, 1], 0, false), Precision::F32);
+    assert!(Chain::new(Vec::<Conv2d>::new()).unwrap_err().to_string().contains("at least one layer"));
+    assert!(Chain::new(vec![conv(3, 4), conv(5, 6)]).unwrap_err().to_string().contains("4 input channels"));
 }
 
 #[test]

@@ -4,8 +4,8 @@
 //! many distances and a few tilts are tried; a line is good when brightness changes across it in one direction all
 //! along it. One or two good sides are door posts and shelves; a held picture shows three or four.
 
-use super::pixel;
 use crate::face::Detection;
+use crate::ops::cpu::{self, Loop};
 use crate::photo::Photo;
 
 /// Width of a face in the pixels in which lines are sought.
@@ -98,15 +98,22 @@ impl Patch {
         };
         let (columns, rows) = (samples(centre.0, photo.width), samples(centre.1, photo.height));
         let mut out = vec![f32::NAN; SIZE * SIZE];
+        let inside = || columns.iter().flatten();
+        let (Some(first), Some(last)) = (inside().next(), inside().next_back()) else { return out };
+        // Whole numbers add up the same in any order: first down the samples of a row, then across those of a column.
+        let span = first[0]..last[taps - 1] + 1;
+        let mut sums = vec![0u16; span.len() * 3];
         for (row, out) in rows.iter().zip(out.chunks_exact_mut(SIZE)) {
             let Some(row) = row else { continue };
+            let line = |tap: usize| &photo.rgb[(row[tap.min(taps - 1)] * photo.width + span.start) * 3..][..sums.len()];
+            let lines = [line(0), line(1), line(2), line(3)];
+            cpu::run(AddTaps { lines: &lines[..taps], sums: &mut sums });
+            let pixels = sums.as_chunks::<3>().0;
             for (column, out) in columns.iter().zip(out) {
                 let Some(column) = column else { continue };
                 let mut channels = [0u32; 3];
-                for &y in &row[..taps] {
-                    for &x in &column[..taps] {
-                        channels.iter_mut().zip(pixel(photo, x, y)).for_each(|(sum, v)| *sum += u32::from(v));
-                    }
+                for &x in &column[..taps] {
+                    channels.iter_mut().zip(pixels[x - span.start]).for_each(|(sum, v)| *sum += u32::from(v));
                 }
                 let [r, g, b] = channels;
                 let sum = 77 * r + 150 * g + 29 * b;
@@ -149,12 +156,49 @@ impl Steps {
 
     /// The best of `count` neighbouring lines of one tilt: coherence of the step across it, times its strength.
     fn best(&self, first: usize, count: usize, slope: f32, reach: i32) -> f32 {
+        let mut best = 0.0;
+        cpu::run(Lines { steps: self, first, count, slope, reach, best: &mut best });
+        best
+    }
+}
+
+/// The sum of up to four lines.
+struct AddTaps<'a> {
+    lines: &'a [&'a [u8]],
+    sums: &'a mut [u16],
+}
+
+impl Loop for AddTaps<'_> {
+    #[inline(always)]
+    fn run(self) {
+        let AddTaps { lines, sums } = self;
+        sums.fill(0);
+        for line in lines {
+            sums.iter_mut().zip(*line).for_each(|(sum, &byte)| *sum += u16::from(byte));
+        }
+    }
+}
+
+/// See [`Steps::best`].
+struct Lines<'a> {
+    steps: &'a Steps,
+    first: usize,
+    count: usize,
+    slope: f32,
+    reach: i32,
+    best: &'a mut f32,
+}
+
+impl Loop for Lines<'_> {
+    #[inline(always)]
+    fn run(self) {
+        let Lines { steps, first, count, slope, reach, best } = self;
         let mut lines = [[0.0f32; SIZE]; 3];
         let [sums, sizes, counts] = lines.each_mut().map(|sums| &mut sums[..count]);
         for t in -reach..=reach {
             let start =
                 (HALF as i32 + t) as usize * WIDTH + first.saturating_add_signed((slope * t as f32).round() as isize);
-            let (step, there) = (&self.step[start..][..count], &self.there[start..][..count]);
+            let (step, there) = (&steps.step[start..][..count], &steps.there[start..][..count]);
             for i in 0..count {
                 sums[i] += step[i];
                 sizes[i] += step[i].abs();
@@ -162,13 +206,11 @@ impl Steps {
             }
         }
         let enough = (3 * reach / 2) as f32;
-        let mut best = 0.0f32;
         for i in 0..count {
             if counts[i] >= enough && sizes[i] > 0.0 {
                 let (mean, coherence) = (sums[i].abs() / counts[i], sums[i].abs() / sizes[i]);
-                best = best.max(coherence * coherence * mean / (mean + STEP));
+                *best = best.max(coherence * coherence * mean / (mean + STEP));
             }
         }
-        best
     }
 }

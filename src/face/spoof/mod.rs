@@ -92,15 +92,10 @@ fn level(pixel: [u8; 3]) -> u32 {
     77 * u32::from(pixel[0]) + 150 * u32::from(pixel[1]) + 29 * u32::from(pixel[2])
 }
 
-/// A pixel of a photo.
-fn pixel(photo: &Photo, x: usize, y: usize) -> [u8; 3] {
-    let at = (y * photo.width + x) * 3;
-    [photo.rgb[at], photo.rgb[at + 1], photo.rgb[at + 2]]
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ops::cpu::Isa;
 
     /// A scene of soft shapes with a little grain, the same for every call.
     fn scene(width: usize, height: usize) -> Photo {
@@ -167,5 +162,20 @@ mod tests {
         let flat = Photo { width: 400, height: 300, rgb: vec![128; 400 * 300 * 3] };
         let marks = SpoofEvidence::measure(&flat, &Detection { bbox: [100.0, 80.0, 120.0, 120.0], ..face() });
         assert!(marks.values().iter().all(|v| v.is_finite() && *v >= 0.0), "{marks:?}");
+    }
+
+    /// Marks that vector code measured are those of plain code, to the bit.
+    #[test]
+    fn every_instruction_set_measures_the_same() {
+        let photo = scene(640, 480);
+        for bbox in [[250.0, 170.0, 120.0, 150.0], [20.0, 10.0, 70.0, 90.0], [300.0, 100.0, 330.0, 370.0]] {
+            let face = Detection { bbox, ..face() };
+            let measure = |isa: Isa| isa.with(|| SpoofEvidence::measure(&photo, &face)).unwrap();
+            let plain = measure(Isa::Plain);
+            assert!(plain.grid > 0.0 && plain.moire > 0.0 && plain.black > 0.0, "{plain:?}");
+            for isa in Isa::ALL.into_iter().filter(|isa| isa.is_supported()) {
+                assert_eq!(measure(isa), plain, "{isa}");
+            }
+        }
     }
 }

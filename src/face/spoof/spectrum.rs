@@ -11,6 +11,7 @@ use rustfft::num_complex::Complex;
 use rustfft::{Fft, FftPlanner};
 
 use crate::face::Detection;
+use crate::ops::cpu::{self, Loop};
 use crate::photo::Photo;
 
 /// Sides of the transformed square, pixels: the largest that fits is used.
@@ -42,32 +43,36 @@ pub(super) fn peaks(photo: &Photo, face: &Detection) -> (f32, f32) {
     let side = transform.side;
     let corner = |centre: f32, length: usize| (centre as usize).saturating_sub(side / 2).min(length - side);
     let (x0, y0) = (corner(cx, photo.width), corner(cy, photo.height));
-    let square = Square { photo, left: x0, top: y0, transform };
-    let luma = square.highest(|[r, g, b]| 0.299 * r + 0.587 * g + 0.114 * b, GRID);
-    let red_green = square.highest(|[r, g, _]| r - g, MOIRE);
-    let blue_yellow = square.highest(|[r, g, b]| b - 0.5 * (r + g), MOIRE);
-    (luma, red_green.max(blue_yellow))
+    let [luma, red_green, blue_yellow] = planes(photo, [x0, y0], side);
+    let highest = |plane: &Plane, ring: [f32; 2]| Spectrum::of(plane, transform, ring).highest();
+    (highest(&luma, GRID), highest(&red_green, MOIRE).max(highest(&blue_yellow, MOIRE)))
 }
 
-/// The part of a photo that is transformed.
-struct Square<'a> {
-    photo: &'a Photo,
-    left: usize,
-    top: usize,
-    transform: &'static Transform,
+/// One value of each pixel of the square that is transformed, and their sum.
+struct Plane {
+    values: Vec<f32>,
+    sum: f32,
 }
 
-impl Square<'_> {
-    /// The peaks of one value of each pixel (channels R, G, B, 0..=255) in a ring of frequencies.
-    fn highest(&self, value: impl Fn([f32; 3]) -> f32, ring: [f32; 2]) -> f32 {
-        let side = self.transform.side;
-        let mut plane = Vec::with_capacity(side * side);
-        for y in self.top..self.top + side {
-            let row = &self.photo.rgb[(y * self.photo.width + self.left) * 3..][..side * 3];
-            plane.extend(row.as_chunks::<3>().0.iter().map(|pixel| value(pixel.map(f32::from))));
+/// Luma, red against green, blue against yellow, of a square with this corner (channels 0..=255). All in one pass: each
+/// sum is a chain of additions in which one waits for the other, and three such chains take no longer than one.
+fn planes(photo: &Photo, [left, top]: [usize; 2], side: usize) -> [Plane; 3] {
+    let [mut luma, mut red_green, mut blue_yellow] = [(); 3].map(|()| vec![0.0f32; side * side]);
+    let mut sums = [0.0f32; 3];
+    for row in 0..side {
+        let pixels = &photo.rgb[((top + row) * photo.width + left) * 3..][..side * 3];
+        let out = [&mut luma, &mut red_green, &mut blue_yellow].map(|plane| &mut plane[row * side..][..side]);
+        let [luma, red_green, blue_yellow] = out;
+        let planes = luma.iter_mut().zip(red_green).zip(blue_yellow);
+        for (((luma, red_green), blue_yellow), pixel) in planes.zip(pixels.as_chunks::<3>().0) {
+            let [r, g, b] = pixel.map(f32::from);
+            let values = [0.299 * r + 0.587 * g + 0.114 * b, r - g, b - 0.5 * (r + g)];
+            [*luma, *red_green, *blue_yellow] = values;
+            sums.iter_mut().zip(values).for_each(|(sum, value)| *sum += value);
         }
-        Spectrum::of(&plane, self.transform, ring).highest()
     }
+    let [a, b, c] = sums;
+    [(luma, a), (red_green, b), (blue_yellow, c)].map(|(values, sum)| Plane { values, sum })
 }
 
 /// What transforming a square of one side takes.
@@ -92,14 +97,14 @@ impl Transform {
     }
 
     /// The spectrum of a real square, column by column: `columns` of them from frequency 0 on, each `side` long.
-    fn columns(&self, plane: &[f32], columns: usize) -> Vec<Complex<f32>> {
+    fn columns(&self, plane: &Plane, columns: usize) -> Vec<Complex<f32>> {
         let side = self.side;
-        let mean = plane.iter().sum::<f32>() / plane.len() as f32;
+        let mean = plane.sum / plane.values.len() as f32;
         let mut scratch = vec![Complex::default(); self.fft.get_inplace_scratch_len()];
         let mut out = vec![Complex::default(); columns * side];
         let mut both = vec![Complex::default(); side];
         // Two real rows go through one complex transform, as its real and its imaginary part.
-        for (pair, rows) in plane.chunks_exact(2 * side).enumerate() {
+        for (pair, rows) in plane.values.chunks_exact(2 * side).enumerate() {
             let (first, second) = rows.split_at(side);
             let weights = [self.window[2 * pair], self.window[2 * pair + 1]];
             for (at, both) in both.iter_mut().enumerate() {
@@ -118,6 +123,20 @@ impl Transform {
         self.fft.process_with_scratch(&mut out, &mut scratch);
         out
     }
+
+    /// Logarithms of power plus `floor`, column by column, of the frequencies from `-reach` to `reach`; 0 elsewhere.
+    fn logarithms(&self, plane: &Plane, columns: usize, (floor, reach): (f32, usize)) -> Vec<f32> {
+        let side = self.side;
+        let mut log = vec![0.0; columns * side];
+        for (log, values) in log.chunks_exact_mut(side).zip(self.columns(plane, columns).chunks_exact(side)) {
+            let known = if 2 * reach + 1 < side { [0..reach + 1, side - reach..side] } else { [0..side, 0..0] };
+            for range in known {
+                let values = values[range.clone()].iter();
+                log[range].iter_mut().zip(values).for_each(|(log, value)| *log = (value.norm_sqr() + floor).ln());
+            }
+        }
+        log
+    }
 }
 
 /// Natural logarithm of power at the frequencies of a ring, and around it.
@@ -133,34 +152,27 @@ struct Spectrum {
 }
 
 impl Spectrum {
-    fn of(plane: &[f32], transform: &Transform, ring: [f32; 2]) -> Spectrum {
+    fn of(plane: &Plane, transform: &Transform, ring: [f32; 2]) -> Spectrum {
         let (side, half) = (transform.side as i32, transform.side / 2);
         let ring = ring.map(|cycles| cycles * side as f32);
         let reach = ring[1].ceil() as i32 + FAR;
         let columns = (reach as usize + 1).min(half + 1);
         // Quantisation to whole levels gives each bin about side² / 12 * 0.14 of power: nothing below that is a peak.
         let floor = (side * side) as f32 * 0.02;
-        let log: Vec<f32> =
-            transform.columns(plane, columns).iter().map(|value| (value.norm_sqr() + floor).ln()).collect();
+        let log = transform.logarithms(plane, columns, (floor, reach as usize));
         let (width, rows) = ((2 * reach + 1) as usize, (reach + FAR + 1) as usize);
-        let mut power = Vec::with_capacity(width * rows);
-        for v in -FAR..=reach {
-            power.extend((-reach..=reach).map(|u| {
-                let u = (u + side).rem_euclid(side);
-                // A real picture has the same power at (u, v) and at (-u, -v).
-                let (u, v) = if u as usize > half { (side - u, -v) } else { (u, v) };
-                log[(u * side + v.rem_euclid(side)) as usize]
-            }));
-        }
-        let mut sums = vec![0.0; (width + 1) * (rows + 1)];
-        for row in 0..rows {
-            let mut sum = 0.0;
-            for column in 0..width {
-                sum += f64::from(power[row * width + column]);
-                sums[(row + 1) * (width + 1) + column + 1] = sums[row * (width + 1) + column + 1] + sum;
+        let mut power = vec![0.0; width * rows];
+        for (place, u) in (-reach..=reach).enumerate() {
+            let u = (u + side).rem_euclid(side);
+            // A real picture has the same power at (u, v) and at (-u, -v).
+            let (u, sign) = if u as usize > half { (side - u, -1) } else { (u, 1) };
+            let column = &log[(u * side) as usize..][..transform.side];
+            // A column is read in a row and written down the rows: those fit into the nearest cache, the columns do not.
+            for (v, power) in (-FAR..=reach).zip(power[place..].iter_mut().step_by(width)) {
+                *power = column[(sign * v).rem_euclid(side) as usize];
             }
         }
-        Spectrum { side: side as usize, ring, power, sums, reach }
+        Spectrum { side: side as usize, ring, sums: sums(&power, width), power, reach }
     }
 
     /// Where frequency (u, v) stands in `power`.
@@ -170,23 +182,21 @@ impl Spectrum {
 
     /// Mean of the two highest peaks above their surroundings in the ring, 0 where there are none.
     fn highest(&self) -> f32 {
-        let bound = self.reach - FAR;
-        let half = self.side as i32 / 2;
+        let bound = (self.reach - FAR).min(self.side as i32 / 2);
         let [from, to] = self.ring.map(|bins| bins * bins);
-        let below = (2 * self.reach + 1) as usize;
         let mut peaks: Vec<(f32, i32, i32)> = Vec::new();
-        for v in 0..=bound.min(half) {
-            for u in -bound.min(half)..=bound.min(half - 1) {
-                let squared = (u * u + v * v) as f32;
+        let mut summits = vec![0u8; (2 * self.reach + 1) as usize];
+        for v in 0..=bound {
+            cpu::run(Summits { spectrum: self, v, summits: &mut summits });
+            // Half of the length of a side is the same frequency at both ends.
+            for u in -bound..=bound.min(self.side as i32 / 2 - 1) {
                 // One half of the plane: the other is its mirror image.
-                if squared < from || squared > to || (v == 0 && u <= 0) {
+                if summits[(u + self.reach) as usize] == 0 || (v == 0 && u <= 0) {
                     continue;
                 }
-                let at = self.place(u, v);
-                let here = self.power[at];
-                let summit = [at - 1, at + 1, at - below, at + below].iter().all(|&beside| self.power[beside] <= here);
-                if summit && !self.is_jpegs(u, v) {
-                    peaks.push((here - self.around(u, v), u, v));
+                let squared = (u * u + v * v) as f32;
+                if squared >= from && squared <= to && !self.is_jpegs(u, v) {
+                    peaks.push((self.power[self.place(u, v)] - self.around(u, v), u, v));
                 }
             }
         }
@@ -213,5 +223,82 @@ impl Spectrum {
         let eighth = self.side as i32 / 8;
         let multiple = |k: i32| (k.rem_euclid(eighth)).min(eighth - k.rem_euclid(eighth)) <= 1;
         (v.abs() <= 1 && multiple(u)) || (u.abs() <= 1 && multiple(v))
+    }
+}
+
+/// Sums of all that lies above and to the left of each value, with a row and a column of zeros before them. The sum along
+/// a row is a chain of additions: those of four rows take no longer than one.
+fn sums(values: &[f32], width: usize) -> Vec<f64> {
+    let mut sums = vec![0.0; (width + 1) * (values.len() / width + 1)];
+    let mut rest = &mut sums[..];
+    let mut groups = values.chunks_exact(width * 4);
+    for rows in groups.by_ref() {
+        add_rows::<4>(rows, rest, width);
+        rest = &mut rest[(width + 1) * 4..];
+    }
+    for row in groups.remainder().chunks_exact(width) {
+        add_rows::<1>(row, rest, width);
+        rest = &mut rest[width + 1..];
+    }
+    sums
+}
+
+/// Sums of `N` rows, below those of the row before them, with which `sums` begins.
+fn add_rows<const N: usize>(values: &[f32], sums: &mut [f64], width: usize) {
+    let (above, below) = sums.split_at_mut(width + 1);
+    let rows: [&[f32]; N] = std::array::from_fn(|row| &values[row * width..][..width]);
+    let mut below = below.chunks_exact_mut(width + 1);
+    let below: [&mut [f64]; N] = std::array::from_fn(|_| below.next().unwrap_or_default());
+    let mut along = [0.0f64; N];
+    for column in 0..width {
+        let mut sum = above[column + 1];
+        for row in 0..N {
+            along[row] += f64::from(rows[row][column]);
+            sum += along[row];
+            below[row][column + 1] = sum;
+        }
+    }
+}
+
+/// Marks the frequencies of a row that are no weaker than those beside, above and below, the outermost ones left out.
+struct Summits<'a> {
+    spectrum: &'a Spectrum,
+    v: i32,
+    summits: &'a mut [u8],
+}
+
+impl Loop for Summits<'_> {
+    #[inline(always)]
+    fn run(self) {
+        let width = self.summits.len();
+        let row = |v: i32| &self.spectrum.power[(v + FAR) as usize * width..][..width];
+        let (above, here, below) = (row(self.v - 1), row(self.v), row(self.v + 1));
+        let inner = 1..width - 1;
+        for at in inner {
+            let value = here[at];
+            let beside = (here[at - 1] <= value) & (here[at + 1] <= value);
+            self.summits[at] = u8::from(beside & (above[at] <= value) & (below[at] <= value));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sums_of_rows_taken_together_are_those_of_rows_taken_alone() {
+        for (width, rows) in [(1, 1), (5, 4), (7, 3), (13, 9), (40, 30)] {
+            let values: Vec<f32> = (0..width * rows).map(|i| ((i * 7919 % 1009) as f32).ln_1p()).collect();
+            let mut expected = vec![0.0f64; (width + 1) * (rows + 1)];
+            for row in 0..rows {
+                let mut along = 0.0;
+                for column in 0..width {
+                    along += f64::from(values[row * width + column]);
+                    expected[(row + 1) * (width + 1) + column + 1] = expected[row * (width + 1) + column + 1] + along;
+                }
+            }
+            assert_eq!(sums(&values, width), expected, "{width}x{rows}");
+        }
     }
 }

@@ -3,70 +3,21 @@
 //! A tile register holds 16 rows of 64 bytes. Sixteen probes by 64 codes are one as they lie, and 64 codes of a block
 //! are another as they lie: row `k/4` has four codes of each of sixteen templates. `tdpbsud` multiplies signed probes
 //! with unsigned stored bytes and adds into a third tile of 16 by 16 sums. Two probe tiles and two blocks make four
-//! sum tiles, and every load serves two products.
-//!
-//! The system must grant the tile registers to a process first (Linux: `arch_prctl`); a virtual machine may show the
-//! processor's flag and grant nothing.
+//! sum tiles, and every load serves two products. Asking the system for the registers is left to [`crate::ops::cpu::amx`].
 
 use std::arch::asm;
-use std::arch::x86_64::{__cpuid, __cpuid_count};
-use std::sync::OnceLock;
 
 use super::{LANES, Tile};
-
-/// Rows of a tile register.
-const ROWS: usize = 16;
+use crate::ops::cpu::amx::{self, Factor, ROWS, WHOLE};
 
 /// Whether AMX int8 is there and granted.
 pub(super) fn is_granted() -> bool {
-    static GRANTED: OnceLock<bool> = OnceLock::new();
-    *GRANTED.get_or_init(|| {
-        let vnni = is_x86_feature_detected!("avx512f")
-            && is_x86_feature_detected!("avx512bw")
-            && is_x86_feature_detected!("avx512vnni")
-            && is_x86_feature_detected!("avx512dq")
-            && is_x86_feature_detected!("avx512vl");
-        // CPUID leaf 7: EDX bit 24 is AMX-TILE, bit 25 AMX-INT8.
-        let tiles = __cpuid(0).eax >= 7 && __cpuid_count(7, 0).edx >> 24 & 3 == 3;
-        vnni && tiles && request()
-    })
-}
-
-/// Asks Linux for the tile registers: they are part of a thread's state only on request, for all threads at once.
-#[cfg(target_os = "linux")]
-fn request() -> bool {
-    const ARCH_PRCTL: u64 = 158;
-    const ARCH_REQ_XCOMP_PERM: u64 = 0x1023;
-    const XFEATURE_XTILEDATA: u64 = 18;
-    let answer: i64;
-    // SAFETY: the call takes two numbers and touches no memory; the kernel clobbers rcx and r11.
-    unsafe {
-        asm!(
-            "syscall",
-            inlateout("rax") ARCH_PRCTL => answer,
-            in("rdi") ARCH_REQ_XCOMP_PERM,
-            in("rsi") XFEATURE_XTILEDATA,
-            lateout("rcx") _,
-            lateout("r11") _,
-            options(nostack),
-        );
-    }
-    answer == 0
-}
-
-#[cfg(not(target_os = "linux"))]
-fn request() -> bool {
-    false
-}
-
-/// The layout of `ldtilecfg`: palette 1, then bytes per row and rows of each tile register.
-#[repr(C, align(64))]
-struct Config {
-    palette: u8,
-    start_row: u8,
-    reserved: [u8; 14],
-    row_bytes: [u16; 16],
-    rows: [u8; 16],
+    let vnni = is_x86_feature_detected!("avx512f")
+        && is_x86_feature_detected!("avx512bw")
+        && is_x86_feature_detected!("avx512vnni")
+        && is_x86_feature_detected!("avx512dq")
+        && is_x86_feature_detected!("avx512vl");
+    vnni && amx::is_granted(Factor::Int8)
 }
 
 /// The products of a tile. The caller has checked that AMX is there and granted.
@@ -102,9 +53,6 @@ pub(super) fn dots(tile: Tile<'_>, out: &mut [i32]) {
 /// AMX int8 is there and granted; `probes` points to 32 rows of `width` bytes, each block to `width * LANES` bytes,
 /// `width` is a positive multiple of 64.
 unsafe fn four_tiles(probes: *const i8, blocks: [*const u8; 2], width: usize, sums: &mut [i32; 4 * ROWS * LANES]) {
-    let mut config = Config { palette: 1, start_row: 0, reserved: [0; 14], row_bytes: [0; 16], rows: [0; 16] };
-    config.row_bytes[..8].fill(64);
-    config.rows[..8].fill(ROWS as u8);
     // SAFETY: the caller vouches for the pointers; each step reads 64 bytes of 16 probe rows, `width` apart, and 1024
     // bytes of each block, and `width / 64` steps stay inside both. The stores write 4 KiB, the size of `sums`.
     unsafe {
@@ -134,7 +82,7 @@ unsafe fn four_tiles(probes: *const i8, blocks: [*const u8; 2], width: usize, su
             "tilestored [{sums} + {line}*1 + 2048], tmm2",
             "tilestored [{sums} + {line}*1 + 3072], tmm3",
             "tilerelease",
-            config = in(reg) &raw const config,
+            config = in(reg) &raw const WHOLE,
             low = inout(reg) probes => _,
             high = inout(reg) probes.add(ROWS * width) => _,
             first = inout(reg) blocks[0] => _,

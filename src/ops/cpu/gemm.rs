@@ -86,14 +86,14 @@ impl Dense {
         let ConvShape { cin, cout, kernel: [ky, kx], .. } = shape;
         let (taps, panel, padded) = (ky * kx, vectors * lanes, cout.next_multiple_of(lanes));
         let slots = match precision {
-            // No CPU is given f16: `Precision::is_supported`.
-            Precision::F32 | Precision::F16 => cin,
+            // No CPU is given f16 (`Precision::is_supported`), and what is split goes to tiles.
+            Precision::F32 | Precision::F16 | Precision::Bf16x3 => cin,
             Precision::Bf16 => cin.div_ceil(2),
         };
         let slot = |o: usize, i: usize, tap: usize| {
             let channel = |i: usize| if i < cin { weight[(o * cin + i) * taps + tap] } else { 0.0 };
             match precision {
-                Precision::F32 | Precision::F16 => channel(i),
+                Precision::F32 | Precision::F16 | Precision::Bf16x3 => channel(i),
                 Precision::Bf16 => {
                     let [low, high] = [2 * i, 2 * i + 1].map(|i| u32::from(bf16::from_f32(channel(i)).to_bits()));
                     f32::from_bits(low | high << 16)
@@ -243,7 +243,9 @@ impl Dense {
         let (cin, slots) = (self.shape.cin, self.slots);
         let whole = pixel == slots && (self.precision != Precision::Bf16 || cin.is_multiple_of(2));
         let convert = match self.precision {
-            Precision::F32 | Precision::F16 => |to: &mut [f32], from: &[f32]| to.copy_from_slice(from),
+            Precision::F32 | Precision::F16 | Precision::Bf16x3 => {
+                |to: &mut [f32], from: &[f32]| to.copy_from_slice(from)
+            }
             Precision::Bf16 => bf16_pairs,
         };
         if whole {

@@ -1,5 +1,12 @@
 //! The few vector instructions that the kernels are written in, one implementation for each instruction set.
 
+/// A form for [`Lanes::put`]: as they are.
+pub(crate) const F32: u8 = 0;
+/// Rounded to bf16.
+pub(crate) const BF16: u8 = 1;
+/// Rounded to bf16, and elsewhere what that leaves over, rounded as well.
+pub(crate) const SPLIT: u8 = 2;
+
 /// A vector of f32.
 ///
 /// Every method is `#[inline(always)]` without a `target_feature` of its own: inside a function compiled for the
@@ -29,6 +36,14 @@ pub(crate) trait Lanes: Copy {
     unsafe fn relu(v: Self::V) -> Self::V;
     /// `v > 0 ? v : slope * v`.
     unsafe fn prelu(v: Self::V, slope: Self::V) -> Self::V;
+    /// Stores the first `n` lanes in a form; of split ones the rest goes `low` bytes behind. Sets without bf16 know
+    /// [`F32`] alone.
+    #[inline(always)]
+    unsafe fn put<const FORM: u8>(to: *mut u8, low: usize, v: Self::V, n: usize) {
+        debug_assert!(FORM == F32 && low == 0, "no kernel of this set stores bf16");
+        // SAFETY: the caller's promise.
+        unsafe { if n >= Self::N { Self::store(to.cast(), v) } else { Self::store_part(to.cast(), v, Self::mask(n)) } }
+    }
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -98,8 +113,33 @@ mod x86 {
                         _mm512_mask_blend_ps(positive, _mm512_mul_ps(slope, v), v)
                     }
                 }
+                #[inline(always)]
+                unsafe fn put<const FORM: u8>(to: *mut u8, low: usize, v: __m512, n: usize) {
+                    unsafe {
+                        if FORM != super::F32 {
+                            put_halves::<FORM>(to, low, v, Self::mask(n));
+                        } else if n >= Self::N {
+                            Self::store(to.cast(), v);
+                        } else {
+                            Self::store_part(to.cast(), v, Self::mask(n));
+                        }
+                    }
+                }
             }
         };
+    }
+
+    #[inline(always)]
+    unsafe fn put_halves<const FORM: u8>(to: *mut u8, low: usize, v: __m512, mask: __mmask16) {
+        unsafe {
+            let high = std::mem::transmute::<__m256bh, __m256i>(_mm512_cvtneps_pbh(v));
+            _mm256_mask_storeu_epi16(to.cast(), mask, high);
+            if FORM == super::SPLIT {
+                let near = _mm512_castsi512_ps(_mm512_slli_epi32::<16>(_mm512_cvtepu16_epi32(high)));
+                let rest = std::mem::transmute::<__m256bh, __m256i>(_mm512_cvtneps_pbh(_mm512_sub_ps(v, near)));
+                _mm256_mask_storeu_epi16(to.add(low).cast(), mask, rest);
+            }
+        }
     }
 
     avx512!(Avx512, _mm512_fmadd_ps);

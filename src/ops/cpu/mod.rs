@@ -7,6 +7,8 @@
 //!
 //! An operation runs on the thread that calls it: photos are what runs in parallel, and one level of it is enough.
 
+#[cfg(target_arch = "x86_64")]
+pub(crate) mod amx;
 pub(super) mod depthwise;
 pub(super) mod gemm;
 mod lanes;
@@ -24,7 +26,7 @@ use super::conv::Activation;
 
 pub use peak::fma_peak;
 
-/// The environment variable that names the instruction set to use: `plain`, `avx2`, `avx512` or `neon`.
+/// The environment variable that names the instruction set to use: `plain`, `avx2`, `avx512`, `amx` or `neon`.
 pub const ISA_VARIABLE: &str = "CHEHRA_ISA";
 
 /// An instruction set that the operations have code for.
@@ -36,6 +38,8 @@ pub enum Isa {
     Avx2,
     /// x86-64 with AVX-512 F: sixteen lanes, thirty-two registers.
     Avx512,
+    /// The same with AMX tiles and bf16, for convolutions that are not f32; in f32 it is [`Isa::Avx512`].
+    Amx,
     /// aarch64: four lanes, thirty-two registers.
     Neon,
 }
@@ -46,11 +50,11 @@ thread_local! {
 
 impl Isa {
     /// All of them, slowest first.
-    pub const ALL: [Isa; 4] = [Isa::Plain, Isa::Avx2, Isa::Avx512, Isa::Neon];
+    pub const ALL: [Isa; 5] = [Isa::Plain, Isa::Avx2, Isa::Avx512, Isa::Amx, Isa::Neon];
 
     /// The fastest that this machine has.
     pub fn detect() -> Self {
-        *[Isa::Avx512, Isa::Avx2, Isa::Neon].iter().find(|isa| isa.is_supported()).unwrap_or(&Isa::Plain)
+        *[Isa::Amx, Isa::Avx512, Isa::Avx2, Isa::Neon].iter().find(|isa| isa.is_supported()).unwrap_or(&Isa::Plain)
     }
 
     /// Whether this machine can run it.
@@ -61,6 +65,8 @@ impl Isa {
             Isa::Avx2 => is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma"),
             #[cfg(target_arch = "x86_64")]
             Isa::Avx512 => is_x86_feature_detected!("avx512f") && Isa::Avx2.is_supported(),
+            #[cfg(target_arch = "x86_64")]
+            Isa::Amx => Isa::Avx512.has_bf16() && amx::is_granted(amx::Factor::Bf16),
             #[cfg(target_arch = "aarch64")]
             Isa::Neon => std::arch::is_aarch64_feature_detected!("neon"),
             #[allow(unreachable_patterns, reason = "reached for the sets of other architectures")]
@@ -79,8 +85,15 @@ impl Isa {
                     && is_x86_feature_detected!("avx512bw")
                     && is_x86_feature_detected!("avx512vl")
             }
+            #[cfg(target_arch = "x86_64")]
+            Isa::Amx => self.is_supported(),
             _ => false,
         }
+    }
+
+    /// Whether this set can multiply split factors, [`super::Precision::Bf16x3`]: the reference always can.
+    pub(super) fn has_split(self) -> bool {
+        self == Isa::Plain || (self == Isa::Amx && self.is_supported())
     }
 
     /// The one to use here and now: what [`Isa::with`] set on this thread, else what [`ISA_VARIABLE`] named when it
@@ -124,14 +137,14 @@ impl Isa {
     }
 
     /// Runs a loop compiled for this instruction set.
-    pub(super) fn run(self, work: impl Loop) {
+    pub(crate) fn run(self, work: impl Loop) {
         match self {
             #[cfg(target_arch = "x86_64")]
             // SAFETY: an `Isa` other than plain is only ever made by `detect`, `current` and `with`, which check it.
             Isa::Avx2 => unsafe { run_avx2(work) },
             #[cfg(target_arch = "x86_64")]
             // SAFETY: as above.
-            Isa::Avx512 => unsafe { run_avx512(work) },
+            Isa::Avx512 | Isa::Amx => unsafe { run_avx512(work) },
             _ => work.run(),
         }
     }
@@ -143,6 +156,7 @@ impl fmt::Display for Isa {
             Isa::Plain => "plain",
             Isa::Avx2 => "avx2",
             Isa::Avx512 => "avx512",
+            Isa::Amx => "amx",
             Isa::Neon => "neon",
         })
     }
@@ -155,14 +169,20 @@ impl FromStr for Isa {
         Isa::ALL
             .into_iter()
             .find(|isa| isa.to_string() == name)
-            .ok_or_else(|| format!("{name:?} is not one of plain, avx2, avx512, neon"))
+            .ok_or_else(|| format!("{name:?} is not one of plain, avx2, avx512, amx, neon"))
     }
 }
 
 /// A loop without reductions that the compiler is to vectorise: the same source for every instruction set, so the
 /// same bits. `run` must be `#[inline(always)]`, or it is compiled for the baseline.
-pub(super) trait Loop {
+pub(crate) trait Loop {
     fn run(self);
+}
+
+/// Runs a loop that is no operation of a network compiled for the instruction set in force: the baseline where
+/// [`ISA_VARIABLE`] names one that is not there, which loading the networks refuses by name.
+pub(crate) fn run(work: impl Loop) {
+    Isa::current().unwrap_or(Isa::Plain).run(work);
 }
 
 #[cfg(target_arch = "x86_64")]

@@ -4,42 +4,60 @@ use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use super::Isa;
+#[cfg(target_arch = "x86_64")]
+use super::amx;
 use super::lanes::Lanes;
 use crate::ops::conv::Precision;
 
 /// Chains that run side by side: more than latency times pipes on any core so far, fewer than the registers.
 const CHAINS: usize = 12;
+/// Multiply-adds of four products of tiles.
+#[cfg(target_arch = "x86_64")]
+const TILES: f64 = (4 * 16 * 16 * 32) as f64;
 
 /// Multiply-adds in registers for about `time`; floating-point operations a second (a multiply-add counts two).
 ///
-/// `None` when the machine cannot do it, and for [`Isa::Plain`], whose multiply-add is a library call.
+/// Split factors take three products in bf16 for one. `None` when the machine cannot do it, and for [`Isa::Plain`], whose
+/// multiply-add is a library call.
 pub fn fma_peak(isa: Isa, precision: Precision, time: Duration) -> Option<f64> {
-    if !isa.is_supported() || (precision == Precision::Bf16 && !isa.has_bf16()) {
+    let missing = match precision {
+        Precision::F32 => false,
+        Precision::Bf16 => !isa.has_bf16(),
+        Precision::Bf16x3 => !isa.has_split(),
+        Precision::F16 => true,
+    };
+    if missing || !isa.is_supported() {
         return None;
     }
-    let (burst, lanes): (fn(u64), usize) = match (isa, precision) {
+    // A burst, and the multiply-adds of one of its rounds.
+    let (burst, round): (fn(u64), f64) = match (isa, precision) {
         #[cfg(target_arch = "x86_64")]
         // SAFETY: the instruction set is there, as asked above.
-        (Isa::Avx512, Precision::F32) => (|n| unsafe { burst_avx512(n) }, 16),
+        (Isa::Avx512 | Isa::Amx, Precision::F32) => (|n| unsafe { burst_avx512(n) }, (CHAINS * 16) as f64),
         #[cfg(target_arch = "x86_64")]
         // SAFETY: as above.
-        (Isa::Avx512, Precision::Bf16) => (|n| unsafe { burst_avx512_bf16(n) }, 32),
+        (Isa::Avx512, Precision::Bf16) => (|n| unsafe { burst_avx512_bf16(n) }, (CHAINS * 32) as f64),
         #[cfg(target_arch = "x86_64")]
         // SAFETY: as above.
-        (Isa::Avx2, Precision::F32) => (|n| unsafe { burst_avx2(n) }, 8),
+        (Isa::Amx, Precision::Bf16) => (|n| unsafe { amx::product::burst(n) }, TILES),
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: as above.
+        (Isa::Amx, Precision::Bf16x3) => (|n| unsafe { amx::product::burst(n) }, TILES / 3.0),
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: as above.
+        (Isa::Avx2, Precision::F32) => (|n| unsafe { burst_avx2(n) }, (CHAINS * 8) as f64),
         #[cfg(target_arch = "aarch64")]
         // SAFETY: as above.
-        (Isa::Neon, Precision::F32) => (|n| unsafe { burst::<super::lanes::Neon>(n) }, 4),
+        (Isa::Neon, Precision::F32) => (|n| unsafe { burst::<super::lanes::Neon>(n) }, (CHAINS * 4) as f64),
         _ => return None,
     };
     const ROUNDS: u64 = 10_000;
     let start = Instant::now();
     let mut best = 0f64;
     while start.elapsed() < time {
-        let round = Instant::now();
+        let began = Instant::now();
         burst(black_box(ROUNDS));
-        let done = ROUNDS as f64 * (CHAINS * lanes * 2) as f64;
-        best = best.max(done / round.elapsed().as_secs_f64());
+        best = best.max(2.0 * ROUNDS as f64 * round / began.elapsed().as_secs_f64());
     }
     Some(best)
 }

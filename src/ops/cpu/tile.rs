@@ -36,7 +36,7 @@ pub(super) type Kernel = unsafe fn(&Job<'_>);
 pub(super) fn geometry(isa: Isa) -> Option<(usize, usize, usize)> {
     match isa {
         Isa::Plain => None,
-        Isa::Avx512 => Some((14, 2, 16)),
+        Isa::Avx512 | Isa::Amx => Some((14, 2, 16)),
         Isa::Avx2 => Some((6, 2, 8)),
         Isa::Neon => Some((6, 4, 4)),
     }
@@ -46,7 +46,7 @@ pub(super) fn geometry(isa: Isa) -> Option<(usize, usize, usize)> {
 pub(super) fn kernels(isa: Isa, precision: Precision, vectors: usize) -> impl Fn(usize) -> Kernel {
     let table: &[Kernel] = match (isa, precision) {
         #[cfg(target_arch = "x86_64")]
-        (Isa::Avx512, Precision::F32) => &x86::AVX512[vectors - 1],
+        (Isa::Avx512 | Isa::Amx, Precision::F32) => &x86::AVX512[vectors - 1],
         #[cfg(target_arch = "x86_64")]
         (Isa::Avx512, Precision::Bf16) => &x86::AVX512_BF16[vectors - 1],
         #[cfg(target_arch = "x86_64")]

@@ -158,17 +158,10 @@ pub fn upright(card: &Card, stored: &Storage, pictures: &[UprightPicture], total
 }
 
 fn turn(card: &Card, stored: &Storage, into: &mut Storage, pictures: &[UprightPicture]) -> Result<()> {
-    // As many rows of blocks as one launch may have.
-    for pictures in pictures.chunks(1 << 15) {
-        let pixels = pictures.iter().map(|p| p.width as usize * p.height as usize).max().unwrap_or(0);
-        let list = card.upload(pictures)?;
-        let blocks = [Grid::elements(pixels)?.blocks[0], pictures.len()];
-        card.launch(
-            File::Faces,
-            "upright",
-            Grid { blocks, threads: super::THREADS, shared: 0 },
-            &mut [Arg::whole(stored), Arg::Out(into), Arg::whole(&list)],
-        )?;
+    for p in pictures {
+        let pixels = p.width as usize * p.height as usize;
+        let args = &mut [Arg::whole(stored), Arg::Out(into), Arg::value(p)];
+        card.launch(File::Faces, "upright", Grid::elements(pixels)?, args)?;
     }
     Ok(())
 }

@@ -96,7 +96,7 @@ impl Gpu for Launcher {
     }
 
     fn scan_name(&self) -> &'static str {
-        "metal"
+        "metal simdgroup"
     }
 }
 

@@ -6,10 +6,12 @@
 //! The tests of `tests/it/kernels` bring a `Gpu` of their own, which runs the kernels on the CPU: so argument order, sizes
 //! and grids are held to the CPU's operations on any machine. Nothing here waits for a device, but reading a result does.
 
-#[cfg_attr(not(feature = "cuda"), path = "absent.rs")]
+#[cfg(not(all(feature = "cuda", feature = "metal")))]
+mod absent;
+#[cfg(feature = "cuda")]
 mod cuda;
 pub mod faces;
-#[cfg_attr(not(feature = "metal"), path = "absent.rs")]
+#[cfg(feature = "metal")]
 mod metal;
 pub mod msl;
 pub mod network;
@@ -21,6 +23,10 @@ use candle_core::op::BackpropOp;
 use candle_core::{DType, Device, Result, Shape, Storage, StorageRef, Tensor, bail};
 
 use super::params::{Plain, bytes_of, bytes_of_mut};
+#[cfg(not(feature = "cuda"))]
+use absent as cuda;
+#[cfg(not(feature = "metal"))]
+use absent as metal;
 
 /// Threads of a block where one thread gives one element.
 pub const THREADS: usize = 256;
@@ -196,6 +202,14 @@ impl Card {
         self.gpu.scan_name()
     }
 
+    /// Bytes in the device's memory.
+    ///
+    /// # Errors
+    /// The driver's, out of memory among them.
+    pub fn copied(&self, bytes: &[u8]) -> Result<Storage> {
+        self.upload(bytes)
+    }
+
     fn upload<T: Plain>(&self, items: &[T]) -> Result<Storage> {
         self.gpu.upload(&self.device, &[bytes_of(items)])
     }
@@ -239,4 +253,29 @@ pub fn is_out_of_memory(error: &str) -> bool {
     // What a failed allocation is called by candle-metal-kernels, and by nothing else.
     let metal = "FAILED TO CREATE METAL RESOURCE: BUFFER";
     words.iter().any(|words| text.contains(words)) || text.contains(metal)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn running_out_of_memory_is_told_from_other_faults() {
+        for text in [
+            "DriverError(CUDA_ERROR_OUT_OF_MEMORY, \"out of memory\")",
+            "CublasError(CUBLAS_STATUS_ALLOC_FAILED)",
+            "Metal error Failed to create metal resource: Buffer",
+            "Command buffer error: Insufficient Memory (00000008:kIOGPUCommandBufferCallbackErrorOutOfMemory)",
+        ] {
+            assert!(is_out_of_memory(text), "{text}");
+        }
+        for text in ["an illegal memory access", "Failed to create metal resource: CommandBuffer", "no such kernel"] {
+            assert!(!is_out_of_memory(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_cpu_has_no_card() {
+        assert!(Card::of(&Device::Cpu).is_err());
+    }
 }

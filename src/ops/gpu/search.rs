@@ -20,10 +20,10 @@ pub fn cuda_scan(name: &'static str, probes: usize, words: usize, rows: usize) -
     Kernel { file: File::Search, name, grid: Grid { blocks: [across, panels], threads: STEP, shared } }
 }
 
-/// How `search` of Metal is launched: a thread for a row and eight probes.
+/// How `search` of Metal is launched: four simdgroups for 64 rows and 32 probes.
 pub fn metal_scan(probes: usize, rows: usize) -> Kernel<'static> {
-    let blocks = [rows.div_ceil(super::THREADS), probes.div_ceil(8)];
-    Kernel { file: File::Search, name: "search", grid: Grid { blocks, threads: super::THREADS, shared: 0 } }
+    let blocks = [rows.div_ceil(64), probes.div_ceil(32)];
+    Kernel { file: File::Search, name: "search", grid: Grid { blocks, threads: 128, shared: 0 } }
 }
 
 /// Probes on the device, with limits that only rise.

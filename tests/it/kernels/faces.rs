@@ -1,37 +1,34 @@
 //! Warp, crop, shrink, decode, suppress.
 
+use candle_core::{Device, Tensor};
 use chehra::face::align::{Similarity, warp_into};
 use chehra::face::crop::{Colours, Region, resize_into};
 use chehra::face::decode::{Heads, Placement, decode, suppress};
 use chehra::face::device::{Placed, decode_picture};
 use chehra::face::resize::{Fit, shrink_into};
 use chehra::face::{Detection, align};
-use chehra::ops::params::{
-    CELL_VALUES, CropRegion, DecodeParams, DecodePicture, FACE_VALUES, MOST_CANDIDATES, PixelParams, ShrinkPicture,
-    UprightPicture, WarpFace,
-};
+use chehra::ops::gpu::Card;
+use chehra::ops::gpu::faces::{Candidates, Pictures, Pixels, upright};
+use chehra::ops::params::{CELL_VALUES, DecodePicture, MOST_CANDIDATES, PixelParams, UprightPicture};
 use chehra::photo::Photo;
-use half::f16;
 
-use super::shim::{Number, dialects};
-use super::{Noise, worst};
+use super::shim::{TYPES, cards};
+use super::{Noise, floats, worst};
 
-type Warp<T> = unsafe extern "C" fn(*const u8, *const WarpFace, *mut T, *const PixelParams);
-type Resize<T> = unsafe extern "C" fn(*const u8, *const CropRegion, *mut T, *const PixelParams);
-type Shrink<T> = unsafe extern "C" fn(*const u8, *const ShrinkPicture, *mut T, *const PixelParams);
-type Decode = unsafe extern "C" fn(*const f32, *const DecodePicture, *mut f32, *mut u32, *const DecodeParams);
-type Suppress = unsafe extern "C" fn(*const f32, *const u32, *mut f32, *mut u32, i32, i32, f32, i32);
-
-/// Photos one behind the other, and where each lies.
-fn placed(photos: &[Photo]) -> (Vec<u8>, Vec<Placed>) {
-    let mut bytes = Vec::new();
-    let places = photos.iter().map(|photo| {
-        let place = Placed { offset: bytes.len(), width: photo.width, height: photo.height };
-        bytes.extend_from_slice(&photo.rgb);
+/// Where photos lie, one behind the other.
+fn placed(photos: &[Photo]) -> Vec<Placed> {
+    let mut offset = 0;
+    let place = |photo: &Photo| {
+        let place = Placed { offset, width: photo.width, height: photo.height };
+        offset += photo.rgb.len();
         place
-    });
-    let places = places.collect();
-    (bytes, places)
+    };
+    photos.iter().map(place).collect()
+}
+
+fn upload(card: &Card, photos: &[Photo]) -> Pictures {
+    let pixels: Vec<&[u8]> = photos.iter().map(|photo| photo.rgb.as_slice()).collect();
+    Pictures::upload(card, &pixels).unwrap()
 }
 
 fn photos(noise: &mut Noise) -> Vec<Photo> {
@@ -55,13 +52,13 @@ fn transforms(noise: &mut Noise, photo: &Photo) -> Vec<Similarity> {
     all
 }
 
-fn check_warp<T: Number>() {
+#[test]
+fn faces_are_warped_as_on_the_cpu() {
     let mut noise = Noise(1);
     let photos = photos(&mut noise);
-    let (bytes, places) = placed(&photos);
     let mut faces = Vec::new();
     let mut expected = Vec::new();
-    for (photo, place) in photos.iter().zip(&places) {
+    for (photo, place) in photos.iter().zip(&placed(&photos)) {
         for transform in transforms(&mut noise, photo) {
             faces.push(place.warp(&transform));
             let mut out = vec![0.0; align::SIDE * align::SIDE * 3];
@@ -69,21 +66,22 @@ fn check_warp<T: Number>() {
             expected.extend(out);
         }
     }
-    for shim in dialects() {
-        let Some(run) = shim.of::<T, Warp<T>>("warp") else { continue };
-        for (blue_first, mean, factor) in [(0, 0.0, 1.0), (1, 127.5, 1.0 / 127.5)] {
-            let side = align::SIDE as i32;
-            let p = PixelParams { count: faces.len() as i32, width: side, height: side, blue_first, mean, factor };
-            let mut found = vec![T::default(); expected.len()];
-            // SAFETY: as many faces and pixels as the parameters say.
-            unsafe { run(bytes.as_ptr(), faces.as_ptr(), found.as_mut_ptr(), &p) };
-            let wanted: Vec<f32> = ordered(&expected, blue_first == 1).map(|v| (v - mean) * factor).collect();
-            let found: Vec<f32> = found.into_iter().map(T::value).collect();
-            let off = worst(&found, &wanted);
-            // Positions are off by some 1e-5 of a pixel.
-            let allowed = (0.02 + 255.0 * T::EPSILON) * factor;
-            assert!(off <= allowed, "{} {}: off by {off} of {allowed}", shim.dialect, T::SUFFIX);
+    for (dialect, card) in cards() {
+        let pictures = upload(&card, &photos);
+        for (dtype, epsilon) in TYPES {
+            for (blue_first, mean, factor) in [(0, 0.0, 1.0), (1, 127.5, 1.0 / 127.5)] {
+                let side = align::SIDE as i32;
+                let p = PixelParams { count: faces.len() as i32, width: side, height: side, blue_first, mean, factor };
+                let found = floats(&pictures.warp(dtype, &faces, p).unwrap());
+                let wanted: Vec<f32> = ordered(&expected, blue_first == 1).map(|v| (v - mean) * factor).collect();
+                let off = worst(&found, &wanted);
+                // Positions are off by some 1e-5 of a pixel.
+                let allowed = (0.02 + 255.0 * epsilon) * factor;
+                assert!(off <= allowed, "{dialect} {dtype:?}: off by {off} of {allowed}");
+            }
         }
+        let p = PixelParams { count: 1, ..PixelParams::default() };
+        assert!(pictures.warp(TYPES[0].0, &faces, p).is_err(), "{dialect}: another number of faces");
     }
 }
 
@@ -92,16 +90,10 @@ fn ordered(pixels: &[f32], blue_first: bool) -> impl Iterator<Item = f32> {
 }
 
 #[test]
-fn faces_are_warped_as_on_the_cpu() {
-    check_warp::<f32>();
-    check_warp::<f16>();
-}
-
-#[test]
 fn surroundings_are_resized_as_on_the_cpu() {
     let mut noise = Noise(2);
     let photos = photos(&mut noise);
-    let (bytes, places) = placed(&photos);
+    let places = placed(&photos);
     for side in [1usize, 80, 128] {
         let (mut regions, mut expected) = (Vec::new(), Vec::new());
         for (photo, place) in photos.iter().zip(&places) {
@@ -115,15 +107,14 @@ fn surroundings_are_resized_as_on_the_cpu() {
                 expected.extend(out);
             }
         }
-        for shim in dialects() {
-            let run = shim.get::<Resize<f32>>("crop_resize_f32");
+        for (dialect, card) in cards() {
             let (count, side) = (regions.len() as i32, side as i32);
             let p = PixelParams { count, width: side, height: side, blue_first: 0, mean: 0.0, factor: 1.0 };
-            let mut found = vec![f32::NAN; expected.len()];
-            // SAFETY: as many regions and pixels as the parameters say.
-            unsafe { run(bytes.as_ptr(), regions.as_ptr(), found.as_mut_ptr(), &p) };
-            let off = worst(&found, &expected);
-            assert!(off < 1e-3, "{} {side}: {off}", shim.dialect);
+            for (dtype, epsilon) in TYPES {
+                let found = upload(&card, &photos).crop_resize(dtype, &regions, p).unwrap();
+                let off = worst(&floats(&found), &expected);
+                assert!(off < 1e-3 + 255.0 * epsilon, "{dialect} {dtype:?} {side}: {off}");
+            }
         }
     }
 }
@@ -134,7 +125,7 @@ fn photos_are_shrunk_as_on_the_cpu() {
     // One size after padding, different sizes before.
     for (sizes, long) in [([(640, 480), (637, 470), (1281, 959)], 640), ([(33, 20), (64, 31), (61, 32)], 64)] {
         let photos: Vec<Photo> = sizes.into_iter().map(|(w, h)| noise.photo(w, h)).collect();
-        let (bytes, places) = placed(&photos);
+        let places = placed(&photos);
         let fits: Vec<Fit> = photos.iter().map(|photo| Fit::new(photo, long)).collect();
         let (width, height) = fits.iter().map(Fit::padded).max().unwrap();
         let (mut from, mut expected) = (Vec::new(), Vec::new());
@@ -148,28 +139,29 @@ fn photos_are_shrunk_as_on_the_cpu() {
             }
             expected.extend(out);
         }
-        for shim in dialects() {
-            let run = shim.get::<Shrink<f32>>("shrink_f32");
+        for (dialect, card) in cards() {
             let (count, width, height) = (from.len() as i32, width as i32, height as i32);
             let p = PixelParams { count, width, height, blue_first: 1, mean: 0.0, factor: 1.0 };
-            let mut found = vec![f32::NAN; expected.len()];
-            // SAFETY: as many pictures and pixels as the parameters say.
-            unsafe { run(bytes.as_ptr(), from.as_ptr(), found.as_mut_ptr(), &p) };
-            assert_eq!(found, expected, "{}: the order of arithmetic is the CPU's", shim.dialect);
+            let pictures = upload(&card, &photos);
+            let found = pictures.shrink(TYPES[0].0, &from, p).unwrap();
+            assert_eq!(found.dims(), [photos.len(), height as usize, width as usize, 3]);
+            assert_eq!(floats(&found), expected, "{dialect}: the order of arithmetic is the CPU's");
+            for (dtype, epsilon) in &TYPES[1..] {
+                let off = worst(&floats(&pictures.shrink(*dtype, &from, p).unwrap()), &expected);
+                assert!(off <= 255.0 * epsilon, "{dialect} {dtype:?}: {off}");
+            }
         }
     }
 }
 
-type Upright = unsafe extern "C" fn(*const u8, *mut u8, *const UprightPicture, u32, u32);
-
-/// All eight orientations of every size at once, and nothing beyond the pictures is written.
+/// All eight orientations of every size, turned, and then gathered from there and from the host into one buffer.
 #[test]
-fn pictures_are_turned_upright_as_on_the_cpu() {
+fn pictures_are_turned_upright_and_gathered_as_on_the_cpu() {
     let mut noise = Noise(5);
     let photos = photos(&mut noise);
-    let (bytes, places) = placed(&photos);
-    let (mut list, mut expected) = (Vec::new(), Vec::new());
-    for (photo, place) in photos.iter().zip(&places) {
+    let stored: Vec<u8> = photos.iter().flat_map(|photo| photo.rgb.iter().copied()).collect();
+    let (mut list, mut expected, mut upright_photos) = (Vec::new(), Vec::new(), Vec::new());
+    for (photo, place) in photos.iter().zip(placed(&photos)) {
         for tag in 1..=8u8 {
             let buffer = image::RgbImage::from_raw(photo.width as u32, photo.height as u32, photo.rgb.clone()).unwrap();
             let mut turned = image::DynamicImage::ImageRgb8(buffer);
@@ -182,17 +174,41 @@ fn pictures_are_turned_upright_as_on_the_cpu() {
                 orientation: tag.into(),
                 reserved: 0,
             });
-            expected.extend(turned.into_rgb8().into_raw());
-            expected.extend([7; 5]);
+            let (width, height) = (turned.width() as usize, turned.height() as usize);
+            let rgb = turned.into_rgb8().into_raw();
+            expected.extend_from_slice(&rgb);
+            upright_photos.push(Photo { width, height, rgb });
         }
     }
-    let most = photos.iter().map(|photo| photo.width * photo.height).max().unwrap();
-    for shim in dialects() {
-        let run = shim.get::<Upright>("upright");
-        let mut found = vec![7; expected.len()];
-        // SAFETY: as many pictures as are listed, each inside both buffers.
-        unsafe { run(bytes.as_ptr(), found.as_mut_ptr(), list.as_ptr(), list.len() as u32, most as u32) };
-        assert!(found == expected, "{}", shim.dialect);
+    for (dialect, card) in cards() {
+        let there = card.copied(&stored).unwrap();
+        let (buffer, host) = upright(&card, &there, &list, expected.len()).unwrap();
+        assert!(host == expected, "{dialect}");
+        let buffer = std::sync::Arc::new(buffer);
+        // Every third from the host.
+        let mixed: Vec<Pixels<'_>> = upright_photos
+            .iter()
+            .zip(&list)
+            .enumerate()
+            .map(|(at, (photo, p))| match at % 3 {
+                0 => Pixels::Host(&photo.rgb),
+                _ => Pixels::Device { buffer: buffer.clone(), from: p.to as usize, length: photo.rgb.len() },
+            })
+            .collect();
+        let pictures = Pictures::gather(&card, &mixed).unwrap();
+        let regions: Vec<_> = placed(&upright_photos)
+            .iter()
+            .map(|place| place.crop(Region { left: 0, top: 0, width: place.width, height: place.height }))
+            .collect();
+        let p = PixelParams { count: regions.len() as i32, width: 9, height: 9, factor: 1.0, ..PixelParams::default() };
+        let found = floats(&pictures.crop_resize(TYPES[0].0, &regions, p).unwrap());
+        let mut wanted = vec![0.0; found.len()];
+        for (photo, out) in upright_photos.iter().zip(wanted.chunks_exact_mut(9 * 9 * 3)) {
+            let region = Region { left: 0, top: 0, width: photo.width, height: photo.height };
+            resize_into(photo, region, 9, Colours::Rgb, out);
+        }
+        let off = worst(&found, &wanted);
+        assert!(off < 1e-3, "{dialect}: {off}");
     }
 }
 
@@ -203,7 +219,6 @@ fn sigmoid(x: f32) -> f32 {
 /// Two levels of three pictures of two photos: the first photo is looked at twice.
 #[test]
 fn boxes_become_the_same_faces() {
-    const CAPACITY: usize = 512;
     let (max_iou, max_faces, min_score) = (0.3, 9, 0.6);
     let mut noise = Noise(4);
     let places = [(2.0, 2.0, 150.0, 90.0), (4.0, 4.0, 75.0, 45.0), (1.0, 1.5, 160.0, 96.0)];
@@ -244,49 +259,41 @@ fn boxes_become_the_same_faces() {
         levels.push((stride, rows, cols, heads));
     }
     assert!(expected.iter().all(|faces| faces.len() > 40), "enough to suppress");
-    let counted: Vec<u32> = expected.iter().map(|faces| faces.len() as u32).collect();
     let expected: Vec<Vec<Detection>> = expected.into_iter().map(|f| suppress(f, max_iou, max_faces)).collect();
-    for shim in dialects() {
-        let (decode, suppress) = (shim.get::<Decode>("decode_faces"), shim.get::<Suppress>("suppress_faces"));
-        let (mut candidates, mut counts) = (vec![f32::NAN; 2 * CAPACITY * FACE_VALUES], vec![0u32; 2]);
+    for (dialect, card) in cards() {
+        let mut candidates = Candidates::new(&card, 2).unwrap();
         for (stride, rows, cols, heads) in &levels {
-            let p = DecodeParams {
-                pictures: 3,
-                rows: *rows as i32,
-                columns: *cols as i32,
-                stride: *stride as i32,
-                capacity: CAPACITY as i32,
-                min_score,
-            };
-            // SAFETY: as many cells as the parameters say, lists of the capacity given.
-            unsafe {
-                decode(heads.as_ptr(), pictures.as_ptr(), candidates.as_mut_ptr(), counts.as_mut_ptr(), &p);
-            }
+            let heads = Tensor::from_slice(heads, (3, *rows, *cols, CELL_VALUES), &Device::Cpu).unwrap();
+            candidates.add(&heads, &pictures, *stride, min_score).unwrap();
+            assert!(candidates.add(&heads, &pictures[1..], *stride, min_score).is_err(), "a picture too few");
         }
-        assert_eq!(counts, counted, "{}", shim.dialect);
-        let (mut kept, mut found) = (vec![f32::NAN; 2 * max_faces * FACE_VALUES], vec![0u32; 2]);
-        let (capacity, most) = (CAPACITY as i32, max_faces as i32);
-        // SAFETY: as above.
-        unsafe {
-            suppress(
-                candidates.as_ptr(),
-                counts.as_ptr(),
-                kept.as_mut_ptr(),
-                found.as_mut_ptr(),
-                2,
-                capacity,
-                max_iou,
-                most,
-            );
-        }
-        for (photo, faces) in expected.iter().enumerate() {
-            assert_eq!(found[photo] as usize, faces.len(), "{}", shim.dialect);
-            for (face, values) in faces.iter().zip(kept[photo * max_faces * FACE_VALUES..].chunks(FACE_VALUES)) {
+        let kept = candidates.suppress(max_iou, max_faces).unwrap();
+        for (photo, (faces, kept)) in expected.iter().zip(&kept).enumerate() {
+            let kept = kept.as_ref().unwrap();
+            assert_eq!(kept.len(), faces.len(), "{dialect} photo {photo}");
+            for (face, values) in faces.iter().zip(kept) {
                 let wanted: Vec<f32> = face.bbox.into_iter().chain(face.landmarks.into_iter().flatten()).collect();
-                assert!(worst(&values[..14], &wanted) < 1e-3, "{}: {values:?} for {face:?}", shim.dialect);
+                assert!(worst(&values[..14], &wanted) < 1e-3, "{dialect}: {values:?} for {face:?}");
                 assert!((values[14] - face.score).abs() < 1e-6);
             }
         }
     }
-    const { assert!(CAPACITY <= MOST_CANDIDATES) };
+}
+
+/// A list that is full is said to be, and none has lost a face in silence; a photo without candidates has no faces.
+#[test]
+fn more_candidates_than_a_list_holds_are_left_to_the_host() {
+    let side = 48usize;
+    assert!(side * side > MOST_CANDIDATES);
+    let heads = vec![0.0f32; 2 * side * side * CELL_VALUES];
+    let heads = Tensor::from_vec(heads, (2, side, side, CELL_VALUES), &Device::Cpu).unwrap();
+    // Every cell of the first picture scores 0.5; no box of the second begins in its photo.
+    let place = |inside| Placement { ratio: (1.0, 1.0), inside };
+    let pictures = [decode_picture(0, place((1e6, 1e6))), decode_picture(1, place((0.0, 0.0)))];
+    for (dialect, card) in cards() {
+        let mut candidates = Candidates::new(&card, 3).unwrap();
+        candidates.add(&heads, &pictures, 8, 0.4).unwrap();
+        let kept = candidates.suppress(0.3, 5).unwrap();
+        assert_eq!(kept, [None, Some(Vec::new()), Some(Vec::new())], "{dialect}");
+    }
 }

@@ -1,13 +1,17 @@
 //! The kernels of `kernels/`, compiled for the CPU through the host shim, against the CPU's own operations on random inputs,
-//! odd sizes included. Needs a C++ compiler (`$CXX`, `c++`, `g++` or `clang++`); says so and skips where there is none.
+//! odd sizes included, and launched by the code that launches them on a GPU: order and sizes of arguments, what is written,
+//! and grids are checked with them. Needs a C++ compiler (`$CXX`, `c++`, `g++` or `clang++`); says so and skips where there
+//! is none.
 //!
-//! What this cannot see: races, the order of memory accesses, launch arguments, and what a real compiler makes of the source.
+//! What this cannot see: races, the order of memory accesses, and what a real compiler makes of the source.
 
 mod faces;
+mod form;
 mod network;
 mod search;
 mod shim;
 
+use candle_core::{DType, Tensor};
 use chehra::photo::Photo;
 
 /// The same numbers in every run.
@@ -55,4 +59,9 @@ fn worst(found: &[f32], expected: &[f32]) -> f32 {
         let off = (a - b).abs();
         if off > m || off.is_nan() { off } else { m }
     })
+}
+
+/// The values of a tensor of any type.
+fn floats(x: &Tensor) -> Vec<f32> {
+    x.to_dtype(DType::F32).unwrap().flatten_all().unwrap().to_vec1().unwrap()
 }

@@ -1,206 +1,138 @@
 //! Convolutions in parts, elementwise operations, pooling.
 
-use candle_core::{Device, Tensor};
+use candle_core::{DType, Device, Tensor};
+use chehra::ops::gpu::network::{self, Following};
 use chehra::ops::params::ConvParams;
 use chehra::ops::{
     Activation, Conv2d, ConvShape, affine, global_avg_pool, max_pool2, scale_channels, sigmoid, subsample,
     upsample2_add,
 };
-use half::{bf16, f16};
 
-use super::shim::{Number, Shim, dialects};
-use super::{Noise, worst};
+use super::shim::{TYPES, cards};
+use super::{Noise, floats, worst};
 
-type Im2col<T> = unsafe extern "C" fn(*const T, *mut T, *const ConvParams);
-type BiasAct<T> = unsafe extern "C" fn(*const T, *const f32, *const f32, *const T, *mut T, i32, i32, i32, i64);
-type Depthwise<T> =
-    unsafe extern "C" fn(*const T, *const f32, *const f32, *const f32, *const T, *mut T, *const ConvParams);
-type Affine<T> = unsafe extern "C" fn(*const T, *const f32, *const f32, *mut T, i32, i64);
-type Scale<T> = unsafe extern "C" fn(*const T, *const T, *mut T, i32, i32, i64);
-type Sigmoid<T> = unsafe extern "C" fn(*const T, *mut T, i64);
-type Upsample<T> = unsafe extern "C" fn(*const T, *const T, *mut T, i32, i32, i32, i64);
-type Pool<T> = unsafe extern "C" fn(*const T, *mut T, i32, i32, i32, i32);
-type Subsample<T> = unsafe extern "C" fn(*const T, *mut T, i32, i32, i32, i32, i32);
-type Mean<T> = unsafe extern "C" fn(*const T, *mut T, i32, i32, i32);
-
-/// Values as their type holds them.
-fn held<T: Number>(values: &[f32]) -> (Vec<T>, Vec<f32>) {
-    let held: Vec<T> = values.iter().map(|&v| T::of(v)).collect();
-    let back = held.iter().map(|v| v.value()).collect();
+/// Random values as a type holds them: in it, and in f32 as the CPU computes.
+fn held(noise: &mut Noise, dtype: DType, shape: &[usize]) -> (Tensor, Tensor) {
+    let values = noise.floats(shape.iter().product());
+    let held = Tensor::from_vec(values, shape, &Device::Cpu).unwrap().to_dtype(dtype).unwrap();
+    let back = held.to_dtype(DType::F32).unwrap();
     (held, back)
 }
 
-fn tensor(values: &[f32], shape: &[usize]) -> Tensor {
-    Tensor::from_slice(values, shape, &Device::Cpu).unwrap()
-}
-
-fn values(x: &Tensor) -> Vec<f32> {
-    x.flatten_all().unwrap().to_vec1().unwrap()
-}
-
-fn close<T: Number>(shim: &Shim, op: &str, found: &[T], expected: &[f32], slack: f32) {
-    let found: Vec<f32> = found.iter().map(|v| v.value()).collect();
+fn close(what: &str, found: &Tensor, expected: &Tensor, share: f32) {
+    assert_eq!(found.dims(), expected.dims(), "{what}");
+    let (found, expected) = (floats(found), floats(expected));
     let largest = expected.iter().fold(0f32, |m, v| m.max(v.abs()));
-    let (off, allowed) = (worst(&found, expected), largest * (T::EPSILON + slack));
-    assert!(off <= allowed, "{} {op} {}: off by {off}, {allowed} allowed", shim.dialect, T::SUFFIX);
+    let (off, allowed) = (worst(&found, &expected), largest * share);
+    assert!(off <= allowed, "{what}: off by {off}, {allowed} allowed");
 }
 
 /// Kernel, stride, padding, height, width, cin, cout.
 type Conv = ([usize; 2], usize, [usize; 4], usize, usize, usize, usize);
 
-const CONVS: [Conv; 5] = [
+// Channels in eights and others: kernels take eight at a time where they can.
+const DENSE: [Conv; 6] = [
     ([3, 3], 1, [1; 4], 7, 5, 3, 8),
     ([3, 3], 2, [1; 4], 9, 8, 5, 7),
     ([3, 3], 2, [0, 0, 1, 1], 8, 8, 4, 6),
     ([1, 1], 1, [0; 4], 6, 7, 9, 5),
     ([1, 1], 2, [0; 4], 7, 7, 6, 3),
+    ([3, 3], 2, [1; 4], 7, 9, 16, 24),
+];
+const DEPTHWISE: [Conv; 5] = [
+    ([3, 3], 1, [1; 4], 7, 5, 3, 3),
+    ([3, 3], 2, [1; 4], 9, 8, 33, 33),
+    ([3, 3], 2, [0, 0, 1, 1], 8, 8, 4, 4),
+    ([7, 7], 1, [0; 4], 7, 7, 5, 5),
+    ([3, 3], 1, [1; 4], 6, 5, 24, 24),
 ];
 
 fn activations(noise: &mut Noise, cout: usize) -> [(Activation, i32); 3] {
     [(Activation::None, 0), (Activation::Relu, 1), (Activation::PRelu(noise.floats(cout)), 2)]
 }
 
-fn slopes(activation: &Activation) -> &[f32] {
-    match activation {
-        Activation::PRelu(slope) => slope,
-        _ => &[0.0],
+/// One convolution: what goes in, what comes out of the CPU's own, and what follows the products.
+struct Case {
+    shape: ConvShape,
+    params: ConvParams,
+    x: Tensor,
+    residual: Tensor,
+    weight: Vec<f32>,
+    bias: Tensor,
+    slope: Tensor,
+    activation: i32,
+    plain: Tensor,
+    added: Tensor,
+}
+
+impl Case {
+    fn all(noise: &mut Noise, dtype: DType, conv: Conv, depthwise: bool) -> Vec<Case> {
+        let (kernel, stride, pad, h, w, cin, cout) = conv;
+        let shape = ConvShape { cin, cout, kernel, stride, pad, groups: if depthwise { cin } else { 1 } };
+        let (n, (oh, ow)) = (3, shape.output(h, w));
+        let [ky, kx] = kernel;
+        let params = ConvParams {
+            n: n as i32,
+            height: h as i32,
+            width: w as i32,
+            channels: cin as i32,
+            out_height: oh as i32,
+            out_width: ow as i32,
+            kernel_y: ky as i32,
+            kernel_x: kx as i32,
+            stride: stride as i32,
+            pad_top: pad[0] as i32,
+            pad_left: pad[1] as i32,
+            ..ConvParams::default()
+        };
+        let mut case = |(kind, activation): (Activation, i32)| {
+            let (x, x_held) = held(noise, dtype, &[n, h, w, cin]);
+            let (residual, residual_held) = held(noise, dtype, &[n, oh, ow, cout]);
+            let (weight, bias) = (noise.floats(cout * cin / shape.groups * ky * kx), noise.floats(cout));
+            let reference = Conv2d::new(shape, &weight, &bias, kind.clone()).unwrap();
+            let plain = reference.forward(&x_held).unwrap();
+            let added = reference.forward_add(&x_held, &residual_held).unwrap();
+            let slope = match kind {
+                Activation::PRelu(slope) => slope,
+                _ => vec![0.0],
+            };
+            let [bias, slope] = [bias, slope].map(|v| Tensor::new(v, &Device::Cpu).unwrap());
+            Case { shape, params, x, residual, weight, bias, slope, activation, plain, added }
+        };
+        activations(&mut Noise(77), cout).into_iter().map(&mut case).collect()
+    }
+
+    fn following(&self) -> Following<'_> {
+        Following { bias: &self.bias, slope: &self.slope, activation: self.activation }
+    }
+
+    /// `(kernel * cin, cout)` of weights in the order of ONNX.
+    fn matrix(&self) -> Tensor {
+        let ConvShape { cin, cout, kernel: [ky, kx], .. } = self.shape;
+        let weight = Tensor::from_slice(&self.weight, (cout, cin, ky * kx), &Device::Cpu).unwrap();
+        weight.permute((2, 1, 0)).unwrap().contiguous().unwrap().reshape((ky * kx * cin, cout)).unwrap()
     }
 }
 
 /// Patches, a plain matrix product, bias and activation: together a convolution.
-fn check_dense<T: Number>() {
-    let mut noise = Noise(11);
-    for (kernel, stride, pad, h, w, cin, cout) in CONVS {
-        for (activation, code) in activations(&mut noise, cout) {
-            let n = 2;
-            let shape = ConvShape { cin, cout, kernel, stride, pad, groups: 1 };
-            let (oh, ow) = shape.output(h, w);
-            let (x, x_held) = held::<T>(&noise.floats(n * h * w * cin));
-            let weight = noise.floats(cout * cin * kernel[0] * kernel[1]);
-            let (bias, (residual, residual_held)) = (noise.floats(cout), held::<T>(&noise.floats(n * oh * ow * cout)));
-            let conv = Conv2d::new(shape, &weight, &bias, activation.clone()).unwrap();
-            let input = tensor(&x_held, &[n, h, w, cin]);
-            let plain = values(&conv.forward(&input).unwrap());
-            let added = values(&conv.forward_add(&input, &tensor(&residual_held, &[n, oh, ow, cout])).unwrap());
-            for shim in dialects() {
-                let Some(im2col) = shim.of::<T, Im2col<T>>("im2col") else { continue };
-                let p = ConvParams {
-                    n: n as i32,
-                    height: h as i32,
-                    width: w as i32,
-                    channels: cin as i32,
-                    out_height: oh as i32,
-                    out_width: ow as i32,
-                    kernel_y: kernel[0] as i32,
-                    kernel_x: kernel[1] as i32,
-                    stride: stride as i32,
-                    pad_top: pad[0] as i32,
-                    pad_left: pad[1] as i32,
-                    ..ConvParams::default()
-                };
-                let patch = kernel[0] * kernel[1] * cin;
-                let mut rows = vec![T::of(f32::NAN); n * oh * ow * patch];
-                // SAFETY: sizes as the parameters say.
-                unsafe { im2col(x.as_ptr(), rows.as_mut_ptr(), &p) };
-                let product: Vec<f32> = rows
-                    .chunks_exact(patch)
-                    .flat_map(|row| {
-                        let weight = &weight;
-                        (0..cout).map(move |o| {
-                            let taps = row.iter().enumerate().map(|(at, v)| {
-                                let (tap, i) = (at / cin, at % cin);
-                                v.value() * weight[(o * cin + i) * kernel[0] * kernel[1] + tap]
-                            });
-                            taps.sum::<f32>()
-                        })
-                    })
-                    .collect();
-                let (product, _) = held::<T>(&product);
-                let bias_act = shim.of::<T, BiasAct<T>>("bias_act").unwrap();
-                for (with, expected) in [(0, &plain), (1, &added)] {
-                    let mut found = vec![T::of(f32::NAN); product.len()];
-                    let count = product.len() as i64;
-                    let slope = slopes(&activation);
-                    // SAFETY: as above.
-                    unsafe {
-                        bias_act(
-                            product.as_ptr(),
-                            bias.as_ptr(),
-                            slope.as_ptr(),
-                            residual.as_ptr(),
-                            found.as_mut_ptr(),
-                            cout as i32,
-                            code,
-                            with,
-                            count,
-                        );
-                    }
-                    close(shim, "im2col and bias_act", &found, expected, 1e-5 + T::EPSILON);
-                }
-            }
-        }
-    }
-}
-
 #[test]
 fn dense_convolutions_are_those_of_the_cpu() {
-    check_dense::<f32>();
-    check_dense::<f16>();
-    check_dense::<bf16>();
-}
-
-fn check_depthwise<T: Number>() {
-    let mut noise = Noise(12);
-    for (kernel, stride, pad, h, w, c) in [
-        ([3, 3], 1, [1; 4], 7, 5, 3),
-        ([3, 3], 2, [1; 4], 9, 8, 33),
-        ([3, 3], 2, [0, 0, 1, 1], 8, 8, 4),
-        ([7, 7], 1, [0; 4], 7, 7, 5),
-    ] {
-        for (activation, code) in activations(&mut noise, c) {
-            let n = 3;
-            let shape = ConvShape { cin: c, cout: c, kernel, stride, pad, groups: c };
-            let (oh, ow) = shape.output(h, w);
-            let (x, x_held) = held::<T>(&noise.floats(n * h * w * c));
-            let (weight, bias) = (noise.floats(c * kernel[0] * kernel[1]), noise.floats(c));
-            let (residual, residual_held) = held::<T>(&noise.floats(n * oh * ow * c));
-            let conv = Conv2d::new(shape, &weight, &bias, activation.clone()).unwrap();
-            let input = tensor(&x_held, &[n, h, w, c]);
-            let expected = values(&conv.forward_add(&input, &tensor(&residual_held, &[n, oh, ow, c])).unwrap());
-            let taps = kernel[0] * kernel[1];
-            let turned: Vec<f32> = (0..taps * c).map(|at| weight[at % c * taps + at / c]).collect();
-            for shim in dialects() {
-                let Some(run) = shim.of::<T, Depthwise<T>>("depthwise") else { continue };
-                let p = ConvParams {
-                    n: n as i32,
-                    height: h as i32,
-                    width: w as i32,
-                    channels: c as i32,
-                    out_height: oh as i32,
-                    out_width: ow as i32,
-                    kernel_y: kernel[0] as i32,
-                    kernel_x: kernel[1] as i32,
-                    stride: stride as i32,
-                    pad_top: pad[0] as i32,
-                    pad_left: pad[1] as i32,
-                    activation: code,
-                    residual: 1,
-                };
-                let mut found = vec![T::of(f32::NAN); expected.len()];
-                let slope = slopes(&activation);
-                // SAFETY: sizes as the parameters say.
-                unsafe {
-                    run(
-                        x.as_ptr(),
-                        turned.as_ptr(),
-                        bias.as_ptr(),
-                        slope.as_ptr(),
-                        residual.as_ptr(),
-                        found.as_mut_ptr(),
-                        &p,
-                    );
+    let mut noise = Noise(11);
+    for (dtype, epsilon) in TYPES {
+        for case in DENSE.into_iter().flat_map(|conv| Case::all(&mut noise, dtype, conv, false)) {
+            for (dialect, card) in cards() {
+                let what = format!("{dialect} {dtype:?} {:?}", case.shape);
+                let rows = network::im2col(&card, &case.x, case.params).unwrap();
+                let product = rows.to_dtype(DType::F32).unwrap().matmul(&case.matrix()).unwrap();
+                let product = product.to_dtype(dtype).unwrap();
+                let residual = case.residual.reshape(product.dims()).unwrap();
+                for (residual, expected) in [(None, &case.plain), (Some(&residual), &case.added)] {
+                    let found = network::bias_act(&card, &product, residual, &case.following()).unwrap();
+                    close(&what, &found.reshape(expected.dims()).unwrap(), expected, 1e-5 + 2.0 * epsilon);
                 }
-                close(shim, "depthwise", &found, &expected, 0.0);
+                let wrong = ConvParams { channels: case.params.channels + 1, ..case.params };
+                assert!(network::im2col(&card, &case.x, wrong).is_err(), "{what}: other channels");
+                assert!(network::bias_act(&card, &rows, None, &case.following()).is_err(), "{what}: few biases");
             }
         }
     }
@@ -209,80 +141,61 @@ fn check_depthwise<T: Number>() {
 /// In f32 to the last bit: the order of arithmetic is the CPU's.
 #[test]
 fn depthwise_convolutions_are_those_of_the_cpu() {
-    check_depthwise::<f32>();
-    check_depthwise::<f16>();
-    check_depthwise::<bf16>();
-}
-
-fn check_elements<T: Number>() {
-    let mut noise = Noise(13);
-    let (n, h, w, c) = (2usize, 6usize, 8usize, 5usize);
-    let count = n * h * w * c;
-    let (x, x_held) = held::<T>(&noise.floats(count));
-    let input = tensor(&x_held, &[n, h, w, c]);
-    let (scale, shift) = (noise.floats(c), noise.floats(c));
-    let (factors, factors_held) = held::<T>(&noise.floats(n * c));
-    let (small, small_held) = held::<T>(&noise.floats(count / 4));
-    let affine = values(&affine(&input, &scale, &shift).unwrap());
-    let scaled = values(&scale_channels(&input, &tensor(&factors_held, &[n, 1, 1, c])).unwrap());
-    let logistic = values(&sigmoid(&input).unwrap());
-    let summed = values(&upsample2_add(&tensor(&small_held, &[n, h / 2, w / 2, c]), &input).unwrap());
-    let [ni, hi, wi, ci] = [n, h, w, c].map(|v| v as i32);
-    for shim in dialects() {
-        let Some(run) = shim.of::<T, Affine<T>>("affine") else { continue };
-        let mut y = vec![T::of(f32::NAN); count];
-        // SAFETY: here and below, sizes as the arguments say.
-        unsafe { run(x.as_ptr(), scale.as_ptr(), shift.as_ptr(), y.as_mut_ptr(), ci, count as i64) };
-        close(shim, "affine", &y, &affine, 0.0);
-        let run = shim.of::<T, Scale<T>>("scale_channels").unwrap();
-        // SAFETY: see above.
-        unsafe { run(x.as_ptr(), factors.as_ptr(), y.as_mut_ptr(), hi * wi, ci, count as i64) };
-        close(shim, "scale_channels", &y, &scaled, 0.0);
-        let run = shim.of::<T, Sigmoid<T>>("sigmoid").unwrap();
-        // SAFETY: see above.
-        unsafe { run(x.as_ptr(), y.as_mut_ptr(), count as i64) };
-        close(shim, "sigmoid", &y, &logistic, 1e-6);
-        let run = shim.of::<T, Upsample<T>>("upsample2_add").unwrap();
-        // SAFETY: see above.
-        unsafe { run(small.as_ptr(), x.as_ptr(), y.as_mut_ptr(), hi / 2, wi / 2, ci, count as i64) };
-        close(shim, "upsample2_add", &y, &summed, 0.0);
-        let _ = ni;
+    let mut noise = Noise(12);
+    for (dtype, epsilon) in TYPES {
+        for case in DEPTHWISE.into_iter().flat_map(|conv| Case::all(&mut noise, dtype, conv, true)) {
+            let (c, taps) = (case.shape.cin, case.weight.len() / case.shape.cin);
+            let weight = Tensor::from_slice(&case.weight, (c, taps), &Device::Cpu).unwrap();
+            let weight = weight.t().unwrap().contiguous().unwrap();
+            for (dialect, card) in cards() {
+                let what = format!("{dialect} {dtype:?} {:?}", case.shape);
+                for (residual, expected) in [(None, &case.plain), (Some(&case.residual), &case.added)] {
+                    let follow = case.following();
+                    let found = network::depthwise(&card, (&case.x, residual), &weight, &follow, case.params).unwrap();
+                    close(&what, &found, expected, epsilon);
+                }
+                let few = weight.narrow(0, 0, taps - 1).unwrap();
+                let refused = network::depthwise(&card, (&case.x, None), &few, &case.following(), case.params);
+                assert!(refused.is_err(), "{what}: few weights");
+            }
+        }
     }
 }
 
 #[test]
 fn elementwise_operations_are_those_of_the_cpu() {
-    check_elements::<f32>();
-    check_elements::<f16>();
-    check_elements::<bf16>();
-}
-
-fn check_pools<T: Number>() {
-    let mut noise = Noise(14);
-    for (n, h, w, c) in [(2usize, 7usize, 9usize, 5usize), (1, 2, 2, 1), (3, 4, 6, 33)] {
-        let (x, x_held) = held::<T>(&noise.floats(n * h * w * c));
-        let input = tensor(&x_held, &[n, h, w, c]);
-        let pooled = values(&max_pool2(&input).unwrap());
-        let mean = values(&global_avg_pool(&input).unwrap());
-        let [ni, hi, wi, ci] = [n, h, w, c].map(|v| v as i32);
-        for shim in dialects() {
-            let Some(run) = shim.of::<T, Pool<T>>("max_pool2") else { continue };
-            let mut y = vec![T::of(f32::NAN); pooled.len()];
-            // SAFETY: here and below, sizes as the arguments say.
-            unsafe { run(x.as_ptr(), y.as_mut_ptr(), ni, hi, wi, ci) };
-            close(shim, "max_pool2", &y, &pooled, 0.0);
-            let run = shim.of::<T, Mean<T>>("global_avg_pool").unwrap();
-            let mut y = vec![T::of(f32::NAN); mean.len()];
-            // SAFETY: see above.
-            unsafe { run(x.as_ptr(), y.as_mut_ptr(), ni, hi * wi, ci) };
-            close(shim, "global_avg_pool", &y, &mean, 0.0);
-            for step in [1, 2, 3] {
-                let expected = values(&subsample(&input, step).unwrap());
-                let run = shim.of::<T, Subsample<T>>("subsample").unwrap();
-                let mut y = vec![T::of(f32::NAN); expected.len()];
-                // SAFETY: see above.
-                unsafe { run(x.as_ptr(), y.as_mut_ptr(), ni, hi, wi, ci, step as i32) };
-                close(shim, "subsample", &y, &expected, 0.0);
+    let mut noise = Noise(13);
+    // Of more than one block of threads, and of less.
+    for ([n, h, w, c], (dtype, epsilon)) in [[2usize, 6, 8, 5], [1, 2, 2, 1], [3, 2, 10, 17], [2, 4, 6, 16]]
+        .into_iter()
+        .flat_map(|shape| TYPES.map(|of| (shape, of)))
+    {
+        let (x, x_held) = held(&mut noise, dtype, &[n, h, w, c]);
+        let (factors, factors_held) = held(&mut noise, dtype, &[n, 1, 1, c]);
+        let (small, small_held) = held(&mut noise, dtype, &[n, h / 2, w / 2, c]);
+        let (scale, shift) = (noise.floats(c), noise.floats(c));
+        let both = Tensor::from_vec([scale.clone(), shift.clone()].concat(), (2, c), &Device::Cpu).unwrap();
+        for (dialect, card) in cards() {
+            let what = |op: &str| format!("{dialect} {op} {dtype:?}");
+            let found = network::affine(&card, &x, &both).unwrap();
+            close(&what("affine"), &found, &affine(&x_held, &scale, &shift).unwrap(), epsilon);
+            let found = network::scale_channels(&card, &x, &factors).unwrap();
+            close(&what("scale_channels"), &found, &scale_channels(&x_held, &factors_held).unwrap(), epsilon);
+            let found = network::sigmoid(&card, &x).unwrap();
+            close(&what("sigmoid"), &found, &sigmoid(&x_held).unwrap(), epsilon + 1e-6);
+            let found = network::upsample2_add(&card, &small, &x).unwrap();
+            close(&what("upsample2_add"), &found, &upsample2_add(&small_held, &x_held).unwrap(), epsilon);
+            assert!(network::upsample2_add(&card, &x, &small).is_err());
+            assert!(network::scale_channels(&card, &small, &x).is_err());
+            assert!(network::affine(&card, &x, &both.narrow(0, 0, 1).unwrap()).is_err());
+            // Part of a larger tensor, from its middle, is read from where it begins.
+            if n > 1 {
+                let part = |x: &Tensor| x.narrow(0, 1, n - 1).unwrap();
+                let found = network::affine(&card, &part(&x), &both).unwrap();
+                close(&what("part"), &found, &affine(&part(&x_held), &scale, &shift).unwrap(), epsilon);
+            }
+            if c > 1 {
+                assert!(network::sigmoid(&card, &x.narrow(3, 0, 1).unwrap()).is_err(), "{}", what("strided"));
             }
         }
     }
@@ -290,7 +203,23 @@ fn check_pools<T: Number>() {
 
 #[test]
 fn pooling_is_that_of_the_cpu() {
-    check_pools::<f32>();
-    check_pools::<f16>();
-    check_pools::<bf16>();
+    let mut noise = Noise(14);
+    for (shape, (dtype, epsilon)) in
+        [[2usize, 7, 9, 5], [1, 2, 2, 1], [3, 4, 6, 33]].into_iter().flat_map(|shape| TYPES.map(|of| (shape, of)))
+    {
+        let (x, x_held) = held(&mut noise, dtype, &shape);
+        for (dialect, card) in cards() {
+            let what = |op: &str| format!("{dialect} {op} {dtype:?} {shape:?}");
+            let found = network::max_pool2(&card, &x).unwrap();
+            close(&what("max_pool2"), &found, &max_pool2(&x_held).unwrap(), 0.0);
+            let found = network::global_avg_pool(&card, &x).unwrap();
+            close(&what("global_avg_pool"), &found, &global_avg_pool(&x_held).unwrap(), epsilon);
+            for step in [1, 2, 3] {
+                let found = network::subsample(&card, &x, step).unwrap();
+                close(&what("subsample"), &found, &subsample(&x_held, step).unwrap(), 0.0);
+            }
+            assert!(network::subsample(&card, &x, 0).is_err());
+            assert!(network::max_pool2(&card, &x.narrow(1, 0, 1).unwrap().contiguous().unwrap()).is_err());
+        }
+    }
 }
