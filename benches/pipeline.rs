@@ -1,7 +1,7 @@
 //! Each stage of the pipeline by itself, on pictures and networks that ship with the program.
 //!
 //! ```text
-//! cargo bench --bench pipeline                    every stage, one thread
+//! cargo bench --bench pipeline                    every stage, one thread; networks in f32 (0), bf16x3 (1), bf16 (2)
 //! cargo bench --bench pipeline -- embed           those with "embed" in their name
 //! cargo bench --bench pipeline -- --test          each once, without the clock: what CI runs
 //! ```
@@ -97,9 +97,10 @@ fn shrink(bencher: Bencher<'_, '_>, long_side: usize) {
     bencher.bench_local(move || shrink_into(&photo, fit, &mut out));
 }
 
-#[divan::bench]
-fn detect(bencher: Bencher<'_, '_>) {
-    let detector = Detector::new(Yunet::load(&weights()).expect("the detector"), Policy::default().detection);
+#[divan::bench(consts = [0, 1])]
+fn detect<const PRECISION: usize>(bencher: Bencher<'_, '_>) {
+    let weights = weights().with_precision(precision(PRECISION));
+    let detector = Detector::new(Yunet::load(&weights).expect("the detector"), Policy::default().detection);
     let photo = photo();
     bencher.bench_local(|| detector.detect(&photo).expect("faces"));
 }
@@ -131,28 +132,33 @@ fn align(bencher: Bencher<'_, '_>) {
     bencher.bench_local(|| Crop::new(&photo, &faces[0]));
 }
 
-#[divan::bench(args = [1, 8, 32], consts = [false, true])]
-fn embed_sface<const BF16: bool>(bencher: Bencher<'_, '_>, batch: usize) {
-    embed(bencher, "sface", batch, BF16);
+/// The precision that a bench's constant stands for; the next simpler one where the CPU lacks it.
+fn precision(number: usize) -> Precision {
+    let wanted = [Precision::F32, Precision::Bf16x3, Precision::Bf16][number];
+    if wanted.is_supported() { wanted } else { Precision::F32 }
 }
 
-#[divan::bench(args = [1, 8, 32], consts = [false, true])]
-fn embed_mobilefacenet<const BF16: bool>(bencher: Bencher<'_, '_>, batch: usize) {
-    embed(bencher, "mobilefacenet192", batch, BF16);
+#[divan::bench(args = [1, 8, 32], consts = [0, 1, 2])]
+fn embed_sface<const PRECISION: usize>(bencher: Bencher<'_, '_>, batch: usize) {
+    embed(bencher, "sface", batch, precision(PRECISION));
 }
 
-/// Where the CPU does not multiply bf16 both columns are f32.
-fn embed(bencher: Bencher<'_, '_>, name: &str, batch: usize, bf16: bool) {
-    let precision = if bf16 && Precision::Bf16.is_supported() { Precision::Bf16 } else { Precision::F32 };
+#[divan::bench(args = [1, 8, 32], consts = [0, 1, 2])]
+fn embed_mobilefacenet<const PRECISION: usize>(bencher: Bencher<'_, '_>, batch: usize) {
+    embed(bencher, "mobilefacenet192", batch, precision(PRECISION));
+}
+
+fn embed(bencher: Bencher<'_, '_>, name: &str, batch: usize, precision: Precision) {
     let network = load_embedder(&weights().with_precision(precision), name).expect("an embedder");
     let crops = Tensor::from_vec(noise(batch * SIDE * SIDE * 3), (batch, SIDE, SIDE, 3), &Device::Cpu);
     let crops = crops.expect("a tensor");
     bencher.counter(divan::counter::ItemsCount::new(batch)).bench_local(|| network.embed(&crops).expect("embeddings"));
 }
 
-#[divan::bench(args = [1, 8, 32])]
-fn liveness(bencher: Bencher<'_, '_>, batch: usize) {
-    let network = load_liveness(&weights(), "liveness").expect("the liveness network");
+#[divan::bench(args = [1, 8, 32], consts = [0, 1])]
+fn liveness<const PRECISION: usize>(bencher: Bencher<'_, '_>, batch: usize) {
+    let weights = weights().with_precision(precision(PRECISION));
+    let network = load_liveness(&weights, "liveness").expect("the liveness network");
     let side = network.input_size();
     let crops = Tensor::from_vec(noise(batch * side * side * 3), (batch, side, side, 3), &Device::Cpu);
     let crops = crops.expect("a tensor");

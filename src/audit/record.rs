@@ -121,7 +121,7 @@ impl Record {
             env!("CARGO_PKG_VERSION"),
             hashes,
             &models,
-            (device::name(engine.device()), engine.jpeg().on_card()),
+            (device::name(engine.device()), engine.arithmetic(), engine.jpeg().on_card()),
             &job.columns,
             job.policy.to_toml()?,
         );

@@ -15,7 +15,7 @@ impl fmt::Display for BenchReport {
         let peaks: Vec<String> =
             peaks.iter().filter_map(|(name, peak)| Some(format!("{:.0} {name}", (*peak)?))).collect();
         writeln!(f, "one core could do {} Gmac/s and reads {:.1} GB/s", peaks.join(", "), m.read_gb_s)?;
-        writeln!(f, "chehra {}, {}, embedder in {}", self.program, self.models.join(" "), self.precision)?;
+        writeln!(f, "chehra {}, {}, networks in {}", self.program, self.models.join(" "), self.precision)?;
         if let Some(jpeg) = &self.jpeg {
             let who = jpeg.library.as_deref().filter(|_| jpeg.on_card()).unwrap_or("the cores");
             writeln!(f, "networks on {}; JPEGs decoded by {who} ({})", self.device, jpeg.reason)?;

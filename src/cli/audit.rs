@@ -107,7 +107,7 @@ fn stop_on_request() -> Result<Arc<AtomicBool>> {
         if seen.swap(true, Ordering::Relaxed) {
             std::process::exit(crate::exit::Exit::TryAgain as i32);
         }
-        log::warn!(target: PROGRESS, "chehra: stopping after this batch; once more to stop at once");
+        log::warn!(target: PROGRESS, "chehra: stopping after the pictures at hand; once more to stop at once");
     })
     .map_err(|e| Error::bug("listening for Ctrl-C", e))?;
     Ok(stop)

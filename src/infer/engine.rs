@@ -20,6 +20,7 @@ use crate::infer::parts::Turns;
 use crate::infer::{Analysis, JpegChoice, JpegReport, Reading, SeenFace, SeenPhoto, Template};
 use crate::nn::{Embedder, Liveness, WeightStore, Yunet, load_embedder, load_liveness};
 use crate::ops::Precision;
+use crate::ops::cpu::Isa;
 use crate::photo::{Fingerprint, Photo, Reduced};
 use crate::reason::{Reason, Reject};
 use crate::{Error, Result};
@@ -53,6 +54,7 @@ pub struct Engine {
     pub(super) policy: Policy,
     pub(super) device: Device,
     detector_id: String,
+    arithmetic: String,
     jpeg: JpegReport,
     /// The card's decoder, where it decodes.
     #[cfg(feature = "cuda")]
@@ -82,7 +84,13 @@ impl Engine {
         let split = weights.precision() != Precision::F32 && device.is_cpu() && Precision::Bf16x3.is_supported();
         let exact = weights.clone().with_precision(if split { Precision::Bf16x3 } else { Precision::F32 });
         let yunet = Yunet::load(&exact)?;
+        let arithmetic = match weights.precision() {
+            Precision::F32 => "f32".to_owned(),
+            // These round their sums as the instructions do.
+            other => format!("{other:?} by {}", Isa::current()?).to_lowercase(),
+        };
         Ok(Engine {
+            arithmetic,
             detector_id: yunet.id().to_owned(),
             detector: Detector::new(yunet, policy.detection.clone()),
             embedder: load_embedder(weights, embedder)?,
@@ -135,6 +143,11 @@ impl Engine {
     /// All networks: detector, liveness, embedder.
     pub fn models(&self) -> [String; 3] {
         [self.detector_id.clone(), self.liveness.id().to_owned(), self.embedder.id().to_owned()]
+    }
+
+    /// What results depend on beside models and device: the precision, and where it is not f32 the instruction set.
+    pub fn arithmetic(&self) -> &str {
+        &self.arithmetic
     }
 
     /// What seeing has cost so far.

@@ -12,6 +12,7 @@ pub mod cpu;
 pub mod gpu;
 mod on_device;
 pub mod params;
+mod plain;
 pub mod pointwise;
 pub mod pool;
 

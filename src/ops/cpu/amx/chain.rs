@@ -18,6 +18,7 @@ use super::super::lanes::{BF16, F32, SPLIT};
 use super::dense::Dense;
 use super::rows::{self, Lines};
 use super::sink::{Addend, Form, Sink};
+use super::window::{Window, grow};
 use super::{Tiles, pool};
 use crate::ops::check::Values;
 use crate::ops::conv::ConvShape;
@@ -51,17 +52,6 @@ pub(crate) struct Call<'a> {
     /// The result, without gaps, f32 or bf16.
     pub(crate) y: *mut u8,
     pub(crate) form: Form,
-}
-
-/// Rows of the map between two layers.
-#[derive(Default)]
-struct Window {
-    memory: Vec<Line>,
-    /// Bytes of a pixel and pixels of a row.
-    pixel: usize,
-    width: usize,
-    form: Option<Form>,
-    held: Range<usize>,
 }
 
 #[derive(Default)]
@@ -420,20 +410,6 @@ impl<'a> Pass<'a> {
     }
 }
 
-impl Window {
-    /// Moves the rows that are still needed to the front. `held` then says what is there.
-    fn advance(&mut self, needed: &Range<usize>) {
-        let row = self.width * self.pixel;
-        let kept = needed.start..self.held.end;
-        if !kept.is_empty() && kept.start > self.held.start {
-            let base = self.memory.as_mut_ptr().cast::<u8>();
-            // SAFETY: the rows held are inside the memory, and what is moved begins behind its start.
-            unsafe { base.copy_from(base.add((kept.start - self.held.start) * row), kept.len() * row) };
-        }
-        self.held = if kept.is_empty() { needed.start..needed.start } else { kept };
-    }
-}
-
 /// Pixels of the input that can be multiplied where they are: bf16, in whole steps, with as many behind them as a product
 /// reads.
 fn as_it_lies(call: &Call<'_>, dense: &Dense, first: usize, count: usize) -> Option<*const u8> {
@@ -441,11 +417,4 @@ fn as_it_lies(call: &Call<'_>, dense: &Dense, first: usize, count: usize) -> Opt
     let (Values::Bf16(x), Form::Bf16) = (call.x, dense.form()) else { return None };
     let fits = channels == dense.depth && (first + count.next_multiple_of(BEYOND)) * channels <= x.len();
     fits.then(|| x[first * channels..].as_ptr().cast())
-}
-
-/// At least so many floats; what is there stays.
-fn grow(memory: &mut Vec<Line>, floats: usize) {
-    if memory.len() * 16 < floats {
-        memory.resize(floats.div_ceil(16), Line([0.0; 16]));
-    }
 }

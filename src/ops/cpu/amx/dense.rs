@@ -116,10 +116,18 @@ impl Dense {
     ) {
         let cout = self.shape.cout;
         let bytes = self.depth * 2 * if self.split { 2 } else { 1 };
-        let mut sums = Sums::new();
+        // What follows a block's sums is done behind the products of the next block, which need other units of the core.
+        let mut sums = [const { Sums::new() }; 2];
+        let mut waiting: Option<(usize, usize, usize)> = None;
+        let mut turn = 0;
+        let write = |sums: &Sums, (first, row, here): (usize, usize, usize)| {
+            let (finish, slope) = (self.finish, &self.slope[..]);
+            let after = After { finish, slope, residual: residual.after(row), sink: sink.after(row) };
+            // SAFETY: the caller's promise.
+            unsafe { after.write(sums, here, first, (cout - first).min(COLUMNS)) };
+        };
         for first in (0..cout).step_by(COLUMNS) {
-            let lanes = (cout - first).min(COLUMNS);
-            let wide = lanes > COLUMNS / 2;
+            let wide = cout - first > COLUMNS / 2;
             let weight = self.weight.as_ptr().cast::<u8>().wrapping_add(first * bytes);
             for row in (0..count).step_by(2 * ROWS) {
                 let here = (count - row).min(2 * ROWS);
@@ -127,18 +135,20 @@ impl Dense {
                     rows: rows.wrapping_add(row * stride),
                     weight,
                     bias: self.bias[first..].as_ptr(),
-                    sums: &mut sums,
+                    sums: &mut sums[turn],
                     stride,
                     segments: &self.segments[usize::from(wide)],
                 };
-                let (finish, slope) = (self.finish, &self.slope[..]);
-                let after = After { finish, slope, residual: residual.after(row), sink: sink.after(row) };
                 // SAFETY: the caller's promise, and the layout of the panels.
-                unsafe {
-                    block.multiply(here > ROWS, wide);
-                    after.write(&sums, here, first, lanes);
+                unsafe { block.multiply(here > ROWS, wide) };
+                if let Some(block) = waiting.replace((first, row, here)) {
+                    write(&sums[1 - turn], block);
                 }
+                turn = 1 - turn;
             }
+        }
+        if let Some(block) = waiting {
+            write(&sums[1 - turn], block);
         }
     }
 }

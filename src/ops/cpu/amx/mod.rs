@@ -15,6 +15,7 @@ mod pool;
 pub(super) mod product;
 mod rows;
 pub(crate) mod sink;
+mod window;
 
 use std::arch::asm;
 use std::arch::x86_64::{__cpuid, __cpuid_count};

@@ -168,15 +168,23 @@ impl Lines {
             Form::Split(low) => &[(0, 0), (low, 2 * depth)],
             _ => &[(0, 0)],
         };
-        for &(from_plane, to_plane) in planes {
-            for ox in 0..ow {
+        // Where a stretch fits a vector that also reaches the end of the row, whole vectors are written: what one writes too
+        // far, the next one overwrites, and behind the last row there is room.
+        let short = stretch <= 32 && depth <= (ky - 1) * stretch + 32 && pixel == 2 * depth * planes.len();
+        let mask = if stretch >= 32 { u32::MAX } else { (1 << stretch) - 1 };
+        for ox in 0..ow {
+            for &(from_plane, to_plane) in planes {
                 for dy in 0..ky {
-                    let padded = if dy + 1 == ky { depth - dy * stretch } else { stretch };
                     // SAFETY: the caller's promise.
                     unsafe {
                         let from = self.at.add((number + dy) * self.line + from_plane + 2 * ox * stride * cin);
                         let to = to.add(ox * pixel + to_plane + 2 * dy * stretch);
-                        copy(from.cast(), stretch, to, padded);
+                        if short {
+                            _mm512_storeu_epi16(to.cast(), _mm512_maskz_loadu_epi16(mask, from.cast()));
+                        } else {
+                            let padded = if dy + 1 == ky { depth - dy * stretch } else { stretch };
+                            copy(from.cast(), stretch, to, padded);
+                        }
                     }
                 }
             }
