@@ -6,6 +6,7 @@
 
 pub mod compare;
 mod machine;
+pub mod pairs;
 mod text;
 
 use std::path::PathBuf;
@@ -21,11 +22,11 @@ use crate::audit::{self, Job};
 use crate::dump::Dump;
 use crate::gallery::generate::Crowd;
 use crate::gallery::{Filter, Gallery, Probe, Want, dot::Kernel, exact};
-use crate::infer::Engine;
 use crate::infer::clock::Spent;
+use crate::infer::{Engine, JpegReport};
 use crate::ops::{self, Precision};
 use crate::report::Progress;
-use crate::{Error, Result};
+use crate::{Error, Result, device};
 
 /// Layout of the JSON.
 const VERSION: u32 = 1;
@@ -73,6 +74,12 @@ pub struct BenchReport {
     pub program: String,
     /// The machine.
     pub machine: Machine,
+    /// Where networks and search ran.
+    #[serde(default)]
+    pub device: String,
+    /// Who decoded JPEGs.
+    #[serde(default)]
+    pub jpeg: Option<JpegReport>,
     /// Networks, and the embedder's arithmetic.
     pub models: Vec<String>,
     /// Arithmetic of the embedder.
@@ -116,6 +123,9 @@ pub struct See {
     pub gmac: f64,
     /// Median processor seconds by stage, of all rows; `other` is what no stage has booked: reading, allocation.
     pub stages_cpu_s: Vec<(String, f64)>,
+    /// On a device: median seconds by the clock of the threads that wait for it, by stage.
+    #[serde(default)]
+    pub stages_wall_s: Vec<(String, f64)>,
     /// The runs.
     pub runs: Vec<Run>,
 }
@@ -185,6 +195,8 @@ pub fn bench(job: &BenchJob, engine: &Engine, precision: Precision, progress: Pr
             None => env!("CARGO_PKG_VERSION").to_owned(),
         },
         machine: Machine::measure(),
+        device: device::describe(engine.device()),
+        jpeg: Some(engine.jpeg().clone()),
         models: engine.models().to_vec(),
         precision: format!("{precision:?}").to_lowercase(),
         see,
@@ -207,17 +219,25 @@ fn see(dump: &Dump, engine: &Engine, rows: usize, runs: usize, progress: Progres
     see_once(dump, engine, rows.min(WARM_UP), &|_| ())?;
     let stage = progress.stage("see", "selfies", (rows * runs) as u64, 0);
     let mut see = See::default();
+    let mut waited = Vec::new();
     for _ in 0..runs {
         let (before, macs) = (engine.spent(), ops::conv::multiply_adds());
         let (mut run, seen) = timed(|| see_once(dump, engine, rows, &|count| stage.advance(count)))?;
-        let Spent { pictures, faces, stages } = engine.spent().since(&before);
+        let Spent { pictures, faces, stages, elapsed } = engine.spent().since(&before);
         let booked: f64 = stages.iter().map(|s| s.1).sum();
         run.stages = stages.into_iter().map(|(name, seconds)| (name.to_owned(), seconds)).collect();
         run.stages.push(("other".to_owned(), (run.cpu_s - booked).max(0.0)));
+        waited.push(elapsed);
         (see.selfies, see.pictures, see.faces) = (seen.selfies, pictures, faces);
         see.pixel_bytes = seen.pixel_bytes;
         see.gmac = (ops::conv::multiply_adds() - macs) as f64 / 1e9;
         see.runs.push(run);
+    }
+    if !engine.device().is_cpu() {
+        see.stages_wall_s = (0..)
+            .zip(waited.first().into_iter().flatten())
+            .map(|(i, (name, _)): (usize, _)| ((*name).to_owned(), median(waited.iter().map(|run| run[i].1))))
+            .collect();
     }
     let names: Vec<String> =
         see.runs.first().map(|r| r.stages.iter().map(|s| s.0.clone()).collect()).unwrap_or_default();

@@ -7,6 +7,8 @@
 mod cuda;
 #[cfg_attr(not(feature = "metal"), path = "device/no_metal.rs")]
 mod metal;
+#[cfg(feature = "cuda")]
+pub mod nvjpeg;
 
 use std::fmt;
 use std::str::FromStr;
@@ -138,6 +140,15 @@ pub fn describe(device: &candle_core::Device) -> String {
         candle_core::DeviceLocation::Cpu => "cpu".to_owned(),
         candle_core::DeviceLocation::Cuda { gpu_id } => card_name(&cuda::survey(), "cuda", gpu_id),
         candle_core::DeviceLocation::Metal { gpu_id } => card_name(&metal::survey(), "metal", metal::number(gpu_id)),
+    }
+}
+
+/// What the matrix units of a card could do in eight-bit integers at its highest clock, multiplications and additions a second
+/// in units of 1e12; `None` for the CPU and cards whose rate is not known here.
+pub fn integer_peak(device: &candle_core::Device) -> Option<f64> {
+    match device.location() {
+        candle_core::DeviceLocation::Cuda { gpu_id } => cuda::integer_peak(gpu_id),
+        _ => None,
     }
 }
 

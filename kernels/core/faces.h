@@ -52,6 +52,32 @@ struct ShrinkPicture {
     int fit_height;
 };
 
+// A stored picture to turn upright, by its EXIF orientation (EXIF 2.32, tag 0x0112). Reference: src/photo/orient.rs.
+struct UprightPicture {
+    wide from;  // first byte of the stored picture
+    wide to;    // first byte of the upright one
+    int width;  // of the upright one
+    int height; // of the upright one
+    int orientation;
+    int reserved;
+};
+
+// One pixel of one upright picture. From 5 on rows become columns, and the stored picture is as wide as this one is high.
+FN void upright_body(GLOBAL const uchar* stored, GLOBAL uchar* upright, UprightPicture p, wide index) {
+    if (index >= (wide)p.width * p.height) {
+        return;
+    }
+    int x = (int)(index % p.width), y = (int)(index / p.width), o = p.orientation;
+    int over = p.width - 1 - x, under = p.height - 1 - y, stride = o < 5 ? p.width : p.height;
+    int column = o < 5 ? (o == 2 || o == 3 ? over : x) : (o == 7 || o == 8 ? under : y);
+    int row = o < 5 ? (o == 3 || o == 4 ? under : y) : (o == 6 || o == 7 ? over : x);
+    GLOBAL const uchar* at = stored + p.from + ((wide)row * stride + column) * 3;
+    GLOBAL uchar* to = upright + p.to + index * 3;
+    to[0] = at[0];
+    to[1] = at[1];
+    to[2] = at[2];
+}
+
 struct Rgb {
     float r, g, b;
 };

@@ -17,6 +17,10 @@
     }
 FOR_TYPES(ENTRIES)
 
+ENTRY __launch_bounds__(256) upright(const uchar* stored, uchar* out, UprightPicture p) {
+    upright_body(stored, out, p, INDEX);
+}
+
 // One thread a cell: candidates go into the list of their photo, `counts` says how many there would be.
 ENTRY __launch_bounds__(256) decode_faces(const float* heads, const DecodePicture* pictures, float* candidates,
                                           uint* counts, DecodeParams p) {

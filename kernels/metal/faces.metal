@@ -20,6 +20,11 @@
     }
 FOR_TYPES(FACE_ENTRIES)
 
+kernel void upright(device const uchar* stored AT_BUFFER(0), device uchar* out AT_BUFFER(1),
+                    constant UprightPicture& p AT_BUFFER(2), INDEX_ARGUMENT) {
+    upright_body(stored, out, p, index);
+}
+
 // One thread a cell: candidates go into the list of their photo, `counts` says how many there would be.
 kernel void decode_faces(device const float* heads AT_BUFFER(0), device const DecodePicture* pictures AT_BUFFER(1),
                          device float* candidates AT_BUFFER(2), device atomic_uint* counts AT_BUFFER(3),

@@ -15,8 +15,8 @@ use crate::config::Policy;
 use crate::decisions::Decisions;
 use crate::dump::{Dump, FilePrint};
 use crate::gallery::{Commit, SearchReport, Store};
-use crate::infer::Engine;
 use crate::infer::clock::Spent;
+use crate::infer::{Engine, JpegReport};
 use crate::matching::MatchingStatistics;
 use crate::matching::review::ReviewQueue;
 use crate::report::{Progress, Summary};
@@ -38,6 +38,7 @@ pub struct Record {
     decisions: Option<DecisionCounts>,
     models: BTreeMap<&'static str, String>,
     device: String,
+    jpeg: JpegReport,
     threads: usize,
     workers: WorkerCounts,
     search: Option<SearchReport>,
@@ -105,6 +106,9 @@ impl Record {
         let models = BTreeMap::from([("detector", detector), ("liveness", liveness), ("embedder", embedder)]);
         let device = device::describe(engine.device());
         progress.say(&format!("networks run on {device}"));
+        if engine.jpeg().on_card() {
+            progress.say("the card decodes JPEGs");
+        }
         let workers = job.workers.as_deref().or_else(|| dump.workers_path()).map(FilePrint::of).transpose()?;
         let booths = job.booths.as_deref().map(FilePrint::of).transpose()?;
         let hashes: Vec<&str> = inputs
@@ -118,7 +122,7 @@ impl Record {
             env!("CARGO_PKG_VERSION"),
             hashes,
             &models,
-            (device::name(engine.device()), engine.arithmetic()),
+            (device::name(engine.device()), engine.arithmetic(), engine.jpeg().on_card()),
             &job.columns,
             job.policy.to_toml()?,
         );
@@ -141,6 +145,7 @@ impl Record {
             }),
             models,
             device,
+            jpeg: engine.jpeg().clone(),
             threads: rayon::current_num_threads(),
             workers: WorkerCounts::default(),
             search: None,

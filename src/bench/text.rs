@@ -16,6 +16,10 @@ impl fmt::Display for BenchReport {
             peaks.iter().filter_map(|(name, peak)| Some(format!("{:.0} {name}", (*peak)?))).collect();
         writeln!(f, "one core could do {} Gmac/s and reads {:.1} GB/s", peaks.join(", "), m.read_gb_s)?;
         writeln!(f, "chehra {}, {}, networks in {}", self.program, self.models.join(" "), self.precision)?;
+        if let Some(jpeg) = &self.jpeg {
+            let who = jpeg.library.as_deref().filter(|_| jpeg.on_card()).unwrap_or("the cores");
+            writeln!(f, "networks on {}; JPEGs decoded by {who} ({})", self.device, jpeg.reason)?;
+        }
         self.see(f)?;
         if let Some(audit) = &self.audit {
             let (wall, cpu) = (median(audit.runs.iter().map(|r| r.wall_s)), median(audit.runs.iter().map(|r| r.cpu_s)));

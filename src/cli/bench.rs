@@ -19,6 +19,7 @@ Examples:
   chehra bench --faces lfw/images --rows 1000
   chehra bench /data/dump/2026-11-21 --rows 2000 --runs 5 --json > base.json
   chehra bench /data/dump/2026-11-21 --rows 2000 --runs 5 --compare base.json --fail-above 10%
+  chehra bench --all-pairs 1000000 --dim 512 --device cuda --runs 1
 
 Every figure is the median of --runs. Costs are processor time, held against what a core could do in registers just
 before, so a busy neighbour changes them little. --compare ends with exit code 1 when a cost has grown by more than
@@ -40,11 +41,17 @@ enum StageArg {
 #[command(after_help = EXAMPLES)]
 pub struct BenchArgs {
     /// Dump: Parquet files, folders of them, or globs
-    #[arg(required_unless_present = "faces", conflicts_with = "faces", value_name = "DUMP")]
+    #[arg(required_unless_present_any = ["faces", "all_pairs"], conflicts_with = "faces", value_name = "DUMP")]
     inputs: Vec<PathBuf>,
     /// Make a dump of these faces and measure that: a folder NAME/*.jpg or a CSV, as for `synth`
     #[arg(long, value_name = "FACES")]
     faces: Option<PathBuf>,
+    /// Instead of a dump: every pair of this many made-up templates, searched exactly on --device
+    #[arg(long, value_name = "N", conflicts_with_all = ["inputs", "faces"], value_parser = clap::value_parser!(u64).range(2..=1 << 31))]
+    all_pairs: Option<u64>,
+    /// With --all-pairs: values of a template, a power of two
+    #[arg(long, value_name = "N", default_value_t = 512, requires = "all_pairs", value_parser = clap::value_parser!(u16).range(16..=4096))]
+    dim: u16,
     /// What is measured
     #[arg(long, value_name = "WHAT", default_value = "all")]
     stage: StageArg,
@@ -75,6 +82,12 @@ fn share(text: &str) -> std::result::Result<f64, String> {
 
 /// Runs it.
 pub fn run(args: &BenchArgs, common: &Common) -> Result<()> {
+    if let Some(rows) = args.all_pairs {
+        let device = args.engine.device()?;
+        let progress = Progress::new(common.quiet || common.json);
+        let found = bench::pairs::measure((rows, args.dim.into()), args.runs.into(), &device, progress)?;
+        return print_as(&found, common.json);
+    }
     let old = args.compare.as_deref().map(compare::read).transpose()?;
     let policy = setup::policy(args.engine.policy.as_deref())?;
     let (out, _scratch) = bench::scratch()?;

@@ -6,8 +6,8 @@ use clap::{Args, ValueEnum};
 
 use crate::config::Policy;
 use crate::device::{self, DeviceChoice};
-use crate::infer::Engine;
 use crate::infer::engine::DEFAULT_EMBEDDER;
+use crate::infer::{Engine, JpegChoice};
 use crate::nn::WeightStore;
 use crate::ops::Precision;
 use crate::{Error, Result};
@@ -28,21 +28,30 @@ pub struct EngineArgs {
     /// embedder in bf16, the others in bf16x3 or f32), f16 (GPUs), or auto (f16 on a GPU, bf16 where the CPU has it)
     #[arg(long, value_name = "KIND", default_value = "f32")]
     pub precision: Arithmetic,
+    /// Who decodes JPEGs: cpu, gpu (nvJPEG, with --device cuda), or auto (the faster by measurement)
+    #[arg(long, value_name = "WHO", default_value = "auto")]
+    pub jpeg: JpegChoice,
     /// Policy file; what it does not name keeps its default (see `chehra policy`)
     #[arg(long, value_name = "FILE")]
     pub policy: Option<PathBuf>,
 }
 
 impl EngineArgs {
-    /// Opens device and weights, and loads the networks.
-    pub fn engine(&self, policy: &Policy) -> Result<Engine> {
+    /// Opens the device, on which searches of this process then run too.
+    pub fn device(&self) -> Result<candle_core::Device> {
         let device = device::open(self.device)?;
         log::info!("device: {}", device::describe(&device));
         crate::gallery::search_on(&device);
+        Ok(device)
+    }
+
+    /// Opens device and weights, and loads the networks.
+    pub fn engine(&self, policy: &Policy) -> Result<Engine> {
+        let device = self.device()?;
         let precision = self.precision.resolve(&device)?;
         let weights = WeightStore::open(self.weights.as_deref())?.with_precision(precision);
         log::info!("weights: {}", weights.origin());
-        Engine::load(&weights, &self.embedder, device, policy)
+        Engine::load(&weights, &self.embedder, device, policy)?.with_jpeg(self.jpeg)
     }
 }
 

@@ -20,7 +20,7 @@ use crate::{Error, Result};
 const PREFIX: &str = "CHEHRA_";
 
 /// Variables that are read elsewhere: kernels, tests.
-const OTHERS: [&str; 3] = ["CHEHRA_ISA", "CHEHRA_DATA", "CHEHRA_SLOW"];
+const OTHERS: [&str; 4] = ["CHEHRA_ISA", "CHEHRA_DATA", "CHEHRA_SLOW", "CHEHRA_CUDA_LIBS"];
 
 /// Where a value comes from; the later outweighs the earlier.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]

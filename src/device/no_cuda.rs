@@ -11,6 +11,11 @@ pub(super) fn open(_: usize) -> Result<candle_core::Device, (String, String)> {
     Err((found, "use --device cpu or auto, or build it with the CUDA toolkit: see GPU in the README".to_owned()))
 }
 
+/// Unknown.
+pub(super) fn integer_peak(_: usize) -> Option<f64> {
+    None
+}
+
 /// Nothing.
 pub(super) fn survey() -> Survey {
     Survey::default()

@@ -1,9 +1,12 @@
-//! What seeing costs, stage by stage, in processor time.
+//! What seeing costs, stage by stage, in processor time, and how long its threads were at it.
 //!
-//! Processor time of the working thread and not time on the wall: on a machine that is shared, only the former says what
-//! a stage costs. A reading takes well below a microsecond and is made a few times per group of pictures.
+//! Processor time of the working thread first: on a machine that is shared, only that says what a stage costs. Of a stage that
+//! runs on a device it says nothing, for the thread waits; there the time by the clock counts. A reading takes well below a
+//! microsecond and is made a few times per group of pictures.
 
 use std::sync::atomic::{AtomicU64, Ordering};
+
+use std::time::Instant;
 
 use cpu_time::ThreadTime;
 use serde::Serialize;
@@ -61,6 +64,7 @@ impl Stage {
 #[derive(Debug, Default)]
 pub struct StageClock {
     nanoseconds: [AtomicU64; Stage::ALL.len()],
+    elapsed: [AtomicU64; Stage::ALL.len()],
     pictures: AtomicU64,
     faces: AtomicU64,
 }
@@ -74,6 +78,8 @@ pub struct Spent {
     pub faces: u64,
     /// Processor seconds by stage, in the order of [`Stage::ALL`].
     pub stages: Vec<(&'static str, f64)>,
+    /// Seconds by the clock, summed over the threads that worked or waited, in the same order.
+    pub elapsed: Vec<(&'static str, f64)>,
 }
 
 impl StageClock {
@@ -85,16 +91,18 @@ impl StageClock {
 
     /// A stopwatch for the thread that asks.
     pub fn start(&self) -> Lap<'_> {
-        Lap { clock: self, since: ThreadTime::now() }
+        Lap { clock: self, since: ThreadTime::now(), at: Instant::now() }
     }
 
     /// The sums so far.
     pub fn spent(&self) -> Spent {
-        let seconds = |stage: &Stage| self.nanoseconds[*stage as usize].load(Ordering::Relaxed) as f64 / 1e9;
+        let seconds = |sums: &[AtomicU64], stage: &Stage| sums[*stage as usize].load(Ordering::Relaxed) as f64 / 1e9;
+        let all = |sums: &[AtomicU64]| Stage::ALL.iter().map(|stage| (stage.name(), seconds(sums, stage))).collect();
         Spent {
             pictures: self.pictures.load(Ordering::Relaxed),
             faces: self.faces.load(Ordering::Relaxed),
-            stages: Stage::ALL.iter().map(|stage| (stage.name(), seconds(stage))).collect(),
+            stages: all(&self.nanoseconds),
+            elapsed: all(&self.elapsed),
         }
     }
 }
@@ -103,11 +111,16 @@ impl Spent {
     /// What was spent since an earlier moment.
     #[must_use]
     pub fn since(&self, earlier: &Spent) -> Spent {
-        let before = |i: usize| earlier.stages.get(i).map_or(0.0, |stage| stage.1);
+        type Sums = [(&'static str, f64)];
+        let since = |now: &Sums, then: &Sums| {
+            let before = |i: usize| then.get(i).map_or(0.0, |stage| stage.1);
+            now.iter().enumerate().map(|(i, &(name, s))| (name, s - before(i))).collect()
+        };
         Spent {
             pictures: self.pictures - earlier.pictures,
             faces: self.faces - earlier.faces,
-            stages: self.stages.iter().enumerate().map(|(i, &(name, s))| (name, s - before(i))).collect(),
+            stages: since(&self.stages, &earlier.stages),
+            elapsed: since(&self.elapsed, &earlier.elapsed),
         }
     }
 }
@@ -117,15 +130,18 @@ impl Spent {
 pub struct Lap<'a> {
     clock: &'a StageClock,
     since: ThreadTime,
+    at: Instant,
 }
 
 impl Lap<'_> {
     /// Books the time since the last call, or since the start, on a stage.
     pub fn book(&mut self, stage: Stage) {
-        let now = ThreadTime::now();
+        let (now, at) = (ThreadTime::now(), Instant::now());
         let spent = now.duration_since(self.since).as_nanos() as u64;
+        let elapsed = at.duration_since(self.at).as_nanos() as u64;
         self.clock.nanoseconds[stage as usize].fetch_add(spent, Ordering::Relaxed);
-        self.since = now;
+        self.clock.elapsed[stage as usize].fetch_add(elapsed, Ordering::Relaxed);
+        (self.since, self.at) = (now, at);
     }
 }
 
@@ -137,6 +153,8 @@ mod tests {
     fn time_is_booked_where_it_was_spent() {
         let clock = StageClock::default();
         let mut lap = clock.start();
+        std::thread::sleep(std::time::Duration::from_millis(20));
+        lap.book(Stage::Detect);
         let mut sum = 0u64;
         let enough = ThreadTime::now();
         while enough.elapsed().as_millis() < 3 {
@@ -148,6 +166,8 @@ mod tests {
         let first = clock.spent();
         let of = |spent: &Spent, stage: Stage| spent.stages[stage as usize].1;
         assert!(of(&first, Stage::Embed) >= 0.003 && of(&first, Stage::Decode) < of(&first, Stage::Embed));
+        assert!(of(&first, Stage::Detect) < 0.015, "who waits costs no processor");
+        assert!(first.elapsed[Stage::Detect as usize].1 >= 0.02, "but time");
         assert_eq!((first.pictures, first.faces), (2, 3));
         clock.count(1, 0);
         let later = clock.spent().since(&first);

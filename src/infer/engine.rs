@@ -8,7 +8,6 @@
 use candle_core::{DType, Device, Tensor};
 use rayon::prelude::*;
 
-use crate::Result;
 use crate::config::Policy;
 use crate::dump::Submission;
 use crate::face::align::{Crop, SIDE};
@@ -17,18 +16,21 @@ use crate::face::detect::Detector;
 use crate::face::{Detection, SpoofEvidence, quality};
 use crate::infer::analysis::Traits;
 use crate::infer::clock::{Spent, Stage, StageClock};
-use crate::infer::{Analysis, Reading, SeenFace, SeenPhoto, Template};
+use crate::infer::parts::Turns;
+use crate::infer::{Analysis, JpegChoice, JpegReport, Reading, SeenFace, SeenPhoto, Template};
 use crate::nn::{Embedder, Liveness, WeightStore, Yunet, load_embedder, load_liveness};
 use crate::ops::Precision;
 use crate::ops::cpu::Isa;
 use crate::photo::{Fingerprint, Photo, Reduced};
 use crate::reason::{Reason, Reject};
+use crate::{Error, Result};
 
 /// Pictures that go through the networks together: few, so that activations stay in a core's cache.
 const GROUP: usize = 2;
 
-/// Rows that a GPU is given at a time, and threads that prepare them: one is at work on the device, one on the processor.
-const DEVICE_LANES: Lanes = Lanes { threads: 2, rows: 128 };
+/// Rows that a GPU is given at a time, and threads that give them: one batch is being decoded, two are on the device, and of one
+/// marks and hashes are measured.
+const DEVICE_LANES: Lanes = Lanes { threads: 4, rows: 128 };
 
 /// How rows are best given to an engine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,9 +55,13 @@ pub struct Engine {
     pub(super) device: Device,
     detector_id: String,
     arithmetic: String,
+    jpeg: JpegReport,
+    /// The card's decoder, where it decodes.
+    #[cfg(feature = "cuda")]
+    pub(super) nvjpeg: Option<std::sync::Mutex<super::jpeg::card::Decoder>>,
     pub(super) clock: StageClock,
-    /// Whoever holds it works on the device.
-    pub(super) turn: std::sync::Mutex<()>,
+    /// Who may work on the device.
+    pub(super) turns: Turns,
 }
 
 impl std::fmt::Debug for Engine {
@@ -90,10 +96,38 @@ impl Engine {
             embedder: load_embedder(weights, embedder)?,
             liveness: load_liveness(&exact, DEFAULT_LIVENESS)?,
             policy: policy.clone(),
+            jpeg: JpegReport::cpu(JpegChoice::Cpu, "not asked"),
+            #[cfg(feature = "cuda")]
+            nvjpeg: None,
             device,
             clock: StageClock::default(),
-            turn: std::sync::Mutex::default(),
+            turns: Turns::default(),
         })
+    }
+
+    /// Chooses who decodes JPEGs; without this the cores do.
+    ///
+    /// # Errors
+    /// [`Error::Device`] when the card is asked for and cannot.
+    #[cfg_attr(not(feature = "cuda"), expect(unused_mut, reason = "there is no card's decoder to keep"))]
+    pub fn with_jpeg(mut self, asked: JpegChoice) -> Result<Self> {
+        #[cfg(feature = "cuda")]
+        if let Ok(card) = self.device.as_cuda_device() {
+            let (decoder, report) = super::jpeg::card::choose(asked, card.cuda_stream().context())?;
+            self.nvjpeg = decoder.map(std::sync::Mutex::new);
+            return Ok(Engine { jpeg: report, ..self });
+        }
+        if asked == JpegChoice::Gpu {
+            let asked = format!("{} with --jpeg gpu", crate::device::name(&self.device));
+            let (found, fix) = ("only an NVIDIA card decodes JPEGs", "use --jpeg auto or cpu, or --device cuda");
+            return Err(Error::Device { asked, found: found.into(), fix: fix.into() });
+        }
+        Ok(Engine { jpeg: JpegReport::cpu(asked, "the networks run on no NVIDIA card"), ..self })
+    }
+
+    /// Who decodes JPEGs, and why.
+    pub fn jpeg(&self) -> &JpegReport {
+        &self.jpeg
     }
 
     /// Name and sum of the embedder's weights: what a template remembers.
@@ -128,9 +162,9 @@ impl Engine {
 
     /// How rows are best given to [`Engine::analyse`].
     pub fn lanes(&self) -> Lanes {
-        match self.device.is_cuda() {
-            true => DEVICE_LANES,
-            false => Lanes { threads: rayon::current_num_threads(), rows: GROUP },
+        match self.device.is_cpu() {
+            false => DEVICE_LANES,
+            true => Lanes { threads: rayon::current_num_threads(), rows: GROUP },
         }
     }
 
@@ -172,8 +206,7 @@ impl Engine {
 
     /// The same on the thread that calls.
     fn see_here(&self, pictures: &[&[u8]]) -> Result<Vec<Result<SeenPhoto, Reject>>> {
-        #[cfg(feature = "cuda")]
-        if self.device.is_cuda() {
+        if !self.device.is_cpu() {
             return self.see_on_device(pictures);
         }
         let mut seen = Vec::with_capacity(pictures.len());

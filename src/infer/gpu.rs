@@ -1,15 +1,17 @@
-//! Pictures through the networks of a GPU: decoded on all cores, then many at a time on the device.
+//! Pictures through the networks of a GPU: decoded by the cores or the card, then many at a time on the device.
 //!
 //! Only pictures go over and only faces, embeddings and probabilities come back; of the aligned crops a copy comes too, for
-//! quality is measured on the CPU, as are marks and fingerprints. One part is on the device at a time, while the batch
-//! after it is decoded. What is seen in a picture does not depend on what else is in its part, but for the order in which
+//! quality is measured on the CPU, as are marks and fingerprints. Two parts are on the device at a time: while the host waits
+//! for the faces of one, or measures where to cut, the other keeps the device busy, and the copies of both go beside it; the
+//! batch after them is decoded meanwhile. What is seen in a picture does not depend on what else is in its part, but for the order in which
 //! a matrix product adds: a GPU's library may choose another for another size.
 
 use candle_core::DType;
 use rayon::prelude::*;
 
+use super::decode::Source;
 use super::engine::Engine;
-use super::parts::in_parts;
+use super::parts::{Turns, in_parts};
 use crate::Result;
 use crate::device;
 use crate::face::align::{Crop, SIDE, Similarity};
@@ -24,7 +26,7 @@ use crate::infer::clock::Stage;
 use crate::infer::{Reading, SeenFace, SeenPhoto, Template};
 use crate::nn::yunet::STRIDES;
 use crate::ops::gpu::Card;
-use crate::ops::gpu::faces::{Candidates, Pictures};
+use crate::ops::gpu::faces::{Candidates, Pictures, Pixels};
 use crate::ops::params::PixelParams;
 use crate::photo::{Fingerprint, Photo, Reduced};
 use crate::reason::Reject;
@@ -55,26 +57,21 @@ struct Face {
 impl Engine {
     /// As [`Engine::see`], on the device.
     pub(super) fn see_on_device(&self, pictures: &[&[u8]]) -> Result<Vec<Result<SeenPhoto, Reject>>> {
-        let decode = |bytes: &&[u8]| {
-            let mut lap = self.clock.start();
-            let photo = crate::photo::decode(bytes, &self.policy.photo);
-            lap.book(Stage::Decode);
-            photo
-        };
-        let decoded: Vec<Result<Photo, Reject>> = pictures.par_iter().map(decode).collect();
-        let photos: Vec<&Photo> = decoded.iter().filter_map(|photo| photo.as_ref().ok()).collect();
+        let decoded = self.decode(pictures)?;
+        let sources: Vec<&Source> = decoded.iter().filter_map(|source| source.as_ref().ok()).collect();
         let looked = {
-            let _turn = self.turn.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-            let free = device::free(&self.device).unwrap_or(0);
+            let _turn = self.turns.take();
+            let free = device::free(&self.device).unwrap_or(0) / Turns::AT_A_TIME as u64;
             let most = ((free / BYTES_A_PICTURE) as usize).clamp(1, MOST_PICTURES);
-            in_parts(&photos, most, |part| self.look(part))?
+            in_parts(&sources, most, |part| self.look(part))?
         };
         self.clock.count(pictures.len(), looked.iter().map(|looked| looked.read.len()).sum());
         let mut looked = looked.into_iter();
         let rows: Vec<_> = decoded
             .into_iter()
             .zip(pictures)
-            .map(|(photo, bytes)| {
+            .map(|(source, bytes)| {
+                let photo = source.map(|source| source.photo);
                 let looked = if photo.is_ok() { looked.next() } else { None };
                 (photo, bytes, looked)
             })
@@ -120,10 +117,12 @@ impl Engine {
     }
 
     /// Everything that the device does for some photos.
-    fn look(&self, photos: &[&Photo]) -> Result<Vec<Looked>> {
+    fn look(&self, sources: &[&Source]) -> Result<Vec<Looked>> {
         let mut lap = self.clock.start();
-        let pixels: Vec<&[u8]> = photos.iter().map(|photo| photo.rgb.as_slice()).collect();
-        let pictures = Pictures::upload(&Card::of(&self.device)?, &pixels)?;
+        let pixels: Vec<Pixels<'_>> = sources.iter().map(|source| source.pixels()).collect();
+        let pictures = Pictures::gather(&Card::of(&self.device)?, &pixels)?;
+        let photos: Vec<&Photo> = sources.iter().map(|source| &source.photo).collect();
+        let photos = photos.as_slice();
         let mut offset = 0;
         let placed: Vec<Placed> = photos
             .iter()

@@ -1,5 +1,7 @@
 //! Work on a device whose memory nobody knows beforehand: in parts, and in smaller ones when memory runs out.
 
+use std::sync::{Condvar, Mutex, PoisonError};
+
 use crate::Result;
 use crate::ops::gpu::is_out_of_memory;
 
@@ -26,6 +28,42 @@ pub(super) fn in_parts<I, T>(items: &[I], most: usize, mut work: impl FnMut(&[I]
         }
     }
     Ok(done)
+}
+
+/// Leave to work on a device, for a few threads at a time.
+#[derive(Debug)]
+pub(super) struct Turns {
+    free: Mutex<usize>,
+    back: Condvar,
+}
+
+impl Default for Turns {
+    fn default() -> Self {
+        Turns { free: Mutex::new(Self::AT_A_TIME), back: Condvar::new() }
+    }
+}
+
+/// Given back when dropped.
+pub(super) struct Turn<'a>(&'a Turns);
+
+impl Turns {
+    /// So many threads work on the device at a time.
+    pub(super) const AT_A_TIME: usize = 2;
+
+    /// Waits for leave.
+    pub(super) fn take(&self) -> Turn<'_> {
+        let free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut free = self.back.wait_while(free, |free| *free == 0).unwrap_or_else(PoisonError::into_inner);
+        *free -= 1;
+        Turn(self)
+    }
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        *self.0.free.lock().unwrap_or_else(PoisonError::into_inner) += 1;
+        self.0.back.notify_one();
+    }
 }
 
 #[cfg(test)]
@@ -56,6 +94,25 @@ mod tests {
         assert_eq!(calls, [16, 8, 4, 4, 4, 4, 4, 3]);
         assert!(in_parts(&items, 16, device(0, &mut Vec::new())).is_err(), "one item does not fit");
         assert!(in_parts::<u32, u32>(&[], 0, |_| unreachable!()).unwrap().is_empty());
+    }
+
+    #[test]
+    fn no_more_have_leave_than_is_said_and_all_have_it_in_the_end() {
+        use std::sync::atomic::{AtomicUsize, Ordering};
+        let (turns, there, most, done) =
+            (Turns::default(), AtomicUsize::new(0), AtomicUsize::new(0), AtomicUsize::new(0));
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| {
+                    let _turn = turns.take();
+                    most.fetch_max(there.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+                    std::thread::sleep(std::time::Duration::from_millis(5));
+                    there.fetch_sub(1, Ordering::SeqCst);
+                    done.fetch_add(1, Ordering::SeqCst);
+                });
+            }
+        });
+        assert_eq!((most.into_inner(), done.into_inner()), (Turns::AT_A_TIME, 8));
     }
 
     #[test]

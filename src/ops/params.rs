@@ -36,6 +36,7 @@ plain! {
     i64: 8;
     f32: 4;
     PixelParams: 4 4 4 4 4 4;
+    UprightPicture: 8 8 4 4 4 4;
     WarpFace: 8 4 4 4 4 4 4 4 4 4 4;
     CropRegion: 8 4 4 4 4 4 4;
     ShrinkPicture: 8 4 4 4 4;
@@ -127,6 +128,24 @@ pub struct ShrinkPicture {
     pub fit_width: i32,
     /// Of the shrunk picture.
     pub fit_height: i32,
+}
+
+/// A stored picture to turn upright.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[repr(C)]
+pub struct UprightPicture {
+    /// Of the stored picture's first byte.
+    pub from: i64,
+    /// Of the upright picture's first byte.
+    pub to: i64,
+    /// Of the upright picture.
+    pub width: i32,
+    /// Of the upright picture.
+    pub height: i32,
+    /// EXIF 2.32, tag 0x0112: 1 to 8.
+    pub orientation: i32,
+    /// Zero.
+    pub reserved: i32,
 }
 
 /// How one picture of a detector's batch lies in its photo.

@@ -33,6 +33,8 @@ pub struct Frame {
     pub height: usize,
     /// Progressive and not sequential.
     pub progressive: bool,
+    /// Baseline sequential (SOF0).
+    pub baseline: bool,
     /// One (grey), three (YCbCr or RGB) or four (CMYK or YCCK) of them.
     pub components: Vec<Component>,
 }
@@ -78,7 +80,7 @@ impl Frame {
             }
             components.push(Component { id: part[0], horizontal, vertical });
         }
-        Ok(Frame { width, height, progressive: marker == 0xc2, components })
+        Ok(Frame { width, height, progressive: marker == 0xc2, baseline: marker == 0xc0, components })
     }
 
     fn largest(&self) -> (usize, usize) {
@@ -179,8 +181,18 @@ fn prologue(bytes: &[u8]) -> Result<Prologue, Reject> {
     Ok(Prologue { frame, tables, orientation, adobe, scans: at })
 }
 
-/// Decodes a JPEG; see [`super::decode`].
-pub fn decode(bytes: &[u8], limits: &PhotoLimits) -> Result<Photo, Reject> {
+/// A JPEG that was walked whole and is within the limits.
+#[derive(Debug)]
+pub struct Walked<'a> {
+    bytes: &'a [u8],
+    frame: Frame,
+    orientation: Orientation,
+    adobe: bool,
+    whole: scan::Whole,
+}
+
+/// Walks a JPEG down to its last Huffman code and holds it to the limits, without making a pixel.
+pub fn walk<'a>(bytes: &'a [u8], limits: &PhotoLimits) -> Result<Walked<'a>, Reject> {
     let Prologue { frame, tables, orientation, adobe, scans } = prologue(bytes)?;
     let plain_cmyk = frame.components.len() == 4 && !adobe;
     let picture = (frame.width * frame.height * 3) as u64;
@@ -194,21 +206,67 @@ pub fn decode(bytes: &[u8], limits: &PhotoLimits) -> Result<Photo, Reject> {
         memory: picture + turned.max(coefficients).max(cmyk),
     };
     header.check(limits)?;
-    scan::verify(bytes, &frame, &tables, scans)?;
+    let whole = scan::verify(bytes, &frame, &tables, scans)?;
+    Ok(Walked { bytes, frame, orientation, adobe, whole })
+}
 
-    let colour = if plain_cmyk { ColorSpace::CMYK } else { ColorSpace::RGB };
-    let options = DecoderOptions::default()
-        .set_strict_mode(true)
-        .set_max_width(usize::from(u16::MAX))
-        .set_max_height(usize::from(u16::MAX))
-        .jpeg_set_out_colorspace(colour);
-    let mut decoder = JpegDecoder::new_with_options(ZCursor::new(bytes), options);
-    let pixels = decoder.decode().map_err(|error| unreadable(format!("JPEG: {error}")))?;
-    if decoder.dimensions() != Some((frame.width, frame.height)) {
-        return Err(unreadable("JPEG whose two frame headers differ"));
+impl<'a> Walked<'a> {
+    /// Decodes it; see [`super::decode`].
+    pub fn decode(&self) -> Result<Photo, Reject> {
+        let Frame { width, height, .. } = self.frame;
+        let plain_cmyk = self.frame.components.len() == 4 && !self.adobe;
+        let colour = if plain_cmyk { ColorSpace::CMYK } else { ColorSpace::RGB };
+        let options = DecoderOptions::default()
+            .set_strict_mode(true)
+            .set_max_width(usize::from(u16::MAX))
+            .set_max_height(usize::from(u16::MAX))
+            .jpeg_set_out_colorspace(colour);
+        let mut decoder = JpegDecoder::new_with_options(ZCursor::new(self.bytes), options);
+        let pixels = decoder.decode().map_err(|error| unreadable(format!("JPEG: {error}")))?;
+        if decoder.dimensions() != Some((width, height)) {
+            return Err(unreadable("JPEG whose two frame headers differ"));
+        }
+        let rgb = if plain_cmyk { ink_to_light(&pixels) } else { pixels };
+        Ok(orient::upright(Photo { width, height, rgb }, self.orientation))
     }
-    let rgb = if plain_cmyk { ink_to_light(&pixels) } else { pixels };
-    Ok(orient::upright(Photo { width: frame.width, height: frame.height, rgb }, orientation))
+
+    /// What a decoder beside this one needs, where it surely reads the file as this one does: what phones write, which is
+    /// one baseline scan of luma and two chroma in one of four samplings. Anything else is decoded here.
+    pub fn plain(&self) -> Option<PlainJpeg<'a>> {
+        let Frame { width, height, baseline, ref components, .. } = self.frame;
+        let [luma, blue, red] = components[..] else { return None };
+        let ids = [luma.id, blue.id, red.id];
+        let sampling = (luma.horizontal <= 2 && luma.vertical <= 2)
+            && [blue, red].iter().all(|chroma| chroma.horizontal == 1 && chroma.vertical == 1);
+        // Other numbers, or Adobe's segment, may mean that these are no luma and chroma.
+        let colours = !self.adobe && (ids == [1, 2, 3] || ids == [0, 1, 2]);
+        (baseline && sampling && colours && self.whole.scans == 1).then_some(PlainJpeg {
+            bytes: &self.bytes[..self.whole.end],
+            width,
+            height,
+            orientation: self.orientation.to_exif(),
+        })
+    }
+}
+
+/// A whole JPEG of the kind that every decoder reads, up to its end marker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PlainJpeg<'a> {
+    /// What came after the end marker is cut off.
+    pub bytes: &'a [u8],
+    /// Pixels as stored.
+    pub width: usize,
+    /// Pixels as stored.
+    pub height: usize,
+    /// EXIF 2.32, tag 0x0112: how it is turned upright, 1 for not at all.
+    pub orientation: u8,
+}
+
+impl PlainJpeg<'_> {
+    /// Width and height of the upright picture.
+    pub fn upright(&self) -> (usize, usize) {
+        if self.orientation >= 5 { (self.height, self.width) } else { (self.width, self.height) }
+    }
 }
 
 /// CMYK as ink (0 = none) to RGB as light. Adobe stores the complement, which the decoder itself reads.

@@ -24,6 +24,7 @@ mod webp;
 
 pub use background::Background;
 pub use fingerprint::{Fingerprint, hamming};
+pub use jpeg::PlainJpeg;
 pub use miniature::Miniature;
 pub use reduce::Reduced;
 pub use thumbnail::Thumbnail;
@@ -135,6 +136,24 @@ impl Header {
 /// [`Reason::ImageTooLarge`] if the bytes, pixels or memory exceed the limits, found without decoding;
 /// [`Reason::UnreadableImage`] for anything that is not one whole picture, the detail naming what was found where.
 pub fn decode(bytes: &[u8], limits: &PhotoLimits) -> Result<Photo, Reject> {
+    walk(bytes, limits)?.decode()
+}
+
+/// A picture whose format is known and, of a JPEG, whose structure was walked whole: all that is told without a pixel.
+#[derive(Debug)]
+pub struct Walked<'a>(Kind<'a>);
+
+#[derive(Debug)]
+enum Kind<'a> {
+    Jpeg(jpeg::Walked<'a>),
+    Other(Format, &'a [u8], &'a PhotoLimits),
+}
+
+/// The first half of [`decode`]: what it refuses is refused whoever decodes.
+///
+/// # Errors
+/// As [`decode`].
+pub fn walk<'a>(bytes: &'a [u8], limits: &'a PhotoLimits) -> Result<Walked<'a>, Reject> {
     if bytes.is_empty() {
         return Err(unreadable("no bytes at all"));
     }
@@ -143,13 +162,37 @@ pub fn decode(bytes: &[u8], limits: &PhotoLimits) -> Result<Photo, Reject> {
         return Err(Reject::new(Reason::ImageTooLarge, detail));
     }
     let format = Format::of(bytes).map_err(|found| unreadable(format!("{found}; JPEG, PNG or WebP expected")))?;
-    let decode = || match format {
-        Format::Jpeg => jpeg::decode(bytes, limits),
-        Format::Png => png::decode(bytes, limits),
-        Format::WebP => webp::decode(bytes, limits),
-    };
-    // The last line of defence: a decoder that panics on a hostile file costs a row, not the night.
-    std::panic::catch_unwind(decode)
+    guarded(format, || match format {
+        Format::Jpeg => jpeg::walk(bytes, limits).map(|walked| Walked(Kind::Jpeg(walked))),
+        Format::Png | Format::WebP => Ok(Walked(Kind::Other(format, bytes, limits))),
+    })
+}
+
+impl<'a> Walked<'a> {
+    /// The second half of [`decode`].
+    ///
+    /// # Errors
+    /// As [`decode`].
+    pub fn decode(&self) -> Result<Photo, Reject> {
+        match &self.0 {
+            Kind::Jpeg(jpeg) => guarded(Format::Jpeg, || jpeg.decode()),
+            Kind::Other(Format::WebP, bytes, limits) => guarded(Format::WebP, || webp::decode(bytes, limits)),
+            Kind::Other(format, bytes, limits) => guarded(*format, || png::decode(bytes, limits)),
+        }
+    }
+
+    /// A JPEG that another decoder reads as [`Walked::decode`] does.
+    pub fn plain_jpeg(&self) -> Option<PlainJpeg<'a>> {
+        match &self.0 {
+            Kind::Jpeg(jpeg) => jpeg.plain(),
+            Kind::Other(..) => None,
+        }
+    }
+}
+
+/// The last line of defence: a decoder that panics on a hostile file costs a row, not the night.
+fn guarded<T>(format: Format, work: impl FnOnce() -> Result<T, Reject>) -> Result<T, Reject> {
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(work))
         .unwrap_or_else(|_| Err(unreadable(format!("the {format:?} decoder gave up on a contradiction in the file"))))
 }
 

@@ -49,21 +49,30 @@ struct Scan {
     high: u8,
 }
 
+/// A file whose scans are all there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Whole {
+    /// Scans.
+    pub scans: usize,
+    /// Bytes up to and with the EOI marker.
+    pub end: usize,
+}
+
 /// Checks everything from the frame header's end at `at` to the EOI marker.
 ///
 /// # Errors
 /// `unreadable_image`, naming what is missing.
-pub fn verify(bytes: &[u8], frame: &Frame, tables: &[(u8, usize, usize)], at: usize) -> Result<(), Reject> {
+pub fn verify(bytes: &[u8], frame: &Frame, tables: &[(u8, usize, usize)], at: usize) -> Result<Whole, Reject> {
     let mut state = State::new(bytes, frame);
     for &(marker, start, end) in tables {
         state.table(marker, &bytes[start..end])?;
     }
     let mut at = at;
     let mut scans = 0;
-    loop {
+    let end = loop {
         let segment = next_segment(bytes, at)?;
         match segment {
-            Segment { marker: 0xd9, .. } => break,
+            Segment { marker: 0xd9, end, .. } => break end,
             Segment { marker: 0xda, start, end } => {
                 scans += 1;
                 if scans > MAX_SCANS {
@@ -79,8 +88,9 @@ pub fn verify(bytes: &[u8], frame: &Frame, tables: &[(u8, usize, usize)], at: us
                 at = end;
             }
         }
-    }
-    state.complete()
+    };
+    state.complete()?;
+    Ok(Whole { scans, end })
 }
 
 impl<'a> State<'a> {

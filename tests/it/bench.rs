@@ -53,6 +53,38 @@ fn costs_are_reported_and_compared() {
     assert!(!text.contains("SLOWER") && text.contains("95 % interval"), "{text}");
 }
 
+/// Every pair that the same generator plants is found, and the figures hang together.
+#[test]
+fn all_pairs_of_a_made_up_gallery_are_measured() {
+    let (code, text, stderr) = run(chehra().args([
+        "bench",
+        "--all-pairs",
+        "3000",
+        "--dim",
+        "128",
+        "--runs",
+        "2",
+        "--device",
+        "cpu",
+        "--json",
+    ]));
+    assert_eq!(code, 0, "{stderr}");
+    let report: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!((&report["rows"], &report["dim"], &report["device"]), (&3000.into(), &128.into(), &"cpu".into()));
+    assert_eq!(report["pairs"].as_f64().unwrap(), 3000.0 * 2999.0 / 2.0);
+    assert_eq!(report["runs"].as_array().unwrap().len(), 2);
+    let crowd = chehra::gallery::generate::Crowd::new(128, 1);
+    let templates: Vec<_> = (0..3000).map(|row| crowd.template(row).unwrap()).collect();
+    let alike = |a: usize, b: usize| chehra::infer::template::similarity(&templates[a], &templates[b]) >= 0.45;
+    let planted = (0..3000).map(|a| (a + 1..3000).filter(|&b| alike(a, b)).count()).sum::<usize>();
+    assert!(planted > 10, "{planted}");
+    assert_eq!(report["found"].as_u64().unwrap() as usize, planted);
+    let (rate, seconds) = (report["pairs_per_s"].as_f64().unwrap(), report["seconds"].as_f64().unwrap());
+    assert!((rate * seconds / report["pairs"].as_f64().unwrap() - 1.0).abs() < 1e-6);
+    assert_eq!(run(chehra().args(["bench", "--all-pairs", "3000", "--dim", "100"])).0, 64);
+    assert_eq!(run(chehra().args(["bench", "--all-pairs", "9"]).arg(fixture("night"))).0, 64);
+}
+
 #[test]
 fn what_cannot_be_compared_is_said() {
     let place = Place::new();

@@ -80,6 +80,28 @@ fn auto_says_what_it_took() {
     }
 }
 
+/// Who decodes stands in `run.json`; a card that is asked for and not there is no reason to let the cores do it.
+#[test]
+fn who_decodes_jpegs_is_said_and_never_changed_in_silence() {
+    let place = Place::new();
+    for who in ["auto", "cpu"] {
+        let out = place.path(who);
+        let mut command = chehra();
+        command.arg("audit").arg(fixture("night")).arg("--out").arg(&out);
+        let (code, _, err) = run(command.args(["--device", "cpu", "--jpeg", who, "--no-report"]));
+        assert_eq!(code, 0, "{err}");
+        let record: serde_json::Value = serde_json::from_slice(&std::fs::read(out.join("run.json")).unwrap()).unwrap();
+        assert_eq!((&record["jpeg"]["asked"], &record["jpeg"]["decoder"]), (&who.into(), &"cpu".into()));
+        assert!(!record["jpeg"]["reason"].as_str().unwrap().is_empty());
+    }
+    let out = place.path("gpu");
+    let mut command = chehra();
+    command.arg("audit").arg(fixture("night")).arg("--out").arg(&out).args(["--device", "cpu", "--jpeg", "gpu"]);
+    let (code, _, err) = run(&mut command);
+    assert_eq!(code, DEVICE_ABSENT, "{err}");
+    assert!(err.contains("with --jpeg gpu: only an NVIDIA card decodes") && !out.exists(), "{err}");
+}
+
 #[test]
 fn a_device_that_cannot_be_meant_is_wrong_usage() {
     for device in ["gpu", "cuda:x", "cpu:1", ""] {

@@ -2,7 +2,6 @@
 
 mod audit;
 mod bench;
-mod device_ops;
 mod devices;
 mod dump;
 mod evaluate;

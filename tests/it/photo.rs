@@ -262,3 +262,81 @@ fn fingerprints_survive_what_a_phone_does_to_a_picture() {
     let turned = Fingerprint::of(&turned, &ok(&turned));
     assert!(original.distance(&turned) > 10, "upside down is another picture");
 }
+
+/// What goes to another decoder is what phones write and no more, and ends with its end marker.
+#[test]
+fn only_plain_jpegs_are_for_another_decoder() {
+    let limits = PhotoLimits::default();
+    let mut plain = Vec::new();
+    for entry in std::fs::read_dir(folder("good")).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        if name.ends_with(".csv") {
+            continue;
+        }
+        let bytes = bytes(&name);
+        let walked = chehra::photo::walk(&bytes, &limits).unwrap();
+        let photo = walked.decode().unwrap();
+        assert_eq!(photo, decode(&bytes, &limits).unwrap());
+        if let Some(jpeg) = walked.plain_jpeg() {
+            assert_eq!(jpeg.upright(), (photo.width, photo.height), "{name}");
+            assert!(jpeg.bytes.ends_with(&[0xff, 0xd9]), "{name}");
+            let alone = decode(jpeg.bytes, &limits).unwrap();
+            assert_eq!(alone, photo, "{name}: what comes after the end marker shows nothing");
+            plain.push((name, jpeg.orientation));
+        }
+    }
+    let of = |name: &str| plain.iter().find(|(plain, _)| plain == name).map(|(_, orientation)| *orientation);
+    for tag in 1..=8 {
+        assert_eq!(of(&format!("exif_{tag}.jpg")), Some(tag));
+    }
+    for name in ["baseline.jpg", "appended.jpg", "chroma_440.jpg", "full_chroma.jpg", "half_chroma.jpg"] {
+        assert!(of(name).is_some(), "{name}");
+    }
+    for name in ["grey.jpg", "grey_progressive.jpg", "cmyk_adobe.jpg", "cmyk_plain.jpg", "chroma_411.jpg", "face.png"] {
+        assert_eq!(of(name), None, "{name}");
+    }
+    assert!(!plain.iter().any(|(name, _)| name.contains("progressive")), "{plain:?}");
+}
+
+/// A photo as a decoder would give it that repeats colours over 2x2 pixels where ours goes between them, and rounds another
+/// way: no two JPEG decoders differ by more.
+fn by_another_decoder(photo: &Photo) -> Photo {
+    let (width, height) = (photo.width, photo.height);
+    let pixel = |x: usize, y: usize| {
+        let at = &photo.rgb[(y.min(height - 1) * width + x.min(width - 1)) * 3..][..3];
+        [f32::from(at[0]), f32::from(at[1]), f32::from(at[2])]
+    };
+    let luma = |[r, g, b]: [f32; 3]| 0.299 * r + 0.587 * g + 0.114 * b;
+    let mut rgb = Vec::with_capacity(photo.rgb.len());
+    for (y, x) in (0..height).flat_map(|y| (0..width).map(move |x| (y, x))) {
+        let (left, top) = (x / 2 * 2, y / 2 * 2);
+        let around = [(0, 0), (1, 0), (0, 1), (1, 1)].map(|(dx, dy)| pixel(left + dx, top + dy));
+        let mean = |k: usize| around.iter().map(|p| p[k] - luma(*p)).sum::<f32>() / 4.0;
+        let own = luma(pixel(x, y));
+        let grain = ((x * 7 + y * 13) % 3) as f32 - 1.0;
+        rgb.extend([0, 1, 2].map(|k| (own + mean(k) + grain).round().clamp(0.0, 255.0) as u8));
+    }
+    Photo { width, height, rgb }
+}
+
+/// So a picture that one night's card decoded is known again when another night's cores decode it.
+#[test]
+fn fingerprints_do_not_hang_on_the_decoder() {
+    use chehra::photo::Miniature;
+    use chehra::photo::miniature::SAME;
+    let mut pictures = 0;
+    for entry in std::fs::read_dir(folder("../faces")).unwrap() {
+        let data = fs::read(entry.unwrap().path()).unwrap();
+        let photo = ok(&data);
+        let other = by_another_decoder(&photo);
+        let (a, b) = (Fingerprint::of(&data, &photo), Fingerprint::of(&data, &other));
+        assert_eq!(a.sha256, b.sha256);
+        let apart = Miniature::of(&photo).difference(&Miniature::of(&other), false).unwrap();
+        let levels = photo.rgb.iter().zip(&other.rgb).map(|(a, b)| a.abs_diff(*b)).max().unwrap();
+        println!("{} bits, means {apart:.5} apart, pixels up to {levels} levels", a.distance(&b));
+        assert!(levels > 8, "another decoder's pixels");
+        assert!(a.distance(&b) <= 2 && apart < SAME / 3.0, "{} bits, {apart}", a.distance(&b));
+        pictures += 1;
+    }
+    assert!(pictures >= 7);
+}

@@ -8,12 +8,13 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use candle_core::backend::{BackendDevice, BackendStorage};
 use candle_core::cuda_backend::cudarc::driver::sys::CUfunction_attribute::CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES as SHARED_BYTES;
 use candle_core::cuda_backend::cudarc::driver::{
-    CudaFunction, CudaModule, CudaView, CudaViewMut, LaunchConfig, PushKernelArg,
+    CudaFunction, CudaModule, CudaStream, CudaView, CudaViewMut, LaunchConfig, PushKernelArg,
 };
 use candle_core::cuda_backend::cudarc::nvrtc::Ptx;
 use candle_core::cuda_backend::{CudaDevice, CudaStorage, CudaStorageSlice, DeviceId, WrapErr};
 use candle_core::{DType, Device, Result, Shape, Storage, bail};
 
+use super::pinned::{Buffer, SMALL, Way, gather};
 use super::search::cuda_scan;
 use super::{Arg, File, Gpu, Grid, Kernel};
 
@@ -21,22 +22,26 @@ use super::{Arg, File, Gpu, Grid, Kernel};
 pub(super) struct Launcher;
 
 impl Gpu for Launcher {
-    /// Through page-locked memory, where the copy runs beside other work.
+    /// Large parts through page-locked memory on a stream for copies, beside whatever the card computes meanwhile: cudarc has
+    /// each kernel that reads them wait for them.
     fn upload(&self, device: &Device, parts: &[&[u8]]) -> Result<Storage> {
         let device = device.as_cuda_device()?;
-        let stream = device.cuda_stream();
         let total = parts.iter().map(|part| part.len()).sum::<usize>().max(1);
-        // SAFETY: written in full below, before anything reads it; the one byte of nothing is never read.
-        let mut pinned = unsafe { stream.context().alloc_pinned::<u8>(total) }.w()?;
-        let mut rest = pinned.as_mut_slice().w()?;
-        for part in parts {
-            let (own, after) = rest.split_at_mut(part.len());
-            own.copy_from_slice(part);
-            rest = after;
+        if total < SMALL {
+            let mut bytes = parts.concat();
+            bytes.resize(total, 0);
+            let bytes = device.cuda_stream().clone_htod(&bytes).w()?;
+            return Ok(Storage::Cuda(CudaStorage::wrap_cuda_slice(bytes, device.clone())));
         }
+        let stream = copies(device)?;
+        let mut buffer = Buffer::take(stream.context(), Way::Up, total)?;
+        let filled = &mut buffer.bytes()?[..total];
+        gather(parts, filled);
         // SAFETY: the copy fills it.
-        let mut bytes = unsafe { device.alloc::<u8>(total)? };
-        stream.memcpy_htod(&pinned, &mut bytes).w()?;
+        let mut bytes = unsafe { stream.alloc::<u8>(total) }.w()?;
+        stream.memcpy_htod(&*filled, &mut bytes).w()?;
+        buffer.in_use(&stream)?;
+        buffer.give_back();
         Ok(Storage::Cuda(CudaStorage::wrap_cuda_slice(bytes, device.clone())))
     }
 
@@ -51,7 +56,18 @@ impl Gpu for Launcher {
             return Ok(());
         }
         let bytes = whole(storage)?.slice(..into.len());
-        storage.device.cuda_stream().memcpy_dtoh(&bytes, into).w()
+        let stream = storage.device.cuda_stream();
+        if into.len() < SMALL {
+            stream.memcpy_dtoh(&bytes, into).w()?;
+            return stream.record_event(None).and_then(|event| event.synchronize()).w();
+        }
+        let mut buffer = Buffer::take(stream.context(), Way::Down, into.len())?;
+        stream.memcpy_dtoh(&bytes, &mut buffer.bytes()?[..into.len()]).w()?;
+        buffer.in_use(&stream)?;
+        buffer.wait()?;
+        gather(&[&buffer.bytes()?[..into.len()]], into);
+        buffer.give_back();
+        Ok(())
     }
 
     fn launch(&self, device: &Device, kernel: Kernel<'_>, args: &mut [Arg<'_>]) -> Result<()> {
@@ -89,6 +105,18 @@ impl Gpu for Launcher {
     fn scan_name(&self) -> &'static str {
         "cuda mma.u8.s8"
     }
+}
+
+/// The stream on which large copies go over to a device.
+fn copies(device: &CudaDevice) -> Result<Arc<CudaStream>> {
+    static STREAMS: Mutex<Vec<(DeviceId, Arc<CudaStream>)>> = Mutex::new(Vec::new());
+    let mut streams = STREAMS.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some((_, stream)) = streams.iter().find(|(id, _)| *id == device.id()) {
+        return Ok(stream.clone());
+    }
+    let stream = device.cuda_stream().context().new_stream().w()?;
+    streams.push((device.id(), stream.clone()));
+    Ok(stream)
 }
 
 /// An argument as cudarc takes it: what it points to, as bytes.

@@ -1,11 +1,13 @@
 //! Pictures to network input, and the detector's output to faces.
 
+use std::sync::Arc;
+
 use candle_core::{DType, Result, Storage, Tensor, bail};
 
 use super::{Arg, Card, File, Grid, Held, suffix, tensor};
 use crate::ops::params::{
     CELL_VALUES, CropRegion, DecodeParams, DecodePicture, FACE_VALUES, MOST_CANDIDATES, PixelParams, Plain,
-    ShrinkPicture, WarpFace,
+    ShrinkPicture, UprightPicture, WarpFace,
 };
 
 /// Photos one behind the other in a device's memory.
@@ -22,6 +24,49 @@ impl Pictures {
     /// The driver's, out of memory among them.
     pub fn upload(card: &Card, photos: &[&[u8]]) -> Result<Pictures> {
         Ok(Pictures { bytes: card.gpu.upload(&card.device, photos)?, card: card.clone() })
+    }
+
+    /// Puts photos one behind the other that lie here and there: the host's are copied over, the device's within it.
+    ///
+    /// # Errors
+    /// As [`Pictures::upload`].
+    pub fn gather(card: &Card, photos: &[Pixels<'_>]) -> Result<Pictures> {
+        let host: Vec<&[u8]> = photos.iter().filter_map(Pixels::host).collect();
+        if host.len() == photos.len() {
+            return Pictures::upload(card, &host);
+        }
+        let total = photos.iter().map(Pixels::len).sum();
+        let mut bytes = card.room(DType::U8, total)?;
+        let over = Arc::new(card.gpu.upload(&card.device, &host)?);
+        // Of each buffer that photos lie in: which, from where, to where.
+        let mut moves: Vec<(&Arc<Storage>, Vec<UprightPicture>)> = Vec::new();
+        let (mut from_host, mut to) = (0, 0);
+        for photo in photos {
+            let (buffer, from) = match photo {
+                Pixels::Host(_) => (&over, from_host),
+                Pixels::Device { buffer, from, .. } => (buffer, *from),
+            };
+            let length = photo.len();
+            from_host += if photo.host().is_some() { length } else { 0 };
+            // As a picture of one row, which is upright.
+            let own = UprightPicture {
+                from: from as i64,
+                to: to as i64,
+                width: (length / 3) as i32,
+                height: 1,
+                orientation: 1,
+                reserved: 0,
+            };
+            match moves.iter_mut().find(|(known, _)| Arc::ptr_eq(known, buffer)) {
+                Some((_, list)) => list.push(own),
+                None => moves.push((buffer, vec![own])),
+            }
+            to += length;
+        }
+        for (buffer, list) in moves {
+            turn(card, buffer, &mut bytes, &list)?;
+        }
+        Ok(Pictures { bytes, card: card.clone() })
     }
 
     /// Aligned faces `(faces, height, width, 3)`.
@@ -64,6 +109,61 @@ impl Pictures {
         )?;
         Ok(tensor(out, (items.len(), height, width, 3)))
     }
+}
+
+/// Where the pixels of a photo lie: red, green, blue, rows without gaps.
+#[derive(Debug, Clone)]
+pub enum Pixels<'a> {
+    /// In the host's memory.
+    Host(&'a [u8]),
+    /// In a device's, among others.
+    Device {
+        /// All of them.
+        buffer: Arc<Storage>,
+        /// Its first byte.
+        from: usize,
+        /// Its bytes.
+        length: usize,
+    },
+}
+
+impl Pixels<'_> {
+    fn host(&self) -> Option<&[u8]> {
+        match self {
+            Pixels::Host(bytes) => Some(bytes),
+            Pixels::Device { .. } => None,
+        }
+    }
+
+    #[expect(clippy::len_without_is_empty, reason = "no photo is empty")]
+    /// Bytes.
+    pub fn len(&self) -> usize {
+        match self {
+            Pixels::Host(bytes) => bytes.len(),
+            Pixels::Device { length, .. } => *length,
+        }
+    }
+}
+
+/// Stored pictures of one buffer, of these sizes and EXIF orientations, turned upright one behind the other: the buffer, and a
+/// copy of it on the host.
+///
+/// # Errors
+/// The driver's, out of memory among them.
+pub fn upright(card: &Card, stored: &Storage, pictures: &[UprightPicture], total: usize) -> Result<(Storage, Vec<u8>)> {
+    let mut bytes = card.room(DType::U8, total)?;
+    turn(card, stored, &mut bytes, pictures)?;
+    let host = card.read(&bytes, total)?;
+    Ok((bytes, host))
+}
+
+fn turn(card: &Card, stored: &Storage, into: &mut Storage, pictures: &[UprightPicture]) -> Result<()> {
+    for p in pictures {
+        let pixels = p.width as usize * p.height as usize;
+        let args = &mut [Arg::whole(stored), Arg::Out(into), Arg::value(p)];
+        card.launch(File::Faces, "upright", Grid::elements(pixels)?, args)?;
+    }
+    Ok(())
 }
 
 /// Lists of candidates, one a photo, filled level by level.

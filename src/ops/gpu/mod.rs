@@ -15,6 +15,8 @@ pub mod faces;
 mod metal;
 pub mod msl;
 pub mod network;
+#[cfg(feature = "cuda")]
+mod pinned;
 pub mod search;
 
 use candle_core::op::BackpropOp;
@@ -198,6 +200,14 @@ impl Card {
     /// See [`Gpu::scan_name`].
     pub fn scan_name(&self) -> &'static str {
         self.gpu.scan_name()
+    }
+
+    /// Bytes in the device's memory.
+    ///
+    /// # Errors
+    /// The driver's, out of memory among them.
+    pub fn copied(&self, bytes: &[u8]) -> Result<Storage> {
+        self.upload(bytes)
     }
 
     fn upload<T: Plain>(&self, items: &[T]) -> Result<Storage> {

@@ -8,8 +8,8 @@ use chehra::face::device::{Placed, decode_picture};
 use chehra::face::resize::{Fit, shrink_into};
 use chehra::face::{Detection, align};
 use chehra::ops::gpu::Card;
-use chehra::ops::gpu::faces::{Candidates, Pictures};
-use chehra::ops::params::{CELL_VALUES, DecodePicture, MOST_CANDIDATES, PixelParams};
+use chehra::ops::gpu::faces::{Candidates, Pictures, Pixels, upright};
+use chehra::ops::params::{CELL_VALUES, DecodePicture, MOST_CANDIDATES, PixelParams, UprightPicture};
 use chehra::photo::Photo;
 
 use super::shim::{TYPES, cards};
@@ -151,6 +151,64 @@ fn photos_are_shrunk_as_on_the_cpu() {
                 assert!(off <= 255.0 * epsilon, "{dialect} {dtype:?}: {off}");
             }
         }
+    }
+}
+
+/// All eight orientations of every size, turned, and then gathered from there and from the host into one buffer.
+#[test]
+fn pictures_are_turned_upright_and_gathered_as_on_the_cpu() {
+    let mut noise = Noise(5);
+    let photos = photos(&mut noise);
+    let stored: Vec<u8> = photos.iter().flat_map(|photo| photo.rgb.iter().copied()).collect();
+    let (mut list, mut expected, mut upright_photos) = (Vec::new(), Vec::new(), Vec::new());
+    for (photo, place) in photos.iter().zip(placed(&photos)) {
+        for tag in 1..=8u8 {
+            let buffer = image::RgbImage::from_raw(photo.width as u32, photo.height as u32, photo.rgb.clone()).unwrap();
+            let mut turned = image::DynamicImage::ImageRgb8(buffer);
+            turned.apply_orientation(image::metadata::Orientation::from_exif(tag).unwrap());
+            list.push(UprightPicture {
+                from: place.offset as i64,
+                to: expected.len() as i64,
+                width: turned.width() as i32,
+                height: turned.height() as i32,
+                orientation: tag.into(),
+                reserved: 0,
+            });
+            let (width, height) = (turned.width() as usize, turned.height() as usize);
+            let rgb = turned.into_rgb8().into_raw();
+            expected.extend_from_slice(&rgb);
+            upright_photos.push(Photo { width, height, rgb });
+        }
+    }
+    for (dialect, card) in cards() {
+        let there = card.copied(&stored).unwrap();
+        let (buffer, host) = upright(&card, &there, &list, expected.len()).unwrap();
+        assert!(host == expected, "{dialect}");
+        let buffer = std::sync::Arc::new(buffer);
+        // Every third from the host.
+        let mixed: Vec<Pixels<'_>> = upright_photos
+            .iter()
+            .zip(&list)
+            .enumerate()
+            .map(|(at, (photo, p))| match at % 3 {
+                0 => Pixels::Host(&photo.rgb),
+                _ => Pixels::Device { buffer: buffer.clone(), from: p.to as usize, length: photo.rgb.len() },
+            })
+            .collect();
+        let pictures = Pictures::gather(&card, &mixed).unwrap();
+        let regions: Vec<_> = placed(&upright_photos)
+            .iter()
+            .map(|place| place.crop(Region { left: 0, top: 0, width: place.width, height: place.height }))
+            .collect();
+        let p = PixelParams { count: regions.len() as i32, width: 9, height: 9, factor: 1.0, ..PixelParams::default() };
+        let found = floats(&pictures.crop_resize(TYPES[0].0, &regions, p).unwrap());
+        let mut wanted = vec![0.0; found.len()];
+        for (photo, out) in upright_photos.iter().zip(wanted.chunks_exact_mut(9 * 9 * 3)) {
+            let region = Region { left: 0, top: 0, width: photo.width, height: photo.height };
+            resize_into(photo, region, 9, Colours::Rgb, out);
+        }
+        let off = worst(&found, &wanted);
+        assert!(off < 1e-3, "{dialect}: {off}");
     }
 }
 
