@@ -62,7 +62,8 @@ fn every_command_knows_the_flag() {
 
 #[test]
 fn errors_are_one_json_line_with_their_parts() {
-    let (code, stdout, stderr) = run(chehra().args(["audit", "--json", "nowhere.parquet", "--out", "/tmp/none"]));
+    let (code, stdout, stderr) =
+        run(chehra().args(["audit", "--json", "--device", "cpu", "nowhere.parquet", "--out", "/tmp/none"]));
     let found = lines(&stderr);
     let last = found.last().unwrap();
     assert_eq!((code, stdout.as_str()), (65, ""), "{stderr}");
