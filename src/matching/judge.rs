@@ -14,9 +14,9 @@ use crate::config::policy::MatchingPolicy;
 use crate::decisions::Answer;
 
 /// From so many mates on among the candidates, and so many a stranger, strangers are sought from below and among pairs
-/// cleared of mates. Up to some thousands three humps describe mates well enough; with 17,000 beside 10,000 strangers, of
+/// cleared of mates. Up to 14,000 drawn mates three humps describe them well enough; with 17,000 beside 10,000 strangers, of
 /// 1,000,000 members, the tail was ten times too heavy where ten pairs were expected.
-const CROWD: f64 = 5_000.0;
+const CROWD: f64 = 15_000.0;
 const CROWDED: f64 = 0.15;
 
 /// Never ask a search for more than this share of all pairs.

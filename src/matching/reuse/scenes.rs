@@ -13,6 +13,7 @@ use crate::gallery::dot::Kernel;
 use crate::gallery::{Gallery, Member, exact};
 use crate::infer::{ModelId, Template};
 use crate::photo::Background;
+use crate::photo::background::Outline;
 
 /// Backgrounds of each worker that are kept: a worker has a booth or two.
 const PER_WORKER: usize = 3;
@@ -132,16 +133,19 @@ fn usual<'a>(mut pictures: Vec<(Glimpse<'a>, &'a Background)>, same: f32) -> Vec
     /// Backgrounds that one worker's pictures are told apart into, at the most.
     const KINDS: usize = 32;
     pictures.sort_by_key(|picture| picture.0);
-    let mut kinds: Vec<((Glimpse, &Background), usize)> = Vec::new();
+    let mut kinds: Vec<((Glimpse, &Background), Outline, usize)> = Vec::new();
     for picture in pictures {
-        let known = kinds.iter().position(|kind| kind.0.1.similarity(picture.1).is_some_and(|s| s >= same));
-        match known {
-            Some(known) => kinds[known].1 += 1,
-            None if kinds.len() < KINDS => kinds.push((picture, 1)),
+        let outline = picture.1.outline();
+        let alike = |(kind, of, _): &((Glimpse, &Background), Outline, usize)| {
+            of.may_match(&outline) && kind.1.similarity(picture.1).is_some_and(|s| s >= same)
+        };
+        match kinds.iter().position(alike) {
+            Some(known) => kinds[known].2 += 1,
+            None if kinds.len() < KINDS => kinds.push((picture, outline, 1)),
             None => {}
         }
     }
-    kinds.sort_by_key(|kind| std::cmp::Reverse(kind.1));
+    kinds.sort_by_key(|kind| std::cmp::Reverse(kind.2));
     kinds.truncate(PER_WORKER);
     kinds.into_iter().map(|kind| kind.0).collect()
 }
