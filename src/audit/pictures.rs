@@ -13,8 +13,8 @@ use crate::dump::facts::Mobile;
 use crate::gallery::{Backdrop, Gallery, KeptPicture, Marks, NightPictures, Store, Stranger};
 use crate::infer::{Analysis, ModelId, SeenPhoto, Template};
 use crate::matching::reuse::{
-    Earlier, Glimpse, Later, Likeness, PictureIndex, PictureUse, Shared, copied, reused_pictures, shared_backgrounds,
-    shared_bystanders, usual_backgrounds,
+    Copied, Earlier, Glimpse, Later, Likeness, PictureIndex, PictureUse, Shared, copied, reused_pictures,
+    shared_backgrounds, shared_bystanders, usual_backgrounds,
 };
 use crate::photo::Background;
 use crate::reason::Reason;
@@ -167,29 +167,37 @@ impl<'a> Pictures<'a> {
             .collect();
         let kept = of_earlier_nights(past, &asked)?;
         let tonight: HashMap<u64, &Tonight> = self.tonight.iter().map(|t| (t.analysis.row, t)).collect();
-        for (first, second) in pairs {
-            let Some(later) = found.enrolments[second].row.and_then(|row| tonight.get(&row)) else { continue };
-            let row = &mut rows[later.analysis.row as usize];
-            let is_known = [Reason::DuplicateSelfie, Reason::Resubmitted].iter().any(|r| row.reasons.contains(r));
-            let name = &found.enrolments[first].submission_id;
-            let this = tonight_picture(later);
-            let earlier = match found.enrolments[first].row {
+        let known = |row: &VerdictRow| {
+            [Reason::DuplicateSelfie, Reason::Resubmitted].iter().any(|reason| row.reasons.contains(reason))
+        };
+        let copy = |&(first, second): &(usize, usize)| {
+            let later = tonight.get(&found.enrolments[second].row?)?;
+            let (first, second) = (&found.enrolments[first], later.analysis.row);
+            let earlier = match first.row {
+                _ if known(&rows[second as usize]) => None,
                 Some(row) => tonight.get(&row).map(|t| tonight_picture(t)),
-                None => kept.get(name.as_str()).cloned(),
-            };
-            let Some(earlier) = earlier.filter(|_| !is_known) else { continue };
+                None => kept.get(first.submission_id.as_str()).cloned(),
+            }?;
+            let this = tonight_picture(later);
             let one = Earlier { size: earlier.size, faces: &earlier.faces, miniature: &earlier.miniature };
             let other = Later { size: this.size, faces: &this.faces, thumbnail: &later.photo.traits.thumbnail };
-            if let Some(copy) = copied(one, other, &policy.reuse) {
-                row.add(Reason::DuplicateSelfie);
-                row.duplicate_of = Some(name.clone());
-                let (count, what) = match copy.mirrored {
-                    true => (&mut counts.mirrored, "the mirror image of"),
-                    false => (&mut counts.cropped, "a part of"),
-                };
-                *count += 1;
-                row.note(format!("{what} the picture of {name} (differs by {:.3})", copy.fit.residual));
+            copied(one, other, &policy.reuse).map(|copy| (second, &first.submission_id, copy))
+        };
+        let copies: Vec<(u64, &String, Copied)> = pairs.par_iter().filter_map(copy).collect();
+        for (row, name, copy) in copies {
+            let row = &mut rows[row as usize];
+            // The first one that it is a copy of is named.
+            if known(row) {
+                continue;
             }
+            row.add(Reason::DuplicateSelfie);
+            row.duplicate_of = Some(name.clone());
+            let (count, what) = match copy.mirrored {
+                true => (&mut counts.mirrored, "the mirror image of"),
+                false => (&mut counts.cropped, "a part of"),
+            };
+            *count += 1;
+            row.note(format!("{what} the picture of {name} (differs by {:.3})", copy.fit.residual));
         }
         Ok(())
     }

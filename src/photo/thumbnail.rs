@@ -14,8 +14,10 @@ use super::{Photo, Reduced, shrink};
 pub(super) const SIDE: usize = 32;
 /// Samples per side of a cell.
 const SAMPLES: usize = 4;
-/// Rounds of refinement; the step is halved after each that moves nothing.
+/// Most rounds of refinement; the step is halved after each that moves nothing.
 const ROUNDS: usize = 24;
+/// The finest step, as a share of the picture: a hundredth of a thumbnail's pixel.
+const FINEST: f64 = 0.01 / SIDE as f64;
 
 /// 32x32 means of luma, whatever the picture's shape.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -58,12 +60,13 @@ impl Thumbnail {
         Thumbnail { luma: luma.iter().map(|v| v.round() as u8).collect() }
     }
 
-    /// Luma at a point, both coordinates 0..=1 over the picture; `None` outside of it.
+    /// Luma at a point, both coordinates 0..=[`SIDE`] over the picture; `None` outside of it.
     fn at(&self, x: f64, y: f64) -> Option<f64> {
-        if !((0.0..=1.0).contains(&x) && (0.0..=1.0).contains(&y)) {
+        let within = 0.0..=SIDE as f64;
+        if !(within.contains(&x) && within.contains(&y)) {
             return None;
         }
-        let place = |t: f64| (t * SIDE as f64 - 0.5).clamp(0.0, (SIDE - 1) as f64 - 1e-9);
+        let place = |t: f64| (t - 0.5).clamp(0.0, (SIDE - 1) as f64 - 1e-9);
         let (x, y) = (place(x), place(y));
         let (column, row) = (x as usize, y as usize);
         let (fx, fy) = (x - column as f64, y - row as f64);
@@ -92,28 +95,40 @@ impl Thumbnail {
             if best.residual >= before {
                 step /= 2.0;
             }
+            if step < FINEST {
+                break;
+            }
         }
         Some(best)
     }
 
     fn judge(&self, size: [f64; 2], earlier: &Miniature, earlier_size: [f64; 2], place: &Overlay) -> Option<Fit> {
-        let mut pairs: Vec<(f64, f64)> = Vec::with_capacity(CELLS * CELLS);
-        for row in 0..CELLS {
-            for column in 0..CELLS {
-                let mut sum = Some(0.0);
-                for sample in 0..SAMPLES * SAMPLES {
-                    let along = |cell: usize, sample: usize, length: f64| {
-                        (cell as f64 + (sample as f64 + 0.5) / SAMPLES as f64) / CELLS as f64 * length
-                    };
-                    let x = along(column, sample % SAMPLES, earlier_size[0]);
-                    let y = along(row, sample / SAMPLES, earlier_size[1]);
-                    let (x, y) = place.map(x, y, earlier_size[0]);
-                    sum = sum.and_then(|sum| Some(sum + self.at(x / size[0], y / size[1])?));
-                }
-                if let Some(sum) = sum {
-                    pairs.push((sum / (SAMPLES * SAMPLES) as f64, earlier.luma(column, row)));
+        // Samples lie on a grid, and so do their places on the thumbnail: one of them and two steps say it all.
+        let [wide, high] = earlier_size;
+        let on_thumbnail = |column: f64, row: f64| {
+            let across = (CELLS * SAMPLES) as f64;
+            let (x, y) = place.map(column / across * wide, row / across * high, wide);
+            [x / size[0] * SIDE as f64, y / size[1] * SIDE as f64]
+        };
+        let first = on_thumbnail(0.5, 0.5);
+        let step = |[x, y]: [f64; 2]| [x - first[0], y - first[1]];
+        let (right, down) = (step(on_thumbnail(1.5, 0.5)), step(on_thumbnail(0.5, 1.5)));
+        let sample = |column: usize, row: usize| {
+            let along = |k: usize| first[k] + column as f64 * right[k] + row as f64 * down[k];
+            self.at(along(0), along(1))
+        };
+        let cell = |column: usize, row: usize| {
+            let mut sum = 0.0;
+            for dy in 0..SAMPLES {
+                for dx in 0..SAMPLES {
+                    sum += sample(column * SAMPLES + dx, row * SAMPLES + dy)?;
                 }
             }
+            Some(sum / (SAMPLES * SAMPLES) as f64)
+        };
+        let mut pairs: Vec<(f64, f64)> = Vec::with_capacity(CELLS * CELLS);
+        for row in 0..CELLS {
+            pairs.extend((0..CELLS).filter_map(|column| Some((cell(column, row)?, earlier.luma(column, row)))));
         }
         let n = pairs.len() as f64;
         let overlap = n / (CELLS * CELLS) as f64;

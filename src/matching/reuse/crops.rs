@@ -42,26 +42,20 @@ pub struct Copied {
     pub mirrored: bool,
 }
 
-/// Lays one over the other, as it is and mirrored; `None` where that cannot be tried, or the pictures are two.
+/// Lays one over the other, as it is and mirrored; `None` where that cannot be tried, or the pictures are two. Of all
+/// ways on which the landmarks agree it is the one on which the rest fits best.
 pub fn copied(earlier: Earlier, later: Later, policy: &ReusePolicy) -> Option<Copied> {
-    compare(earlier, later).filter(|found| {
-        found.landmarks <= policy.copy_landmarks
-            && found.fit.residual <= policy.copy_difference
-            && found.fit.overlap >= policy.copy_overlap
-    })
-}
-
-/// The best of all ways to lay the one over the other, however bad.
-pub fn compare(earlier: Earlier, later: Later) -> Option<Copied> {
     let ways = [false, true].into_iter().flat_map(|mirrored| {
         let pairs = earlier.faces.iter().skip(1).flat_map(|a| later.faces.iter().skip(1).map(move |b| (a, b)));
-        pairs.filter_map(move |(a, b)| attempt(earlier, later, (a, b), mirrored))
+        pairs.filter_map(move |(a, b)| attempt(earlier, later, (a, b), mirrored, policy.copy_landmarks))
     });
     ways.min_by(|a, b| a.fit.residual.total_cmp(&b.fit.residual))
+        .filter(|found| found.fit.residual <= policy.copy_difference && found.fit.overlap >= policy.copy_overlap)
 }
 
-/// With one pair of other faces taken for the same person.
-fn attempt(earlier: Earlier, later: Later, others: (&Marks, &Marks), mirrored: bool) -> Option<Copied> {
+/// With one pair of other faces taken for the same person; `None` where the landmarks are farther off than `most`, for
+/// then the pixels need not be asked.
+fn attempt(earlier: Earlier, later: Later, others: (&Marks, &Marks), mirrored: bool, most: f32) -> Option<Copied> {
     let pixels = |m: &Marks| m.map(|p| p.map(|v| f64::from(v) / 10.0));
     let order = if mirrored { [1, 0, 2, 4, 3] } else { [0, 1, 2, 3, 4] };
     let mut points = Vec::with_capacity(10);
@@ -79,8 +73,7 @@ fn attempt(earlier: Earlier, later: Later, others: (&Marks, &Marks), mirrored: b
     let eyes = |m: [f64; 2], n: [f64; 2]| (m[0] - n[0]).hypot(m[1] - n[1]);
     let unit = (eyes(points[0].1, points[1].1) + eyes(points[5].1, points[6].1)) / 2.0;
     let landmarks = (rms / unit.max(1.0)) as f32;
-    // Two people who stand quite differently: the pixels need not be asked.
-    let fit = (landmarks < 0.5)
+    let fit = (landmarks <= most)
         .then(|| later.thumbnail.fit(later.size.map(f64::from), earlier.miniature, [wide, high], place))??;
     Some(Copied { landmarks, fit, mirrored })
 }
@@ -144,6 +137,6 @@ mod tests {
         let (miniature, thumbnail) = (Miniature::of(&photo), Thumbnail::of(&photo));
         let earlier = Earlier { size: [400, 300], faces, miniature: &miniature };
         let later = Later { size: [400, 300], faces, thumbnail: &thumbnail };
-        assert_eq!(compare(earlier, later), None);
+        assert_eq!(copied(earlier, later, &ReusePolicy::default()), None);
     }
 }

@@ -15,7 +15,7 @@ mod numbers;
 mod pictures;
 mod scenes;
 
-pub use crops::{Copied, Earlier, Later, compare, copied};
+pub use crops::{Copied, Earlier, Later, copied};
 pub use numbers::{Kind, NumberReuse, NumberUse, SamePerson, reused_numbers};
 pub use pictures::{Index as PictureIndex, Likeness, MAX_DISTANCE, PictureReuse, PictureUse, reused_pictures};
 pub use scenes::{Glimpse, Shared, shared_backgrounds, shared_bystanders, usual_backgrounds};
