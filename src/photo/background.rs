@@ -108,37 +108,62 @@ impl Background {
         Outline { shifted: shifts.map(shift).collect() }
     }
 
+    /// Sums of whole numbers: nothing is rounded before the end, and the order of the cells does not matter.
     fn at_shift(&self, other: &Background, dx: isize, dy: isize) -> Option<f32> {
-        let mut pairs: Vec<([f32; 3], [f32; 3])> = Vec::with_capacity(SIDE * SIDE);
-        for at in 0..SIDE * SIDE {
-            let (Some(column), Some(row)) = ((at % SIDE).checked_add_signed(dx), (at / SIDE).checked_add_signed(dy))
-            else {
-                continue;
-            };
-            if column < SIDE && row < SIDE && self.shown[at] && other.shown[row * SIDE + column] {
-                pairs.push((self.cells[at].map(f32::from), other.cells[row * SIDE + column].map(f32::from)));
+        // Where the other one has a neighbour so far to the side.
+        let within = |shift: isize| shift.min(0).unsigned_abs()..SIDE - shift.max(0).unsigned_abs();
+        let offset = dy * SIDE as isize + dx;
+        let mut cells = 0u32;
+        let mut sums = [Sums::default(); 3];
+        for row in within(dy) {
+            for column in within(dx) {
+                let here = row * SIDE + column;
+                let there = here.wrapping_add_signed(offset);
+                let both = u32::from(self.shown[here] && other.shown[there]);
+                cells += both;
+                for (channel, sums) in sums.iter_mut().enumerate() {
+                    let (a, b) = (u32::from(self.cells[here][channel]), u32::from(other.cells[there][channel]));
+                    sums.add(a * both, b * both);
+                }
             }
         }
-        if pairs.len() < MIN_CELLS {
+        if (cells as usize) < MIN_CELLS {
             return None;
         }
-        let n = pairs.len() as f32;
-        let (mut aa, mut bb, mut ab) = ([0f32; 3], [0f32; 3], 0f32);
-        for channel in 0..3 {
-            let mean_a = pairs.iter().map(|p| p.0[channel]).sum::<f32>() / n;
-            let mean_b = pairs.iter().map(|p| p.1[channel]).sum::<f32>() / n;
-            for (a, b) in &pairs {
-                let (a, b) = (a[channel] - mean_a, b[channel] - mean_b);
-                aa[channel] += a * a;
-                bb[channel] += b * b;
-                ab += a * b;
-            }
-        }
-        let bare = |luma: f32| (luma / n).sqrt() < MIN_CONTRAST;
-        if bare(aa[0]) || bare(bb[0]) {
+        let n = f64::from(cells);
+        let [luma, blue, red] = sums.map(|s| s.about_the_mean(n));
+        let bare = |luma: f64| (luma / n).sqrt() < f64::from(MIN_CONTRAST);
+        if bare(luma[0]) || bare(luma[1]) {
             return None;
         }
-        Some(ab / (aa.iter().sum::<f32>() * bb.iter().sum::<f32>()).sqrt())
+        let [aa, bb, ab] = [0, 1, 2].map(|k| luma[k] + blue[k] + red[k]);
+        Some((ab / (aa * bb).sqrt()) as f32)
+    }
+}
+
+/// Sums over cells that two backgrounds both show, of one channel.
+#[derive(Debug, Clone, Copy, Default)]
+struct Sums {
+    a: u32,
+    b: u32,
+    aa: u32,
+    bb: u32,
+    ab: u32,
+}
+
+impl Sums {
+    fn add(&mut self, a: u32, b: u32) {
+        self.a += a;
+        self.b += b;
+        self.aa += a * a;
+        self.bb += b * b;
+        self.ab += a * b;
+    }
+
+    /// Sums of squares and of products of what deviates from the means of `n` cells: aa, bb, ab.
+    fn about_the_mean(&self, n: f64) -> [f64; 3] {
+        [(self.aa, self.a, self.a), (self.bb, self.b, self.b), (self.ab, self.a, self.b)]
+            .map(|(products, x, y)| f64::from(products) - f64::from(x) * f64::from(y) / n)
     }
 }
 
@@ -232,6 +257,40 @@ mod tests {
         assert!(a.similarity(&other).unwrap() < 0.7, "{:?}", a.similarity(&other));
         assert!(a.outline().may_match(&b.outline()) && b.outline().may_match(&a.outline()));
         assert!(!a.outline().may_match(&other.outline()));
+    }
+
+    /// Pearson's correlation over the colours of the cells that both show, as the definition has it.
+    #[test]
+    fn similarity_is_the_correlation_of_what_deviates_from_the_mean() {
+        let (here, there) = ([100.0, 90.0, 60.0, 80.0], [150.0, 100.0, 50.0, 70.0]);
+        let a = Background::of(&room(0.7, 0.0, 1.0, here, 40), &[here]);
+        let b = Background::of(&room(1.9, 0.03, 0.8, there, 220), &[there]);
+        for (dx, dy) in [(0, 0), (1, 0), (-1, 1), (0, -1)] {
+            let mut pairs: Vec<([f64; 3], [f64; 3])> = Vec::new();
+            for at in 0..SIDE * SIDE {
+                let (x, y) = ((at % SIDE) as isize + dx, (at / SIDE) as isize + dy);
+                let inside = (0..SIDE as isize).contains(&x) && (0..SIDE as isize).contains(&y);
+                let other = (y * SIDE as isize + x) as usize;
+                if inside && a.shown[at] && b.shown[other] {
+                    pairs.push((a.cells[at].map(f64::from), b.cells[other].map(f64::from)));
+                }
+            }
+            let n = pairs.len() as f64;
+            let (mut aa, mut bb, mut ab) = (0.0, 0.0, 0.0);
+            for channel in 0..3 {
+                let mean_a = pairs.iter().map(|(a, _)| a[channel]).sum::<f64>() / n;
+                let mean_b = pairs.iter().map(|(_, b)| b[channel]).sum::<f64>() / n;
+                for (x, y) in &pairs {
+                    let (x, y) = (x[channel] - mean_a, y[channel] - mean_b);
+                    aa += x * x;
+                    bb += y * y;
+                    ab += x * y;
+                }
+            }
+            let expected = (ab / (aa * bb).sqrt()) as f32;
+            let got = a.at_shift(&b, dx, dy).unwrap();
+            assert!((got - expected).abs() < 1e-6, "{dx} {dy}: {got} and {expected}");
+        }
     }
 
     #[test]
