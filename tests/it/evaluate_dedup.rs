@@ -126,7 +126,7 @@ fn what_cannot_be_measured_is_refused() {
     let (code, _, stderr) = evaluate(&templates, &["--duplicates", "1.5"]);
     assert!(code == 64 && stderr.contains("--duplicates"), "{stderr}");
     let (code, _, stderr) = evaluate(&place.path("nothing.parquet"), &[]);
-    assert!(code != 0 && stderr.contains("nothing.parquet"), "{stderr}");
+    assert!(code == 65 && stderr.contains("nothing.parquet"), "{stderr}");
     let truth = place.path("truth.csv");
     std::fs::write(&truth, "submission_id,person\n0/0.jpg,Asha\n0/1.jpg,Asha\n1/0.jpg,Binu\n").unwrap();
     let report = report(&templates, &["--truth", truth.to_str().unwrap()]);

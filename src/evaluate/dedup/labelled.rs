@@ -75,7 +75,7 @@ impl Labelled {
             })
             .transpose()?;
         let refused = |e: &dyn std::fmt::Display| wrong(path, "file", "a Parquet file", e.to_string());
-        let file = File::open(path).map_err(Error::io("open", path))?;
+        let file = File::open(path).map_err(|e| refused(&e))?;
         let reader = ParquetRecordBatchReaderBuilder::try_new(file).map_err(|e| refused(&e))?;
         let keys = reader.metadata().file_metadata().key_value_metadata();
         let key = keys.and_then(|keys| keys.iter().find(|key| key.key == "chehra.model"));
