@@ -7,7 +7,7 @@
 //!   of a spline, whose curvature is believed to be little, cell by cell (Lindsey's method, as Efron uses it in
 //!   "Large-scale inference", 2010, chapter 5, with beliefs in place of a choice of degree: Eilers and Marx, "Flexible
 //!   smoothing with B-splines and penalties", 1996);
-//! - bins may stand for different numbers of pairs ([`Counts`]). A sample of pairs shows the tail from where strangers are
+//! - bins may stand for different numbers of pairs ([`super::counts`]). A sample of pairs shows the tail from where strangers are
 //!   a thousand times the more, the search of the gallery the rest, and pairs cleared of mates ([`super::cleared`]) show it
 //!   where nothing else does. One tail runs through all of them.
 //!
@@ -17,7 +17,7 @@
 //! A spline can always swallow the topmost score. So mates are only believed when they raise the log-likelihood by more
 //! than [`GAIN`]; else the scores are all different people's.
 
-use super::cleared::Cleared;
+use super::counts::{Counts, stranger_share};
 use super::graded::Graded;
 use super::pareto::Belief;
 use super::scoring::{Top, climb, log_likelihood};
@@ -61,97 +61,6 @@ const CLEARED: [Belief; 3] = [
     Belief { mean: -0.15, deviation: 0.15 },
 ];
 const GUESSED: Belief = Belief { mean: 0.0, deviation: 0.3 };
-
-/// Most bins.
-const MOST_BINS: f64 = 512.0;
-
-/// Scores in bins of equal width, each of which may stand for another number of pairs compared.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct Counts {
-    /// Cosine at which the first bin begins.
-    pub start: f64,
-    /// Width of a bin, cosine.
-    pub width: f64,
-    /// Scores in each bin.
-    pub weights: Vec<f64>,
-    /// Pairs that would have counted, had they been as similar.
-    pub pairs: Vec<f64>,
-    /// Bins of everybody's pairs; those after them are of cleared pairs.
-    main: usize,
-    /// The bin of everybody's in which the first of cleared pairs lies.
-    cleared_from: usize,
-}
-
-/// Every score at or above `floor` of so many pairs.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Seen<'a> {
-    pub floor: f64,
-    pub pairs: f64,
-    pub scores: &'a [f32],
-}
-
-impl Counts {
-    /// From sets of pairs, lowest floor first: a bin is counted in the last set that shows all of it.
-    pub(super) fn new(seen: &[Seen], width: f64) -> Self {
-        let start = seen.first().map_or(0.0, |s| s.floor);
-        let top = seen.iter().flat_map(|s| s.scores).fold(start, |top, &s| top.max(f64::from(s)));
-        let width = width.max((top - start) / MOST_BINS);
-        let bins = (((top - start) / width).floor() as usize + 1).max(8);
-        let (weights, pairs) = (vec![0.0; bins], vec![0.0; bins]);
-        let mut counts = Counts { start, width, weights, pairs, main: bins, cleared_from: bins };
-        for set in seen {
-            let from = (((set.floor - start) / width - 1e-6).ceil().max(0.0) as usize).min(bins);
-            counts.weights[from..].fill(0.0);
-            counts.pairs[from..].fill(set.pairs);
-            for &score in set.scores {
-                let bin = ((f64::from(score) - start) / width).floor();
-                if bin >= from as f64 {
-                    counts.weights[(bin as usize).min(bins - 1)] += 1.0;
-                }
-            }
-        }
-        counts
-    }
-
-    /// With pairs among which mates are rare ([`super::cleared`]), in bins of their own.
-    pub(super) fn with_cleared(mut self, cleared: &Cleared, floor: f64) -> Self {
-        let place = |s: f64| ((s - self.start) / self.width).max(0.0);
-        let (from, to) = (place(floor).ceil() as usize, place(f64::from(cleared.below)).floor() as usize);
-        let (from, to) = (from.min(self.main), to.min(self.main));
-        if to <= from {
-            return self;
-        }
-        let mut weights = vec![0.0; to - from];
-        for &score in &cleared.scores {
-            let bin = place(f64::from(score)) as usize;
-            if (from..to).contains(&bin) {
-                weights[bin - from] += 1.0;
-            }
-        }
-        self.cleared_from = from;
-        self.pairs.extend(vec![cleared.pairs; weights.len()]);
-        self.weights.extend(weights);
-        self
-    }
-
-    /// The bin of everybody's in which a bin lies.
-    fn place(&self, k: usize) -> usize {
-        if k < self.main { k } else { self.cleared_from + k - self.main }
-    }
-
-    /// The bin of a score.
-    pub(super) fn bin(&self, score: f32) -> usize {
-        (((f64::from(score) - self.start) / self.width).max(0.0) as usize).min(self.main - 1)
-    }
-
-    fn total(&self) -> f64 {
-        self.weights.iter().sum()
-    }
-
-    fn middle(&self, k: usize) -> f64 {
-        self.start + (self.place(k) as f64 + 0.5) * self.width
-    }
-}
 
 /// What is believed of the tail before these counts.
 #[derive(Debug, Clone, Copy)]
@@ -202,8 +111,7 @@ pub(super) struct Mixture {
 impl Mixture {
     /// Probability that a score in bin `k` is of two different people.
     pub(super) fn stranger_share(&self, k: usize) -> f64 {
-        let (strangers, mates) = (self.strangers[k], self.mates[k]);
-        if mates <= 0.0 { 1.0 } else { strangers / (strangers + mates) }
+        stranger_share(self.strangers[k], self.mates[k])
     }
 
     /// Expected number of mates.
@@ -430,6 +338,7 @@ pub(super) fn beside(counts: &Counts, tail: &Graded) -> Option<Vec<f64>> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::counts::Seen;
     use super::super::pareto::quantile;
     use super::super::random::Random;
     use super::*;
@@ -478,16 +387,6 @@ mod tests {
         let parted = part(&counts(100, 30_000, 4), &anchor).unwrap();
         assert!((parted.tail.rate.ln() - 1e-4f64.ln()).abs() < 0.7, "{:?}", parted.tail);
         assert!((parted.mated() / 30_000.0 - 1.0).abs() < 0.02);
-    }
-
-    #[test]
-    fn a_bin_counts_in_the_last_set_that_shows_all_of_it() {
-        let sample = Seen { floor: 0.3, pairs: 100.0, scores: &[0.305, 0.315, 0.325, 0.335] };
-        let search = Seen { floor: 0.317, pairs: 900.0, scores: &[0.3175, 0.326, 0.334, 0.339] };
-        let counts = Counts::new(&[sample, search], 0.01);
-        assert_eq!(counts.weights[..5], [1.0, 1.0, 1.0, 2.0, 0.0]);
-        assert_eq!(counts.pairs[..5], [100.0, 100.0, 900.0, 900.0, 900.0]);
-        assert_eq!((counts.bin(0.329), counts.bin(0.2), counts.bin(1.0)), (2, 0, counts.weights.len() - 1));
     }
 
     /// Below the search's floor only the sample shows strangers, above it mates are twenty and more times as many.

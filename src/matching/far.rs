@@ -19,7 +19,8 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::cleared::Cleared;
-use super::crowded::{Anchor, Counts, Mixture, Seen, Stretches, misfit, part, tail};
+use super::counts::{Counts, Seen};
+use super::crowded::{Anchor, Mixture, Stretches, misfit, part, tail};
 use super::graded::Graded;
 use super::impostor::{ImpostorModel, ImpostorScore, LEAST_EXCEEDANCES, RESAMPLES, upper_bound};
 use super::mixture;

@@ -11,7 +11,8 @@
 
 use serde::Serialize;
 
-use super::crowded::{Counts, Seen, beside};
+use super::counts::{Counts, Seen};
+use super::crowded::beside;
 use super::far::{Found, Populations};
 use super::impostor::{Basis, ImpostorModel};
 use super::prior::Prior;

@@ -9,6 +9,7 @@
 //! Humps can always swallow the topmost score. So mates are only believed when they raise the log-likelihood by more
 //! than [`GAIN`]; else the scores are all different people's.
 
+use super::counts::stranger_share;
 use super::pareto::{Belief, Beliefs, Binned, Tail, log_survival};
 use super::scoring::{Top, climb};
 
@@ -62,8 +63,7 @@ pub(super) struct Mixture {
 impl Mixture {
     /// Probability that a score in bin `k` is of two different people.
     pub(super) fn stranger_share(&self, k: usize) -> f64 {
-        let (strangers, mates) = (self.strangers[k], self.mates[k]);
-        if mates <= 0.0 { 1.0 } else { strangers / (strangers + mates) }
+        stranger_share(self.strangers[k], self.mates[k])
     }
 
     /// Expected number of mates.

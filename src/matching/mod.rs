@@ -15,6 +15,7 @@
 
 mod cleared;
 mod clusters;
+mod counts;
 mod crowded;
 mod decided;
 pub mod evidence;
