@@ -172,16 +172,17 @@ impl<'a> Pictures<'a> {
         };
         let copy = |&(first, second): &(usize, usize)| {
             let later = tonight.get(&found.enrolments[second].row?)?;
-            let (first, second) = (&found.enrolments[first], later.analysis.row);
-            let earlier = match first.row {
-                _ if known(&rows[second as usize]) => None,
-                Some(row) => tonight.get(&row).map(|t| tonight_picture(t)),
-                None => kept.get(first.submission_id.as_str()).cloned(),
-            }?;
-            let this = tonight_picture(later);
-            let one = Earlier { size: earlier.size, faces: &earlier.faces, miniature: &earlier.miniature };
-            let other = Later { size: this.size, faces: &this.faces, thumbnail: &later.photo.traits.thumbnail };
-            copied(one, other, &policy.reuse).map(|copy| (second, &first.submission_id, copy))
+            if known(&rows[later.analysis.row as usize]) {
+                return None;
+            }
+            let first = &found.enrolments[first];
+            let (size, faces, miniature) = match first.row {
+                Some(row) => tonight.get(&row).map(|t| (size_of(t), marks(t), &t.photo.traits.miniature))?,
+                None => kept.get(first.submission_id.as_str()).map(|p| (p.size, p.faces.clone(), &p.miniature))?,
+            };
+            let one = Earlier { size, faces: &faces, miniature };
+            let other = Later { size: size_of(later), faces: &marks(later), thumbnail: &later.photo.traits.thumbnail };
+            copied(one, other, &policy.reuse).map(|copy| (later.analysis.row, &first.submission_id, copy))
         };
         let copies: Vec<(u64, &String, Copied)> = pairs.par_iter().filter_map(copy).collect();
         for (row, name, copy) in copies {
@@ -370,16 +371,20 @@ fn tonight_picture(this: &Tonight) -> KeptPicture {
         worker_id: facts.worker_id.clone().unwrap_or_default(),
         district: facts.district.clone().unwrap_or_default(),
         captured_at: this.captured_at,
-        size: [this.photo.width, this.photo.height],
+        size: size_of(this),
         sha256: this.photo.fingerprint.sha256,
         dhash: this.photo.fingerprint.dhash,
         miniature: this.photo.traits.miniature,
-        faces: marks(this.photo, this.cast),
+        faces: marks(this),
     }
 }
 
+fn size_of(this: &Tonight) -> [u32; 2] {
+    [this.photo.width, this.photo.height]
+}
+
 /// Landmarks of the member and of the tallest others; none where there is no member.
-fn marks(photo: &SeenPhoto, cast: &Cast) -> Vec<Marks> {
+fn marks(&Tonight { photo, cast, .. }: &Tonight) -> Vec<Marks> {
     let Some(member) = cast.member.filter(|&member| member < photo.faces.len()) else { return Vec::new() };
     let others = (0..photo.faces.len()).filter(|&face| face != member).take(OTHERS_KEPT);
     let tenths = |face: usize| photo.faces[face].detection.landmarks.map(|p| p.map(|v| (v * 10.0).round() as i32));

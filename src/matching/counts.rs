@@ -17,9 +17,9 @@ pub(super) struct Counts {
     /// Pairs that would have counted, had they been as similar.
     pub pairs: Vec<f64>,
     /// Bins of everybody's pairs; those after them are of cleared pairs.
-    pub(super) main: usize,
+    pub main: usize,
     /// The bin of everybody's in which the first of cleared pairs lies.
-    pub(super) cleared_from: usize,
+    cleared_from: usize,
 }
 
 /// Every score at or above `floor` of so many pairs.
