@@ -7,6 +7,8 @@
 mod cuda;
 #[cfg_attr(not(feature = "metal"), path = "device/no_metal.rs")]
 mod metal;
+#[cfg(any(feature = "cuda", test))]
+mod needs;
 #[cfg(feature = "cuda")]
 pub mod nvjpeg;
 
@@ -131,6 +133,16 @@ pub fn free(device: &candle_core::Device) -> Option<u64> {
         candle_core::Device::Cpu => None,
         candle_core::Device::Cuda(_) => cuda::free(device),
         candle_core::Device::Metal(_) => metal::free(device),
+    }
+}
+
+/// What ends a run whose device has no memory left, even for the smallest part of the work.
+pub fn out_of_memory(device: &candle_core::Device, doing: &str, error: &str) -> Error {
+    let free = free(device).map_or_else(String::new, |bytes| format!(", {} MiB free", bytes >> 20));
+    Error::Device {
+        asked: describe(device),
+        found: format!("no memory is left on it{free}, while {doing}: {error}"),
+        fix: "end what else uses the card (`nvidia-smi` lists it), or use --device cpu or auto".to_owned(),
     }
 }
 

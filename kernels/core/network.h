@@ -177,15 +177,23 @@ FN void affine_body(GLOBAL const T* x, GLOBAL const float* scale, GLOBAL const f
     }
 }
 
-// One factor per image and channel.
+// base + x * scale, one factor per image and channel; without a base the product alone.
 template <typename T>
-FN void scale_channels_body(GLOBAL const T* x, GLOBAL const T* scale, GLOBAL T* y, int pixels, int channels, wide count,
-                            wide index) {
+FN void scale_channels_body(GLOBAL const T* x, GLOBAL const T* scale, GLOBAL const T* base, GLOBAL T* y, int pixels,
+                            int channels, int has_base, wide count, wide index) {
     if (index >= count) {
         return;
     }
     wide image = index / channels / pixels;
-    y[index] = from_float<T>(to_float(x[index]) * to_float(scale[image * channels + index % channels]));
+    float product = mul_rn(to_float(x[index]), to_float(scale[image * channels + index % channels]));
+    y[index] = from_float<T>(has_base ? to_float(base[index]) + product : product);
+}
+
+// The same numbers in another type.
+template <typename From, typename To> FN void cast_body(GLOBAL const From* x, GLOBAL To* y, wide count, wide index) {
+    if (index < count) {
+        y[index] = from_float<To>(to_float(x[index]));
+    }
 }
 
 template <typename T> FN void sigmoid_body(GLOBAL const T* x, GLOBAL T* y, wide count, wide index) {

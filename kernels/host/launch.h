@@ -105,6 +105,7 @@ inline int launch(const std::vector<Entry>& entries, const char* name, const Giv
 #define ENTRIES_OF(suffix, T)                                                                                          \
     PLAIN(warp_##suffix) PLAIN(crop_resize_##suffix) PLAIN(shrink_##suffix) PLAIN(im2col_##suffix)                     \
     PLAIN(bias_act_##suffix) PLAIN(depthwise_##suffix) PLAIN(affine_##suffix) PLAIN(scale_channels_##suffix)           \
+    PLAIN(to_f32_##suffix) PLAIN(from_f32_##suffix)                                                                    \
     PLAIN(sigmoid_##suffix) PLAIN(upsample2_add_##suffix) PLAIN(max_pool2_##suffix) PLAIN(subsample_##suffix)          \
     PLAIN(global_avg_pool_##suffix)
 #define PLAIN(name) launcher::entry(#name, name, false),

@@ -12,7 +12,7 @@ use std::sync::{Arc, OnceLock};
 use candle_core::cuda_backend::cudarc::driver::{CudaContext, result, sys};
 use libloading::Library;
 
-use super::{Card, Survey};
+use super::{Card, Survey, needs};
 
 /// Whether this binary can use CUDA.
 pub(super) const BUILT: bool = true;
@@ -37,10 +37,41 @@ pub(super) fn open(number: usize) -> Result<candle_core::Device, (String, String
     if number as u64 >= count.max(0) as u64 {
         return Err(listed(format!("the driver lists {count} cards, numbered from 0")));
     }
+    let (name, found) = caught(move || capability(number as i32)).map_err(listed)?;
+    needs::capability(&name, found)?;
+    // Before the libraries take theirs: cuBLAS without memory says only that it was not initialised.
+    let opened = caught(move || {
+        let context = CudaContext::new(number)?;
+        context.mem_get_info().map(|memory| (context, memory))
+    });
+    let (context, (free, total)) = opened.map_err(listed)?;
+    needs::memory(&name, free as u64, total as u64)?;
     // A stream of its own, on which cudarc orders what several threads put there.
     let device = caught(move || candle_core::Device::new_cuda_with_stream(number)).map_err(listed)?;
+    drop(context);
+    wait_asleep(&device);
     keep_memory(&device);
     Ok(device)
+}
+
+/// Name and compute capability of card number N.
+fn capability(number: i32) -> Result<(String, (i32, i32)), result::DriverError> {
+    use sys::CUdevice_attribute::{
+        CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR as MAJOR, CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR as MINOR,
+    };
+    let device = result::device::get(number)?;
+    // SAFETY: the device is the driver's own answer.
+    let attribute = |which| unsafe { result::device::get_attribute(device, which) };
+    Ok((result::device::get_name(device)?, (attribute(MAJOR)?, attribute(MINOR)?)))
+}
+
+/// Lets threads sleep while they wait for the card. By itself the driver spins: then the cores that decode have one less, and
+/// processor time says nothing of what was computed on them. Where that is refused, it is only so.
+fn wait_asleep(device: &candle_core::Device) {
+    let Ok(device) = device.as_cuda_device() else { return };
+    if let Err(error) = device.cuda_stream().context().set_blocking_synchronize() {
+        log::debug!("threads spin while they wait for the card: {error}");
+    }
 }
 
 /// The pool from which a device's memory comes; none where the driver has no pools.
@@ -122,12 +153,26 @@ fn libraries() -> &'static Result<(), (String, String)> {
             .map(|(what, names)| format!("{what} ({})", names[0]))
             .collect();
         if missing.is_empty() {
-            return Ok(());
+            // Before anything else is asked of it: an older one lacks functions, over which cudarc panics.
+            return needs::driver(driver_version());
         }
-        let found = format!("looked for and not found: {}", missing.join(", "));
+        let found = format!("looked for {} and not found: {}", places(), missing.join(", "));
         let fix = "install the NVIDIA driver (580 or later) and the CUDA 13 libraries, or name their folders in";
         Err((found, format!("{fix} {LIBRARIES}; or use --device cpu or auto")))
     })
+}
+
+/// Where [`library`] looks, in words.
+pub(super) fn places() -> String {
+    needs::places(LIBRARIES, std::env::var(LIBRARIES).ok().as_deref(), |folder| Path::new(folder).is_dir())
+}
+
+/// The version of CUDA that the driver is for, as 1000 times major and 10 times minor; 0 where it does not say.
+fn driver_version() -> i32 {
+    let mut version = 0;
+    // SAFETY: the library is open, every driver has this function, and the pointer is to a local.
+    let status = unsafe { sys::cuDriverGetVersion(&mut version) };
+    if status == sys::CUresult::CUDA_SUCCESS { version } else { 0 }
 }
 
 /// Runs what may fail in CUDA's own way or panic over a function that a library lacks.
@@ -140,22 +185,20 @@ fn caught<T, E: std::fmt::Display>(work: impl FnOnce() -> Result<T, E> + std::pa
 }
 
 fn card(number: i32) -> Result<Card, result::DriverError> {
-    use sys::CUdevice_attribute::{
-        CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR as MAJOR, CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR as MINOR,
-        CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT as PROCESSORS,
-    };
+    use sys::CUdevice_attribute::CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT as PROCESSORS;
+    let (name, (major, minor)) = capability(number)?;
     let device = result::device::get(number)?;
     // SAFETY: the device is the driver's own answer.
-    let attribute = |which| unsafe { result::device::get_attribute(device, which) };
+    let processors = unsafe { result::device::get_attribute(device, PROCESSORS) }?;
     // SAFETY: as above.
     let memory = unsafe { result::device::total_mem(device) }? as u64;
     let free = CudaContext::new(number as usize).and_then(|context| context.mem_get_info());
     Ok(Card {
-        name: result::device::get_name(device)?,
+        name,
         memory,
         free: free.ok().map(|(free, _)| free as u64),
-        compute_capability: Some(format!("{}.{}", attribute(MAJOR)?, attribute(MINOR)?)),
-        processors: u32::try_from(attribute(PROCESSORS)?).ok(),
+        compute_capability: Some(format!("{major}.{minor}")),
+        processors: u32::try_from(processors).ok(),
     })
 }
 
@@ -178,8 +221,5 @@ pub(super) fn integer_peak(number: usize) -> Option<f64> {
 }
 
 fn driver() -> Option<String> {
-    let mut version = 0;
-    // SAFETY: the library is open, and the pointer is to a local.
-    let status = unsafe { sys::cuDriverGetVersion(&mut version) };
-    (status == sys::CUresult::CUDA_SUCCESS).then(|| format!("{}.{}", version / 1000, version % 1000 / 10))
+    Some(driver_version()).filter(|&version| version > 0).map(needs::dotted)
 }

@@ -12,7 +12,7 @@ use std::sync::{Arc, OnceLock};
 use candle_core::cuda_backend::cudarc::driver::{CudaContext, CudaSlice, CudaStream, DevicePtrMut, DriverError};
 use libloading::Library;
 
-use super::cuda::library;
+use super::cuda::{library, places};
 
 /// The library's names; the first is what a message names.
 const NAMES: [&str; 2] = ["libnvjpeg.so.13", "libnvjpeg.so"];
@@ -116,7 +116,7 @@ fn api() -> Result<&'static Api, String> {
 }
 
 fn open(names: &[&str]) -> Result<Api, String> {
-    let missing = || format!("looked for and not found: nvJPEG ({})", names.join(", "));
+    let missing = || format!("looked for {} and not found: nvJPEG ({})", places(), names.join(", "));
     Api::of(library(names).ok_or_else(missing)?)
 }
 

@@ -85,7 +85,10 @@ impl Resident {
 impl<T: Send> Scan<'_, T> {
     /// As `Scan::run`, on a device; what is collected comes back in another order.
     pub(super) fn run_on(&self, card: &Card, from: usize) -> Result<Vec<T>> {
-        let failed = |error| Error::bug("searching on the device", error);
+        let failed = |error: String| match is_out_of_memory(&error) {
+            true => device::out_of_memory(card.device(), "searching on it", &error),
+            false => Error::bug("searching on the device", error),
+        };
         let codes = &self.seen.part.codes;
         let (width, rows_of_probes, starts) = self.panel.probes.parts();
         let limits = || -> Vec<u32> { (0..starts.len()).map(|p| limit_key((self.limit)(p))).collect() };

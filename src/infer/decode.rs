@@ -98,16 +98,12 @@ impl Engine {
 
 #[cfg(feature = "cuda")]
 mod card {
-    use candle_core::CudaStorage;
-
     use super::*;
+    use crate::device;
     use crate::device::nvjpeg::Accepted;
-    use crate::infer::jpeg::card::Decoder;
-    use crate::ops::gpu::faces::upright;
-    use crate::ops::gpu::{Card, is_out_of_memory};
-    use crate::ops::params::UprightPicture;
+    use crate::infer::jpeg::card::{Decoded as OnCard, Decoder};
+    use crate::ops::gpu::is_out_of_memory;
     use crate::photo::PlainJpeg;
-    use crate::{Error, device};
 
     /// Pictures that the card decodes at a time: its engines are busy, and each batch is a fraction of a second.
     const TOGETHER: usize = 64;
@@ -176,7 +172,9 @@ mod card {
                     self.decode_part(decoder, second, done)
                 }
                 // Who decodes a picture must follow from the picture.
-                Err(error) if is_out_of_memory(&error) => Err(Error::bug("decoding on the card", error)),
+                Err(error) if is_out_of_memory(&error) => {
+                    Err(device::out_of_memory(&self.device, "decoding a picture on it", &error))
+                }
                 Err(error) => {
                     log::info!("the cores decode a picture that the card refused: {error}");
                     let walked = part.first().map(|(at, job)| (*at, job.walked));
@@ -193,38 +191,11 @@ mod card {
             decoder: &mut Decoder,
             part: &[(usize, Job<'_>)],
         ) -> std::result::Result<Vec<Source>, String> {
-            let said = |error: candle_core::Error| error.to_string();
-            let taken: Vec<Accepted<'_>> = part.iter().map(|(_, job)| job.taken).collect();
-            let decoded = decoder.jpeg.decode(&taken, &decoder.stream)?;
-            let mut total = 0;
-            let list: Vec<UprightPicture> = part
-                .iter()
-                .zip(&decoded.offsets)
-                .map(|((_, job), &from)| {
-                    let (width, height) = job.plain.upright();
-                    let to = total;
-                    total += width * height * 3;
-                    UprightPicture {
-                        from: from as i64,
-                        to: to as i64,
-                        width: width as i32,
-                        height: height as i32,
-                        orientation: job.plain.orientation.into(),
-                        reserved: 0,
-                    }
-                })
-                .collect();
-            let card = self.device.as_cuda_device().map_err(said)?.clone();
-            let stored = Storage::Cuda(CudaStorage::wrap_cuda_slice(decoded.bytes, card));
-            let (buffer, host) =
-                upright(&Card::of(&self.device).map_err(said)?, &stored, &list, total).map_err(said)?;
-            let buffer = Arc::new(buffer);
-            let source = |p: &UprightPicture| {
-                let (from, width, height) = (p.to as usize, p.width as usize, p.height as usize);
-                let rgb = host[from..from + width * height * 3].to_vec();
-                Source { photo: Photo { width, height, rgb }, on_card: Some((buffer.clone(), from)) }
-            };
-            Ok(list.par_iter().map(source).collect())
+            let card = self.device.as_cuda_device().map_err(|error| error.to_string())?;
+            let pictures: Vec<_> = part.iter().map(|(_, job)| (job.plain, job.taken)).collect();
+            let decoded = decoder.decode(card, &pictures)?;
+            let source = |OnCard { photo, buffer, from }| Source { photo, on_card: Some((buffer, from)) };
+            Ok(decoded.into_iter().map(source).collect())
         }
     }
 }

@@ -16,7 +16,7 @@ use crate::face::detect::Detector;
 use crate::face::{Detection, SpoofEvidence, quality};
 use crate::infer::analysis::Traits;
 use crate::infer::clock::{Spent, Stage, StageClock};
-use crate::infer::parts::Turns;
+use crate::infer::parts::{Turns, told};
 use crate::infer::{Analysis, JpegChoice, JpegReport, Reading, SeenFace, SeenPhoto, Template};
 use crate::nn::{Embedder, Liveness, WeightStore, Yunet, load_embedder, load_liveness};
 use crate::ops::Precision;
@@ -79,7 +79,12 @@ impl Engine {
     ///
     /// # Errors
     /// [`Error::Input`] when weights are missing or not the ones of the manifest.
+    /// [`Error::Device`] when they do not fit on the device.
     pub fn load(weights: &WeightStore, embedder: &str, device: Device, policy: &Policy) -> Result<Self> {
+        Self::load_on(weights, embedder, device.clone(), policy).map_err(|error| told(&device, error))
+    }
+
+    fn load_on(weights: &WeightStore, embedder: &str, device: Device, policy: &Policy) -> Result<Self> {
         let weights = &weights.clone().with_device(device.clone());
         let split = weights.precision() != Precision::F32 && device.is_cpu() && Precision::Bf16x3.is_supported();
         let exact = weights.clone().with_precision(if split { Precision::Bf16x3 } else { Precision::F32 });
@@ -113,7 +118,7 @@ impl Engine {
     pub fn with_jpeg(mut self, asked: JpegChoice) -> Result<Self> {
         #[cfg(feature = "cuda")]
         if let Ok(card) = self.device.as_cuda_device() {
-            let (decoder, report) = super::jpeg::card::choose(asked, card.cuda_stream().context())?;
+            let (decoder, report) = super::jpeg::card::choose(asked, card)?;
             self.nvjpeg = decoder.map(std::sync::Mutex::new);
             return Ok(Engine { jpeg: report, ..self });
         }

@@ -6,12 +6,12 @@
 //! batch after them is decoded meanwhile. What is seen in a picture does not depend on what else is in its part, but for the order in which
 //! a matrix product adds: a GPU's library may choose another for another size.
 
-use candle_core::DType;
+use candle_core::{DType, Device};
 use rayon::prelude::*;
 
 use super::decode::Source;
 use super::engine::Engine;
-use super::parts::{Turns, in_parts};
+use super::parts::{Turns, in_parts, told};
 use crate::Result;
 use crate::device;
 use crate::face::align::{Crop, SIDE, Similarity};
@@ -63,7 +63,7 @@ impl Engine {
             let _turn = self.turns.take();
             let free = device::free(&self.device).unwrap_or(0) / Turns::AT_A_TIME as u64;
             let most = ((free / BYTES_A_PICTURE) as usize).clamp(1, MOST_PICTURES);
-            in_parts(&sources, most, |part| self.look(part))?
+            in_parts(&sources, most, |part| self.look(part)).map_err(|error| told(&self.device, error))?
         };
         self.clock.count(pictures.len(), looked.iter().map(|looked| looked.read.len()).sum());
         let mut looked = looked.into_iter();
@@ -197,7 +197,8 @@ impl Engine {
             let mut lap = self.clock.start();
             let warps: Vec<_> = chosen.iter().map(|(photo, _, transform)| placed[*photo].warp(transform)).collect();
             let crops = pictures.warp(DType::F32, &warps, plain(warps.len(), SIDE, SIDE))?;
-            let embeddings = self.embedder.embed(&crops)?.to_dtype(DType::F32)?.to_vec2::<f32>()?;
+            let embeddings = self.embedder.embed(&crops)?.to_device(&Device::Cpu)?;
+            let embeddings = embeddings.to_dtype(DType::F32)?.to_vec2::<f32>()?;
             lap.book(Stage::Embed);
             let side = self.liveness.input_size();
             let region = |(photo, face, _): &(usize, Detection, Similarity)| {

@@ -2,8 +2,10 @@
 
 use std::sync::{Condvar, Mutex, PoisonError};
 
-use crate::Result;
+use candle_core::Device;
+
 use crate::ops::gpu::is_out_of_memory;
+use crate::{Error, Result, device};
 
 /// Runs `work` over parts of `items` of at most `most`, in order; a part that runs out of memory is halved and tried again,
 /// and later parts stay as small as the last one that fitted.
@@ -28,6 +30,14 @@ pub(super) fn in_parts<I, T>(items: &[I], most: usize, mut work: impl FnMut(&[I]
         }
     }
     Ok(done)
+}
+
+/// An error of work on a device: where its memory did not suffice, that is what it says, and no bug.
+pub(super) fn told(device: &Device, error: Error) -> Error {
+    match error {
+        Error::Bug { doing, found } if is_out_of_memory(&found) => device::out_of_memory(device, &doing, &found),
+        other => other,
+    }
 }
 
 /// Leave to work on a device, for a few threads at a time.
@@ -69,7 +79,17 @@ impl Drop for Turn<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Error;
+    use crate::exit::Exit;
+
+    #[test]
+    fn a_full_card_is_no_bug() {
+        let full = Error::bug("running a network", "DriverError(CUDA_ERROR_OUT_OF_MEMORY, \"out of memory\")");
+        let told_full = told(&Device::Cpu, full);
+        assert_eq!(Exit::from(&told_full), Exit::Device);
+        let text = told_full.to_string();
+        assert!(text.contains("no memory is left") && text.contains("while running a network"), "{text}");
+        assert_eq!(Exit::from(&told(&Device::Cpu, Error::bug("running a network", "an illegal access"))), Exit::Bug);
+    }
 
     /// A device on which `room` items fit.
     fn device(room: usize, calls: &mut Vec<usize>) -> impl FnMut(&[u32]) -> Result<Vec<u32>> + '_ {

@@ -5,7 +5,7 @@
 //! last block of a stage weighs its channels (squeeze and excitation, Hu et al., CVPR 2018). All of that is read off
 //! the weights, under the names of the original PyTorch definition, so MiniFASNetV2 and V1SE need no code of their own.
 
-use candle_core::{D, DType, Tensor};
+use candle_core::{D, DType, Device, Tensor};
 
 use crate::Error;
 use crate::Result;
@@ -152,7 +152,9 @@ impl Liveness for MiniFasNet {
             return Err(Error::bug("scoring liveness", format!("{:?} where one pixel must be left", x.dims())));
         }
         let logits = squeeze(&self.classifier.iter().try_fold(x, |x, layer| layer.forward(&x))?)?;
-        let probabilities = candle_nn::ops::softmax(&logits.to_dtype(DType::F32)?, D::Minus1)?;
+        // Three numbers a face, on the CPU: a GPU would compile candle's kernels for it in every process.
+        let logits = logits.to_device(&Device::Cpu)?.to_dtype(DType::F32)?;
+        let probabilities = candle_nn::ops::softmax(&logits, D::Minus1)?;
         Ok(probabilities.narrow(1, self.spec.bona_fide_class, 1)?.flatten_all()?.to_vec1()?)
     }
 

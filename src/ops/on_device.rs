@@ -11,6 +11,7 @@ use super::conv::{Activation, ConvShape, Precision};
 use super::gpu::network::Following;
 use super::gpu::{self, Card};
 use super::params::ConvParams;
+use super::pointwise::cast;
 
 /// Elements of patches held at a time: more pictures than give so many go through in parts.
 const MOST_PATCHES: usize = 1 << 28;
@@ -52,8 +53,9 @@ impl OnDevice {
                 taps_of.iter().enumerate().for_each(|(tap, &w)| turned[(tap * per_group + i) * cout + row] = w);
             }
         }
-        let weight = Tensor::from_vec(turned, (taps * per_group, cout), device)?;
-        let weight = if groups == 1 { weight.to_dtype(dtype)? } else { weight };
+        // Rounded here, and then copied: that needs no kernel of the device.
+        let weight = Tensor::from_vec(turned, (taps * per_group, cout), &Device::Cpu)?;
+        let weight = if groups == 1 { weight.to_dtype(dtype)? } else { weight }.to_device(device)?;
         let (slope, activation) = match activation {
             Activation::None => (vec![0.0], 0),
             Activation::Relu => (vec![0.0], 1),
@@ -72,8 +74,8 @@ impl OnDevice {
             bail!("conv2d: expected an input of at least the kernel of {:?}, got {:?}", self.shape, x.shape());
         }
         let (oh, ow) = self.shape.output(h, w);
-        let x = x.to_dtype(self.dtype)?.contiguous()?;
-        let residual = residual.map(|r| r.to_dtype(self.dtype)?.contiguous()).transpose()?;
+        let x = cast(&x.contiguous()?, self.dtype)?;
+        let residual = residual.map(|r| cast(&r.contiguous()?, self.dtype)).transpose()?;
         if let Some(residual) = &residual
             && residual.dims() != [n, oh, ow, cout]
         {

@@ -2,7 +2,7 @@
 
 use std::sync::OnceLock;
 
-use candle_core::{CpuStorage, CustomOp1, CustomOp2, CustomOp3, Device, Layout, Result, Shape, Tensor, bail};
+use candle_core::{CpuStorage, CustomOp1, CustomOp2, CustomOp3, DType, Device, Layout, Result, Shape, Tensor, bail};
 
 use super::check;
 use super::cpu::{Isa, Loop};
@@ -28,7 +28,7 @@ pub fn upsample2_add(small: &Tensor, y: &Tensor) -> Result<Tensor> {
 pub fn scale_channels(x: &Tensor, s: &Tensor) -> Result<Tensor> {
     match x.device() {
         Device::Cpu => x.apply_op2_no_bwd(s, &ScaleChannels),
-        device => gpu::network::scale_channels(&Card::of(device)?, x, s),
+        device => gpu::network::scale_channels(&Card::of(device)?, x, s, None),
     }
 }
 
@@ -38,10 +38,17 @@ pub fn scale_channels(x: &Tensor, s: &Tensor) -> Result<Tensor> {
 /// # Errors
 /// When an input is not contiguous f32 in NHWC or is empty, or `s` or `base` has another shape.
 pub fn scale_channels_add(x: &Tensor, s: &Tensor, base: &Tensor) -> Result<Tensor> {
-    match x.device().is_cpu() {
-        true => x.apply_op3_no_bwd(s, base, &ScaleChannelsAdd),
-        // A GPU has no kernel for both, and hides the second pass behind the memory it reads anyway.
-        false => base + scale_channels(x, s)?,
+    match x.device() {
+        Device::Cpu => x.apply_op3_no_bwd(s, base, &ScaleChannelsAdd),
+        device => gpu::network::scale_channels(&Card::of(device)?, x, s, Some(base)),
+    }
+}
+
+/// The same numbers in another type. On a GPU by our own kernel: candle's would be compiled anew by the driver in every process.
+pub(super) fn cast(x: &Tensor, dtype: DType) -> Result<Tensor> {
+    match x.device() {
+        Device::Cpu => x.to_dtype(dtype),
+        device => gpu::network::cast(&Card::of(device)?, x, dtype),
     }
 }
 

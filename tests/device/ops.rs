@@ -3,8 +3,8 @@
 
 use candle_core::{DType, Device, Tensor};
 use chehra::ops::{
-    Activation, ChannelMap, Conv2d, ConvShape, Precision, affine, global_avg_pool, max_pool2, scale_channels, sigmoid,
-    subsample, upsample2_add,
+    Activation, ChannelMap, Conv2d, ConvShape, Precision, affine, global_avg_pool, max_pool2, scale_channels,
+    scale_channels_add, sigmoid, subsample, upsample2_add,
 };
 
 /// What a device computes in, and the share of the largest value that this may cost.
@@ -83,10 +83,11 @@ pub fn elementwise_operations_and_pools(device: &Device) {
     let (scale, shift) = (values(4, 7), values(5, 7));
     let map = |_: &Device| ChannelMap::new(scale.clone(), shift.clone());
     type Op<'a> = (&'a str, Box<dyn Fn(&Device, &[Tensor; 3]) -> candle_core::Result<Tensor> + 'a>);
-    let ops: [Op<'_>; 8] = [
+    let ops: [Op<'_>; 9] = [
         ("affine", Box::new(|_, [x, ..]| affine(x, &scale, &shift))),
         ("channel map", Box::new(|device, [x, ..]| map(device).forward(x))),
         ("scale_channels", Box::new(|_, [x, _, factors]| scale_channels(x, factors))),
+        ("scale_channels_add", Box::new(|_, [x, _, factors]| scale_channels_add(x, factors, x))),
         ("sigmoid", Box::new(|_, [x, ..]| sigmoid(x))),
         ("upsample2_add", Box::new(|_, [x, small, _]| upsample2_add(small, x))),
         ("max_pool2", Box::new(|_, [x, ..]| max_pool2(x))),

@@ -6,6 +6,7 @@ use std::collections::hash_map::Entry;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use candle_core::backend::{BackendDevice, BackendStorage};
+use candle_core::cuda_backend::cudarc::driver::sys::CUevent_flags;
 use candle_core::cuda_backend::cudarc::driver::sys::CUfunction_attribute::CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES as SHARED_BYTES;
 use candle_core::cuda_backend::cudarc::driver::{
     CudaFunction, CudaModule, CudaStream, CudaView, CudaViewMut, LaunchConfig, PushKernelArg,
@@ -59,7 +60,8 @@ impl Gpu for Launcher {
         let stream = storage.device.cuda_stream();
         if into.len() < SMALL {
             stream.memcpy_dtoh(&bytes, into).w()?;
-            return stream.record_event(None).and_then(|event| event.synchronize()).w();
+            let copied = stream.record_event(Some(CUevent_flags::CU_EVENT_BLOCKING_SYNC));
+            return copied.and_then(|event| event.synchronize()).w();
         }
         let mut buffer = Buffer::take(stream.context(), Way::Down, into.len())?;
         stream.memcpy_dtoh(&bytes, &mut buffer.bytes()?[..into.len()]).w()?;

@@ -44,16 +44,18 @@ pub fn affine(card: &Card, x: &Tensor, factors: &Tensor) -> Result<Tensor> {
     Ok(tensor(y, x.shape()))
 }
 
-/// `x` times one factor per image and channel.
+/// `x` times one factor per image and channel, and `base` added where there is one.
 ///
 /// # Errors
 /// When a shape or type is another; the driver's.
-pub fn scale_channels(card: &Card, x: &Tensor, scale: &Tensor) -> Result<Tensor> {
+pub fn scale_channels(card: &Card, x: &Tensor, scale: &Tensor, base: Option<&Tensor>) -> Result<Tensor> {
     let [n, h, w, c] = check::sides("scale_channels", x.layout())?;
     check::dims("scale_channels", scale.layout(), &[n, 1, 1, c])?;
     same_type("scale_channels", x, scale)?;
+    let added = added("scale_channels", x, base, &[n, h, w, c])?;
     let count = x.elem_count();
     let (pixels, channels, total) = ((h * w) as i32, c as i32, count as i64);
+    let has_base = i32::from(base.is_some());
     let mut y = card.room(x.dtype(), count)?;
     card.launch(
         File::Pointwise,
@@ -62,11 +64,38 @@ pub fn scale_channels(card: &Card, x: &Tensor, scale: &Tensor) -> Result<Tensor>
         &mut [
             Held::of("scale_channels", x)?.arg(),
             Held::of("scale_channels", scale)?.arg(),
+            Held::of("scale_channels", added)?.arg(),
             Arg::Out(&mut y),
             Arg::value(&pixels),
             Arg::value(&channels),
+            Arg::value(&has_base),
             Arg::value(&total),
         ],
+    )?;
+    Ok(tensor(y, x.shape()))
+}
+
+/// The same numbers as f32, f16 or bf16; each rounded once.
+///
+/// # Errors
+/// When a type is another; the driver's.
+pub fn cast(card: &Card, x: &Tensor, dtype: DType) -> Result<Tensor> {
+    if x.dtype() == dtype {
+        return Ok(x.clone());
+    }
+    let name = match (x.dtype(), dtype) {
+        (DType::F32, to) => format!("from_f32_{}", suffix("cast", to)?),
+        (from, DType::F32) => format!("to_f32_{}", suffix("cast", from)?),
+        _ => return cast(card, &cast(card, x, DType::F32)?, dtype),
+    };
+    let count = x.elem_count();
+    let total = count as i64;
+    let mut y = card.room(dtype, count)?;
+    card.launch(
+        File::Pointwise,
+        &name,
+        Grid::elements(count)?,
+        &mut [Held::of("cast", x)?.arg(), Arg::Out(&mut y), Arg::value(&total)],
     )?;
     Ok(tensor(y, x.shape()))
 }

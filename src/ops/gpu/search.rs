@@ -37,6 +37,8 @@ pub struct DevicePanel {
     limits: Storage,
     /// Room for hits, made for the first pass.
     hits: Option<Storage>,
+    /// Hits of one pass that come back at most.
+    capacity: usize,
     count: usize,
 }
 
@@ -127,9 +129,16 @@ impl DevicePanel {
             reaches: card.upload(reaches)?,
             limits: card.upload(limits)?,
             hits: None,
+            capacity: CAPACITY,
             count,
             card: card.clone(),
         })
+    }
+
+    /// The same with another room for hits than [`CAPACITY`].
+    #[must_use]
+    pub fn with_capacity(self, capacity: usize) -> DevicePanel {
+        DevicePanel { capacity, hits: None, ..self }
     }
 
     /// Sets the limits anew.
@@ -172,7 +181,7 @@ impl DevicePanel {
         }
         let mut hits = match self.hits.take() {
             Some(hits) => hits,
-            None => self.card.room(DType::U8, CAPACITY * size_of::<SearchHit>())?,
+            None => self.card.room(DType::U8, self.capacity * size_of::<SearchHit>())?,
         };
         let mut found = self.card.upload(&[0u32])?;
         let p = SearchParams {
@@ -181,7 +190,7 @@ impl DevicePanel {
             rows: rows as i32,
             first_row: (chunk.first_row + part.start) as i32,
             top: top as i32,
-            capacity: CAPACITY as u32,
+            capacity: self.capacity as u32,
         };
         let kernel = self.card.gpu.scan(self.count, self.words, rows);
         self.card.launch(
@@ -203,7 +212,7 @@ impl DevicePanel {
             ],
         )?;
         let found = self.card.read::<u32>(&found, 1)?.first().copied().unwrap_or(0) as usize;
-        let pass = if found > CAPACITY { Pass::Full } else { Pass::Hits(self.card.read(&hits, found)?) };
+        let pass = if found > self.capacity { Pass::Full } else { Pass::Hits(self.card.read(&hits, found)?) };
         self.hits = Some(hits);
         Ok(pass)
     }

@@ -4,8 +4,8 @@ use candle_core::{DType, Device, Tensor};
 use chehra::ops::gpu::network::{self, Following};
 use chehra::ops::params::ConvParams;
 use chehra::ops::{
-    Activation, Conv2d, ConvShape, affine, global_avg_pool, max_pool2, scale_channels, sigmoid, subsample,
-    upsample2_add,
+    Activation, Conv2d, ConvShape, affine, global_avg_pool, max_pool2, scale_channels, scale_channels_add, sigmoid,
+    subsample, upsample2_add,
 };
 
 use super::shim::{TYPES, cards};
@@ -172,6 +172,7 @@ fn elementwise_operations_are_those_of_the_cpu() {
     {
         let (x, x_held) = held(&mut noise, dtype, &[n, h, w, c]);
         let (factors, factors_held) = held(&mut noise, dtype, &[n, 1, 1, c]);
+        let (base, base_held) = held(&mut noise, dtype, &[n, h, w, c]);
         let (small, small_held) = held(&mut noise, dtype, &[n, h / 2, w / 2, c]);
         let (scale, shift) = (noise.floats(c), noise.floats(c));
         let both = Tensor::from_vec([scale.clone(), shift.clone()].concat(), (2, c), &Device::Cpu).unwrap();
@@ -179,14 +180,24 @@ fn elementwise_operations_are_those_of_the_cpu() {
             let what = |op: &str| format!("{dialect} {op} {dtype:?}");
             let found = network::affine(&card, &x, &both).unwrap();
             close(&what("affine"), &found, &affine(&x_held, &scale, &shift).unwrap(), epsilon);
-            let found = network::scale_channels(&card, &x, &factors).unwrap();
+            let found = network::scale_channels(&card, &x, &factors, None).unwrap();
             close(&what("scale_channels"), &found, &scale_channels(&x_held, &factors_held).unwrap(), epsilon);
+            let found = network::scale_channels(&card, &x, &factors, Some(&base)).unwrap();
+            let expected = scale_channels_add(&x_held, &factors_held, &base_held).unwrap();
+            close(&what("scale_channels_add"), &found, &expected, epsilon);
+            assert!(network::scale_channels(&card, &x, &factors, Some(&small)).is_err());
+            for (other, _) in TYPES {
+                let found = network::cast(&card, &x, other).unwrap();
+                assert_eq!(found.dtype(), other);
+                close(&what("cast"), &found, &x.to_dtype(other).unwrap(), 0.0);
+            }
+            assert!(network::cast(&card, &x, DType::U8).is_err());
             let found = network::sigmoid(&card, &x).unwrap();
             close(&what("sigmoid"), &found, &sigmoid(&x_held).unwrap(), epsilon + 1e-6);
             let found = network::upsample2_add(&card, &small, &x).unwrap();
             close(&what("upsample2_add"), &found, &upsample2_add(&small_held, &x_held).unwrap(), epsilon);
             assert!(network::upsample2_add(&card, &x, &small).is_err());
-            assert!(network::scale_channels(&card, &small, &x).is_err());
+            assert!(network::scale_channels(&card, &small, &x, None).is_err());
             assert!(network::affine(&card, &x, &both.narrow(0, 0, 1).unwrap()).is_err());
             // Part of a larger tensor, from its middle, is read from where it begins.
             if n > 1 {

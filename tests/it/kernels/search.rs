@@ -2,7 +2,7 @@
 
 use chehra::gallery::dot::{LANES, ZERO, dot, padded, put};
 use chehra::infer::template::{SCAN_SLACK, Template};
-use chehra::ops::gpu::search::{Chunk, DevicePanel, Pass};
+use chehra::ops::gpu::search::{Chunk, DeviceChunk, DevicePanel, Pass};
 use chehra::ops::params::{MOST_TOP, SearchHit, SearchReach, limit_key};
 
 use super::Noise;
@@ -96,6 +96,34 @@ impl Bench {
 }
 
 const FIRST_ROW: usize = 1000;
+
+/// More pairs within reach than a list holds: that is said, and parts of the same rows still give every pair. A list that is just
+/// full is none of that.
+#[test]
+fn a_list_that_overflows_is_said_to_be_full() {
+    let bench = Bench::new(64, 401, 70, &mut Noise(23));
+    let expected = bench.expected(-1.0);
+    assert_eq!(expected.len(), 401 * 70);
+    let chunk =
+        Chunk { blocks: &bench.codes, scales: &bench.scales, residuals: &bench.residuals, first_row: FIRST_ROW };
+    for shim in dialects() {
+        let card = shim.card();
+        let limits = vec![limit_key(-1.0); bench.probes.len()];
+        let panel = DevicePanel::new(&card, bench.width, &bench.panel, &bench.starts, &bench.reaches, &limits).unwrap();
+        let mut panel = panel.with_capacity(401 * 70 - 1);
+        let whole = DeviceChunk::upload(&card, bench.width, chunk).unwrap();
+        assert!(matches!(panel.scan_part(&whole, 0..401, 0).unwrap(), Pass::Full), "{}", shim.scan);
+        let mut found = Vec::new();
+        for part in [0..208, 208..401] {
+            let Pass::Hits(hits) = panel.scan_part(&whole, part, 0).unwrap() else { panic!("half of them fit") };
+            found.extend(hits);
+        }
+        found.sort_unstable();
+        assert!(found == expected, "{}: {} hits for {}", shim.scan, found.len(), expected.len());
+        let mut panel = panel.with_capacity(401 * 70);
+        assert!(matches!(panel.scan_part(&whole, 0..401, 0).unwrap(), Pass::Hits(hits) if hits.len() == 401 * 70));
+    }
+}
 
 #[test]
 fn every_row_within_reach_is_found_with_the_sum_of_the_cpu() {
