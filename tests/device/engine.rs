@@ -48,32 +48,43 @@ fn engine(device: &Device, jpeg: JpegChoice) -> Engine {
     Engine::load(&store, "sface", device.clone(), &Policy::default()).unwrap().with_jpeg(jpeg).unwrap()
 }
 
-fn compare(name: &str, found: &Result<SeenPhoto, Reject>, expected: &Result<SeenPhoto, Reject>, drift: &Drift) {
+/// Prints how far two findings of a picture lie apart, and says where that is too far.
+fn compare(
+    name: &str,
+    found: &Result<SeenPhoto, Reject>,
+    expected: &Result<SeenPhoto, Reject>,
+    drift: &Drift,
+) -> Result<(), String> {
+    let same = |what: &str, same: bool| if same { Ok(()) } else { Err(format!("{name}: {what}")) };
     let (found, expected) = match (found, expected) {
         (Ok(found), Ok(expected)) => (found, expected),
-        (Err(found), Err(expected)) => return assert_eq!(found, expected, "{name}: another verdict"),
-        _ => panic!("{name}: {found:?} for {expected:?}"),
+        (Err(a), Err(b)) => return same(&format!("refused as {a:?}, by the CPU as {b:?}"), a == b),
+        _ => return Err(format!("{name}: {found:?} for {expected:?}")),
     };
-    assert_eq!((found.width, found.height), (expected.width, expected.height), "{name}");
-    assert_eq!(found.fingerprint.sha256, expected.fingerprint.sha256, "{name}");
+    same("another size", (found.width, found.height) == (expected.width, expected.height))?;
+    same("another sum", found.fingerprint.sha256 == expected.fingerprint.sha256)?;
     let bits = (found.fingerprint.dhash ^ expected.fingerprint.dhash).count_ones();
-    assert!(bits <= drift.bits, "{name}: {bits} bits of the difference hash");
-    assert_eq!(found.faces.len(), expected.faces.len(), "{name}: faces");
+    same(&format!("{bits} bits of the difference hash"), bits <= drift.bits)?;
+    let (own, cpu) = (found.faces.len(), expected.faces.len());
+    same(&format!("{own} faces, by the CPU {cpu}"), own == cpu)?;
     for (a, b) in found.faces.iter().zip(&expected.faces) {
         let places = |face: &chehra::face::Detection| -> Vec<f32> {
             face.bbox.into_iter().chain(face.landmarks.into_iter().flatten()).collect()
         };
         let off = places(&a.detection).iter().zip(places(&b.detection)).fold(0f32, |m, (a, b)| m.max((a - b).abs()));
         let (Some(a), Some(b)) = (&a.reading, &b.reading) else {
-            assert_eq!(a.reading.is_some(), b.reading.is_some(), "{name}");
+            same("a face is read by one alone", a.reading.is_some() == b.reading.is_some())?;
             continue;
         };
         let (cosine, live) = (similarity(&a.template, &b.template), (a.liveness - b.liveness).abs());
-        println!("{name}: off by {off:.4} pixels, liveness by {live:.6}, cosine {cosine:.7}");
-        assert!(off <= drift.place && live <= drift.liveness && cosine >= drift.cosine, "{name}: too far");
+        let said = format!("off by {off:.4} pixels, liveness by {live:.6}, cosine {cosine:.7}");
+        println!("{name}: {said}");
+        same(&said, off <= drift.place && live <= drift.liveness && cosine >= drift.cosine)?;
     }
+    Ok(())
 }
 
+/// All pictures are compared before any is judged.
 fn check(device: &Device, jpeg: JpegChoice, drift: &Drift) {
     let pictures = pictures();
     let bytes: Vec<&[u8]> = pictures.iter().map(|(_, bytes)| bytes.as_slice()).collect();
@@ -81,13 +92,14 @@ fn check(device: &Device, jpeg: JpegChoice, drift: &Drift) {
     let on_card = engine(device, jpeg);
     println!("{:?}", on_card.jpeg());
     let found = on_card.see(&bytes).unwrap();
-    for (((name, _), found), expected) in pictures.iter().zip(&found).zip(&expected) {
-        compare(name, found, expected, drift);
-    }
+    let each = pictures.iter().zip(&found).zip(&expected);
+    let mut faults: Vec<String> =
+        each.filter_map(|(((name, _), found), expected)| compare(name, found, expected, drift).err()).collect();
     assert!(expected.iter().flatten().map(|photo| photo.faces.len()).sum::<usize>() > 20, "faces to compare");
     // What is seen in a picture does not hang on its neighbours but for the order of a product's sums.
     let alone = on_card.see(&bytes[..1]).unwrap();
-    compare("alone", &alone[0], &found[0], &Drift { bits: 0, ..*drift });
+    faults.extend(compare("alone", &alone[0], &found[0], &Drift { bits: 0, ..*drift }).err());
+    assert!(faults.is_empty(), "{} of {}:\n{}", faults.len(), pictures.len(), faults.join("\n"));
 }
 
 /// The same pixels, so that only the networks' last bits differ.

@@ -6,7 +6,7 @@ use chehra::gallery::generate::Crowd;
 use chehra::gallery::{Filter, Gallery, Hit, Member, Pair, Probe, Want, exact, search_on};
 use chehra::infer::Template;
 use chehra::ops::gpu::Card;
-use chehra::ops::gpu::search::{Chunk, DevicePanel, Pass};
+use chehra::ops::gpu::search::{CAPACITY, Chunk, DeviceChunk, DevicePanel, Pass};
 use chehra::ops::params::{SearchHit, SearchReach, limit_key};
 
 use crate::ops::values;
@@ -46,8 +46,9 @@ impl Crowded {
             (Want::Above(0.45), probes.len()),
             (Want::Top { count: 5, floor: -1.0 }, probes.len()),
             (Want::Top { count: 1, floor: 0.3 }, probes.len()),
-            // Every row of every probe: more than a list of hits holds, so that passes are made again with fewer rows.
-            (Want::Above(-1.0), 400.min(probes.len())),
+            // Every row of every probe: of the larger parts more pairs than a list of hits holds, so that passes are made again
+            // with fewer rows (450 x 10,005 of 4,194,304).
+            (Want::Above(-1.0), 450.min(probes.len())),
         ];
         let hits = wants.map(|(want, count)| exact::search(&self.gallery, &probes[..count], want, kernel).unwrap());
         let mut pairs = Vec::new();
@@ -78,6 +79,46 @@ pub fn exact_search(device: &Device) {
             pairs.len()
         );
     }
+}
+
+/// More pairs than a list holds: that is said, and parts of the same rows still give every pair.
+pub fn full_lists(device: &Device) {
+    const DIM: usize = 64;
+    const ROWS: usize = 4_001;
+    const PROBES: usize = 1_100;
+    assert!(ROWS * PROBES > CAPACITY);
+    let codes = |seed, count: usize| -> Vec<i8> {
+        values(seed, count * DIM).iter().map(|value| (value * 127.0) as i8).collect()
+    };
+    let (rows, probes) = (codes(33, ROWS), codes(34, PROBES));
+    let mut blocks = vec![ZERO; ROWS.div_ceil(LANES) * LANES * DIM];
+    for (at, row) in rows.chunks(DIM).enumerate() {
+        put(&mut blocks[at / LANES * LANES * DIM..][..LANES * DIM], at % LANES, row);
+    }
+    let starts: Vec<i32> =
+        probes.chunks(DIM).map(|row| -128 * row.iter().map(|&code| i32::from(code)).sum::<i32>()).collect();
+    let reach = SearchReach { scale: 1.0, grown: 1.0, slack: 0.0, residual: 0.0, rounding: 0.0 };
+    let (reaches, limits) = (vec![reach; PROBES], vec![limit_key(f32::MIN); PROBES]);
+    let card = Card::of(device).unwrap();
+    let mut panel = DevicePanel::new(&card, DIM, &probes, &starts, &reaches, &limits).unwrap();
+    let (scales, residuals) = (vec![1.0; ROWS], vec![0.0; ROWS]);
+    let chunk = Chunk { blocks: &blocks, scales: &scales, residuals: &residuals, first_row: 0 };
+    let whole = DeviceChunk::upload(&card, DIM, chunk).unwrap();
+    assert!(matches!(panel.scan_part(&whole, 0..ROWS, 0).unwrap(), Pass::Full), "more pairs than a list holds");
+    let mut found = Vec::new();
+    for part in [0..2_000, 2_000..ROWS] {
+        let Pass::Hits(hits) = panel.scan_part(&whole, part, 0).unwrap() else { panic!("half of them fit") };
+        found.extend(hits);
+    }
+    found.sort_unstable();
+    let pairs = (0..PROBES).flat_map(|probe| (0..ROWS).map(move |row| (probe, row)));
+    let expected = pairs.map(|(probe, row)| SearchHit {
+        probe: probe as u32,
+        row: row as u32,
+        sum: dot(&probes[probe * DIM..][..DIM], &rows[row * DIM..][..DIM]),
+    });
+    assert!(found.iter().copied().eq(expected), "{} hits, or others", found.len());
+    println!("a full list is said; {} pairs in two parts", found.len());
 }
 
 /// The scan of a GPU brings back every row within reach, with the sums of the CPU.
