@@ -5,6 +5,7 @@
 //! little with the neighbours' load, and is what [`compare`] judges. Time on the wall is reported for people.
 
 pub mod compare;
+pub mod embed;
 mod machine;
 pub mod pairs;
 mod text;
@@ -23,7 +24,7 @@ use crate::dump::Dump;
 use crate::gallery::generate::Crowd;
 use crate::gallery::{Filter, Gallery, Probe, Want, dot::Kernel, exact};
 use crate::infer::clock::Spent;
-use crate::infer::{Engine, JpegReport};
+use crate::infer::{Engine, JpegReport, Lanes};
 use crate::ops::{self, Precision};
 use crate::report::Progress;
 use crate::{Error, Result, device};
@@ -40,7 +41,7 @@ const DIM: usize = 128;
 const THRESHOLD: f32 = 0.45;
 /// How long the yardstick is held against a core before each run.
 const YARDSTICK: Duration = Duration::from_millis(60);
-/// Rows seen before the clock starts.
+/// Rows that the CPU sees before the clock starts.
 const WARM_UP: usize = 16;
 
 /// What is measured.
@@ -215,8 +216,15 @@ fn timed<T>(work: impl FnOnce() -> Result<T>) -> Result<(Run, T)> {
     Ok((Run { wall_s, cpu_s, peak_gmac_s: peak, stages: Vec::new() }, done))
 }
 
+/// Rows seen before the clock starts. On a device a full part for each of its threads: matrix products of that size are
+/// chosen, memory is taken and page-locked, and code is compiled at the first one.
+fn warm_up(engine: &Engine) -> usize {
+    let Lanes { threads, rows } = engine.lanes();
+    if engine.device().is_cpu() { WARM_UP } else { threads * rows }
+}
+
 fn see(dump: &Dump, engine: &Engine, rows: usize, runs: usize, progress: Progress) -> Result<See> {
-    see_once(dump, engine, rows.min(WARM_UP), &|_| ())?;
+    see_once(dump, engine, rows.min(warm_up(engine)), &|_| ())?;
     let stage = progress.stage("see", "selfies", (rows * runs) as u64, 0);
     let mut see = See::default();
     let mut waited = Vec::new();

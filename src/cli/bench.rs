@@ -20,6 +20,7 @@ Examples:
   chehra bench /data/dump/2026-11-21 --rows 2000 --runs 5 --json > base.json
   chehra bench /data/dump/2026-11-21 --rows 2000 --runs 5 --compare base.json --fail-above 10%
   chehra bench --all-pairs 1000000 --dim 512 --device cuda --runs 1
+  chehra bench --embed 4096 --batch 128 --device cuda --precision f16
 
 Every figure is the median of --runs. Costs are processor time, held against what a core could do in registers just
 before, so a busy neighbour changes them little. --compare ends with exit code 1 when a cost has grown by more than
@@ -41,7 +42,7 @@ enum StageArg {
 #[command(after_help = EXAMPLES)]
 pub struct BenchArgs {
     /// Dump: Parquet files, folders of them, or globs
-    #[arg(required_unless_present_any = ["faces", "all_pairs"], conflicts_with = "faces", value_name = "DUMP")]
+    #[arg(required_unless_present_any = ["faces", "all_pairs", "embed"], conflicts_with = "faces", value_name = "DUMP")]
     inputs: Vec<PathBuf>,
     /// Make a dump of these faces and measure that: a folder NAME/*.jpg or a CSV, as for `synth`
     #[arg(long, value_name = "FACES")]
@@ -52,6 +53,12 @@ pub struct BenchArgs {
     /// With --all-pairs: values of a template, a power of two
     #[arg(long, value_name = "N", default_value_t = 512, requires = "all_pairs", value_parser = clap::value_parser!(u16).range(16..=4096))]
     dim: u16,
+    /// Instead of a dump: at least this many made-up crops through --embedder alone, on --device
+    #[arg(long, value_name = "N", conflicts_with_all = ["inputs", "faces", "all_pairs"], value_parser = clap::value_parser!(u64).range(1..=1 << 31))]
+    embed: Option<u64>,
+    /// With --embed: crops at a time
+    #[arg(long, value_name = "N", default_value_t = 128, requires = "embed", conflicts_with_all = ["inputs", "faces", "all_pairs"], value_parser = clap::value_parser!(u16).range(1..=4096))]
+    batch: u16,
     /// What is measured
     #[arg(long, value_name = "WHAT", default_value = "all")]
     stage: StageArg,
@@ -87,6 +94,11 @@ pub fn run(args: &BenchArgs, common: &Common) -> Result<()> {
         let progress = Progress::new(common.quiet || common.json);
         let found = bench::pairs::measure((rows, args.dim.into()), args.runs.into(), &device, progress)?;
         return print_as(&found, common.json);
+    }
+    if let Some(faces) = args.embed {
+        let (weights, _) = args.engine.weights()?;
+        let size = (faces, args.batch.into());
+        return print_as(&bench::embed::measure(size, args.runs.into(), &weights, &args.engine.embedder)?, common.json);
     }
     let old = args.compare.as_deref().map(compare::read).transpose()?;
     let policy = setup::policy(args.engine.policy.as_deref())?;

@@ -47,11 +47,17 @@ impl EngineArgs {
 
     /// Opens device and weights, and loads the networks.
     pub fn engine(&self, policy: &Policy) -> Result<Engine> {
+        let (weights, device) = self.weights()?;
+        Engine::load(&weights, &self.embedder, device, policy)?.with_jpeg(self.jpeg)
+    }
+
+    /// Opens device and weights: networks made from these run on that device, in the precision asked for.
+    pub fn weights(&self) -> Result<(WeightStore, candle_core::Device)> {
         let device = self.device()?;
         let precision = self.precision.resolve(&device)?;
         let weights = WeightStore::open(self.weights.as_deref())?.with_precision(precision);
         log::info!("weights: {}", weights.origin());
-        Engine::load(&weights, &self.embedder, device, policy)?.with_jpeg(self.jpeg)
+        Ok((weights.with_device(device.clone()), device))
     }
 }
 

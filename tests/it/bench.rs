@@ -109,3 +109,23 @@ fn bf16_is_taken_where_it_is_and_refused_where_it_is_not() {
     let (code, _, stderr) = bench(&["--precision", "bf16"]);
     assert_eq!(code, if has_bf16 { 0 } else { 64 }, "{stderr}");
 }
+
+/// The embedder alone: whole batches, and figures that hang together.
+#[test]
+fn the_embedder_alone_is_measured() {
+    let words = ["bench", "--embed", "5", "--batch", "4", "--runs", "2", "--device", "cpu", "--json"];
+    let (code, text, stderr) = run(chehra().args(words));
+    assert_eq!(code, 0, "{stderr}");
+    let report: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!((&report["faces"], &report["batch"]), (&8.into(), &4.into()), "two whole batches");
+    assert_eq!((&report["device"], &report["precision"]), (&"cpu".into(), &"f32".into()));
+    assert!(report["model"].as_str().unwrap().starts_with("sface"), "{report}");
+    // What is known of SFace on crops of 112 x 112.
+    let gmac = report["gmac"].as_f64().unwrap();
+    assert!((0.4..0.8).contains(&gmac), "{gmac}");
+    let (rate, seconds) = (report["faces_per_s"].as_f64().unwrap(), report["seconds"].as_f64().unwrap());
+    assert!((rate * seconds / 8.0 - 1.0).abs() < 1e-6, "{report}");
+    assert_eq!(run(chehra().args(["bench", "--batch", "4", "--all-pairs", "9"])).0, 64);
+    assert_eq!(run(chehra().args(["bench", "--embed", "4"]).arg(fixture("night"))).0, 64);
+    assert_eq!(run(chehra().args(["bench", "--embed", "4", "--embedder", "nobody", "--device", "cpu"])).0, 65);
+}
