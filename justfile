@@ -58,9 +58,14 @@ convert *args:
 kernels *args:
     kernels/build/compile.sh {{args}}
 
-# A binary that uses NVIDIA cards (needs nvcc 13.0: CUDA_HOME or NVCC)
+# A binary that uses NVIDIA cards (nvcc 13.0 of CUDA_HOME, else fetched from PyPI)
 cuda *args:
-    CUDA_COMPUTE_CAP=${CUDA_COMPUTE_CAP:-80} cargo --config kernels/build/cuda.toml build --release --features cuda {{args}}
+    eval "$(kernels/build/toolkit.sh)" && cargo --config kernels/build/cuda.toml build --release --features cuda {{args}}
+
+# The kit for a machine with a card and without Rust: target/gpu-kit.tar.xz
+kit *args:
+    benches/gpu/pack.sh {{args}}
+
 # The release archive, in dist/
 dist *args:
     packaging/dist.sh {{args}}

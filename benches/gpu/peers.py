@@ -145,7 +145,7 @@ def with_torch(args, tally, tensors):
         last = torch.channels_last
         turned = lambda v: v.contiguous(memory_format=last) if v.dim() == 4 else v
         w = {name: turned(torch.from_numpy(v).to(device, dtype)) for name, v in tensors.items()}
-        for batch in ([4] if args.quick else [32, 128, 256]):
+        for batch in ([args.batch] if args.quick else sorted({64, args.batch})):
             x = torch.rand(batch, 3, 112, 112, device=device).to(dtype).contiguous(memory_format=last)
 
             def once():
@@ -214,7 +214,7 @@ def with_onnxruntime(args, tally, tensors):
     if session.get_providers()[0] != provider:
         raise RuntimeError(f"ONNX Runtime took {session.get_providers()[0]} instead of {provider}")
     peer = f"ONNX Runtime {ort.__version__}"
-    for batch in ([4] if args.quick else [32, 128]):
+    for batch in ([args.batch] if args.quick else [32, args.batch]):
         x = np.random.default_rng(1).random((batch, 3, 112, 112), dtype=np.float32)
         tally.tried(f"{peer}, batch {batch}", lambda: tally.rate(
             peer, f"IResNet-{args.layers}, f32, batch {batch}", "faces/s", lambda: session.run(None, {"x": x}), batch,
@@ -264,6 +264,7 @@ def main():
     parser.add_argument("--pairs", type=int, default=1_000_000)
     parser.add_argument("--dim", type=int, default=512)
     parser.add_argument("--dump", type=Path)
+    parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--quick", action="store_true")
     args = parser.parse_args()
     tensors = state(args.layers)

@@ -1,14 +1,21 @@
 #!/usr/bin/env python3
-"""The table of what benches/gpu/run.sh left in a folder: `report.py FOLDER`. Standard library alone."""
+"""The tables of what check.sh or measure.sh left in a folder so far: `report.py FOLDER`. Standard library alone."""
 import json
-import re
 import statistics
 import sys
 from pathlib import Path
 
 
 def read(path):
-    return json.loads(path.read_text()) if path.exists() else None
+    """What a step printed; a step that was ended in the middle left nothing that can be read."""
+    try:
+        return json.loads(path.read_text())
+    except (OSError, ValueError):
+        return None
+
+
+def text(path):
+    return path.read_text(errors="replace").strip() if path.exists() else ""
 
 
 def median(values):
@@ -16,21 +23,25 @@ def median(values):
     return statistics.median(values) if values else float("nan")
 
 
-def parity(folder):
-    """What the tests said; ignored ones are named, for they showed nothing."""
-    text = (folder / "parity.txt").read_text(errors="replace") if (folder / "parity.txt").exists() else ""
-    # What a test prints stands between its name and its verdict.
-    verdicts = re.findall(r"^test (\S+) +\.\.\. (?:.*?\n)??.*?(ok|FAILED|ignored)$", text, re.M | re.S)
-    if not verdicts:
-        return ["Parity: the tests left no verdict (`parity.txt`)."]
-    lines = ["| parity test | |", "|---|---|"]
-    return lines + [f"| `{name}` | {'**not run**: ignored' if verdict == 'ignored' else verdict} |" for name, verdict in verdicts]
+def steps(folder):
+    """Every step with what became of it; one that did not run shows nothing, and says so."""
+    rows = [line.split("\t") for line in text(folder / "steps.tsv").splitlines()]
+    lines = ["| step | | seconds |", "|---|---|---|"]
+    return lines + [f"| `{name}` | {verdict if verdict == 'ok' else f'**{verdict}**'} | {spent} |" for name, verdict, spent, *_ in rows]
+
+
+def nights(folder):
+    """What whole nights differ in: the verdicts by the CPU and by the device."""
+    found = [(path.stem.removeprefix("diff-"), text(path)) for path in sorted(folder.glob("diff-*.txt"))]
+    return [f"Night by the {name} beside the CPU's: {said.splitlines()[0]}" for name, said in found if said]
 
 
 def see(folder):
     rows = []
-    for path in sorted(folder.glob("see-*.json")):
+    for path in sorted([*folder.glob("see-*.json"), *folder.glob("audit.json")]):
         report = read(path)
+        if not report:
+            continue
         runs, selfies = report["see"]["runs"], report["see"]["selfies"]
         wall = median(run["wall_s"] for run in runs) / selfies
         cpu = median(run["cpu_s"] for run in runs) / selfies
@@ -66,7 +77,7 @@ def see(folder):
 
 
 def pairs(folder):
-    found = [read(path) for path in sorted(folder.glob("pairs-*.json"))]
+    found = [report for path in sorted(folder.glob("pairs-*.json")) if (report := read(path))]
     if not found:
         return []
     found.sort(key=lambda r: (r["dim"], r["rows"]))
@@ -87,12 +98,48 @@ def peers(folder):
     return lines + [f"\nNot measured: {text}." for text in report["left_out"]]
 
 
+def embed(folder):
+    """The embedder alone, and what PyTorch made of the same network on the same device in the same run."""
+    found = [report for path in sorted(folder.glob("embed-*.json")) if (report := read(path))]
+    if not found:
+        return []
+    theirs = {}
+    for r in (read(folder / "peers.json") or {}).get("results", []):
+        kind = next((kind for kind in ("bf16", "f16", "f32") if f", {kind}, " in r["what"]), None)
+        if r["peer"].startswith("PyTorch") and r["what"].startswith("IResNet") and kind:
+            theirs[kind] = max(theirs.get(kind, 0.0), r["rate"])
+    lines = ["| embedder | device | arithmetic | at a time | faces/s | Gmac a face | Tera-op/s | PyTorch's best faces/s | ours by PyTorch's |",
+             "|---|---|---|---|---|---|---|---|---|"]
+    for r in found:
+        best = theirs.get(r["precision"])
+        beside = f"{best:.1f} | {r['faces_per_s'] / best:.2f}" if best else "not measured | "
+        lines.append(f"| {r['model']} | {r['device']} | {r['precision']} | {r['batch']} | {r['faces_per_s']:.1f} | {r['gmac']:.2f} "
+                     f"| {r['tera_ops_s']:.2f} | {beside} |")
+    return lines
+
+
+def profiles(folder):
+    lines = []
+    for path in sorted(folder.glob("profile-*.txt")):
+        kept = [line.rstrip() for line in text(path).splitlines() if any(word in line for word in PROFILED)]
+        lines += [f"`{path.stem}`:", "```", *kept, "```"] if kept else []
+    return lines
+
+
+# Of a profile, what says where the time goes; the whole of it stands in the archive.
+PROFILED = ("Duration", "Compute (SM) Throughput", "Memory Throughput", "DRAM Throughput", "L2 Hit Rate", "Registers Per Thread",
+            "Achieved Occupancy", "Theoretical Occupancy", "Warp Cycles Per Issued Instruction")
+
+
 def main():
     folder = Path(sys.argv[1])
-    machine = (folder / "machine.txt").read_text().strip().splitlines() if (folder / "machine.txt").exists() else []
-    print("## Measured by `benches/gpu/run.sh`\n\n" + "; ".join(machine) + "\n")
-    for part in (parity, see, pairs, peers):
-        lines = part(folder)
+    machine = text(folder / "machine.txt").splitlines()
+    print("; ".join(machine) + "\n")
+    for part in (steps, nights, see, pairs, embed, peers, profiles):
+        try:
+            lines = part(folder)
+        except (KeyError, TypeError, ValueError, ZeroDivisionError) as error:
+            lines = [f"{part.__name__}: no table ({type(error).__name__}: {error})."]
         if lines:
             print("\n".join(lines) + "\n")
 

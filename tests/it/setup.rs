@@ -3,6 +3,8 @@
 use std::process::Command;
 
 mod configuration;
+#[cfg(target_os = "linux")]
+mod gpu_kit;
 mod help;
 mod machines;
 mod packaging;
