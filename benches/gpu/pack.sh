@@ -27,14 +27,12 @@ eval "$variables"
 nvcc --version | tail -n 1 >&2
 
 say "build"
-cargo=(cargo --config kernels/build/cuda.toml)
-features=(--release --locked --no-default-features --features cuda)
 CHEHRA_COMMIT=$(git describe --always --dirty)
 export CHEHRA_COMMIT
-"${cargo[@]}" build "${features[@]}"
-binaries() { "${cargo[@]}" "$@" "${features[@]}" --message-format=json | sed -n 's/.*"name":"'"$name"'".*"executable":"\([^"]*\)".*/\1/p' | tail -n 1; }
-name=chehra program=$(binaries build --bin chehra)
-name=device tests=$(binaries test --no-run --test device)
+built=$(cargo --config kernels/build/cuda.toml build --release --locked --no-default-features --features cuda \
+    --bin chehra --test device --message-format=json-render-diagnostics)
+binary() { sed -n 's/.*"name":"'"$1"'".*"executable":"\([^"]*\)".*/\1/p' <<<"$built" | tail -n 1; }
+program=$(binary chehra) tests=$(binary device)
 [ -x "$program" ] && [ -x "$tests" ] || fail "cargo named no binaries: '$program', '$tests'"
 
 say "pack"
