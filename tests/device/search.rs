@@ -86,7 +86,7 @@ pub fn full_lists(device: &Device) {
     const DIM: usize = 64;
     const ROWS: usize = 4_001;
     const PROBES: usize = 1_100;
-    assert!(ROWS * PROBES > CAPACITY);
+    const { assert!(ROWS * PROBES > CAPACITY) };
     let codes = |seed, count: usize| -> Vec<i8> {
         values(seed, count * DIM).iter().map(|value| (value * 127.0) as i8).collect()
     };
