@@ -45,7 +45,7 @@ begin() {
     check_kit
     chehra=$kit/chehra tests=$kit/device-tests
     # Weights and fixtures are those of the tree.
-    export CHEHRA_WEIGHTS=$root/weights CHEHRA_TEST_IN_THIS_PROCESS=1
+    export CHEHRA_WEIGHTS=$root/weights TEST_IN_THIS_PROCESS=1
     # What the driver compiles in one process, later ones find, whatever $HOME is.
     export CUDA_CACHE_PATH=$work/cuda-cache CUDA_CACHE_MAXSIZE=1073741824
     libraries
@@ -126,7 +126,7 @@ step() {
 skip() { record "$1" "not run: $2" 0 ""; }
 
 record() {
-    local name=$1 verdict=$2 spent=$3 command=$4
+    local name=$1 verdict=$2 spent=$3 command=${4//[$'\n\t']/ }
     printf '%s\t%s\t%s\t%s\n' "$name" "$verdict" "$spent" "${command//$work/WORK}" >>"$results/steps.tsv"
     printf '%-50s %4s s  %s\n' "$name" "$spent" "$verdict" >&2
     case $verdict in FAILED*) failed=$((failed + 1)) ;; esac

@@ -42,7 +42,10 @@ kit=$place/gpu-kit
 mkdir -p "$kit/lib" "$(dirname "$out")"
 strip -o "$kit/chehra" "$program"
 strip -o "$kit/device-tests" "$tests"
-cp "$CUDA_HOME/lib/libnvjpeg.so.13" "$kit/lib/"
+for folder in lib lib64 none; do
+    [ $folder != none ] || fail "looked for libnvjpeg.so.13 in $CUDA_HOME/lib and lib64 and did not find it; unset CUDA_HOME to have it fetched"
+    [ -e "$CUDA_HOME/$folder/libnvjpeg.so.13" ] && cp -L "$CUDA_HOME/$folder/libnvjpeg.so.13" "$kit/lib/" && break
+done
 # The newest version of the C library that a binary asks for: what the other machine must have at least.
 glibc=$(objdump -T "$kit/chehra" "$kit/device-tests" "$kit/lib/libnvjpeg.so.13" | grep -o 'GLIBC_[0-9][0-9.]*' | sed 's/GLIBC_//' |
     sort -uV | tail -n 1)

@@ -33,7 +33,8 @@ def steps(folder):
 def nights(folder):
     """What whole nights differ in: the verdicts by the CPU and by the device."""
     found = [(path.stem.removeprefix("diff-"), text(path)) for path in sorted(folder.glob("diff-*.txt"))]
-    return [f"Night by the {name} beside the CPU's: {said.splitlines()[0]}" for name, said in found if said]
+    told = lambda said: "; ".join(line.strip() for line in said.splitlines() if line[:1].isdigit())
+    return [f"The night by the {name} beside the CPU's: {told(said)}." for name, said in found if said]
 
 
 def see(folder):

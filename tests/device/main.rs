@@ -86,7 +86,7 @@ fn on(choice: DeviceChoice, name: &str, test: Test, runs: bool) -> Trial {
 }
 
 /// Set in a process that is to run its one test itself.
-const IN_THIS_PROCESS: &str = "CHEHRA_TEST_IN_THIS_PROCESS";
+const IN_THIS_PROCESS: &str = "TEST_IN_THIS_PROCESS";
 /// How long a test on a card may take; each takes seconds.
 const LIMIT: Duration = Duration::from_secs(120);
 

@@ -103,7 +103,7 @@ fn a_step_that_fails_or_hangs_hides_no_other() {
         "here={} root={} seconds=60\n. \"$here/lib.sh\"\noptions --kit {} --device cpu --out {}\nbegin\n\
          step good 9 txt echo hello\n\
          step hangs 1 txt sleep 50\n\
-         step fails 9 txt bash -c 'echo the reason >&2; exit 3'\n\
+         step fails 9 txt bash -c 'echo the reason >&2\n exit 3'\n\
          step see-cut 9 json echo '{{\"see\":'\n\
          [ -s \"$out/results.tgz\" ] && step kept 9 txt tar -tzf \"$out/results.tgz\"\n\
          deadline=$SECONDS\n\
