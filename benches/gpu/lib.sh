@@ -88,17 +88,21 @@ print(":".join(sorted({f for p in nvidia.__path__ for f in glob.glob(p + "/*/lib
     export CHEHRA_CUDA_LIBS=$kit/lib${CHEHRA_CUDA_LIBS:+:$CHEHRA_CUDA_LIBS}${found:+:$found}
 }
 
-# The smallest thing that needs the device: what it says when it is not there is all that there is to say.
+# The smallest thing that needs the device. Where the program refuses it, what it says is all that there is to say; any other fault
+# is one of the search, and hides no other step.
 check_device() {
     local code=0
-    timeout --kill-after=5 60 "$chehra" --quiet bench --all-pairs 64 --dim 16 --runs 1 --device "$device" \
-        >"$work/first.txt" 2>"$work/first.err" || code=$?
-    [ $code = 0 ] && return
-    [ $code = 124 ] && refuse "the device $device gave no answer within 60 s"
-    [ $code = 69 ] || printf '%s: the first search ended with %s\n' "$(basename "$0")" $code >&2
-    cat "$work/first.err" >&2
-    { date -u +%FT%TZ; cat "$work/first.err"; } >"$out/log.txt"
-    exit 69
+    local first=("$chehra" --quiet bench --all-pairs 64 --dim 16 --runs 1 --device "$device")
+    timeout --kill-after=5 60 "${first[@]}" >"$results/first-search.txt" 2>"$results/first-search.err" || code=$?
+    case $code in
+    69)
+        cat "$results/first-search.err" >&2
+        { date -u +%FT%TZ; cat "$results/first-search.err"; } >"$out/log.txt"
+        exit 69
+        ;;
+    0) record first-search ok "$SECONDS" "${first[*]}" ;;
+    *) record first-search "FAILED: exit $code" "$SECONDS" "${first[*]}" ;;
+    esac
 }
 
 # step NAME LIMIT KIND COMMAND...: runs it; KIND is what it prints, txt or json. Succeeds where it did.
