@@ -17,6 +17,10 @@ test *args:
 slow *args:
     CHEHRA_SLOW=1 cargo test --release {{args}}
 
+# Kills and power cuts at every operation that changes a file, with their counts (Linux, a C compiler)
+durable *args:
+    CHEHRA_SLOW=1 cargo test --release --test it durable:: -- --nocapture --test-threads 1 {{args}}
+
 # Formatting, lints
 lint:
     cargo fmt --check

@@ -9,24 +9,23 @@
 
 mod duplicates;
 mod impostors;
-pub mod memory;
 mod numbers;
 mod ordered;
 mod pictures;
 mod record;
 mod see;
-mod spool;
 
 pub(crate) use duplicates::{member, stands};
-pub(crate) use see::{References, references, see_rows};
+pub(crate) use see::{References, Selection, references, see_rows};
 
-use std::path::PathBuf;
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
 use crate::config::{Columns, Policy};
 use crate::decisions::Decisions;
 use crate::dump::{Booths, Carry, Dump};
-use crate::gallery::{Gallery, SearchPolicy, Store};
+use crate::gallery::{Gallery, Night, SearchPolicy, Spool, Store};
 use crate::infer::{Analysis, Engine, ModelId};
 use crate::matching::Pair;
 use crate::matching::review::review_queue;
@@ -68,6 +67,8 @@ pub struct Job {
     pub review_budget: Option<usize>,
     /// Logs of reviewers' decisions, or folders of them.
     pub decisions: Vec<PathBuf>,
+    /// A list of submission ids, one a line: members who were forgotten and consented anew.
+    pub consent_renewed: Option<PathBuf>,
     /// How to search.
     pub search: SearchPolicy,
     /// Limits and verdicts.
@@ -90,6 +91,7 @@ impl Job {
             force: false,
             review_budget: None,
             decisions: Vec::new(),
+            consent_renewed: None,
             search: SearchPolicy::default(),
             policy: Policy::default(),
             page: Some(PageOptions::default()),
@@ -107,17 +109,28 @@ pub fn run(job: &Job, engine: &Engine, progress: Progress, stop: &AtomicBool) ->
     let booths = job.booths.as_deref().map(Booths::read).transpose()?;
     let decisions = Decisions::read(&job.decisions)?;
     let mut carry = dump.carry(&job.carry)?;
+    let consented = job.consent_renewed.as_deref().map(|path| read_ids(path, "--consent-renewed")).transpose()?;
+    let consented: HashSet<String> = consented.unwrap_or_default().into_iter().collect();
     let store = job.store.as_ref().map(Store::open_or_create).transpose()?;
     let _night = store.as_ref().map(Store::begin_night).transpose()?;
+    // All of it, now: damage must not be found only when hours of seeing are done.
+    store.as_ref().map(Store::check).transpose()?;
     let folder = RunFolder::begin(&job.out, job.force)?;
+    if let Some(store) = &store {
+        for spool in store.sweep_abandoned_spools(&folder.spool())? {
+            progress.say(&format!("{}: removed, for its run was not gone on with for a week", spool.display()));
+        }
+    }
     let mut record = Record::begin(job, (&dump, &decisions), engine, progress)?;
 
     let references = see::enrolled_workers(job, &dump, engine, progress, &mut record)?;
-    let analyses = see::see(&dump, engine, &folder.spool(), progress, stop, &mut record)?;
+    let mut spool = Spool::open(&folder.spool(), record.run_id(), store.as_ref(), &consented)?;
+    let analyses = see::see(&dump, engine, &mut spool, progress, stop, &mut record)?;
 
     let model = ModelId(engine.embedder_id().to_owned());
     let enrolled = references.settle(&analyses, &job.policy.roles);
-    let remembered = memory::read(store.as_ref(), record.store_key(), &model)?;
+    let known_workers = |store: &Store| store.workers(Some(record.store_key()), &model);
+    let remembered = store.as_ref().map(known_workers).transpose()?.unwrap_or_default();
     let roles = assign(&analyses, &enrolled, &remembered, &job.policy.roles);
     record.workers(&roles);
     let casts = &roles.casts;
@@ -152,18 +165,41 @@ pub fn run(job: &Job, engine: &Engine, progress: Progress, stop: &AtomicBool) ->
     summary.notes = record.notes();
     write_workers_audit(&folder.tables().join("workers_audit.parquet"), &peers(&analyses, &rows, &job.policy))?;
     if let Some(store) = &store {
-        let commit = store.begin()?.add_night(
-            record.store_key(),
-            &found.enrolled,
-            &pictures.leave(&model, &job.policy, &rows),
-        )?;
-        memory::write(store, commit.commit, &roles.remember(&remembered, &model, &job.policy.roles))?;
+        let pictures = pictures.leave(&model, &job.policy, &rows);
+        let mut writer = store.begin_in_turn()?;
+        // Once more, under the lock: somebody may have been forgotten since.
+        let remembered = writer.workers(Some(record.store_key()), &model)?;
+        let workers = Some(&roles.remember(&remembered, &model, &job.policy.roles));
+        let renewed = &consented_among(&analyses, &consented);
+        let members = &found.enrolled;
+        let night = Night { members, pictures: &pictures, workers, renewed };
+        let commit = writer.add_night(record.store_key(), night)?;
         record.stored(commit);
     }
     record.write(&folder, &summary)?;
     report(job, &dump, &folder);
     folder.commit()?;
     Ok(summary)
+}
+
+/// Which of the renewed submissions are in this dump.
+fn consented_among(analyses: &[Analysis], consented: &HashSet<String>) -> HashSet<String> {
+    let ids = analyses.iter().filter_map(|analysis| analysis.facts.submission_id.as_ref());
+    ids.filter(|id| consented.contains(*id)).cloned().collect()
+}
+
+/// Submission ids of a text file, one a line, as `flag` names it.
+///
+/// # Errors
+/// [`Error::Input`] when the file cannot be read or has no id.
+pub fn read_ids(path: &Path, flag: &str) -> Result<Vec<String>> {
+    let refuse = |found: String| {
+        let fix = format!("check {flag}");
+        Error::input(path, "list of submission ids", "a text file, one id a line", found, fix)
+    };
+    let text = std::fs::read_to_string(path).map_err(|e| refuse(e.to_string()))?;
+    let ids: Vec<String> = text.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned).collect();
+    if ids.is_empty() { Err(refuse("no id".into())) } else { Ok(ids) }
 }
 
 /// Writes the page for people. It can be made anew at any time, so a page that cannot be made does not cost the night.

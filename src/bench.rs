@@ -264,7 +264,8 @@ struct Seen {
 /// Sees the first rows of a dump as the audit does, and forgets what it saw.
 fn see_once(dump: &Dump, engine: &Engine, rows: usize, advance: &dyn Fn(u64)) -> Result<Seen> {
     let mut seen = Seen::default();
-    let ended = audit::see_rows(dump, 0, engine, &|row| row.row < rows as u64, &mut |_, batch| {
+    let selection = audit::Selection { first: 0, wanted: &|row| row.row < rows as u64, withheld: &|_| false };
+    let ended = audit::see_rows(dump, engine, selection, &mut |_, batch| {
         for analysis in &batch {
             let pictures = [Some(&analysis.selfie), analysis.photo.as_ref()].into_iter().flatten().flatten();
             seen.pixel_bytes += pictures.map(|p| u64::from(p.width) * u64::from(p.height) * 3).sum::<u64>();

@@ -6,6 +6,7 @@
 //! | leaves | |
 //! |---|---|
 //! | [`error`], [`exit`], [`reason`] | what can go wrong with a run, and with a row |
+//! | [`lock`] | lock files |
 //! | [`config`] | policy, column names, what was typed resolved into what it means |
 //! | [`device`], [`ops`], [`nn`] | where the arithmetic runs, the operations, the networks and their weights |
 //!
@@ -43,6 +44,7 @@ pub mod exit;
 pub mod face;
 pub mod gallery;
 pub mod infer;
+pub mod lock;
 pub mod lookup;
 pub mod matching;
 pub mod nn;

@@ -30,6 +30,8 @@ reasons! {
     RequiredFieldMissing = "required_field_missing",
     /// The same submission_id stands in an earlier row or an earlier night.
     SubmissionIdRepeated = "submission_id_repeated",
+    /// The submission was erased on request, and its consent was not given anew: nothing was looked at.
+    ErasedBefore = "erased_before",
     /// The selfie is missing, empty, truncated, corrupt or of a kind that is not read.
     UnreadableImage = "unreadable_image",
     /// The selfie is over the limits on bytes or pixels and was not decoded.

@@ -36,6 +36,7 @@ pub struct Record {
     read_at: i64,
     booths: Option<FilePrint>,
     decisions: Option<DecisionCounts>,
+    consent_renewed: Option<FilePrint>,
     models: BTreeMap<&'static str, String>,
     device: String,
     jpeg: JpegReport,
@@ -48,6 +49,8 @@ pub struct Record {
     members_of_earlier_nights: usize,
     members_enrolled_tonight: usize,
     members_added_to_store: Option<u64>,
+    /// Members who were forgotten while the run was under way.
+    members_erased_meanwhile: u64,
     stages: Vec<StageTime>,
     see: Spent,
     policy: Policy,
@@ -111,11 +114,13 @@ impl Record {
         }
         let workers = job.workers.as_deref().or_else(|| dump.workers_path()).map(FilePrint::of).transpose()?;
         let booths = job.booths.as_deref().map(FilePrint::of).transpose()?;
+        let renewed = job.consent_renewed.as_deref().map(FilePrint::of).transpose()?;
         let hashes: Vec<&str> = inputs
             .iter()
             .chain(&workers)
             .chain(&booths)
             .chain(&decisions.files)
+            .chain(&renewed)
             .map(|file| file.sha256.as_str())
             .collect();
         let key = (
@@ -143,6 +148,7 @@ impl Record {
                 cleared: 0,
                 not_sure: 0,
             }),
+            consent_renewed: renewed,
             models,
             device,
             jpeg: engine.jpeg().clone(),
@@ -155,6 +161,7 @@ impl Record {
             members_of_earlier_nights: 0,
             members_enrolled_tonight: 0,
             members_added_to_store: None,
+            members_erased_meanwhile: 0,
             stages: Vec::new(),
             see: Spent::default(),
             policy: job.policy.clone(),
@@ -276,6 +283,7 @@ impl Record {
     /// What the store took.
     pub fn stored(&mut self, commit: Commit) {
         self.members_added_to_store = Some(commit.added);
+        self.members_erased_meanwhile = commit.erased_before;
         self.stage("store");
     }
 

@@ -7,9 +7,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use crate::audit::Job;
 use crate::audit::ordered::{Window, in_order};
 use crate::audit::record::Record;
-use crate::audit::spool::Spool;
 use crate::config::policy::RolePolicy;
 use crate::dump::{Dump, Submission, Workers};
+use crate::gallery::{Spool, withhold};
 use crate::infer::template::similarity;
 use crate::infer::{Analysis, Engine, Lanes, SeenPhoto, Template};
 use crate::report::Progress;
@@ -22,16 +22,16 @@ const BATCH_BYTES: usize = 64 << 20;
 /// Rows that may be finished while one before them is not: about four kilobytes each.
 const WAITING_ROWS: usize = 8192;
 
-/// Sees every row of the dump, going on after the batches that an earlier attempt finished.
+/// Sees every row of the dump, going on after the batches that an earlier attempt finished. Rows of submissions that the
+/// store has forgotten are not looked at, and what was seen of those forgotten meanwhile is let go.
 pub fn see(
     dump: &Dump,
     engine: &Engine,
-    spool: &Path,
+    spool: &mut Spool<'_>,
     progress: Progress,
     stop: &AtomicBool,
     record: &mut Record,
 ) -> Result<Vec<Analysis>> {
-    let mut spool = Spool::open(spool, record.run_id())?;
     let mut analyses = Vec::with_capacity(dump.total_rows() as usize);
     for batch in spool.read() {
         analyses.extend(batch?);
@@ -39,22 +39,26 @@ pub fn see(
     record.resumed(analyses.len() as u64, spool.begun());
     let stage = progress.stage("see", "selfies", dump.total_rows(), analyses.len() as u64);
     let before = engine.spent();
-    let first = analyses.len() as u64;
     let mut spooled = analyses.len();
-    let ended = see_rows(dump, first, engine, &|_| true, &mut |read, seen| {
+    let erased = spool.withheld()?;
+    let withheld =
+        |row: &Submission| row.facts.submission_id.as_ref().is_some_and(|id| !erased.is_empty() && erased.contains(id));
+    let rows = Selection { first: analyses.len() as u64, wanted: &|_| true, withheld: &withheld };
+    let ended = see_rows(dump, engine, rows, &mut |read, seen| {
         analyses.extend(seen);
         stage.advance(read);
         if analyses.len() >= spooled + BATCH_ROWS {
-            spool.push(&analyses[spooled..])?;
+            spool.push(&mut analyses[spooled..])?;
             spooled = analyses.len();
         }
         if stop.load(Ordering::Relaxed) { Err(Error::Interrupted) } else { Ok(()) }
     });
     if analyses.len() > spooled && matches!(ended, Ok(()) | Err(Error::Interrupted)) {
-        spool.push(&analyses[spooled..])?;
+        spool.push(&mut analyses[spooled..])?;
     }
     ended?;
     drop(stage);
+    withhold(&mut analyses, &spool.withheld()?);
     record.stage("see");
     record.seen(&engine.spent().since(&before));
     match analyses.len() as u64 == dump.total_rows() {
@@ -63,8 +67,19 @@ pub fn see(
     }
 }
 
-/// Sees the rows of a dump from row `first` on that are `wanted`, and gives `sink` how many rows were read and what was
-/// seen in those that were wanted, a few at a time and in order.
+/// Which rows of a dump are seen.
+#[derive(Clone, Copy)]
+pub(crate) struct Selection<'a> {
+    /// The first one.
+    pub first: u64,
+    /// Those of which anything is asked.
+    pub wanted: &'a (dyn Fn(&Submission) -> bool + Sync),
+    /// Those of them whose pictures are not looked at.
+    pub withheld: &'a (dyn Fn(&Submission) -> bool + Sync),
+}
+
+/// Sees the selected rows of a dump, and gives `sink` how many rows were read and what was seen in those that were wanted,
+/// a few at a time and in order. Of the withheld ones only the facts are in it.
 ///
 /// In memory are the encoded pictures of one stretch of the dump (128 rows, 64 MiB or one row) and of a few rows for each
 /// thread, the decoded ones of a few pictures for each thread, and what was seen in at most 8,192 rows.
@@ -73,19 +88,21 @@ pub fn see(
 /// The dump's, the device's, the sink's: the first in the dump's order.
 pub(crate) fn see_rows(
     dump: &Dump,
-    first: u64,
     engine: &Engine,
-    wanted: &(dyn Fn(&Submission) -> bool + Sync),
+    rows: Selection<'_>,
     sink: &mut dyn FnMut(u64, Vec<Analysis>) -> Result<()>,
 ) -> Result<()> {
-    let Lanes { threads, rows } = engine.lanes();
+    let Lanes { threads, rows: at_a_time } = engine.lanes();
     let work = |mut piece: Vec<Submission>| {
         let read = piece.len() as u64;
-        piece.retain(|row| wanted(row));
+        piece.retain(|row| (rows.wanted)(row));
+        for row in piece.iter_mut().filter(|row| (rows.withheld)(row)) {
+            (row.selfie, row.photo) = (None, None);
+        }
         Ok((read, engine.analyse(&piece)?))
     };
-    let window = Window { workers: threads, most: WAITING_ROWS / rows };
-    let pieces = dump.batches(BATCH_ROWS, BATCH_BYTES, first).flat_map(|batch| pieces(batch, rows));
+    let window = Window { workers: threads, most: WAITING_ROWS / at_a_time };
+    let pieces = dump.batches(BATCH_ROWS, BATCH_BYTES, rows.first).flat_map(|batch| pieces(batch, at_a_time));
     in_order(pieces, window, &work, &mut |(read, seen)| sink(read, seen))
 }
 
@@ -232,7 +249,8 @@ mod tests {
             all.iter().flat_map(|row| engine.analyse(std::slice::from_ref(row)).unwrap()).collect();
         assert_eq!(alone, at_once);
         let mut seen = Vec::new();
-        see_rows(&dump, 2, &engine, &|row| row.row < 9 && row.row != 5, &mut |read, analyses| {
+        let rows = Selection { first: 2, wanted: &|row| row.row < 9 && row.row != 5, withheld: &|_| false };
+        see_rows(&dump, &engine, rows, &mut |read, analyses| {
             assert!(read as usize >= analyses.len());
             seen.extend(analyses);
             Ok(())

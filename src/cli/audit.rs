@@ -57,6 +57,9 @@ pub struct AuditArgs {
     /// Decisions of reviewers (`chehra review`), or a folder of their *.jsonl: pairs told apart are no longer flagged
     #[arg(long, value_name = "FILE")]
     decisions: Vec<PathBuf>,
+    /// File with the submission ids, one a line, of forgotten members who consented anew: they are taken again
+    #[arg(long, value_name = "FILE")]
+    consent_renewed: Option<PathBuf>,
     /// How the gallery is searched: auto, exact or hnsw. Both give scores from the same stored templates
     #[arg(long, value_name = "ENGINE", default_value_t)]
     search: SearchEngine,
@@ -84,6 +87,7 @@ pub fn run(args: &AuditArgs, common: &Common) -> Result<()> {
         force: args.force,
         review_budget: args.review_budget,
         decisions: args.decisions.clone(),
+        consent_renewed: args.consent_renewed.clone(),
         search: SearchPolicy::new(args.search, &policy.hnsw),
         policy,
         page: (!args.no_report).then(|| PageOptions { crops: args.crops, ..PageOptions::default() }),

@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 
-use crate::audit::memory;
+use crate::audit::read_ids;
 use crate::cli::{Common, json, print};
-use crate::gallery::{CompactPolicy, Forgotten, Stats, Store, Verification};
+use crate::gallery::{Commit, CompactPolicy, Forgotten, Stats, Store, Verification};
 use crate::report::Progress;
 use crate::{Error, Result};
 
@@ -32,7 +32,7 @@ pub enum GalleryCommand {
     /// Write all members to one Parquet file for pandas, DuckDB or Spark
     #[command(after_help = "Example:\n  chehra gallery export --store /data/store --to members.parquet")]
     Export(ExportArgs),
-    /// Add the members of an exported file; importing a file twice adds nothing
+    /// Add the members of an exported file, but for those that the store has and those that were forgotten
     #[command(after_help = "Example:\n  chehra gallery import --store /data/store --from members.parquet")]
     Import(ImportArgs),
 }
@@ -47,9 +47,11 @@ const FORGET_HELP: &str = "\
 Examples:
   chehra gallery forget --store /data/store --member S-000123 --member S-000124
   chehra gallery forget --store /data/store --from ids.txt      # one submission id a line
-The receipt (ids, time, segments; no template) is kept in the store's folder receipts/. An id that was never in the
-store ends the command with exit code 65, after all others were forgotten. Backups, exports and run folders are not
-touched: erase them as well.";
+The receipt (ids, time, files; no template) is kept in the store's folder receipts/. It says that a member is erased only
+when no file of the store and no unfinished run holds the template. A submission that was forgotten and comes again is
+not looked at and has the reason erased_before, unless --consent-renewed names it. An id that was never in the store ends
+the command with exit code 65, after all others were forgotten. Backups, exports and run folders are not touched: erase
+them as well.";
 
 /// Flags of every gallery command.
 #[derive(Debug, Args)]
@@ -103,6 +105,9 @@ pub struct ImportArgs {
     /// Parquet file to read
     #[arg(long, value_name = "FILE")]
     from: PathBuf,
+    /// File with the submission ids, one a line, of forgotten members who consented anew: they are taken again
+    #[arg(long, value_name = "FILE")]
+    consent_renewed: Option<PathBuf>,
 }
 
 /// Runs it.
@@ -212,12 +217,22 @@ fn verify(args: &VerifyArgs, common: &Common) -> Result<()> {
 }
 
 fn verified(found: &Verification, repaired: bool) -> String {
-    let mut text = format!("{} segments, {} rows read\n", found.segments, found.rows);
+    let mut text = format!(
+        "{} segments, {} rows read\n{} files of pictures and {} of workers' faces read, {} receipts held against all of it\n",
+        found.segments, found.rows, found.pictures, found.workers, found.receipts
+    );
     found.damaged.iter().for_each(|problem| text += &format!("damaged: {problem}\n"));
-    let state = if repaired && found.is_sound() { "rebuilt" } else { "rebuilt at the next search, or by --repair" };
+    let is_mended = repaired && found.is_sound();
+    let state = if is_mended { "rebuilt" } else { "rebuilt at the next search, or by --repair" };
     found.rebuildable.iter().for_each(|problem| text += &format!("{state}: {problem}\n"));
+    let state = if is_mended { "removed" } else { "left by a killed process, removed by the next writer or --repair" };
+    found.leftovers.iter().for_each(|path| text += &format!("{state}: {}\n", path.display()));
+    for spool in &found.spools {
+        let kept = "holds faces of a run that has not ended; the next audit removes it after a week";
+        text += &format!("{}: {kept}\n", spool.display());
+    }
     if found.is_sound() {
-        text += "whole: every member is as it was written";
+        text += "whole: every member is as it was written, and no receipt says more than is true";
     }
     text
 }
@@ -227,10 +242,12 @@ fn compact(args: &StoreArgs, common: &Common) -> Result<()> {
     let done = store.begin()?.compact(&CompactPolicy::default())?;
     say(common.json, &done, || {
         let [before, after] = done.bytes;
-        format!(
+        let mut text = format!(
             "{} segments became {}, {} rows erased, {before} bytes became {after}",
             done.segments_before, done.segments_after, done.rows_erased
-        )
+        );
+        done.left.iter().for_each(|left| text += &format!("\nnot erased yet: {left}"));
+        text
     })
 }
 
@@ -239,10 +256,8 @@ fn forget(args: &ForgetArgs, common: &Common) -> Result<()> {
     let store = Store::open(&args.common.store)?;
     let mut writer = store.begin()?;
     let mut forgotten = writer.forget(&ids)?;
-    // Faces from which a worker could not be told yet may be the member's.
-    memory::erase_unresolved(&store)?;
     if !args.later {
-        writer.compact(&CompactPolicy { small: 0, ..CompactPolicy::default() })?;
+        forgotten.left = writer.compact(&CompactPolicy { small: 0, ..CompactPolicy::default() })?.left;
     }
     // As it stands now: with the time of the erasure.
     forgotten.receipt = forgotten.receipt.and_then(|receipt| writer.receipt(receipt.commit).cloned());
@@ -256,7 +271,8 @@ fn forget(args: &ForgetArgs, common: &Common) -> Result<()> {
             "members to forget",
             "submission ids of members in the store",
             format!("{} ids of nobody, the first '{}'", unknown.len(), unknown[0]),
-            "check the ids; all others were forgotten",
+            "check the ids; all others were forgotten. What a running audit has not seen yet is not known yet: if one runs, \
+             give the command again when it has ended",
         )),
     }
 }
@@ -264,14 +280,7 @@ fn forget(args: &ForgetArgs, common: &Common) -> Result<()> {
 fn ids(args: &ForgetArgs) -> Result<Vec<String>> {
     let mut ids = args.member.clone();
     if let Some(path) = &args.from {
-        let refuse = |found: String| {
-            Error::input(path, "list of submission ids", "a text file, one id a line", found, "check --from")
-        };
-        let text = std::fs::read_to_string(path).map_err(|e| refuse(e.to_string()))?;
-        ids.extend(text.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned));
-        if ids.is_empty() {
-            return Err(refuse("no id".into()));
-        }
+        ids.extend(read_ids(path, "--from")?);
     }
     Ok(ids)
 }
@@ -280,10 +289,16 @@ fn describe_forgotten(forgotten: &Forgotten, file: Option<&Path>) -> String {
     let rows = forgotten.receipt.as_ref().map_or(0, |receipt| receipt.rows);
     let erased = forgotten.receipt.as_ref().is_some_and(|receipt| receipt.erased_at.is_some());
     let later = if rows == 0 || erased { "" } else { ", to be erased by compact" };
+    let unfinished = forgotten.receipt.as_ref().filter(|receipt| receipt.rows == 0);
     let mut text = format!("{rows} memberships forgotten{}{later}\n", if erased { " and erased" } else { "" });
     if let Some(file) = file {
         text += &format!("receipt: {}\n", file.display());
     }
+    if let Some(receipt) = unfinished {
+        let ids = receipt.submission_ids.join(", ");
+        text += &format!("no membership, but pictures, a worker's faces or an unfinished run had: {ids}\n");
+    }
+    forgotten.left.iter().for_each(|left| text += &format!("not erased yet: {left}\n"));
     forgotten.before.iter().for_each(|id| text += &format!("forgotten before: {id}\n"));
     forgotten.unknown.iter().for_each(|id| text += &format!("not in the store: {id}\n"));
     text
@@ -302,11 +317,24 @@ fn import(args: &ImportArgs, common: &Common) -> Result<()> {
         ));
     }
     let store = Store::open_or_create(&args.common.store)?;
-    let commit = store.begin()?.import(&args.from)?;
-    let answer = serde_json::json!({ "added": commit.added, "repeated": commit.repeated });
-    say(common.json, &answer, || match commit.repeated {
-        true => "this file was imported before: nothing added".into(),
-        false => format!("{} members added", commit.added),
+    let renewed = args.consent_renewed.as_deref().map(|path| read_ids(path, "--consent-renewed")).transpose()?;
+    let renewed = renewed.unwrap_or_default().into_iter().collect();
+    let Commit { added, repeated, erased_before, known, .. } = store.begin()?.import(&args.from, &renewed)?;
+    let answer = serde_json::json!({
+        "added": added, "repeated": repeated, "known": known, "erased_before": erased_before,
+    });
+    say(common.json, &answer, || {
+        let mut text = match repeated && added == 0 {
+            true => "this file was imported before: nothing added".into(),
+            false => format!("{added} members added"),
+        };
+        if known > 0 {
+            text += &format!("\n{known} left out: the store has the same submission, picture and model");
+        }
+        if erased_before > 0 {
+            text += &format!("\n{erased_before} left out: erased before; --consent-renewed FILE takes them again");
+        }
+        text
     })
 }
 

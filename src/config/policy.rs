@@ -416,13 +416,13 @@ impl Default for VerdictPolicy {
     }
 }
 
-/// Only a photo of a photo, an exactly reused picture and a missing consent reject on their own: a face match sends to
-/// review, because face evidence at this scale is never certain.
+/// Only a photo of a photo, an exactly reused picture and a consent that is missing or was taken back reject on their own:
+/// a face match sends to review, because face evidence at this scale is never certain.
 fn default_verdict(reason: Reason) -> Verdict {
     use Reason::*;
     match reason {
         UnreadableImage | ImageTooLarge => Verdict::Unreadable,
-        PhotoOfPhoto | DuplicateSelfie | ConsentMissing => Verdict::Reject,
+        PhotoOfPhoto | DuplicateSelfie | ConsentMissing | ErasedBefore => Verdict::Reject,
         RequiredFieldMissing | SubmissionIdRepeated | TooManyFaces | WorkerAbsent | WorkerMismatch | MemberIsWorker
         | MemberIsOtherWorker | PhotoMismatch | DuplicateMember | MobileReused | EpicReused | BoothOutsideDistrict => {
             Verdict::Review

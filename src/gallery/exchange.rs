@@ -4,6 +4,7 @@
 //! timestamp, hexadecimal for hashes, and the template as a list of floats named `embedding`. The floats are the f16
 //! masters exactly, so a store imported from an export gives the same similarities bit by bit.
 
+use std::collections::HashSet;
 use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
@@ -18,13 +19,15 @@ use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::WriterProperties;
+use sha2::{Digest, Sha256};
 
 use super::files::{Pending, hash_file, sync_folder};
 use super::manifest::{Run, now};
 use super::member::{Member, hex};
+use super::outside::{self, Noted, Place};
 use super::segment::MAX_ROWS;
-use super::store::{Commit, Store, Writer};
-use super::view::{Gallery, by_model};
+use super::store::{Commit, Store, Writer, renew};
+use super::view::Gallery;
 use crate::infer::{ModelId, Template};
 use crate::{Error, Result};
 
@@ -67,8 +70,14 @@ impl Store {
             .set_created_by(concat!("chehra ", env!("CARGO_PKG_VERSION")).to_string())
             .build();
         let failed = |e: parquet::errors::ParquetError| Error::io("write", path)(std::io::Error::other(e));
-        let mut writer =
-            ArrowWriter::try_new(Pending::create(path)?, schema.clone(), Some(properties)).map_err(failed)?;
+        let pending = Pending::create(path)?;
+        // Before the first row is written: a killed export is swept by its note.
+        let noted = self.sweep_exports().and_then(|_| outside::note(self.path(), Place::Export, pending.temporary()));
+        let noted = noted.map(Some).or_else(|error| match &error {
+            Error::Io { source, .. } if is_read_only(source) => Ok(None),
+            _ => Err(error),
+        })?;
+        let mut writer = ArrowWriter::try_new(pending, schema.clone(), Some(properties)).map_err(failed)?;
         let rows: Vec<u32> = gallery.iter().map(|(row, _)| row).collect();
         for rows in rows.chunks(BATCH) {
             let batch = RecordBatch::try_new(schema.clone(), export_columns(&gallery, rows)?);
@@ -77,8 +86,14 @@ impl Store {
         writer.into_inner().map_err(failed)?.commit()?;
         let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
         sync_folder(folder)?;
+        noted.map_or(Ok(()), Noted::remove)?;
         Ok(rows.len() as u64)
     }
+}
+
+/// Whether a store may only be read, so that nobody can be erased from it either.
+fn is_read_only(error: &std::io::Error) -> bool {
+    matches!(error.kind(), std::io::ErrorKind::ReadOnlyFilesystem | std::io::ErrorKind::PermissionDenied)
 }
 
 fn export_columns(gallery: &Gallery, numbers: &[u32]) -> Result<Vec<ArrayRef>> {
@@ -134,44 +149,75 @@ impl Gallery {
 }
 
 impl Writer<'_> {
-    /// Adds the rows of an exported file as one run, whose key is the file's hash: importing it twice adds nothing.
-    /// `run_key` and `commit` of the file are not taken over. Embeddings need not be normalised.
+    /// Adds the rows of an exported file as one run, whose key is the file's hash. Rows whose submission, picture and
+    /// model the store has are left out, so that a file imported twice, or a store's own export, adds nothing; so are
+    /// those of members who were forgotten, but for the `renewed` ones, who consented anew. `run_key` and `commit` of the
+    /// file are not taken over. Embeddings need not be normalised.
     ///
     /// # Errors
     /// [`Error::Input`] naming column and row when the file is not such a table; the store is then as it was.
-    pub fn import(&mut self, path: &Path) -> Result<Commit> {
+    pub fn import(&mut self, path: &Path, renewed: &HashSet<String>) -> Result<Commit> {
         let key = format!("import:{}", hash_file(path)?.sha256);
-        if let Some(run) = self.manifest.run(&key) {
-            return Ok(Commit { commit: run.commit, added: 0, repeated: true });
-        }
         let mut next = self.manifest.clone();
         next.commit += 1;
-        let (commit, mut added) = (next.commit, 0);
+        let consented = renew(&mut next, renewed);
+        let earlier = self.manifest.run(&key).map(|run| run.commit);
+        if let (Some(earlier), true) = (earlier, consented.is_empty()) {
+            return Ok(Commit { commit: earlier, added: 0, repeated: true, erased_before: 0, known: 0 });
+        }
+        let erased = outside::owned(next.erased());
+        let mut known = self.known_rows()?;
+        let mut done =
+            Commit { commit: next.commit, added: 0, repeated: earlier.is_some(), erased_before: 0, known: 0 };
         let (mut rows, mut read) = (Vec::new(), 0);
-        let mut add = |rows: &mut Vec<(Member, Template)>| -> Result<()> {
-            for (model, dim, rows) in by_model(rows)? {
-                self.check_dim(&model, dim)?;
-                let count = rows.len();
-                let rows = rows.into_iter().map(|(m, t)| Ok((m.as_row(&key, commit), t.clone())));
-                self.write_segment(&mut next, (&model, dim, count), rows)?;
-            }
-            added += rows.len() as u64;
-            rows.clear();
-            Ok(())
-        };
         for batch in import_batches(path)? {
             let batch = batch.map_err(|e| wrong(path, "file", "a whole Parquet file", e.to_string()))?;
+            let first = rows.len();
             Import::of(&batch, path)?.rows(read, &mut rows)?;
             read += batch.num_rows();
+            let fresh: Vec<(Member, Template)> = rows.drain(first..).collect();
+            for row in fresh {
+                if erased.contains(&row.0.submission_id) {
+                    done.erased_before += 1;
+                } else if !known.insert(identity(&row.0.submission_id, &row.0.model, &row.0.selfie_sha256)) {
+                    done.known += 1;
+                } else {
+                    done.added += 1;
+                    rows.push(row);
+                }
+            }
             if rows.len() + BATCH > MAX_ROWS {
-                add(&mut rows)?;
+                self.write_members(&mut next, &key, &rows.iter().collect::<Vec<_>>())?;
+                rows.clear();
             }
         }
-        add(&mut rows)?;
-        next.runs.push(Run { key, commit, rows: added, at: now() });
+        self.write_members(&mut next, &key, &rows.iter().collect::<Vec<_>>())?;
+        if earlier.is_none() {
+            next.runs.push(Run { key, commit: next.commit, rows: done.added, at: now() });
+        }
         self.commit(next)?;
-        Ok(Commit { commit, added, repeated: false })
+        Ok(done)
     }
+
+    /// What identifies each live row of the store.
+    fn known_rows(&self) -> Result<HashSet<[u8; 16]>> {
+        let gallery = self.store.view(None)?;
+        let rows = gallery.iter().filter_map(|(number, row)| Some((row, gallery.model(number)?)));
+        Ok(rows.map(|(row, model)| identity(row.submission_id, model, row.selfie_sha256)).collect())
+    }
+}
+
+/// A membership: submission, model and picture, as a hash that no two share.
+fn identity(submission_id: &str, model: &ModelId, selfie_sha256: &[u8; 32]) -> [u8; 16] {
+    let mut hash = Sha256::new();
+    for text in [submission_id, &model.0] {
+        hash.update((text.len() as u64).to_le_bytes());
+        hash.update(text);
+    }
+    hash.update(selfie_sha256);
+    let mut identity = [0; 16];
+    identity.copy_from_slice(&hash.finalize()[..16]);
+    identity
 }
 
 fn wrong(path: &Path, item: &str, expected: &str, found: String) -> Error {

@@ -68,6 +68,11 @@ impl Pending {
         Ok(Pending { target: target.to_owned(), temporary, file, hash: Sha256::new(), bytes: 0, done: false })
     }
 
+    /// The name until then.
+    pub(super) fn temporary(&self) -> &Path {
+        &self.temporary
+    }
+
     /// Makes the bytes durable and the name visible, in this order. The folder is left for the caller to sync.
     pub(super) fn commit(mut self) -> Result<Written> {
         self.file.flush().map_err(Error::io("write", &self.temporary))?;

@@ -1,10 +1,11 @@
 //! Forgetting members, and compaction, which erases them from the disk.
 //!
-//! `forget` tombstones at once: from its commit on no search finds the rows. Their templates lie in the segment until
-//! compaction writes it anew without them and removes the old file and all that was derived from it. A receipt records
-//! both steps; the second only after the old files are gone. Receipts are in the manifest, and as files of their own in
-//! `receipts/`. What was kept of pictures is small and written anew at once. What a disk or a backup keeps of removed
-//! files is beyond a store's reach.
+//! `forget` tombstones at once: from its commit on no search finds the rows, and no run or import brings the submission
+//! in again unless its consent is given anew. In the same commit it writes anew what was kept of pictures and of workers'
+//! faces; then it erases the submission from spools of runs that have not ended. Templates lie in the segments until
+//! compaction writes those anew and removes the old files and all that was derived from them. A receipt records both
+//! steps; the second only after every old file is gone, within the store and outside. Receipts are in the manifest, and
+//! as files of their own in `receipts/`. What a disk or a backup keeps of removed files is beyond a store's reach.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fs;
@@ -31,6 +32,8 @@ pub struct Forgotten {
     pub before: Vec<String>,
     /// Ids that were never in the store.
     pub unknown: Vec<String>,
+    /// What could not be erased yet, and what to do; the receipt stays open until it is.
+    pub left: Vec<String>,
 }
 
 /// Which segments compaction writes anew.
@@ -60,6 +63,8 @@ pub struct Compaction {
     pub rows_erased: u64,
     /// Bytes of segment files before and after.
     pub bytes: [u64; 2],
+    /// What of forgotten members could not be erased yet, and what to do.
+    pub left: Vec<String>,
 }
 
 impl Store {
@@ -69,7 +74,14 @@ impl Store {
     }
 }
 
-fn receipts_folder(store: &Path) -> PathBuf {
+impl Receipt {
+    /// What stands in its file.
+    pub(super) fn text(&self) -> Result<String> {
+        Ok(serde_json::to_string_pretty(self).map_err(|e| Error::bug("writing a receipt", e))? + "\n")
+    }
+}
+
+pub(super) fn receipts_folder(store: &Path) -> PathBuf {
     store.join("receipts")
 }
 
@@ -79,7 +91,9 @@ impl Writer<'_> {
         self.manifest.forgotten.iter().find(|receipt| receipt.commit == commit)
     }
 
-    /// Tombstones every live row of these submissions, in one commit, and erases what was kept of their pictures.
+    /// Tombstones every live row of these submissions and erases what was kept of their pictures and among the workers'
+    /// faces, in one commit; then erases them from spools. A submission that only an unfinished run knows is forgotten as
+    /// well: the run will not enrol it.
     ///
     /// # Errors
     /// [`Error::Input`] when a segment is damaged; [`Error::Io`] when the disk refuses. The store is then as it was.
@@ -102,34 +116,38 @@ impl Writer<'_> {
             segment.tombstones.extend(fresh);
             segment.tombstones.sort_unstable();
         }
-        let (pictured, replaced) = self.forget_pictures(&mut next, &wanted)?;
-        let only_pictures = rows == 0 && !pictured.is_empty();
-        found.extend(pictured);
-        segments.extend(&replaced);
+        let (pictured, old_pictures) = self.forget_pictures(&mut next, &wanted)?;
+        let (remembered, old_workers) = self.forget_in_workers(&mut next, &wanted)?;
+        segments.extend(old_pictures.iter().chain(&old_workers));
+        found.extend(pictured.into_iter().chain(remembered).chain(self.store.spooled(&wanted)?));
         let absent: BTreeSet<&String> = submission_ids.iter().filter(|id| !found.contains(*id)).collect();
         let named = |id: &&String| self.manifest.forgotten.iter().any(|receipt| receipt.submission_ids.contains(id));
         let (before, unknown) = absent.into_iter().cloned().partition(|id| named(&id));
-        if rows == 0 && !only_pictures {
-            return Ok(Forgotten { receipt: None, before, unknown });
+        if found.is_empty() && segments.is_empty() {
+            return Ok(Forgotten { receipt: None, before, unknown, left: Vec::new() });
         }
         next.commit += 1;
-        let receipt = Receipt {
-            at: now(),
-            commit: next.commit,
-            submission_ids: found.into_iter().collect(),
-            rows,
-            segments,
-            erased_commit: None,
-            erased_at: None,
-        };
-        next.forgotten.push(receipt.clone());
-        self.commit(next)?;
-        if !replaced.is_empty() {
-            self.sweep()?;
-            self.settle_receipts()?;
+        let commit = next.commit;
+        // Faces of unknown submissions may go although none of the ids is known; that alone has no receipt.
+        if !found.is_empty() {
+            let submission_ids = found.into_iter().collect();
+            let (erased_commit, erased_at) = (None, None);
+            next.forgotten.push(Receipt {
+                at: now(),
+                commit,
+                submission_ids,
+                rows,
+                segments,
+                erased_commit,
+                erased_at,
+            });
         }
+        self.commit(next)?;
+        self.sweep()?;
+        failpoint::reach("forgotten-swept");
+        let left = self.settle_receipts()?;
         self.write_receipts()?;
-        Ok(Forgotten { receipt: Some(receipt), before, unknown })
+        Ok(Forgotten { receipt: self.receipt(commit).cloned(), before, unknown, left })
     }
 
     /// Writes the receipts as files of their own, to be handed on, where they are missing or say something else than
@@ -146,7 +164,7 @@ impl Writer<'_> {
         let mut changed = false;
         for receipt in &self.manifest.forgotten {
             let path = self.store.receipt_path(receipt);
-            let text = serde_json::to_string_pretty(receipt).map_err(|e| Error::bug("writing a receipt", e))? + "\n";
+            let text = receipt.text()?;
             if fs::read(&path).is_ok_and(|known| known == text.as_bytes()) {
                 continue;
             }
@@ -187,9 +205,9 @@ impl Writer<'_> {
             self.commit(next)?;
             self.sweep()?;
             failpoint::reach("compaction-swept");
-            self.settle_receipts()?;
-            self.write_receipts()?;
         }
+        report.left = self.settle_receipts()?;
+        self.write_receipts()?;
         report.segments_after = self.manifest.segments.len();
         report.bytes[1] = bytes(&self.manifest);
         Ok(report)
@@ -222,12 +240,17 @@ impl Writer<'_> {
         Ok(())
     }
 
-    /// Marks as erased what is in no file any more. Called after a sweep.
-    pub(super) fn settle_receipts(&mut self) -> Result<()> {
+    /// Marks as erased what is in no file any more, having erased it outside; says what could not be erased there.
+    /// Called after a sweep.
+    pub(super) fn settle_receipts(&mut self) -> Result<Vec<String>> {
+        if self.manifest.forgotten.iter().all(|receipt| receipt.erased_commit.is_some()) {
+            return Ok(Vec::new());
+        }
+        let left = self.erase_outside()?;
         let mut next = self.manifest.clone();
         let (commit, at) = (next.commit + 1, now());
         let mut changed = false;
-        for receipt in next.forgotten.iter_mut().filter(|r| r.erased_commit.is_none()) {
+        for receipt in next.forgotten.iter_mut().filter(|r| r.erased_commit.is_none() && left.is_empty()) {
             if !receipt.segments.iter().any(|&id| self.manifest.is_live(id)) {
                 (receipt.erased_commit, receipt.erased_at) = (Some(commit), Some(at.clone()));
                 changed = true;
@@ -237,7 +260,7 @@ impl Writer<'_> {
             next.commit = commit;
             self.commit(next)?;
         }
-        Ok(())
+        Ok(left)
     }
 }
 

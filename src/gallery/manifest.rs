@@ -1,9 +1,15 @@
 //! The manifest: the one file that says what is in the store.
 //!
-//! `MANIFEST` has two parts: a first line `{"format":"chehra-store","version":2,"sha256":"..."}`, and a JSON body that
-//! the hash covers byte by byte. It is replaced by an atomic rename after everything it names is durable, so a store
-//! is always exactly as one manifest says; files that no manifest names are leftovers and are swept.
+//! `MANIFEST` has two parts: a first line `{"format":"chehra-store","version":3,"requires":[],"sha256":"..."}`, and a JSON
+//! body that the hash covers byte by byte. It is replaced by an atomic rename after everything it names is durable, so a
+//! store is always exactly as one manifest says; files that no manifest names are leftovers and are swept.
+//!
+//! The version counts changes of the format as a whole. What is added to it later has a name instead: `requires` lists
+//! the features without which the store cannot be read rightly, and a program that does not know one of them refuses the
+//! store and says its name. [`RESERVED`] has the names that are planned. A field that this program does not know, of a
+//! feature that is not required, is kept as it is (`other`) as long as the file that it describes is kept.
 
+use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -14,6 +20,7 @@ use sha2::{Digest, Sha256};
 use super::files::{Pending, sync_folder};
 use super::member::hex;
 use super::pictures::PictureFile;
+use super::workers::WorkersFile;
 use crate::{Error, Result};
 
 /// Name of the manifest in a store's folder.
@@ -21,12 +28,23 @@ pub(super) const NAME: &str = "MANIFEST";
 /// What the first line calls itself.
 const FORMAT: &str = "chehra-store";
 /// The version written; older ones are read.
-pub(super) const VERSION: u32 = 2;
+pub(super) const VERSION: u32 = 3;
+/// Features that this program reads and writes; none yet.
+const FEATURES: &[&str] = &[];
+/// Names of features to come: files that a key of the store encrypts, templates from which a fixed centre was taken, the
+/// arithmetic that made a segment's templates. Their fields are `keys`, `centres` and `precisions` of the manifest, and
+/// `key`, `centre` and `precision` of a file. No other feature may take these names.
+pub(super) const RESERVED: [&str; 3] = ["encryption", "centre", "precision"];
+
+/// Fields that this program does not know.
+pub(super) type Other = serde_json::Map<String, serde_json::Value>;
 
 /// One commit's state of a store.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub(super) struct Manifest {
+    /// The version it was read from; [`VERSION`] is what is written.
+    #[serde(skip)]
+    pub(super) version: u32,
     /// Number of the last commit, from 1; 0 is a new store.
     pub(super) commit: u64,
     /// Number that the next segment gets. Never given twice.
@@ -38,8 +56,17 @@ pub(super) struct Manifest {
     /// Pictures of the runs, oldest first; since version 2.
     #[serde(default)]
     pub(super) pictures: Vec<PictureFile>,
+    /// Workers as they were known after a run, oldest first; since version 3.
+    #[serde(default)]
+    pub(super) workers: Vec<WorkersFile>,
     /// What was forgotten.
     pub(super) forgotten: Vec<Receipt>,
+    /// Who consented anew after that; since version 3.
+    #[serde(default)]
+    pub(super) renewed: Vec<Renewal>,
+    /// Fields of later versions.
+    #[serde(flatten)]
+    pub(super) other: Other,
 }
 
 /// An audit run that added rows.
@@ -58,7 +85,6 @@ pub struct Run {
 
 /// An immutable file of templates.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub(super) struct Segment {
     pub(super) id: u64,
     pub(super) rows: u64,
@@ -72,6 +98,9 @@ pub(super) struct Segment {
     pub(super) facts_sha256: String,
     /// Forgotten rows that the file still holds, ascending.
     pub(super) tombstones: Vec<u32>,
+    /// Fields of later versions.
+    #[serde(flatten)]
+    pub(super) other: Other,
 }
 
 /// Says that members were forgotten: what, when and where; never a template.
@@ -86,18 +115,33 @@ pub struct Receipt {
     pub submission_ids: Vec<String>,
     /// Rows tombstoned: one id may have several.
     pub rows: u64,
-    /// Segments that held them.
+    /// Numbers of the files that held them.
     pub segments: Vec<u64>,
-    /// The commit that wrote those segments anew without them; none as long as some file still holds one.
+    /// The commit that found no file left that holds one; none until then.
     pub erased_commit: Option<u64>,
     /// When that was, UTC.
     pub erased_at: Option<String>,
+}
+
+/// Says that members who were forgotten consented anew.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Renewal {
+    /// When, UTC.
+    pub at: String,
+    /// The commit since which their submissions are taken again.
+    pub commit: u64,
+    /// Their submission ids.
+    pub submission_ids: Vec<String>,
 }
 
 #[derive(Serialize, Deserialize)]
 struct Header {
     format: String,
     version: u32,
+    /// Features without which the store cannot be read rightly; since version 3.
+    #[serde(default)]
+    requires: Vec<String>,
     sha256: String,
 }
 
@@ -127,6 +171,11 @@ const RESTORE: &str =
     "restore the store from a backup; do not delete the file, the segments beside it are of no use alone";
 
 impl Manifest {
+    /// Of an empty store.
+    pub(super) fn empty() -> Manifest {
+        Manifest { version: VERSION, next_segment: 1, ..Manifest::default() }
+    }
+
     /// Reads a store's manifest; `None` when there is none.
     ///
     /// # Errors
@@ -150,12 +199,21 @@ impl Manifest {
             let expected = format!("version 1 to {VERSION}");
             return Err(Error::input(&path, "version", expected, header.version.to_string(), fix));
         }
+        if let Some(feature) = header.requires.iter().find(|name| !FEATURES.contains(&name.as_str())) {
+            let fix = "use the chehra that wrote the store, or a later one; this one would read it wrongly";
+            let expected = match RESERVED.contains(&feature.as_str()) {
+                true => "a store without this feature, which later versions have",
+                false => "features that this version knows",
+            };
+            return Err(Error::input(&path, "requires", expected, feature.clone(), fix));
+        }
         let found = hex(&Sha256::digest(body));
         if found != header.sha256 {
             return Err(Error::input(&path, "checksum", header.sha256, found, RESTORE));
         }
-        let manifest: Manifest = serde_json::from_slice(body)
+        let mut manifest: Manifest = serde_json::from_slice(body)
             .map_err(|e| Error::input(&path, "body", "a manifest", e.to_string(), RESTORE))?;
+        manifest.version = header.version;
         Ok(Some(manifest))
     }
 
@@ -164,7 +222,8 @@ impl Manifest {
         let path = store.join(NAME);
         let mut body = serde_json::to_vec_pretty(self).map_err(|e| Error::bug("writing a manifest", e))?;
         body.push(b'\n');
-        let header = Header { format: FORMAT.into(), version: VERSION, sha256: hex(&Sha256::digest(&body)) };
+        let sha256 = hex(&Sha256::digest(&body));
+        let header = Header { format: FORMAT.into(), version: VERSION, requires: Vec::new(), sha256 };
         let mut text = serde_json::to_vec(&header).map_err(|e| Error::bug("writing a manifest", e))?;
         text.push(b'\n');
         text.extend(body);
@@ -181,8 +240,81 @@ impl Manifest {
         self.runs.iter().find(|run| run.key == key)
     }
 
-    /// Whether a segment or a file of pictures of this number is live.
+    /// Whether a file of this number is live: a segment, pictures, or workers.
     pub(super) fn is_live(&self, id: u64) -> bool {
-        self.segments.iter().any(|s| s.id == id) || self.pictures.iter().any(|p| p.id == id)
+        self.segments.iter().any(|s| s.id == id)
+            || self.pictures.iter().any(|p| p.id == id)
+            || self.workers.iter().any(|w| w.id == id)
+    }
+
+    /// The submissions that were forgotten and whose consent was not given anew since: none of them may come in.
+    pub(super) fn erased(&self) -> HashSet<&str> {
+        let renewed: HashMap<&str, u64> =
+            self.renewed.iter().flat_map(|r| r.submission_ids.iter().map(|id| (id.as_str(), r.commit))).collect();
+        let forgotten = self.forgotten.iter().flat_map(|r| r.submission_ids.iter().map(|id| (id.as_str(), r.commit)));
+        forgotten
+            .filter(|(id, commit)| renewed.get(id).is_none_or(|renewal| renewal < commit))
+            .map(|(id, _)| id)
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A manifest file of this first line's fields and body.
+    fn write(store: &Path, version: u32, requires: &[&str], body: &str) {
+        let header = serde_json::json!({
+            "format": FORMAT, "version": version, "requires": requires, "sha256": hex(&Sha256::digest(body)),
+        });
+        fs::write(store.join(NAME), format!("{header}\n{body}")).unwrap();
+    }
+
+    #[test]
+    fn a_feature_that_is_not_known_is_refused_by_its_name() {
+        let temp = tempfile::tempdir().unwrap();
+        for feature in RESERVED {
+            write(temp.path(), VERSION, &[feature], "not even JSON");
+            let error = Manifest::read(temp.path()).unwrap_err().to_string();
+            assert!(error.contains(feature) && error.contains("a later one"), "{error}");
+        }
+        write(temp.path(), VERSION + 1, &[], "{}");
+        assert!(Manifest::read(temp.path()).unwrap_err().to_string().contains("version 1 to 3"));
+    }
+
+    #[test]
+    fn fields_of_features_that_are_not_required_are_kept() {
+        let temp = tempfile::tempdir().unwrap();
+        let segment = r#"{"id":1,"rows":1,"dim":2,"model":"m","bytes":3,"sha256":"","footer_sha256":"",
+            "facts_sha256":"","tombstones":[],"shade":[1,2]}"#;
+        let body =
+            format!(r#"{{"commit":1,"next_segment":2,"runs":[],"segments":[{segment}],"forgotten":[],"hue":"blue"}}"#);
+        write(temp.path(), VERSION, &[], &body);
+        let manifest = Manifest::read(temp.path()).unwrap().unwrap();
+        manifest.write(temp.path()).unwrap();
+        let again = Manifest::read(temp.path()).unwrap().unwrap();
+        assert_eq!(manifest, again);
+        assert_eq!((&again.other["hue"], &again.segments[0].other["shade"]), (&"blue".into(), &[1, 2].into()));
+    }
+
+    #[test]
+    fn an_id_is_erased_from_its_last_forgetting_to_the_next_renewal() {
+        let receipt = |commit, id: &str| Receipt {
+            at: String::new(),
+            commit,
+            submission_ids: vec![id.to_owned()],
+            rows: 1,
+            segments: Vec::new(),
+            erased_commit: None,
+            erased_at: None,
+        };
+        let renewal = |commit, id: &str| Renewal { at: String::new(), commit, submission_ids: vec![id.to_owned()] };
+        let mut manifest = Manifest { forgotten: vec![receipt(2, "a"), receipt(2, "b")], ..Manifest::empty() };
+        assert_eq!(manifest.erased(), HashSet::from(["a", "b"]));
+        manifest.renewed.push(renewal(3, "a"));
+        assert_eq!(manifest.erased(), HashSet::from(["b"]));
+        manifest.forgotten.push(receipt(4, "a"));
+        assert_eq!(manifest.erased(), HashSet::from(["a", "b"]));
     }
 }

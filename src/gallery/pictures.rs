@@ -16,7 +16,7 @@ use sha2::{Digest, Sha256};
 
 use super::failpoint;
 use super::files::Pending;
-use super::manifest::{Manifest, segment_file};
+use super::manifest::{Manifest, Other, segment_file};
 use super::member::hex;
 use super::store::{Store, Writer};
 use crate::infer::{ModelId, Template};
@@ -95,9 +95,12 @@ impl NightPictures {
     /// Without these submissions; `None` when it has none of them.
     fn without(&self, submission_ids: &HashSet<&str>) -> Option<NightPictures> {
         let gone = |picture: &KeptPicture| submission_ids.contains(picture.submission_id.as_str());
-        if !self.pictures.iter().any(gone) {
-            return None;
-        }
+        self.pictures.iter().any(gone).then(|| self.only(&|id| !submission_ids.contains(id)))
+    }
+
+    /// Only the submissions that `stays` holds for.
+    pub(super) fn only(&self, stays: &dyn Fn(&str) -> bool) -> NightPictures {
+        let gone = |picture: &KeptPicture| !stays(&picture.submission_id);
         let mut places = Vec::with_capacity(self.pictures.len());
         let mut pictures = Vec::with_capacity(self.pictures.len());
         for picture in &self.pictures {
@@ -111,13 +114,12 @@ impl NightPictures {
         let stranger = |s: &Stranger| Some(Stranger { picture: place(s.picture)?, ..s.clone() });
         let backdrops = self.backdrops.iter().filter_map(backdrop).collect();
         let strangers = self.strangers.iter().filter_map(stranger).collect();
-        Some(NightPictures { model: self.model.clone(), pictures, backdrops, strangers })
+        NightPictures { model: self.model.clone(), pictures, backdrops, strangers }
     }
 }
 
 /// A file of pictures as the manifest names it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub(super) struct PictureFile {
     /// Its number, from the same count as the segments'.
     pub(super) id: u64,
@@ -127,6 +129,9 @@ pub(super) struct PictureFile {
     pub(super) pictures: u64,
     pub(super) bytes: u64,
     pub(super) sha256: String,
+    /// Fields of later versions.
+    #[serde(flatten)]
+    pub(super) other: Other,
 }
 
 impl PictureFile {
@@ -166,7 +171,20 @@ impl Store {
         let manifest = self.manifest()?;
         let before = as_seen_by.and_then(|key| manifest.run(key)).map_or(u64::MAX, |run| run.commit);
         let files = manifest.pictures.into_iter().filter(move |file| file.commit < before);
-        Ok(files.map(|file| file.read(self.path())))
+        Ok(files.map(|file| self.pictures_of(file)))
+    }
+
+    /// Reads a file of pictures, or the one that a writer has put in its place meanwhile.
+    fn pictures_of(&self, file: PictureFile) -> Result<NightPictures> {
+        file.read(self.path()).or_else(|error| {
+            let newer = self.manifest()?;
+            if newer.is_live(file.id) {
+                return Err(error);
+            }
+            // Those of one run lie in one file, whatever its number; none, if all of them were forgotten.
+            let file = newer.pictures.iter().find(|other| other.commit == file.commit);
+            file.map_or_else(|| Ok(NightPictures::empty(ModelId(String::new()))), |file| file.read(self.path()))
+        })
     }
 }
 
@@ -182,7 +200,8 @@ impl Writer<'_> {
         let written = pending.commit()?;
         failpoint::reach("pictures-written");
         let pictures = night.pictures.len() as u64;
-        next.pictures.push(PictureFile { id, commit, pictures, bytes: written.bytes, sha256: written.sha256 });
+        let (bytes, sha256) = (written.bytes, written.sha256);
+        next.pictures.push(PictureFile { id, commit, pictures, bytes, sha256, other: Other::new() });
         Ok(())
     }
 
@@ -241,6 +260,12 @@ mod tests {
         }
     }
 
+    /// A run that leaves pictures alone.
+    fn left(pictures: &NightPictures) -> super::super::Night<'_> {
+        static NOBODY: std::sync::LazyLock<HashSet<String>> = std::sync::LazyLock::new(HashSet::new);
+        super::super::Night { members: &[], pictures, workers: None, renewed: &NOBODY }
+    }
+
     fn kept(store: &Store, key: Option<&str>) -> Vec<Vec<String>> {
         let ids = |n: NightPictures| n.pictures.into_iter().map(|p| p.submission_id).collect();
         store.pictures(key).unwrap().map(|n| ids(n.unwrap())).collect()
@@ -251,9 +276,9 @@ mod tests {
         let temp = tempfile::tempdir().unwrap();
         let store = Store::open_or_create(temp.path().join("s")).unwrap();
         let one = night(&["a", "b"]);
-        store.begin().unwrap().add_night("1", &[], &one).unwrap();
-        store.begin().unwrap().add_night("2", &[], &night(&["c"])).unwrap();
-        assert_eq!(store.begin().unwrap().add_night("1", &[], &one).unwrap().added, 0);
+        store.begin().unwrap().add_night("1", left(&one)).unwrap();
+        store.begin().unwrap().add_night("2", left(&night(&["c"]))).unwrap();
+        assert_eq!(store.begin().unwrap().add_night("1", left(&one)).unwrap().added, 0);
         assert_eq!(kept(&store, None), [vec!["a", "b"], vec!["c"]]);
         assert_eq!(kept(&store, Some("2")), [["a", "b"]]);
         assert!(kept(&store, Some("1")).is_empty());
@@ -264,7 +289,7 @@ mod tests {
     fn what_is_forgotten_is_on_no_disk_and_damage_is_said() {
         let temp = tempfile::tempdir().unwrap();
         let store = Store::open_or_create(temp.path().join("s")).unwrap();
-        store.begin().unwrap().add_night("1", &[], &night(&["a-name", "b-name"])).unwrap();
+        store.begin().unwrap().add_night("1", left(&night(&["a-name", "b-name"]))).unwrap();
         let forgotten = store.begin().unwrap().forget(&["a-name".to_owned(), "nobody".to_owned()]).unwrap();
         assert_eq!(forgotten.unknown, ["nobody"]);
         assert_eq!(forgotten.receipt.unwrap().submission_ids, ["a-name"]);

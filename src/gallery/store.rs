@@ -6,31 +6,37 @@
 //! store/NIGHT                  held by the one audit that runs
 //! store/segments/00000001.parquet     templates and facts: the record
 //! store/segments/00000002.pictures    what is kept of the night's selfies
+//! store/segments/00000003.workers     workers' faces as they were known after the night
 //! store/segments/00000001.codes       derived: what a scan reads        )
 //! store/segments/00000001.masters     derived: what decides             ) rebuilt when missing, stale or damaged
 //! store/segments/00000001.graph       derived: HNSW, on first use       )
 //! store/receipts/00000007.json        what commit 7 forgot; a copy of what the manifest says
+//! store/outside/spool-1234.json       where a spool or an unfinished export lies, which hold templates too
 //! ```
 //! Readers need no lock: a commit changes nothing that an older manifest names until the next writer sweeps, and a
 //! reader whose file was swept meanwhile reads the newer manifest.
 
-use std::collections::HashMap;
-use std::fs::{self, File, TryLockError};
-use std::io::{Read, Seek, Write};
+use std::collections::{HashMap, HashSet};
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
 
 use super::derived::{CODES, Codes, GRAPH, MASTERS, Masters, Source, write_both};
 use super::dot::Kernel;
 use super::failpoint;
 use super::files::{TEMPORARY, create_private_folder, sync_folder};
+use super::forget;
 use super::hnsw::{self, Graph};
-use super::manifest::{self, Manifest, Run, Segment, now, segment_file, segments_folder};
+use super::manifest::{self, Manifest, Other, Renewal, Run, Segment, now, segment_file, segments_folder};
 use super::member::Member;
+use super::outside;
 use super::pictures::{self, NightPictures};
 use super::segment::{MAX_ROWS, SegmentReader, SegmentWriter};
 use super::view::{Gallery, Part, by_model};
+use super::workers::{self, KnownWorkers};
 use crate::infer::{ModelId, Template};
+use crate::lock::FileLock;
 use crate::{Error, Result};
 
 /// Name of the lock file.
@@ -38,6 +44,9 @@ const LOCK: &str = "LOCK";
 
 /// Name of the lock file that an audit holds from before it reads the store until it has added its members.
 const NIGHT: &str = "NIGHT";
+
+/// How long an audit waits for another writer.
+const PATIENCE: Duration = Duration::from_secs(600);
 
 /// Where a segment's files lie.
 #[derive(Debug, Clone)]
@@ -55,11 +64,22 @@ impl SegmentFiles {
         Source { dim: self.segment.dim, rows: self.segment.rows as usize, sha256: &self.segment.sha256 }
     }
 
+    /// After derived files were written: removes them again if a writer has replaced their segment meanwhile, for it has
+    /// swept already, and they hold what it erased.
+    fn keep(&self, derived: &[&Path], written: Result<()>) -> Result<()> {
+        written?;
+        let is_live = Manifest::read(&self.store)?.is_some_and(|manifest| manifest.is_live(self.segment.id));
+        if is_live {
+            return Ok(());
+        }
+        derived.iter().try_for_each(|path| outside::remove_if_there(path))
+    }
+
     /// Makes the file of masters anew from the segment; in memory if the folder cannot be written.
     pub(super) fn masters_anew(&self) -> Result<Masters> {
         let (_, masters) = SegmentReader::new(&self.store, &self.segment).derive()?;
         let path = self.path(MASTERS.ending);
-        if let Err(error) = MASTERS.write(&path, self.source(), &[masters.bytes()]) {
+        if let Err(error) = self.keep(&[&path], MASTERS.write(&path, self.source(), &[masters.bytes()])) {
             log::warn!("masters stay in memory: {error}");
             return Ok(masters);
         }
@@ -105,9 +125,9 @@ impl Store {
         };
         if empty {
             create_private_folder(path)?;
-            let _lock = lock_for_writing(path)?;
+            let _lock = lock_for_writing(path, Duration::ZERO)?;
             if Manifest::read(path)?.is_none() {
-                Manifest { next_segment: 1, ..Manifest::default() }.write(path)?;
+                Manifest::empty().write(path)?;
                 let parent = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
                 sync_folder(parent)?;
             }
@@ -120,30 +140,44 @@ impl Store {
         &self.path
     }
 
-    /// Takes the lock for writing and sweeps what an earlier writer left behind when it was killed.
+    /// Takes the lock for writing, brings an older store to this version, and sweeps what an earlier writer left behind
+    /// when it was killed.
     ///
     /// # Errors
     /// [`Error::Busy`] when another process writes; [`Error::Input`] when the manifest is damaged.
     pub fn begin(&self) -> Result<Writer<'_>> {
-        let lock = lock_for_writing(&self.path)?;
+        self.writer(lock_for_writing(&self.path, Duration::ZERO)?)
+    }
+
+    /// As [`Store::begin`], but waits for another writer to end, ten minutes at most: an audit must not fail at its end
+    /// because somebody is just being erased.
+    ///
+    /// # Errors
+    /// As [`Store::begin`].
+    pub fn begin_in_turn(&self) -> Result<Writer<'_>> {
+        self.writer(lock_for_writing(&self.path, PATIENCE)?)
+    }
+
+    fn writer(&self, lock: FileLock) -> Result<Writer<'_>> {
         let manifest = self.manifest()?;
-        let folder = segments_folder(&self.path);
-        create_private_folder(&folder)?;
+        create_private_folder(&segments_folder(&self.path))?;
         let mut writer = Writer { store: self, manifest, _lock: lock };
+        writer.migrate()?;
         writer.sweep()?;
+        self.sweep_exports()?;
         writer.settle_receipts()?;
         writer.write_receipts()?;
         Ok(writer)
     }
 
-    /// Keeps other audits off this store until the file is dropped: of two that overlap neither would see the members of
+    /// Keeps other audits off this store until the lock is dropped: of two that overlap neither would see the members of
     /// the other. Whoever forgets members or compacts is not kept waiting by it.
     ///
     /// # Errors
     /// [`Error::Busy`] when another audit runs.
-    pub fn begin_night(&self) -> Result<File> {
+    pub fn begin_night(&self) -> Result<FileLock> {
         let fix = "start this one again when the other has ended; it then sees the other's members";
-        lock(self.path.join(NIGHT), "another audit runs on this store", fix)
+        FileLock::take(&self.path.join(NIGHT), "another audit runs on this store", fix)
     }
 
     /// The rows of the store: all live ones, or, for a run that has added its rows before, those that stood there when
@@ -156,14 +190,7 @@ impl Store {
         loop {
             match self.view_of(&manifest, as_seen_by) {
                 Ok(gallery) => return Ok(gallery),
-                Err(error) => {
-                    // A writer may have replaced segments meanwhile; then the newer manifest names others.
-                    let newer = self.manifest()?;
-                    if newer.commit == manifest.commit {
-                        return Err(error);
-                    }
-                    manifest = newer;
-                }
+                Err(error) => manifest = self.newer_than(&manifest, error)?,
             }
         }
     }
@@ -191,6 +218,13 @@ impl Store {
     pub(super) fn manifest(&self) -> Result<Manifest> {
         Manifest::read(&self.path)?
             .ok_or_else(|| Error::input(&self.path, "store", "a MANIFEST", "none", "restore the store from a backup"))
+    }
+
+    /// The manifest that a writer has put in the place of this one meanwhile: it names other files. Where there is none,
+    /// the error that reading this one's files gave.
+    pub(super) fn newer_than(&self, manifest: &Manifest, error: Error) -> Result<Manifest> {
+        let newer = self.manifest()?;
+        if newer.commit == manifest.commit { Err(error) } else { Ok(newer) }
     }
 
     /// Opens a segment, or returns the one that was opened before.
@@ -236,7 +270,8 @@ impl Store {
                 }
                 let built = reader.derive()?;
                 // A folder that cannot be written is no reason to answer nothing: then it stays in memory.
-                if let Err(error) = write_both([&codes, &masters], source, &built.0, &built.1) {
+                let written = write_both([&codes, &masters], source, &built.0, &built.1);
+                if let Err(error) = files.keep(&[&codes, &masters], written) {
                     log::warn!("derived files stay in memory: {error}");
                     return Ok(built);
                 }
@@ -275,7 +310,7 @@ impl Part {
             Err(problem) => {
                 log::info!("{}: {problem}; building it from its segment", path.display());
                 let payload = hnsw::build(&self.codes, kernel);
-                if let Err(error) = GRAPH.write(&path, source, &[&payload]) {
+                if let Err(error) = files.keep(&[&path], GRAPH.write(&path, source, &[&payload])) {
                     log::warn!("the graph stays in memory: {error}");
                 }
                 match GRAPH.open(&path, source, false) {
@@ -291,33 +326,9 @@ fn ends_in_temporary(path: &Path) -> bool {
     path.extension().is_some_and(|e| e == TEMPORARY)
 }
 
-fn lock_for_writing(store: &Path) -> Result<File> {
+fn lock_for_writing(store: &Path, patience: Duration) -> Result<FileLock> {
     let fix = "wait until it ends and run the command again; reading needs no lock";
-    lock(store.join(LOCK), "another process writes this store", fix)
-}
-
-/// Takes a lock for as long as the file lives; the system lets go of it when the process ends, however.
-fn lock(path: PathBuf, held: &str, fix: &str) -> Result<File> {
-    let mut options = fs::OpenOptions::new();
-    options.read(true).write(true).create(true).truncate(false);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut file = options.open(&path).map_err(Error::io("open", &path))?;
-    match file.try_lock() {
-        Ok(()) => {
-            // For the message of whoever comes second; nothing depends on it.
-            let _ = file.set_len(0).and_then(|()| file.rewind());
-            let _ = writeln!(file, "process {} since {}", std::process::id(), now());
-            Ok(file)
-        }
-        Err(TryLockError::WouldBlock) => {
-            let mut holder = String::new();
-            let _ = file.read_to_string(&mut holder);
-            let holder = format!("{held} ({})", holder.trim());
-            Err(Error::Busy { path, holder, fix: fix.to_owned() })
-        }
-        Err(TryLockError::Error(e)) => Err(Error::io("lock", &path)(e)),
-    }
+    FileLock::wait(&store.join(LOCK), patience, "another process writes this store", fix)
 }
 
 /// What adding a run came to.
@@ -329,6 +340,23 @@ pub struct Commit {
     pub added: u64,
     /// Whether the run had been added before.
     pub repeated: bool,
+    /// Rows left out, because their submissions were forgotten and their consent was not given anew.
+    pub erased_before: u64,
+    /// Rows of an import left out, because the store has the same submission, picture and model.
+    pub known: u64,
+}
+
+/// What a run adds to a store, in one commit.
+#[derive(Debug, Clone, Copy)]
+pub struct Night<'a> {
+    /// Its members.
+    pub members: &'a [(Member, Template)],
+    /// What is kept of its selfies.
+    pub pictures: &'a NightPictures,
+    /// The workers as they are known after it; `None` leaves them as they were.
+    pub workers: Option<&'a KnownWorkers>,
+    /// Submissions of it that were forgotten and whose consent was given anew.
+    pub renewed: &'a HashSet<String>,
 }
 
 /// The one process that may write a store, until it is dropped.
@@ -336,7 +364,7 @@ pub struct Commit {
 pub struct Writer<'a> {
     pub(super) store: &'a Store,
     pub(super) manifest: Manifest,
-    _lock: File,
+    _lock: FileLock,
 }
 
 impl Writer<'_> {
@@ -345,39 +373,68 @@ impl Writer<'_> {
     /// # Errors
     /// [`Error::Io`] when the disk refuses; the store is then as it was.
     pub fn add_run(&mut self, run_key: &str, rows: &[(Member, Template)]) -> Result<Commit> {
-        self.add_night(run_key, rows, &NightPictures::empty(ModelId(String::new())))
+        let pictures = NightPictures::empty(ModelId(String::new()));
+        self.add_night(run_key, Night { members: rows, pictures: &pictures, workers: None, renewed: &HashSet::new() })
     }
 
-    /// Adds the rows of one run and what is kept of its pictures, in one commit.
+    /// Adds a run with everything it leaves, in one commit, but for what receipts name: whoever was forgotten while the
+    /// run was under way stays forgotten. A run that was added before adds only members whose consent was renewed.
     ///
     /// # Errors
     /// As [`Writer::add_run`].
-    pub fn add_night(
-        &mut self,
-        run_key: &str,
-        rows: &[(Member, Template)],
-        pictures: &NightPictures,
-    ) -> Result<Commit> {
-        if let Some(run) = self.manifest.run(run_key) {
-            return Ok(Commit { commit: run.commit, added: 0, repeated: true });
-        }
+    pub fn add_night(&mut self, run_key: &str, night: Night<'_>) -> Result<Commit> {
         let mut next = self.manifest.clone();
         next.commit += 1;
-        let (commit, added) = (next.commit, rows.len() as u64);
-        for (model, dim, rows) in by_model(rows)? {
+        let commit = next.commit;
+        let renewed = renew(&mut next, night.renewed);
+        let earlier = self.manifest.run(run_key).map(|run| run.commit);
+        if let (Some(earlier), true) = (earlier, renewed.is_empty()) {
+            return Ok(Commit { commit: earlier, added: 0, repeated: true, erased_before: 0, known: 0 });
+        }
+        let erased = next.erased();
+        let stays = |id: &str| match earlier {
+            Some(_) => renewed.contains(id),
+            None => !erased.contains(id),
+        };
+        let members: Vec<&(Member, Template)> =
+            night.members.iter().filter(|(member, _)| stays(&member.submission_id)).collect();
+        let left_out =
+            night.members.iter().filter(|(member, _)| erased.contains(member.submission_id.as_str())).count();
+        let pictures = night.pictures.only(&stays);
+        self.write_members(&mut next, run_key, &members)?;
+        if !pictures.pictures.is_empty() {
+            self.write_pictures(&mut next, commit, &pictures)?;
+        }
+        if earlier.is_none() {
+            if let Some(workers) = night.workers {
+                self.write_workers(&mut next, commit, workers.clone())?;
+            }
+            next.runs.push(Run { key: run_key.to_owned(), commit, rows: members.len() as u64, at: now() });
+        }
+        self.commit(next)?;
+        // Old files of workers are no longer named.
+        self.sweep()?;
+        let (added, repeated) = (members.len() as u64, earlier.is_some());
+        Ok(Commit { commit, added, repeated, erased_before: left_out as u64, known: 0 })
+    }
+
+    /// Writes segments of these rows and names them in `next`.
+    pub(super) fn write_members(
+        &self,
+        next: &mut Manifest,
+        run_key: &str,
+        members: &[&(Member, Template)],
+    ) -> Result<()> {
+        let commit = next.commit;
+        for (model, dim, rows) in by_model(members.iter().copied())? {
             self.check_dim(&model, dim)?;
             for rows in rows.chunks(MAX_ROWS) {
                 let expected = rows.len();
                 let rows = rows.iter().map(|(member, template)| Ok((member.as_row(run_key, commit), template.clone())));
-                self.write_segment(&mut next, (&model, dim, expected), rows)?;
+                self.write_segment(next, (&model, dim, expected), rows)?;
             }
         }
-        if !pictures.pictures.is_empty() {
-            self.write_pictures(&mut next, commit, pictures)?;
-        }
-        next.runs.push(Run { key: run_key.to_owned(), commit, rows: added, at: now() });
-        self.commit(next)?;
-        Ok(Commit { commit, added, repeated: false })
+        Ok(())
     }
 
     /// A model has one dimension: templates of two lengths would never be compared, and nobody would notice.
@@ -421,6 +478,7 @@ impl Writer<'_> {
             footer_sha256: fresh.footer_sha256,
             facts_sha256: fresh.facts_sha256,
             tombstones: Vec::new(),
+            other: Other::new(),
         };
         let source = Source { dim, rows: fresh.facts.len(), sha256: &segment.sha256 };
         let derived = [segment_file(store, id, CODES.ending), segment_file(store, id, MASTERS.ending)];
@@ -440,37 +498,85 @@ impl Writer<'_> {
         Ok(())
     }
 
-    /// Whether a file is what a killed writer left, or of a segment that is no more. Other people's files are not.
-    fn is_leftover(&self, path: &Path) -> bool {
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        let mut words = name.split('.');
-        let (stem, ending) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
-        let ours = ["parquet", pictures::ENDING, CODES.ending, MASTERS.ending, GRAPH.ending].contains(&ending);
-        match stem.parse::<u64>() {
-            Ok(id) if ours => ends_in_temporary(path) || !self.manifest.is_live(id),
-            _ => stem == manifest::NAME && ends_in_temporary(path),
-        }
-    }
-
     /// Removes the files that no manifest names.
     pub(super) fn sweep(&self) -> Result<()> {
-        let folder = segments_folder(&self.store.path);
-        let mut removed = false;
-        for folder in [&folder, &self.store.path] {
-            for entry in fs::read_dir(folder).map_err(Error::io("read the folder", folder))? {
-                let path = entry.map_err(Error::io("read the folder", folder))?.path();
-                if self.is_leftover(&path) {
-                    fs::remove_file(&path).map_err(Error::io("remove", &path))?;
-                    removed = true;
-                    failpoint::reach("swept-one");
-                }
-            }
+        let leftovers = self.store.leftovers(&self.manifest)?;
+        for path in &leftovers {
+            fs::remove_file(path).map_err(Error::io("remove", path))?;
+            failpoint::reach("swept-one");
         }
-        if removed {
-            sync_folder(&folder)?;
+        let mut folders: Vec<&Path> = leftovers.iter().filter_map(|path| path.parent()).collect();
+        folders.dedup();
+        folders.into_iter().try_for_each(sync_folder)?;
+        let old = workers::folder_of_version_1(&self.store.path);
+        if old.exists() && fs::remove_dir(&old).is_err() {
+            log::info!("{}: has files that are not chehra's", old.display());
         }
         let mut parts = self.store.parts.lock().unwrap_or_else(PoisonError::into_inner);
         parts.retain(|&id, _| self.manifest.is_live(id));
         Ok(())
     }
+}
+
+/// Takes down whose consent was given anew, of those who were forgotten; gives them.
+pub(super) fn renew(next: &mut Manifest, consented: &HashSet<String>) -> HashSet<String> {
+    let erased = next.erased();
+    let renewed: HashSet<String> = consented.iter().filter(|id| erased.contains(id.as_str())).cloned().collect();
+    if !renewed.is_empty() {
+        let mut submission_ids: Vec<String> = renewed.iter().cloned().collect();
+        submission_ids.sort();
+        next.renewed.push(Renewal { at: now(), commit: next.commit, submission_ids });
+    }
+    renewed
+}
+
+impl Store {
+    /// What killed writers left: files that this manifest does not name. Other people's files are not among them.
+    pub(super) fn leftovers(&self, manifest: &Manifest) -> Result<Vec<PathBuf>> {
+        let is_leftover = |path: &Path| {
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            let mut words = name.split('.');
+            let (stem, ending) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+            let endings = ["parquet", pictures::ENDING, workers::ENDING, CODES.ending, MASTERS.ending, GRAPH.ending];
+            match stem.parse::<u64>() {
+                Ok(id) if endings.contains(&ending) => ends_in_temporary(path) || !manifest.is_live(id),
+                _ => stem == manifest::NAME && ends_in_temporary(path),
+            }
+        };
+        let mut leftovers = Vec::new();
+        let folders = [segments_folder(&self.path), self.path.clone()];
+        for path in files_in(&folders)? {
+            leftovers.extend(is_leftover(&path).then_some(path));
+        }
+        // Receipts and notes hold no template, but nobody needs half of one.
+        let halves = files_in(&[forget::receipts_folder(&self.path), outside::folder(&self.path)])?;
+        leftovers.extend(halves.into_iter().filter(|path| ends_in_temporary(path)));
+        if manifest.version >= 3 {
+            let old = files_in(&[workers::folder_of_version_1(&self.path)])?;
+            let is_ours = |path: &Path| {
+                let number = path.file_stem().and_then(|stem| stem.to_str()).is_some_and(|s| s.parse::<u64>().is_ok());
+                number && path.extension().is_some_and(|e| e == workers::ENDING || e == TEMPORARY)
+            };
+            leftovers.extend(old.into_iter().filter(|path| is_ours(path)));
+        }
+        Ok(leftovers)
+    }
+}
+
+/// The files in these folders, those of each together; a folder that is not there has none.
+fn files_in(folders: &[PathBuf]) -> Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    for folder in folders {
+        let entries = match fs::read_dir(folder) {
+            Ok(entries) => entries,
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => continue,
+            Err(e) => return Err(Error::io("read the folder", folder)(e)),
+        };
+        for entry in entries {
+            files.push(entry.map_err(Error::io("read the folder", folder))?.path());
+        }
+    }
+    files.retain(|path| !path.is_dir());
+    files.sort();
+    Ok(files)
 }

@@ -266,7 +266,7 @@ pub struct Memory {
 type OfModel<'a> = (ModelId, usize, Vec<&'a (Member, Template)>);
 
 /// Groups rows by model, in order of first appearance, and checks that each model has one dimension.
-pub(super) fn by_model(rows: &[(Member, Template)]) -> Result<Vec<OfModel<'_>>> {
+pub(super) fn by_model<'a>(rows: impl IntoIterator<Item = &'a (Member, Template)>) -> Result<Vec<OfModel<'a>>> {
     let mut groups: Vec<OfModel<'_>> = Vec::new();
     for row in rows {
         let dim = row.1.dim();

@@ -15,7 +15,7 @@ use serde::Serialize;
 use super::facts::{JUDGED, STORED, SUBMITTED, Stored, Submitted};
 use super::predicate::{Column, Predicate};
 use super::run_folder::{RunRecord, Verdict};
-use crate::audit::{self, References};
+use crate::audit::{self, References, Selection};
 use crate::config::{Columns, Policy};
 use crate::dump::{Dump, Submission};
 use crate::gallery::{Gallery, Store};
@@ -214,7 +214,7 @@ impl<'a> Reader<'a> {
             None => References::default(),
         };
         let store = self.store.map(Store::open).transpose()?;
-        let remembered = audit::memory::read(store.as_ref(), "", &model)?;
+        let remembered = store.map(|store| store.workers(None, &model)).transpose()?.unwrap_or_default();
         let enrolled = references.settle(&analyses, &self.policy.roles);
         let roles = assign(&analyses, &enrolled, &remembered, &self.policy.roles);
         let given = Given { has_consent: dump.has_column("consent"), ..Given::default() };
@@ -237,7 +237,8 @@ impl<'a> Reader<'a> {
             passing[row.row as usize] || row.facts.worker_id.as_ref().is_some_and(|id| workers.contains(id))
         };
         let mut analyses = Vec::new();
-        audit::see_rows(dump, 0, engine, &wanted, &mut |read, seen| {
+        let rows = Selection { first: 0, wanted: &wanted, withheld: &|_| false };
+        audit::see_rows(dump, engine, rows, &mut |read, seen| {
             stage.advance(read);
             analyses.extend(seen);
             Ok(())

@@ -258,7 +258,7 @@ fn sections(reason: Reason) -> &'static [&'static str] {
         DuplicateSelfie | Resubmitted | BackgroundShared | BystanderRecurs => &["reuse."],
         MobileReused | EpicReused => &["facts.", "matching.", "verdicts."],
         EpicMalformed | MobileMalformed | ConsentMissing | BoothOutsideDistrict | CapturedAtImplausible => &["facts."],
-        RequiredFieldMissing | SubmissionIdRepeated => &[],
+        RequiredFieldMissing | SubmissionIdRepeated | ErasedBefore => &[],
     }
 }
 
@@ -268,6 +268,7 @@ fn needs_others(reason: Reason) -> bool {
     matches!(
         reason,
         SubmissionIdRepeated
+            | ErasedBefore
             | WorkerUnknown
             | WorkerAbsent
             | WorkerMismatch

@@ -17,7 +17,7 @@ use std::collections::BTreeMap;
 use crate::config::policy::RolePolicy;
 use crate::infer::Template;
 use crate::infer::template::similarity;
-use crate::roles::memory::WorkerMemory;
+use crate::roles::memory::{UnresolvedSelfie, WorkerMemory};
 use crate::roles::nearest::{OtherWorker, WorkerFace, nearest_workers};
 use crate::roles::recurring::{Person, Selfie, SelfieFace, mean, people, sample};
 
@@ -83,7 +83,7 @@ pub struct Account {
     /// The worker's face as tonight's selfies show it.
     pub(super) tonight: Option<Template>,
     /// Faces of selfies from which nothing could be learned for certain, for the next night.
-    pub(super) unresolved: Vec<Vec<Template>>,
+    pub(super) unresolved: Vec<UnresolvedSelfie>,
 }
 
 /// Decides whose account it is.
@@ -100,9 +100,10 @@ pub(super) fn decide(
         (None, Some((face, basis))) => known(&selfies, face, basis, policy),
         (None, None) => {
             let earlier = memory.map(WorkerMemory::unresolved).unwrap_or_default();
-            selfies.extend(earlier.into_iter().map(|faces| Selfie {
-                faces:
-                    faces.into_iter().map(|template| SelfieFace { template, height: 1.0, principal: true }).collect(),
+            let face = |template| SelfieFace { template, height: 1.0, principal: true };
+            selfies.extend(earlier.iter().map(|selfie| Selfie {
+                submission: selfie.submission_id.as_deref(),
+                faces: selfie.faces().map(face).collect(),
             }));
             let mut account = learned(&selfies, policy);
             if !account.worker.as_ref().is_some_and(|w| w.certain) {
@@ -114,11 +115,13 @@ pub(super) fn decide(
 }
 
 /// The foreground faces of the last few selfies: enough to know the worker once there are more.
-fn unresolved(selfies: &[Selfie]) -> Vec<Vec<Template>> {
+fn unresolved(selfies: &[Selfie]) -> Vec<UnresolvedSelfie> {
     const SELFIES: usize = 6;
     const FACES: usize = 3;
-    let faces = |s: &Selfie| s.faces.iter().filter(|f| f.principal).take(FACES).map(|f| f.template.clone()).collect();
-    selfies.iter().take(SELFIES).map(faces).collect()
+    let keep = |s: &Selfie| {
+        UnresolvedSelfie::new(s.submission, s.faces.iter().filter(|f| f.principal).take(FACES).map(|f| f.template))
+    };
+    selfies.iter().take(SELFIES).map(keep).collect()
 }
 
 /// The face is known beforehand.

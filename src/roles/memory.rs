@@ -23,7 +23,45 @@ pub struct WorkerMemory {
     /// Selfies that held it.
     pub submissions: u64,
     face: Option<Face>,
+    unresolved: Vec<UnresolvedSelfie>,
+}
+
+/// A selfie from which the worker could not be told: some of its faces are members'.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct UnresolvedSelfie {
+    /// The submission, by which it can be erased; `None` where version 1 of the memory did not record it.
+    pub submission_id: Option<String>,
+    faces: Vec<Face>,
+}
+
+impl UnresolvedSelfie {
+    pub(super) fn new<'a>(submission_id: Option<&str>, faces: impl Iterator<Item = &'a Template>) -> Self {
+        let faces = faces.map(|template| Face(template.clone())).collect();
+        UnresolvedSelfie { submission_id: submission_id.map(str::to_owned), faces }
+    }
+
+    pub(super) fn faces(&self) -> impl Iterator<Item = &Template> {
+        self.faces.iter().map(|face| &face.0)
+    }
+}
+
+/// A memory as version 1 of its file has it: unresolved selfies are faces without a submission.
+#[derive(Debug, Deserialize)]
+pub struct WorkerMemoryV1 {
+    worker_id: String,
+    model: ModelId,
+    nights: u32,
+    submissions: u64,
+    face: Option<Face>,
     unresolved: Vec<Vec<Face>>,
+}
+
+impl From<WorkerMemoryV1> for WorkerMemory {
+    fn from(old: WorkerMemoryV1) -> Self {
+        let WorkerMemoryV1 { worker_id, model, nights, submissions, face, unresolved } = old;
+        let unresolved = unresolved.into_iter().map(|faces| UnresolvedSelfie { submission_id: None, faces }).collect();
+        WorkerMemory { worker_id, model, nights, submissions, face, unresolved }
+    }
 }
 
 /// A template, written as the bits of its master.
@@ -42,14 +80,21 @@ impl WorkerMemory {
         self.face.as_ref().map(|face| (&face.0, basis))
     }
 
-    /// Drops the faces of selfies from which the worker could not be told: some of them are members'.
-    pub fn forget_unresolved(&mut self) {
-        self.unresolved.clear();
+    /// Drops the selfies that `is_gone` holds for; says whether there were any. The worker's own face stays.
+    pub fn drop_selfies(&mut self, is_gone: &dyn Fn(&UnresolvedSelfie) -> bool) -> bool {
+        let before = self.unresolved.len();
+        self.unresolved.retain(|selfie| !is_gone(selfie));
+        self.unresolved.len() < before
     }
 
-    /// Faces of earlier selfies, one list per selfie, from which the worker could not be told yet.
-    pub(super) fn unresolved(&self) -> Vec<Vec<&Template>> {
-        self.unresolved.iter().map(|faces| faces.iter().map(|f| &f.0).collect()).collect()
+    /// Selfies of earlier nights from which the worker could not be told yet.
+    pub fn unresolved(&self) -> &[UnresolvedSelfie] {
+        &self.unresolved
+    }
+
+    /// Whether there is nothing left to remember.
+    pub fn is_empty(&self) -> bool {
+        self.face.is_none() && self.unresolved.is_empty()
     }
 
     /// Last night's memory with tonight's evidence; `None` when there is nothing to remember.
@@ -97,7 +142,7 @@ impl WorkerMemory {
                 nights: 0,
                 submissions: 0,
                 face: None,
-                unresolved: account.unresolved.iter().map(|faces| faces.iter().cloned().map(Face).collect()).collect(),
+                unresolved: account.unresolved.clone(),
             }),
         }
     }

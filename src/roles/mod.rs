@@ -26,7 +26,7 @@ use serde::{Deserialize, Serialize};
 
 pub use account::{Account, Basis, KnownWorker};
 pub use cast::{cast, cast_account};
-pub use memory::WorkerMemory;
+pub use memory::{UnresolvedSelfie, WorkerMemory, WorkerMemoryV1};
 pub use nearest::{OtherWorker, WorkerFace, nearest_workers};
 
 use crate::config::policy::RolePolicy;

@@ -23,6 +23,8 @@ const SAME_PICTURE: u32 = 5;
 /// The faces of one selfie that were read.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Selfie<'a> {
+    /// The submission, where it is known.
+    pub submission: Option<&'a str>,
     pub faces: Vec<SelfieFace<'a>>,
 }
 
@@ -45,7 +47,8 @@ impl<'a> Selfie<'a> {
         });
         let mut seen: Vec<&crate::photo::Fingerprint> = Vec::new();
         let mut selfies = Vec::new();
-        for photo in submissions.into_iter().filter_map(|a| a.selfie.as_ref().ok()) {
+        for analysis in submissions {
+            let Ok(photo) = &analysis.selfie else { continue };
             let again = |f: &&crate::photo::Fingerprint| {
                 f.sha256 == photo.fingerprint.sha256 || f.distance(&photo.fingerprint) < SAME_PICTURE
             };
@@ -64,7 +67,7 @@ impl<'a> Selfie<'a> {
                 .collect();
             if !faces.is_empty() {
                 seen.push(&photo.fingerprint);
-                selfies.push(Selfie { faces });
+                selfies.push(Selfie { submission: analysis.facts.submission_id.as_deref(), faces });
             }
         }
         selfies

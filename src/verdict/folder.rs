@@ -7,6 +7,7 @@ use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
+use crate::lock::FileLock;
 use crate::verdict::create_private;
 use crate::{Error, Result};
 
@@ -16,7 +17,7 @@ pub struct RunFolder {
     out: PathBuf,
     partial: PathBuf,
     force: bool,
-    _lock: File,
+    _lock: FileLock,
 }
 
 impl RunFolder {
@@ -45,12 +46,8 @@ impl RunFolder {
         let partial = parent.join(format!(".{name}.partial"));
         create_private_folder(&partial)?;
         let lock_path = partial.join("lock");
-        let lock = File::create(&lock_path).map_err(Error::io("create", &lock_path))?;
-        lock.try_lock().map_err(|_| Error::Busy {
-            path: lock_path.clone(),
-            holder: "another chehra process is writing this run folder".into(),
-            fix: "wait for it to end, or name another --out".into(),
-        })?;
+        let fix = "wait for it to end, or name another --out";
+        let lock = FileLock::take(&lock_path, "another chehra process is writing this run folder", fix)?;
         let folder = RunFolder { out: out.to_path_buf(), partial, force, _lock: lock };
         // Tables of an earlier attempt are written anew; only the spool is worth keeping.
         let tables = folder.tables();

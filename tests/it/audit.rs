@@ -18,13 +18,13 @@ use crate::util::{Place, chehra, fixture, run};
 const TABLES: [&str; 5] =
     ["review.parquet", "verdicts.parquet", "pairs.parquet", "clusters.parquet", "workers_audit.parquet"];
 
-fn read(path: &Path) -> Vec<RecordBatch> {
+pub fn read(path: &Path) -> Vec<RecordBatch> {
     let file = File::open(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
     ParquetRecordBatchReaderBuilder::try_new(file).unwrap().build().unwrap().map(|b| b.unwrap()).collect()
 }
 
 /// A column of texts; of a list column the lists, joined by commas.
-fn texts(batches: &[RecordBatch], column: &str) -> Vec<Option<String>> {
+pub fn texts(batches: &[RecordBatch], column: &str) -> Vec<Option<String>> {
     let one = |array: &dyn Array, row: usize| array.as_string::<i32>().value(row).to_owned();
     let mut values = Vec::new();
     for batch in batches {

@@ -4,6 +4,7 @@ mod audit;
 mod bench;
 mod devices;
 mod dump;
+mod durable;
 mod evaluate;
 mod evaluate_dedup;
 mod face;

@@ -1,8 +1,14 @@
 //! The real binary, run in a folder of its own.
 
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use arrow::array::{Array, AsArray, BooleanArray, RecordBatch};
+use parquet::arrow::ArrowWriter;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use parquet::basic::Compression;
+use parquet::file::properties::WriterProperties;
 use tempfile::TempDir;
 
 /// A folder that disappears after the test.
@@ -59,4 +65,25 @@ pub fn slow() -> bool {
         eprintln!("skipped: slow; set CHEHRA_SLOW=1");
     }
     asked
+}
+
+/// The submissions of a sample night with these ids, in the file `to`, as another program might write them.
+pub fn write_dump(night: &str, keep: &dyn Fn(&str) -> bool, compression: Compression, to: &Path) {
+    let mut kept: Vec<RecordBatch> = Vec::new();
+    let mut parts: Vec<PathBuf> = fs::read_dir(fixture(night)).unwrap().map(|entry| entry.unwrap().path()).collect();
+    parts.retain(|path| path.file_name().unwrap().to_str().unwrap().starts_with("submissions"));
+    parts.sort();
+    for path in parts {
+        let reader = ParquetRecordBatchReaderBuilder::try_new(File::open(path).unwrap()).unwrap().build().unwrap();
+        for batch in reader.map(|batch| batch.unwrap()) {
+            let ids = batch.column_by_name("submission_id").unwrap().as_string::<i32>();
+            let passes: BooleanArray = (0..ids.len()).map(|row| Some(keep(ids.value(row)))).collect();
+            kept.push(arrow::compute::filter_record_batch(&batch, &passes).unwrap());
+        }
+    }
+    fs::create_dir_all(to.parent().unwrap()).unwrap();
+    let properties = WriterProperties::builder().set_compression(compression).build();
+    let mut writer = ArrowWriter::try_new(File::create(to).unwrap(), kept[0].schema(), Some(properties)).unwrap();
+    kept.iter().for_each(|batch| writer.write(batch).unwrap());
+    writer.close().unwrap();
 }

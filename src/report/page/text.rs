@@ -300,6 +300,7 @@ pub const TEXTS: &[(&str, &str, &str)] = &[
     ("any", "Any verdict but accepted", "स्वीकृत के अलावा कोई भी निर्णय"),
     ("r.required_field_missing", "A required value is missing", "ज़रूरी जानकारी नहीं है"),
     ("r.submission_id_repeated", "Submission id used before", "प्रविष्टि संख्या पहले भी आई है"),
+    ("r.erased_before", "Erased on request, no new consent", "अनुरोध पर मिटाई गई, नई सहमति नहीं"),
     ("r.unreadable_image", "Picture cannot be read", "फ़ोटो पढ़ी नहीं जा सकती"),
     ("r.image_too_large", "Picture too large", "फ़ोटो बहुत बड़ी"),
     ("r.no_face", "No face", "कोई चेहरा नहीं"),

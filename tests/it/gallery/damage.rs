@@ -177,9 +177,9 @@ fn a_store_of_the_future_is_not_guessed_at() {
     store_with(folder.path(), &crowd(), &[5]);
     let file = folder.path().join("MANIFEST");
     let text = fs::read_to_string(&file).unwrap();
-    fs::write(&file, text.replacen("\"version\":2", "\"version\":3", 1)).unwrap();
+    fs::write(&file, text.replacen("\"version\":3", "\"version\":4", 1)).unwrap();
     let error = Store::open(folder.path()).unwrap_err().to_string();
-    assert!(error.contains("version") && error.contains('3') && error.contains("later"), "{error}");
+    assert!(error.contains("version") && error.contains('4') && error.contains("later"), "{error}");
     assert!(Store::open_or_create(folder.path()).is_err(), "and not made anew");
 }
 

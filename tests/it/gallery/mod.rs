@@ -2,6 +2,7 @@
 
 mod cli;
 mod damage;
+mod erased;
 mod sample;
 mod search;
 mod store;

@@ -1,12 +1,15 @@
 //! Stores written by earlier versions must open for ever. `fixtures/store-v1` was written by version 0.1.0: two nights
 //! of eight and four rows, one of them forgotten; its derived files are left out, as after a copy of the record alone.
+//! `fixtures/store-v2` is what audits of the last version before 3 left: three selfies of two workers of whom nothing was
+//! known, whose faces are in `workers/000000000001.workers`, and then the second sample night.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use chehra::gallery::dot::Kernel;
 use chehra::gallery::generate::Crowd;
-use chehra::gallery::{Gallery, Store, Want, exact};
+use chehra::gallery::{Gallery, KnownWorkers, Store, Want, exact};
+use chehra::infer::ModelId;
 
 use super::{probes, rows};
 
@@ -82,6 +85,57 @@ fn a_store_of_version_1_opens_and_answers_the_same_bits() {
     assert!(store.verify().unwrap().is_sound());
     store.begin().unwrap().compact(&Default::default()).unwrap();
     assert_eq!(answers(&store.view(None).unwrap()), ANSWERS);
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap().map(|entry| entry.unwrap().path()) {
+        let target = to.join(entry.file_name().unwrap());
+        if entry.is_dir() { copy(&entry, &target) } else { _ = fs::copy(&entry, &target).unwrap() }
+    }
+}
+
+#[test]
+fn a_store_of_version_2_keeps_its_workers_and_forgets_what_it_must() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store");
+    copy(&Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/store-v2"), &path);
+    let store = Store::open(&path).unwrap();
+    let verified = store.verify().unwrap();
+    assert!(verified.is_sound() && verified.workers == 2, "{:?}", verified.damaged);
+    let model = ModelId(store.stats().unwrap().segments[0].model.clone());
+    let known = |run: usize| {
+        let key = store.runs().unwrap().get(run).map(|run| run.key.clone());
+        store.workers(key.as_deref(), &model).unwrap()
+    };
+    // As of each run, and after the last one.
+    let before = [known(0), known(1), known(2)];
+    assert_eq!(before.each_ref().map(|known| known.len()), [0, 2, 2]);
+    let unresolved = |known: &KnownWorkers| known.values().map(|w| w.unresolved().len()).sum::<usize>();
+    assert_eq!(before.each_ref().map(unresolved), [0, 3, 0]);
+    // Damage to a file of the old folder is noticed.
+    let old = path.join("workers/000000000001.workers");
+    let good = fs::read(&old).unwrap();
+    for at in [0, 15, 20, 60, good.len() - 1] {
+        let mut bad = good.clone();
+        bad[at] ^= 8;
+        fs::write(&old, bad).unwrap();
+        assert!(!store.verify().unwrap().is_sound() && store.check().is_err() && store.begin().is_err(), "byte {at}");
+    }
+    fs::write(&old, &good).unwrap();
+    // The first writer brings it to version 3: the same workers, in files that the manifest names.
+    drop(store.begin().unwrap());
+    assert!(
+        !path.join("workers").exists() && fs::read_to_string(path.join("MANIFEST")).unwrap().contains("\"version\":3")
+    );
+    assert_eq!([known(0), known(1), known(2)], before);
+    assert_eq!(store.verify().unwrap().workers, 2);
+    // Of the faces that version 1 of the memory kept nobody knows whose they are: all go with the first who is forgotten.
+    let forgotten = store.begin().unwrap().forget(&["N1-000".to_owned()]).unwrap();
+    assert_eq!(forgotten.receipt.unwrap().submission_ids, ["N1-000"]);
+    assert_eq!(unresolved(&known(1)), 0);
+    assert_eq!(known(2), before[2]);
+    assert!(store.verify().unwrap().is_sound());
 }
 
 const ANSWERS: &[&str] = &[

@@ -179,8 +179,8 @@ fn an_export_comes_back_bit_by_bit() {
     let file = folder.path().join("export.parquet");
     assert_eq!(store.export(&file).unwrap(), 149);
     let other = Store::open_or_create(folder.path().join("b")).unwrap();
-    assert_eq!(other.begin().unwrap().import(&file).unwrap().added, 149);
-    assert!(other.begin().unwrap().import(&file).unwrap().repeated);
+    assert_eq!(other.begin().unwrap().import(&file, &Default::default()).unwrap().added, 149);
+    assert!(other.begin().unwrap().import(&file, &Default::default()).unwrap().repeated);
     let (a, b) = (store.view(None).unwrap(), other.view(None).unwrap());
     for ((x, left), (y, right)) in a.iter().zip(b.iter()) {
         let left = chehra::gallery::Row { run_key: right.run_key, commit: right.commit, ..left };
@@ -199,7 +199,7 @@ fn importing_something_else_names_the_column() {
     fs::write(&text, "submission_id,worker_id\n").unwrap();
     let segment = folder.path().join("store/segments/00000001.parquet");
     for (path, word) in [(&text, "Parquet"), (&segment, "selfie_sha256")] {
-        let error = store.begin().unwrap().import(path).unwrap_err();
+        let error = store.begin().unwrap().import(path, &Default::default()).unwrap_err();
         assert!(matches!(error, Error::Input { .. }) && error.to_string().contains(word), "{error}");
     }
     assert_eq!(store.view(None).unwrap().live(), 5);
@@ -233,7 +233,7 @@ fn an_export_rewritten_with_large_types_comes_back_too() {
     writer.write(&batch).unwrap();
     writer.close().unwrap();
     let other = Store::open_or_create(folder.path().join("b")).unwrap();
-    assert_eq!(other.begin().unwrap().import(&large).unwrap().added, 20);
+    assert_eq!(other.begin().unwrap().import(&large, &Default::default()).unwrap().added, 20);
     let (a, b) = (store.view(None).unwrap(), other.view(None).unwrap());
     for row in 0..20 {
         assert_eq!(a.template(row).unwrap(), b.template(row).unwrap());

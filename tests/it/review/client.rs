@@ -65,28 +65,41 @@ impl Desk {
         Desk::spawn(command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap())
     }
 
-    pub fn spawn(mut child: Child) -> Desk {
+    pub fn spawn(child: Child) -> Desk {
+        Desk::try_spawn(child).expect("a desk that says where it is")
+    }
+
+    /// `None` where the process ends before it says where it is.
+    pub fn try_spawn(mut child: Child) -> Option<Desk> {
         let mut address = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut address).unwrap();
         let address = address.trim().to_owned();
+        if address.is_empty() {
+            child.wait().unwrap();
+            return None;
+        }
         let rest = address.strip_prefix("http://").unwrap_or_else(|| panic!("no address: {address:?}"));
         let (host, token) = rest.trim_end_matches('/').split_once('/').unwrap();
-        Desk { child, host: host.to_owned(), token: token.to_owned(), address }
+        Some(Desk { child, host: host.to_owned(), token: token.to_owned(), address })
     }
 
     /// One request with just these header lines, besides Connection and Content-Length.
     pub fn raw(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
-        let mut stream = TcpStream::connect(&self.host).unwrap();
+        self.try_raw(method, path, headers, body).unwrap_or_else(|| panic!("{method} {path}: no answer"))
+    }
+
+    /// As `raw`; `None` where the desk ends instead of answering.
+    fn try_raw(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Option<Answer> {
+        let mut stream = TcpStream::connect(&self.host).ok()?;
         let mut text = format!("{method} {path} HTTP/1.1\r\nConnection: close\r\nContent-Length: {}\r\n", body.len());
         headers.iter().for_each(|(name, value)| text += &format!("{name}: {value}\r\n"));
-        stream.write_all(format!("{text}\r\n{body}").as_bytes()).unwrap();
+        stream.write_all(format!("{text}\r\n{body}").as_bytes()).ok()?;
         let mut bytes = Vec::new();
-        stream.read_to_end(&mut bytes).unwrap();
-        let end =
-            bytes.windows(4).position(|w| w == b"\r\n\r\n").unwrap_or_else(|| panic!("{method} {path}: no answer"));
+        stream.read_to_end(&mut bytes).ok()?;
+        let end = bytes.windows(4).position(|w| w == b"\r\n\r\n")?;
         let head = String::from_utf8(bytes[..end].to_vec()).unwrap();
         let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-        Answer { status, head, body: bytes[end + 4..].to_vec() }
+        Some(Answer { status, head, body: bytes[end + 4..].to_vec() })
     }
 
     pub fn get(&self, path: &str) -> Answer {
@@ -94,6 +107,11 @@ impl Desk {
     }
 
     pub fn post(&self, path: &str, body: &Value) -> Answer {
+        self.try_post(path, body).unwrap_or_else(|| panic!("POST {path}: no answer"))
+    }
+
+    /// As `post`; `None` where the desk ends instead of answering.
+    pub fn try_post(&self, path: &str, body: &Value) -> Option<Answer> {
         let origin = format!("http://{}", self.host);
         let headers = [
             ("Host", self.host.as_str()),
@@ -101,7 +119,7 @@ impl Desk {
             ("Sec-Fetch-Site", "same-origin"),
             ("Content-Type", "application/json"),
         ];
-        self.raw("POST", &format!("/{}/{path}", self.token), &headers, &body.to_string())
+        self.try_raw("POST", &format!("/{}/{path}", self.token), &headers, &body.to_string())
     }
 
     pub fn state(&self, reviewer: &str) -> Value {
@@ -113,7 +131,11 @@ impl Desk {
     }
 
     pub fn decide(&self, reviewer: &str, item: &str, answer: &str) -> Answer {
-        self.post("decide", &json!({ "reviewer": reviewer, "nonce": nonce(), "item": item, "answer": answer }))
+        self.post("decide", &Desk::decision(reviewer, item, answer))
+    }
+
+    pub fn decision(reviewer: &str, item: &str, answer: &str) -> Value {
+        json!({ "reviewer": reviewer, "nonce": nonce(), "item": item, "answer": answer })
     }
 
     pub fn undo(&self, reviewer: &str) -> Answer {

@@ -2,7 +2,7 @@
 
 mod browser;
 mod chromium;
-mod client;
+pub mod client;
 mod next_audit;
 mod safety;
 mod work;
