@@ -14,7 +14,7 @@ use crate::verdict::write_durably;
 use crate::{Error, Result};
 
 /// Changes when [`Analysis`] is written differently.
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 
 /// The batches of one run.
 #[derive(Debug)]

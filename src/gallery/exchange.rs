@@ -4,7 +4,6 @@
 //! timestamp, hexadecimal for hashes, and the template as a list of floats named `embedding`. The floats are the f16
 //! masters exactly, so a store imported from an export gives the same similarities bit by bit.
 
-use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -15,7 +14,6 @@ use arrow::array::{
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use half::f16;
 use parquet::arrow::ArrowWriter;
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::WriterProperties;
 
@@ -25,6 +23,7 @@ use super::member::{Member, hex};
 use super::segment::MAX_ROWS;
 use super::store::{Commit, Store, Writer};
 use super::view::{Gallery, by_model};
+use crate::dump::open_parquet;
 use crate::infer::{ModelId, Template};
 use crate::{Error, Result};
 
@@ -185,9 +184,7 @@ fn wrong(path: &Path, item: &str, expected: &str, found: String) -> Error {
 }
 
 fn import_batches(path: &Path) -> Result<parquet::arrow::arrow_reader::ParquetRecordBatchReader> {
-    let file = File::open(path).map_err(Error::io("open", path))?;
-    let builder = ParquetRecordBatchReaderBuilder::try_new(file)
-        .map_err(|e| wrong(path, "file", "a Parquet file", e.to_string()))?;
+    let builder = open_parquet(path, |found| wrong(path, "file", "a Parquet file", found))?;
     builder.with_batch_size(BATCH).build().map_err(|e| wrong(path, "file", "a Parquet file", e.to_string()))
 }
 

@@ -8,7 +8,7 @@ use super::derived::{CODES, GRAPH, Kind, MASTERS, Source};
 use super::manifest::{Receipt, Run, Segment, segment_file};
 use super::segment::SegmentReader;
 use super::store::Store;
-use crate::Result;
+use crate::{Error, Result};
 
 /// What a store holds.
 #[derive(Debug, Clone, Serialize)]
@@ -122,13 +122,17 @@ impl Store {
                     found.rows += segment.rows;
                     found.rebuildable.extend(rebuildable);
                 }
+                // What the system refuses to read is not known to be damaged.
+                Err(error @ Error::Io { .. }) => return Err(error),
                 Err(error) => found.damaged.push(error.to_string()),
             }
             progress(segment.rows);
         }
         for file in &manifest.pictures {
-            if let Err(error) = file.read(self.path()) {
-                found.damaged.push(error.to_string());
+            match file.read(self.path()) {
+                Ok(_) => {}
+                Err(error @ Error::Io { .. }) => return Err(error),
+                Err(error) => found.damaged.push(error.to_string()),
             }
         }
         Ok(found)

@@ -60,3 +60,10 @@ pub fn slow() -> bool {
     }
     asked
 }
+
+/// What a run folder's commit notes of it before it shows it: the SHA-256 of its `run.json`.
+pub fn chehra_note(run: &Path) -> String {
+    use sha2::{Digest, Sha256};
+    let digest = Sha256::digest(std::fs::read(run.join("run.json")).unwrap());
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+}
