@@ -24,11 +24,12 @@ use std::sync::atomic::AtomicBool;
 
 use crate::config::{Columns, Policy};
 use crate::decisions::Decisions;
-use crate::dump::{Booths, Carry, Dump};
+use crate::dump::{Booths, Carry, Dump, Workers};
 use crate::gallery::{Gallery, Night, SearchPolicy, Spool, Store};
 use crate::infer::{Analysis, Engine, ModelId};
 use crate::matching::Pair;
 use crate::matching::review::review_queue;
+use crate::output::{self, Kept};
 use crate::reason::Reason;
 use crate::report::page::{self, PageOptions, Source};
 use crate::report::{Progress, Summary};
@@ -106,6 +107,10 @@ impl Job {
 /// bad row is a row.
 pub fn run(job: &Job, engine: &Engine, progress: Progress, stop: &AtomicBool) -> Result<Summary> {
     let dump = Dump::open(&job.inputs, &job.columns)?;
+    output::check("--out", &job.out, &kept(job, &dump))?;
+    if let Some(workers) = job.workers.as_deref().or_else(|| dump.workers_path()) {
+        Workers::check(workers)?;
+    }
     let booths = job.booths.as_deref().map(Booths::read).transpose()?;
     let decisions = Decisions::read(&job.decisions)?;
     let mut carry = dump.carry(&job.carry)?;
@@ -122,6 +127,10 @@ pub fn run(job: &Job, engine: &Engine, progress: Progress, stop: &AtomicBool) ->
         }
     }
     let mut record = Record::begin(job, (&dump, &decisions), engine, progress)?;
+    if folder.is_done(record.run_id()) {
+        return done_already(&folder, progress);
+    }
+    folder.start()?;
 
     let references = see::enrolled_workers(job, &dump, engine, progress, &mut record)?;
     let mut spool = Spool::open(&folder.spool(), record.run_id(), store.as_ref(), &consented)?;
@@ -177,7 +186,7 @@ pub fn run(job: &Job, engine: &Engine, progress: Progress, stop: &AtomicBool) ->
         record.stored(commit);
     }
     record.write(&folder, &summary)?;
-    report(job, &dump, &folder);
+    summary.no_page = report(job, &dump, &folder);
     folder.commit()?;
     Ok(summary)
 }
@@ -202,16 +211,34 @@ pub fn read_ids(path: &Path, flag: &str) -> Result<Vec<String>> {
     if ids.is_empty() { Err(refuse("no id".into())) } else { Ok(ids) }
 }
 
-/// Writes the page for people. It can be made anew at any time, so a page that cannot be made does not cost the night.
-fn report(job: &Job, dump: &Dump, folder: &RunFolder) {
-    let Some(options) = &job.page else { return };
+/// What the run folder must leave alone: all that is read, and the store.
+fn kept(job: &Job, dump: &Dump) -> Vec<Kept> {
+    let workers = job.workers.as_deref().or_else(|| dump.workers_path());
+    let store = job.store.iter().map(|store| Kept::whole("the store", store));
+    let workers = workers.into_iter().map(|path| Kept::itself("the table of workers", path));
+    let booths = job.booths.iter().map(|path| Kept::itself("the table of booths", path));
+    let decisions = job.decisions.iter().map(|path| Kept::itself("decisions", path));
+    dump.kept().into_iter().chain(store).chain(workers).chain(booths).chain(decisions).collect()
+}
+
+/// The same command as one that was stopped after its run was whole and in its place: nothing is left but to clean up.
+fn done_already(folder: &RunFolder, progress: Progress) -> Result<Summary> {
+    let summary = page::summary(folder.out())?;
+    folder.clear()?;
+    progress.say(&format!("{}: done already", folder.out().display()));
+    Ok(summary)
+}
+
+/// Writes the page for people. It can be made anew at any time, so a page that cannot be made does not cost the night; but
+/// somebody has to know, so what was in the way is returned.
+fn report(job: &Job, dump: &Dump, folder: &RunFolder) -> Option<String> {
+    let options = job.page.as_ref()?;
     let (tables, out) = (folder.tables(), folder.out());
     let file = tables.join(page::FILE);
-    if let Err(error) = page::write(&tables, out, Some(Source { dump, columns: &job.columns }), options, &file) {
-        // Half a page would be taken for a whole one.
-        drop(std::fs::remove_file(&file));
-        log::error!("no {}: {error}\n  `chehra report {} --dump DUMP` makes it", page::FILE, out.display());
-    }
+    let error = page::write(&tables, out, Some(Source { dump, columns: &job.columns }), options, &file).err()?;
+    // Half a page would be taken for a whole one.
+    drop(std::fs::remove_file(&file));
+    Some(format!("no {}: {error}\n  `chehra report {} --dump DUMP` makes it", page::FILE, out.display()))
 }
 
 /// Brings the verdicts up to the reasons.

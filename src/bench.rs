@@ -318,7 +318,8 @@ fn search(runs: usize, progress: Progress) -> Result<Search> {
 /// Where the audits of a bench go: a folder of its own, removed afterwards.
 pub fn scratch() -> Result<(PathBuf, Scratch)> {
     let folder = std::env::temp_dir().join(format!("chehra-bench-{}", std::process::id()));
-    std::fs::create_dir_all(&folder).map_err(Error::io("create", &folder))?;
+    // Not one that is there: somebody else made it, and it may lead elsewhere.
+    std::fs::create_dir(&folder).map_err(Error::io("create", &folder))?;
     Ok((folder.join("run"), Scratch(folder)))
 }
 

@@ -55,8 +55,8 @@ pub enum Error {
         /// What to do.
         fix: String,
     },
-    /// The operating system refused a read or a write.
-    #[error("{}: cannot {operation}: {source}", path.display())]
+    /// The operating system refused a read or a write. [`is_permanent`] tells whether trying again can help.
+    #[error("{}: cannot {operation}: {source}{}", path.display(), remedy_line(source))]
     Io {
         /// What was tried, as a verb: "read", "create", "rename".
         operation: &'static str,
@@ -115,11 +115,169 @@ impl Error {
         let path = path.as_ref().to_path_buf();
         move |source| Error::Io { operation, path, source }
     }
+
+    /// What a library's reader of `path` failed with: [`Error::Io`] where the system refused, which says nothing about the
+    /// file, else what `damage` makes of the reader's words.
+    pub fn of_reader(
+        path: impl AsRef<Path>,
+        error: &(dyn std::error::Error + 'static),
+        damage: impl FnOnce(String) -> Self,
+    ) -> Self {
+        match system_error(error) {
+            Some(refused) => Error::io("read", path)(refused),
+            None => damage(error.to_string()),
+        }
+    }
+
+    /// A file that could not be opened or read: [`Error::Io`] where another try may help or the system is short of
+    /// something, else what `unusable` makes of the system's words.
+    pub fn of_file(path: impl AsRef<Path>, error: std::io::Error, unusable: impl FnOnce(String) -> Self) -> Self {
+        match is_permanent(&error) && shortage(&error).is_none() {
+            true => unusable(error.to_string()),
+            false => Error::io("read", path)(error),
+        }
+    }
+}
+
+/// The error of the operating system behind a library's error, if there is one.
+pub fn system_error(error: &(dyn std::error::Error + 'static)) -> Option<std::io::Error> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        let io = error.downcast_ref::<std::io::Error>();
+        if let Some(code) = io.and_then(std::io::Error::raw_os_error) {
+            return Some(std::io::Error::from_raw_os_error(code));
+        }
+        // An error that `std::io::Error` carries is not among its sources, only those behind it.
+        next = match io.and_then(std::io::Error::get_ref) {
+            Some(carried) => Some(carried),
+            None => error.source(),
+        };
+        if next.is_none() {
+            // Arrow keeps the words alone.
+            let text = error.to_string();
+            let code = text.rsplit_once("(os error ").and_then(|(_, rest)| rest.split_once(')'));
+            return code.and_then(|(code, _)| code.parse().ok()).map(std::io::Error::from_raw_os_error);
+        }
+    }
+    None
+}
+
+/// Whether the same command will meet the same refusal again until a person has done something: rights, paths, names,
+/// a file system without writing, a limit of this process. A full disk, a lost connection or a failing read may pass.
+pub fn is_permanent(error: &std::io::Error) -> bool {
+    use std::io::ErrorKind as K;
+    let behind = system_error(error);
+    let error = behind.as_ref().unwrap_or(error);
+    let by_kind = matches!(
+        error.kind(),
+        K::NotFound
+            | K::PermissionDenied
+            | K::ReadOnlyFilesystem
+            | K::NotADirectory
+            | K::IsADirectory
+            | K::DirectoryNotEmpty
+            | K::AlreadyExists
+            | K::InvalidFilename
+            | K::InvalidInput
+            | K::Unsupported
+            | K::CrossesDevices
+            | K::FileTooLarge
+            | K::TooManyLinks
+            | K::NotSeekable
+            | K::UnexpectedEof
+            | K::InvalidData
+    );
+    by_kind || shortage(error) == Some(Shortage::Process) || loops_or_has_no_device(error)
+}
+
+/// Too few file handles, of the process or of the whole system.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Shortage {
+    Process,
+    System,
+}
+
+#[cfg(unix)]
+fn shortage(error: &std::io::Error) -> Option<Shortage> {
+    use rustix::io::Errno;
+    match Errno::from_io_error(error)? {
+        Errno::MFILE => Some(Shortage::Process),
+        Errno::NFILE => Some(Shortage::System),
+        _ => None,
+    }
+}
+
+#[cfg(unix)]
+fn loops_or_has_no_device(error: &std::io::Error) -> bool {
+    use rustix::io::Errno;
+    Errno::from_io_error(error).is_some_and(|code| [Errno::LOOP, Errno::NXIO, Errno::NODEV].contains(&code))
+}
+
+#[cfg(not(unix))]
+fn shortage(_: &std::io::Error) -> Option<Shortage> {
+    None
+}
+
+#[cfg(not(unix))]
+fn loops_or_has_no_device(_: &std::io::Error) -> bool {
+    false
+}
+
+/// What to do about a refusal of the operating system, where that is known.
+pub fn remedy(error: &std::io::Error) -> Option<&'static str> {
+    use std::io::ErrorKind as K;
+    let error = &system_error(error)?;
+    match (shortage(error), error.kind()) {
+        (Some(Shortage::Process), _) => Some(
+            "the file is not to blame: this process may open too few files; raise the limit (`ulimit -n`, LimitNOFILE= \
+             in a unit)",
+        ),
+        (Some(Shortage::System), _) => {
+            Some("the file is not to blame: all programs of this machine together have too many files open; try again")
+        }
+        (_, K::StorageFull | K::QuotaExceeded) => Some("free some space there, then give the same command again"),
+        (_, K::PermissionDenied) => Some("check whose it is, and what the user of this process may do there"),
+        (_, K::ReadOnlyFilesystem) => Some("nothing can be written there: name another place, or mount it for writing"),
+        (_, K::NotFound) => Some("check the path: the file, or a folder on the way to it, is not there"),
+        (_, K::NotADirectory) => Some("check the path: a part of it is a file and no folder"),
+        (_, K::IsADirectory) => Some("a folder stands there: name a file"),
+        (_, K::InvalidFilename) => Some("name it shorter, and with letters that its file system allows"),
+        (_, K::FileTooLarge) => Some("its file system, or a limit of this process, allows no file so large"),
+        _ => None,
+    }
+}
+
+/// The remedy on a line of its own, or nothing.
+fn remedy_line(error: &std::io::Error) -> String {
+    remedy(error).map_or_else(String::new, |fix| format!("\n  {fix}"))
 }
 
 impl From<candle_core::Error> for Error {
     /// Shapes and weights are checked when a network is loaded, so a tensor error after that is a bug.
     fn from(error: candle_core::Error) -> Self {
         Error::bug("running a network", error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    #[cfg(unix)]
+    fn the_systems_error_is_found_behind_those_of_libraries() {
+        let full = || std::io::Error::from_raw_os_error(28);
+        let parquet = parquet::errors::ParquetError::External(Box::new(full()));
+        let wrapped = std::io::Error::other(parquet);
+        assert_eq!(system_error(&wrapped).and_then(|e| e.raw_os_error()), Some(28));
+        let arrow = arrow::error::ArrowError::ParquetError("External: Too many open files (os error 24)".into());
+        assert_eq!(system_error(&arrow).and_then(|e| e.raw_os_error()), Some(24));
+        assert!(system_error(&std::io::Error::other("no number")).is_none());
+        assert!(!is_permanent(&wrapped) && is_permanent(&std::io::Error::from_raw_os_error(24)));
+        let damage = |text: String| Error::input("f", "file", "whole", text, "restore it");
+        let error = Error::of_reader("f", &arrow, damage);
+        assert!(matches!(error, Error::Io { .. }));
+        let text = error.to_string();
+        assert!(text.contains("ulimit -n") && !text.contains("restore"), "{text}");
     }
 }

@@ -4,6 +4,7 @@
 //! (64, 65, 69, 70) from "again later" (75).
 
 use crate::Error;
+use crate::error::is_permanent;
 
 /// How the process ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -11,11 +12,12 @@ use crate::Error;
 pub enum Exit {
     /// Everything asked for was done. Bad rows are rows, not failures.
     Done = 0,
-    /// A comparison that was asked to fail found what it looks for.
+    /// A comparison that was asked to fail found what it looks for, or a run is whole but for its page.
     Failed = 1,
     /// The command line is wrong.
     Usage = 64,
-    /// An input file, store or weights file is unusable.
+    /// An input file, store or weights file is unusable, or the system refuses a path for good: rights, a file system
+    /// without writing, a name too long.
     Input = 65,
     /// The device asked for is absent or not built in.
     Device = 69,
@@ -34,9 +36,11 @@ impl Exit {
     pub fn meaning(self) -> &'static str {
         match self {
             Exit::Done => "done; bad rows are rows",
-            Exit::Failed => "a check that was asked for failed",
+            Exit::Failed => "a check that was asked for failed, or a run is done but for its page",
             Exit::Usage => "wrong usage: a flag, a variable, a value out of range",
-            Exit::Input => "an input, configuration, store or weights file is unusable; there is no run folder",
+            Exit::Input => {
+                "an input, a store or a path is unusable (damaged, not there, no rights); there is no run folder"
+            }
             Exit::Device => "the device asked for is not available",
             Exit::Bug => "a bug: please report it",
             Exit::TryAgain => "something passing (a lock, a full disk, a stop): try the same command again",
@@ -71,6 +75,7 @@ impl From<&Error> for Exit {
             Error::Device { .. } => Exit::Device,
             Error::Failed(_) => Exit::Failed,
             Error::Bug { .. } => Exit::Bug,
+            Error::Io { source, .. } if is_permanent(source) => Exit::Input,
             Error::Busy { .. } | Error::Io { .. } | Error::Interrupted => Exit::TryAgain,
         }
     }
@@ -97,6 +102,40 @@ mod tests {
         assert_eq!(code(Error::io("read", "p")(std::io::Error::other("x"))), 75);
         assert_eq!(code(Error::Interrupted), 75);
         assert_eq!(code(Error::Failed("slower".into())), 1);
+    }
+
+    /// What stays until a person acts is not "try again", which schedulers do without a word.
+    #[test]
+    #[cfg(unix)]
+    fn what_the_system_refuses_for_good_is_told_from_what_may_pass() {
+        use rustix::io::Errno;
+        let code = |errno: Errno| Exit::from(&Error::io("open", "p")(errno.into())) as u8;
+        let permanent = [
+            Errno::ACCESS,
+            Errno::PERM,
+            Errno::ROFS,
+            Errno::NOTDIR,
+            Errno::NAMETOOLONG,
+            Errno::ISDIR,
+            Errno::NOENT,
+            Errno::LOOP,
+            Errno::XDEV,
+            Errno::FBIG,
+            Errno::NXIO,
+            Errno::MFILE,
+        ];
+        assert!(permanent.iter().all(|&errno| code(errno) == 65), "{permanent:?}");
+        let passing = [
+            Errno::NOSPC,
+            Errno::DQUOT,
+            Errno::IO,
+            Errno::AGAIN,
+            Errno::NOMEM,
+            Errno::NFILE,
+            Errno::STALE,
+            Errno::TIMEDOUT,
+        ];
+        assert!(passing.iter().all(|&errno| code(errno) == 75), "{passing:?}");
     }
 
     #[test]

@@ -7,7 +7,9 @@
 //! |---|---|
 //! | [`error`], [`exit`], [`reason`] | what can go wrong with a run, and with a row |
 //! | [`lock`] | lock files |
+//! | [`output`] | where results may be written |
 //! | [`config`] | policy, column names, what was typed resolved into what it means |
+//! | [`memory`] | how much of it there is, and room for pictures in it |
 //! | [`device`], [`ops`], [`nn`] | where the arithmetic runs, the operations, the networks and their weights |
 //!
 //! | flow | |
@@ -47,8 +49,10 @@ pub mod infer;
 pub mod lock;
 pub mod lookup;
 pub mod matching;
+pub mod memory;
 pub mod nn;
 pub mod ops;
+pub mod output;
 pub mod photo;
 pub mod reason;
 pub mod report;

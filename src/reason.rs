@@ -88,6 +88,8 @@ reasons! {
     BoothOutsideDistrict = "booth_outside_district",
     /// The time of capture is before the drive or in the future.
     CapturedAtImplausible = "captured_at_implausible",
+    /// A text of the row is longer than 256 characters and was cut.
+    TextTooLong = "text_too_long",
 }
 
 /// What becomes of a row. Later variants outweigh earlier ones when several reasons meet.

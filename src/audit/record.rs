@@ -19,6 +19,7 @@ use crate::infer::clock::Spent;
 use crate::infer::{Engine, JpegReport};
 use crate::matching::MatchingStatistics;
 use crate::matching::review::ReviewQueue;
+use crate::memory::{self, Limit};
 use crate::report::{Progress, Summary};
 use crate::roles::{Basis, Roles};
 use crate::verdict::{RunFolder, create_private};
@@ -41,6 +42,7 @@ pub struct Record {
     device: String,
     jpeg: JpegReport,
     threads: usize,
+    memory_limit: Option<Limit>,
     workers: WorkerCounts,
     search: Option<SearchReport>,
     matching: Option<MatchingStatistics>,
@@ -153,6 +155,7 @@ impl Record {
             device,
             jpeg: engine.jpeg().clone(),
             threads: rayon::current_num_threads(),
+            memory_limit: memory::limit(),
             workers: WorkerCounts::default(),
             search: None,
             matching: None,

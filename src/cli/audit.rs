@@ -75,7 +75,7 @@ pub struct AuditArgs {
 
 /// Runs it.
 pub fn run(args: &AuditArgs, common: &Common) -> Result<()> {
-    let policy = setup::policy(args.engine.policy.as_deref())?;
+    let policy = setup::working_policy(args.engine.policy.as_deref())?;
     let job = Job {
         inputs: args.inputs.clone(),
         columns: common.settings.columns.clone(),
@@ -94,13 +94,15 @@ pub fn run(args: &AuditArgs, common: &Common) -> Result<()> {
     };
     let engine = args.engine.engine(&job.policy)?;
     let summary = audit::run(&job, &engine, Progress::new(common.quiet), stop_on_request()?.as_ref())?;
-    if common.json {
-        return json(&serde_json::json!({ "run": job.out, "summary": summary }));
+    match (common.json, common.quiet) {
+        (true, _) => json(&serde_json::json!({ "run": job.out, "summary": summary }))?,
+        (false, false) => print(&format!("{summary}\n{}", job.out.display()))?,
+        (false, true) => {}
     }
-    if !common.quiet {
-        print(&format!("{summary}\n{}", job.out.display()))?;
+    match summary.no_page {
+        None => Ok(()),
+        Some(why) => Err(Error::Failed(format!("{} is done, and has {why}", job.out.display()))),
     }
-    Ok(())
 }
 
 /// Becomes true on Ctrl-C or a termination signal; the second one ends the process at once, which is safe as well.

@@ -101,7 +101,7 @@ pub fn run(args: &BenchArgs, common: &Common) -> Result<()> {
         return print_as(&bench::embed::measure(size, args.runs.into(), &weights, &args.engine.embedder)?, common.json);
     }
     let old = args.compare.as_deref().map(compare::read).transpose()?;
-    let policy = setup::policy(args.engine.policy.as_deref())?;
+    let policy = setup::working_policy(args.engine.policy.as_deref())?;
     let (out, _scratch) = bench::scratch()?;
     let inputs = match &args.faces {
         None => args.inputs.clone(),

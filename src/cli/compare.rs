@@ -45,7 +45,7 @@ pub struct CompareArgs {
 
 /// Runs it.
 pub fn run(args: &CompareArgs, common: &Common) -> Result<()> {
-    let policy = setup::policy(args.engine.policy.as_deref())?;
+    let policy = setup::working_policy(args.engine.policy.as_deref())?;
     let members = args.store.as_ref().map_or_else(|| Ok(Gallery::empty()), |path| Store::open(path)?.view(None))?;
     let engine = args.engine.engine(&policy)?;
     let model = ModelId(engine.embedder_id().to_owned());

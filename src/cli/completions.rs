@@ -12,6 +12,7 @@ use serde_json::json;
 use crate::cli::{Common, command, json, print};
 use crate::config::options::variable;
 use crate::exit::Exit;
+use crate::output;
 use crate::{Error, Result};
 
 const COMPLETIONS_HELP: &str = "\
@@ -56,6 +57,7 @@ pub fn completions(args: &CompletionsArgs, common: &Common) -> Result<()> {
 
 /// Writes a page for every command.
 pub fn man(args: &ManArgs, common: &Common) -> Result<()> {
+    output::check("--out", &args.out, &[])?;
     std::fs::create_dir_all(&args.out).map_err(Error::io("create", &args.out))?;
     let mut root = command().disable_help_subcommand(true);
     root.build();

@@ -15,6 +15,7 @@ use crate::gallery::{self, Engine, Filter, Gallery, SearchPolicy};
 use crate::infer::ModelId;
 use crate::lookup::pairs::{PairRow, listed, pairs, persons};
 use crate::lookup::source::{Chosen, Reader, Source};
+use crate::output::{self, Kept};
 use crate::report::Progress;
 use crate::verdict::{RunFolder, create_private, write_clusters, write_pairs};
 use crate::{Error, Result};
@@ -123,9 +124,16 @@ enum Sink {
     Folder(RunFolder, Format),
 }
 
+/// In which form the answer is written.
+#[derive(Clone, Copy)]
+struct Form {
+    format: Format,
+    is_folder: bool,
+}
+
 impl DedupArgs {
-    /// What to write and where; refuses what exists before any work.
-    fn sink(&self, as_json: bool) -> Result<Sink> {
+    /// In which form to write, and whether into a folder.
+    fn form(&self, as_json: bool) -> Result<Form> {
         let by_ending = |path: &Path| match path.extension().and_then(|e| e.to_str()) {
             Some("csv") => Some(Format::Csv),
             Some("json") => Some(Format::Json),
@@ -134,22 +142,44 @@ impl DedupArgs {
             _ => None,
         };
         let said = self.format.unwrap_or(if as_json { Format::Json } else { Format::Table });
-        let Some(out) = &self.out else {
-            return match said {
-                Format::Parquet => Err(Error::usage("--format parquet", "no file is named", "add --out pairs.parquet")),
-                _ => Ok(Sink::Print(said)),
-            };
-        };
-        match self.format.or_else(|| by_ending(out)) {
-            Some(format) => match std::fs::symlink_metadata(out) {
-                Ok(_) => {
-                    let fix = "name another --out, or remove it first";
-                    Err(Error::input(out, "output", "no file or folder of this name yet", "it exists", fix))
-                }
-                Err(_) => Ok(Sink::File(format, out.clone())),
-            },
-            None => Ok(Sink::Folder(RunFolder::begin(out, false)?, said)),
+        match &self.out {
+            None if said == Format::Parquet => {
+                Err(Error::usage("--format parquet", "no file is named", "add --out pairs.parquet"))
+            }
+            None => Ok(Form { format: said, is_folder: false }),
+            Some(out) => {
+                let file = self.format.or_else(|| by_ending(out));
+                Ok(Form { format: file.unwrap_or(said), is_folder: file.is_none() })
+            }
         }
+    }
+
+    /// Refuses, before any work, an output that exists or would touch what is read.
+    fn check_out(&self, sources: &[Source], target: Option<&Source>) -> Result<()> {
+        let Some(out) = &self.out else { return Ok(()) };
+        let kept: Vec<Kept> = sources.iter().chain(target).flat_map(Source::kept).collect();
+        let store = self.store.iter().map(|store| Kept::whole("the store", store));
+        output::check("--out", out, &kept.into_iter().chain(store).collect::<Vec<_>>())?;
+        match std::fs::symlink_metadata(out) {
+            Err(_) => Ok(()),
+            Ok(_) => {
+                let fix = "name another --out, or remove it first";
+                Err(Error::input(out, "output", "no file or folder of this name yet", "it exists", fix))
+            }
+        }
+    }
+
+    /// What to write and where.
+    fn sink(&self, form: Form) -> Result<Sink> {
+        Ok(match &self.out {
+            None => Sink::Print(form.format),
+            Some(out) if form.is_folder => {
+                let folder = RunFolder::begin(out, false)?;
+                folder.start()?;
+                Sink::Folder(folder, form.format)
+            }
+            Some(out) => Sink::File(form.format, out.clone()),
+        })
     }
 
     /// The inputs; the store itself where none is named.
@@ -177,8 +207,10 @@ impl DedupArgs {
 
 /// Runs it.
 pub fn run(args: &DedupArgs, common: &Common) -> Result<()> {
-    let policy = setup::policy(args.engine.policy.as_deref())?;
+    let policy = setup::working_policy(args.engine.policy.as_deref())?;
     let (sources, target) = (args.sources()?, args.target()?);
+    let form = args.form(common.json)?;
+    args.check_out(&sources, target.as_ref())?;
     gallery::search_on(&device::open(args.engine.device)?);
     let progress = Progress::new(common.quiet);
     let load = || args.engine.engine(&policy);
@@ -186,7 +218,7 @@ pub fn run(args: &DedupArgs, common: &Common) -> Result<()> {
     target.iter().try_for_each(|source| reader.check(source))?;
     let chosen: Vec<Chosen> =
         sources.iter().map(|source| reader.choose(source, args.filter.as_deref())).collect::<Result<_>>()?;
-    let sink = args.sink(common.json)?;
+    let sink = args.sink(form)?;
     let members = chosen.iter().fold(Gallery::empty(), |all, one| all.followed_by(&one.members));
     // Where there were rows, a filter that lets none pass is an answer; where there were none, the input is wrong.
     let found = if members.is_empty() && chosen.iter().any(|one| one.rows > 0) {

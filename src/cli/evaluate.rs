@@ -1,13 +1,15 @@
 //! `chehra evaluate`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 
 use crate::cli::setup::{self, EngineArgs};
 use crate::cli::{Common, print_as};
+use crate::dump::has_columns;
 use crate::evaluate;
 use crate::evaluate::{DedupPlan, Labelled, Night, VerificationJob};
+use crate::output::{self, Kept};
 use crate::report::Progress;
 use crate::{Error, Result};
 
@@ -153,9 +155,21 @@ pub struct DedupArgs {
     engine: EngineArgs,
 }
 
+/// What is saved replaces nothing but templates that were saved before.
+fn check_save(file: Option<&Path>) -> Result<()> {
+    let is_saved = |path: &Path| has_columns(path, &["path", "identity", "template"]);
+    file.map_or(Ok(()), |file| output::check_file("--save", file, &[], "templates saved before", is_saved))
+}
+
 fn dedup(args: &DedupArgs, common: &Common) -> Result<()> {
+    check_save(args.save.as_deref())?;
+    if let Some(out) = &args.out {
+        let faces = args.faces.iter().map(|path| Kept::whole("the faces", path));
+        let templates = args.templates.iter().map(|path| Kept::itself("the templates", path));
+        output::check("--out", out, &faces.chain(templates).collect::<Vec<_>>())?;
+    }
     let progress = Progress::new(common.quiet);
-    let policy = setup::policy(args.engine.policy.as_deref())?;
+    let policy = setup::working_policy(args.engine.policy.as_deref())?;
     let mut labelled = match (&args.faces, &args.templates) {
         (Some(faces), _) => Labelled::see(faces, &args.engine.engine(&policy)?, progress)?,
         (None, Some(file)) => Labelled::read(file, args.truth.as_deref())?,
@@ -189,7 +203,8 @@ pub fn run(command: &EvaluateCommand, common: &Common) -> Result<()> {
     let progress = Progress::new(common.quiet);
     match command {
         EvaluateCommand::Verification(args) => {
-            let policy = setup::policy(args.engine.policy.as_deref())?;
+            check_save(args.save.as_deref())?;
+            let policy = setup::working_policy(args.engine.policy.as_deref())?;
             let engine = args.engine.engine(&policy)?;
             let job = VerificationJob {
                 pairs: args.pairs.clone(),
@@ -200,7 +215,7 @@ pub fn run(command: &EvaluateCommand, common: &Common) -> Result<()> {
             print_as(&evaluate::verification(&engine, &job, progress)?, common.json)
         }
         EvaluateCommand::Liveness(args) => {
-            let policy = setup::policy(args.engine.policy.as_deref())?;
+            let policy = setup::working_policy(args.engine.policy.as_deref())?;
             let engine = args.engine.engine(&policy)?;
             print_as(&evaluate::liveness(&engine, &args.labels, &args.images, &policy, progress)?, common.json)
         }

@@ -7,7 +7,9 @@ use clap::{Args, Subcommand};
 
 use crate::audit::read_ids;
 use crate::cli::{Common, json, print};
+use crate::dump::has_columns;
 use crate::gallery::{Commit, CompactPolicy, Forgotten, Stats, Store, Verification};
+use crate::output::{self, Kept};
 use crate::report::Progress;
 use crate::{Error, Result};
 
@@ -118,7 +120,11 @@ pub fn run(command: &GalleryCommand, common: &Common) -> Result<()> {
         GalleryCommand::Compact(args) => compact(args, common),
         GalleryCommand::Forget(args) => forget(args, common),
         GalleryCommand::Export(args) => {
-            let rows = Store::open(&args.common.store)?.export(&args.to)?;
+            let store = Store::open(&args.common.store)?;
+            let kept = [Kept::whole("the store", &args.common.store)];
+            let is_export = |path: &Path| has_columns(path, &["submission_id", "embedding", "run_key", "commit"]);
+            output::check_file("--to", &args.to, &kept, "an earlier export", is_export)?;
+            let rows = store.export(&args.to)?;
             say(common.json, &serde_json::json!({ "rows": rows }), || format!("{rows} members, {}", args.to.display()))
         }
         GalleryCommand::Import(args) => import(args, common),

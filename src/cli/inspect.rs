@@ -7,7 +7,8 @@ use clap::Args;
 use crate::cli::setup::{self, EngineArgs};
 use crate::cli::{Common, json};
 use crate::lookup::faces::Picture;
-use crate::lookup::{draw, inspect};
+use crate::lookup::{draw, inspect, thumbnails};
+use crate::output;
 use crate::photo;
 use crate::{Error, Result};
 
@@ -39,7 +40,7 @@ pub struct InspectArgs {
 
 /// Runs it.
 pub fn run(args: &InspectArgs, _: &Common) -> Result<()> {
-    let policy = setup::policy(args.engine.policy.as_deref())?;
+    let policy = setup::working_policy(args.engine.policy.as_deref())?;
     // By the place on disk: a link or another spelling must not cost the photo either.
     let place = |path: &PathBuf| path.canonicalize().ok();
     let inputs = [Some(&args.photo), args.worker.as_ref()];
@@ -49,6 +50,9 @@ pub fn run(args: &InspectArgs, _: &Common) -> Result<()> {
     {
         let problem = format!("{} is the photo itself", png.display());
         return Err(Error::usage("--png", problem, "name another file"));
+    }
+    if let Some(png) = &args.png {
+        output::check_file("--png", png, &[], "a picture that chehra drew", thumbnails::is_own)?;
     }
     let engine = args.engine.engine(&policy)?;
     let worker = args.worker.as_ref().map(|path| Picture::look(path, &engine, &policy)).transpose()?;

@@ -1,11 +1,12 @@
 //! `chehra report`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 
 use crate::cli::{Common, json, print, print_as};
 use crate::dump::Dump;
+use crate::output::{self, Kept};
 use crate::report::diff;
 use crate::report::page::{self, PageOptions, Source};
 use crate::{Error, Result};
@@ -54,6 +55,7 @@ pub fn run(args: &ReportArgs, common: &Common) -> Result<()> {
     let dump = (!args.dump.is_empty()).then(|| Dump::open(&args.dump, &common.settings.columns)).transpose()?;
     let options = PageOptions { crops: args.crops, earlier: args.earlier.clone() };
     let file = args.out.clone().unwrap_or_else(|| run.join(page::FILE));
+    check_page(&file, run, dump.as_ref())?;
     let source = dump.as_ref().map(|dump| Source { dump, columns: &common.settings.columns });
     page::write(run, run, source, &options, &file)?;
     match (common.json, common.quiet) {
@@ -61,4 +63,11 @@ pub fn run(args: &ReportArgs, common: &Common) -> Result<()> {
         (false, false) => print(&file.display().to_string()),
         (false, true) => Ok(()),
     }
+}
+
+/// The page replaces nothing but a page.
+fn check_page(file: &Path, run: &Path, dump: Option<&Dump>) -> Result<()> {
+    let mut kept = dump.map(Dump::kept).unwrap_or_default();
+    kept.push(Kept::itself("the run folder", run));
+    output::check_file("--out", file, &kept, "a page that chehra made", page::is_page)
 }

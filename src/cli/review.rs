@@ -8,6 +8,8 @@ use clap::Args;
 
 use crate::cli::{Common, print, print_as};
 use crate::decisions::Decisions;
+use crate::dump::has_columns;
+use crate::output::{self, Kept};
 use crate::report::Progress;
 use crate::review::{Desk, Server, Setup, export, measure};
 use crate::{Error, Result};
@@ -75,6 +77,7 @@ pub fn run(args: &ReviewArgs, common: &Common) -> Result<()> {
     if args.measure || args.export.is_some() {
         return look_back(args, &decisions, common.json);
     }
+    output::check("--decisions", &decisions, &[Kept::whole("the run folder", &args.run)])?;
     let setup = Setup {
         run: args.run.clone(),
         dumps: args.dump.clone(),
@@ -118,6 +121,9 @@ fn look_back(args: &ReviewArgs, decisions: &Path, as_json: bool) -> Result<()> {
     match &args.export {
         None => print_as(&measure(ledger), as_json),
         Some(path) => {
+            let kept = [Kept::itself("the log", decisions), Kept::whole("the run folder", &args.run)];
+            let is_export = |path: &Path| has_columns(path, &["reviewer", "event", "pair_decision", "undoes"]);
+            output::check_file("--export", path, &kept, "an earlier export", is_export)?;
             export(ledger, path)?;
             let done = serde_json::json!({ "rows": ledger.entries().len(), "file": path });
             let text = format!("{} rows in {}", ledger.entries().len(), path.display());

@@ -11,6 +11,7 @@ use crate::gallery::{Engine, SearchPolicy, Store};
 use crate::lookup::faces::Picture;
 use crate::lookup::search::{PhotoOrProblem, Question, Searchable};
 use crate::lookup::thumbnails;
+use crate::output::{self, Kept};
 use crate::report::Progress;
 use crate::{Error, Result};
 
@@ -59,9 +60,13 @@ pub struct SearchArgs {
 
 /// Runs it.
 pub fn run(args: &SearchArgs, common: &Common) -> Result<()> {
-    let policy = setup::policy(args.engine.policy.as_deref())?;
+    let policy = setup::working_policy(args.engine.policy.as_deref())?;
     let members = Store::open(&args.store)?.view(None)?;
     let dump = (!args.dump.is_empty()).then(|| Dump::open(&args.dump, &common.settings.columns)).transpose()?;
+    if let (Some(dump), Some(folder)) = (&dump, &args.thumbnails) {
+        let kept: Vec<Kept> = dump.kept().into_iter().chain([Kept::whole("the store", &args.store)]).collect();
+        output::check("--thumbnails", folder, &kept)?;
+    }
     let engine = args.engine.engine(&policy)?;
     let question = Question {
         top: args.top.into(),

@@ -8,6 +8,7 @@ use crate::config::Policy;
 use crate::device::{self, DeviceChoice};
 use crate::infer::engine::DEFAULT_EMBEDDER;
 use crate::infer::{Engine, JpegChoice};
+use crate::memory;
 use crate::nn::WeightStore;
 use crate::ops::Precision;
 use crate::{Error, Result};
@@ -100,6 +101,19 @@ impl Arithmetic {
 /// The default policy or the one in a file.
 pub fn policy(path: Option<&Path>) -> Result<Policy> {
     path.map_or_else(|| Ok(Policy::default()), Policy::read)
+}
+
+/// [`policy`] for a command that decodes pictures: none may need more memory than there will ever be room for.
+pub fn working_policy(path: Option<&Path>) -> Result<Policy> {
+    let mut policy = policy(path)?;
+    if let Some(limit) = memory::fit(&mut policy.photo) {
+        let (all, most) = (limit.bytes >> 20, policy.photo.max_memory >> 20);
+        log::warn!(
+            "{} is {all} MiB: pictures that need more than {most} MiB to decode are image_too_large",
+            limit.from
+        );
+    }
+    Ok(policy)
 }
 
 /// Sizes the pool of worker threads.

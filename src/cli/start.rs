@@ -141,6 +141,7 @@ fn switched_off(argv: Vec<OsString>, known: &[CommandOptions]) -> (Vec<OsString>
 pub fn start(as_json: &mut bool) -> Result<Cli, Stop> {
     let root = super::command();
     let known = commands(&root);
+    in_utf8()?;
     let typed = Typed::read(&root, &known, std::env::args_os().collect())?;
     let parse = |argv: &[OsString]| root.clone().try_get_matches_from(argv);
     let alone = parse(&typed.argv);
@@ -183,6 +184,17 @@ fn asks_for_json(typed: &Typed, variables: &Layers) -> bool {
     let lines = words.contains(&"--log-format=json") || words.windows(2).any(|pair| pair == ["--log-format", "json"]);
     let lines = lines || variables.variable("CHEHRA_LOG_FORMAT").is_some_and(|format| format == "json");
     lines || json && !typed.off.contains(&"--json".to_owned())
+}
+
+/// Paths are told in records and answers, which are UTF-8.
+fn in_utf8() -> Result<()> {
+    match std::env::args_os().find(|word| word.to_str().is_none()) {
+        None => Ok(()),
+        Some(word) => {
+            let fix = "rename the file or folder, or name it by a link whose name is in UTF-8";
+            Err(Error::input(word, "argument", "a name in UTF-8", "bytes that are none", fix))
+        }
+    }
 }
 
 fn finish(matches: &ArgMatches, settings: Settings) -> Result<Cli, Stop> {

@@ -109,6 +109,7 @@ fn parts(error: &Error) -> Value {
         Error::Io { operation, path, source } => {
             let path = path.display().to_string();
             put(&[("operation", operation), ("path", &path), ("found", &source.to_string())]);
+            put(&crate::error::remedy(source).map(|fix| ("fix", fix)).into_iter().collect::<Vec<_>>());
         }
         Error::Bug { doing, found } => put(&[("doing", doing), ("found", found)]),
         Error::Interrupted | Error::Failed(_) => {}

@@ -8,6 +8,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use crate::cli::{Common, json, print};
 use crate::nn::weights::{Added, Addition, Colour};
 use crate::nn::{WeightStore, load_embedder};
+use crate::output::{self, Kept};
 use crate::{Error, Result};
 
 /// What to do with the weights.
@@ -127,6 +128,7 @@ fn verify(store: &WeightStore, common: &Common) -> Result<()> {
 
 /// Adds a network and runs it once, so that what is added can be used.
 fn add(args: &AddArgs, common: &Common) -> Result<()> {
+    output::check("--into", &args.into, &[Kept::itself("the network", &args.file)])?;
     let addition = Addition {
         file: args.file.clone(),
         name: args.name.clone(),

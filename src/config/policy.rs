@@ -424,9 +424,8 @@ fn default_verdict(reason: Reason) -> Verdict {
         UnreadableImage | ImageTooLarge => Verdict::Unreadable,
         PhotoOfPhoto | DuplicateSelfie | ConsentMissing | ErasedBefore => Verdict::Reject,
         RequiredFieldMissing | SubmissionIdRepeated | TooManyFaces | WorkerAbsent | WorkerMismatch | MemberIsWorker
-        | MemberIsOtherWorker | PhotoMismatch | DuplicateMember | MobileReused | EpicReused | BoothOutsideDistrict => {
-            Verdict::Review
-        }
+        | MemberIsOtherWorker | PhotoMismatch | DuplicateMember | MobileReused | EpicReused | BoothOutsideDistrict
+        | TextTooLong => Verdict::Review,
         NoFace | OneFace | FaceTooSmall | FaceBlurred | FaceTurned | FaceCovered | EpicMalformed | MobileMalformed => {
             Verdict::Retake
         }

@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
-use crate::dump::FilePrint;
+use crate::dump::{FilePrint, regular};
 use crate::{Error, Result};
 
 pub use entry::{Answer, Entry, Event, Judgement, PairKey, Side, VERSION, Why};
@@ -43,6 +43,7 @@ impl Decisions {
         let mut decisions = Decisions::default();
         let mut entries = Vec::new();
         for path in files(paths)? {
+            regular(&path)?;
             let bytes = std::fs::read(&path).map_err(Error::io("read", &path))?;
             let (found, whole) = log::parse(&path, &bytes, 1)?;
             if whole < bytes.len() {

@@ -8,9 +8,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
-use super::cells::texts;
+use super::cells::{cut, texts};
 use super::facts::folded;
-use super::inputs::DumpFile;
+use super::inputs::{DumpFile, regular};
 use super::schema::{Kind, Wanted};
 use super::table::{Chunk, Row, Table};
 use crate::{Error, Result};
@@ -41,6 +41,7 @@ impl Booths {
     /// # Errors
     /// [`Error::Input`] when the file cannot be read as CSV or Parquet, lacks a column, or holds no booth.
     pub fn read(path: &Path) -> Result<Booths> {
+        regular(path)?;
         let csv = path.extension().is_some_and(|e| e.eq_ignore_ascii_case("csv"));
         let rows = if csv { read_csv(path)? } else { read_parquet(path)? };
         let mut booths = Booths::default();
@@ -107,7 +108,7 @@ fn read_csv(path: &Path) -> Result<Vec<(String, String)>> {
     let mut rows = Vec::new();
     for record in reader.records() {
         let record = record.map_err(broken)?;
-        let field = |at: usize| record.get(at).unwrap_or_default().to_owned();
+        let field = |at: usize| cut(record.get(at).unwrap_or_default().into());
         rows.push((field(booth), field(district)));
     }
     Ok(rows)
@@ -129,7 +130,7 @@ struct BoothRow(String, String);
 
 impl Row for BoothRow {
     fn from_chunk(chunk: &Chunk) -> Result<Vec<Self>> {
-        let text = |at: usize| chunk.cells(at, texts, |folder| Some(folder.to_owned()));
+        let text = |at: usize| chunk.cells(at, texts, |folder| Some(cut(folder.into())));
         let rows = text(0)?.into_iter().zip(text(1)?);
         Ok(rows.map(|(booth, district)| BoothRow(booth.unwrap_or_default(), district.unwrap_or_default())).collect())
     }

@@ -15,7 +15,7 @@ use parquet::arrow::arrow_reader::{
     ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder, RowSelectionPolicy,
 };
 
-use super::footer::{check_unchanged, damaged, footer, guard, rows_that_fit};
+use super::footer::{check_columns, check_unchanged, damaged, footer, guard, rows_that_fit};
 use super::schema::{find, list, near};
 use super::table::Table;
 use crate::{Error, Result};
@@ -123,7 +123,7 @@ impl Carry {
         };
         if open.rest.num_rows() == 0 {
             let path = &self.files[open.file].path;
-            open.rest = match guard(|| open.reader.next().transpose().map_err(Into::into)) {
+            open.rest = match guard(|| open.reader.next().transpose()) {
                 Ok(Some(batch)) if (1..=open.rows_left).contains(&(batch.num_rows() as u64)) => {
                     self.arranged(open.file, &batch)?
                 }
@@ -188,6 +188,7 @@ impl CarryFile {
             field.metadata_mut().remove(parquet::arrow::PARQUET_FIELD_ID_META_KEY);
             fields.push(field);
         }
+        check_columns(path, &roots)?;
         Ok((CarryFile { path: path.to_path_buf(), groups: groups.to_vec(), roots }, fields))
     }
 

@@ -3,10 +3,14 @@
 //! A cell that cannot be what its column says (a date that is none, a name in a broken encoding) is that cell's
 //! trouble alone: it becomes null, or keeps what can be read of it, and never ends a run.
 
+use std::borrow::Cow;
+
 use arrow::array::{Array, ArrayRef, AsArray, BinaryViewArray};
 use arrow::buffer::Buffer;
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Decimal128Type, Int64Type, TimeUnit, UInt64Type};
+
+use sha2::{Digest, Sha256};
 
 use super::Blob;
 use crate::{Error, Result};
@@ -57,15 +61,51 @@ fn views(cells: &BinaryViewArray) -> Vec<Option<Blob>> {
     (0..cells.len()).map(cell).collect()
 }
 
-/// Strings, one per row, as written; a blank one is null, and what is not UTF-8 shows as U+FFFD.
+/// Most characters of a text. Names, ids and places have a tenth of it; whole pages cost time and memory in every row
+/// that they are compared with.
+pub const MAX_TEXT: usize = 256;
+/// Characters of a longer text that stay; the rest of [`MAX_TEXT`] is a mark.
+const KEPT: usize = 240;
+
+/// A text of at most [`MAX_TEXT`] characters: a longer one is cut, and ends with `~` and the first 15 hexadecimal digits of
+/// the SHA-256 of the whole, so that two long ids stay two.
+pub fn cut(text: Cow<'_, str>) -> String {
+    // Most texts are told short by their bytes alone.
+    if text.len() <= MAX_TEXT || text.char_indices().nth(MAX_TEXT).is_none() {
+        return text.into_owned();
+    }
+    let mark: String = Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).take(8).collect();
+    let mut short: String = text.chars().take(KEPT).collect();
+    short.push('~');
+    short.push_str(&mark[..MAX_TEXT - KEPT - 1]);
+    short
+}
+
+/// Which rows have a text of more than [`MAX_TEXT`] characters, which [`texts`] cuts.
+///
+/// # Errors
+/// None; as the other readers of a column.
+pub fn are_long(column: &ArrayRef) -> Result<Vec<Option<bool>>> {
+    let is_long =
+        |bytes: &[u8]| bytes.len() > MAX_TEXT && String::from_utf8_lossy(bytes).char_indices().nth(MAX_TEXT).is_some();
+    Ok(match column.data_type() {
+        DataType::BinaryView => column.as_binary_view().iter().map(|cell| cell.map(is_long)).collect(),
+        _ => vec![None; column.len()],
+    })
+}
+
+/// Strings, one per row, as written but no longer than [`MAX_TEXT`] (see [`cut`]); a blank one is null, and what is not
+/// UTF-8 shows as U+FFFD.
 ///
 /// # Errors
 /// As [`pictures`].
 pub fn texts(column: &ArrayRef) -> Result<Vec<Option<String>>> {
     match column.data_type() {
         DataType::BinaryView => {
-            let text =
-                |bytes: &[u8]| Some(String::from_utf8_lossy(bytes).into_owned()).filter(|s| !s.trim().is_empty());
+            let text = |bytes: &[u8]| {
+                let text = String::from_utf8_lossy(bytes);
+                (!text.trim().is_empty()).then(|| cut(text))
+            };
             Ok(column.as_binary_view().iter().map(|cell| cell.and_then(text)).collect())
         }
         DataType::UInt64 => {

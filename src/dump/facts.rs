@@ -35,6 +35,9 @@ pub fn check(facts: &RowFacts, has_consent: bool, read_at: Option<i64>, policy: 
     if facts.captured_at.is_some_and(|at| !plausible(at, read_at, policy)) {
         reasons.push(Reason::CapturedAtImplausible);
     }
+    if !facts.cut.is_empty() {
+        reasons.push(Reason::TextTooLong);
+    }
     reasons
 }
 

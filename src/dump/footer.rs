@@ -3,11 +3,18 @@
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
+use std::sync::Arc;
 
-use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
+use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
+use parquet::basic::Compression;
+use parquet::column::page::PageReader;
 use parquet::file::metadata::ParquetMetaData;
+use parquet::file::serialized_reader::SerializedPageReader;
 
+use super::footer_scan::{self, FooterScan};
+use super::inputs::regular;
 use super::schema::REWRITE;
+use crate::error::system_error;
 use crate::{Error, Result};
 
 /// Rows per row group, which must add up to what the footer says of the file.
@@ -21,18 +28,102 @@ pub fn group_rows(path: &Path, metadata: &ParquetMetaData) -> Result<Vec<u64>> {
     Ok(groups.into_iter().map(|rows| rows as u64).collect())
 }
 
-/// Reads a file's footer.
+/// Opens a Parquet file whose footer is fit to be read: see [`super::footer_scan`].
 ///
 /// # Errors
-/// [`Error::Input`] that says what the file is when it is not Parquet, as far as that can be told.
-pub fn footer(path: &Path, options: ArrowReaderOptions) -> Result<ArrowReaderMetadata> {
+/// [`Error::Input`] that says what the file is when it is not Parquet, as far as that can be told; [`Error::Io`].
+fn open_scanned(path: &Path) -> Result<(File, FooterScan)> {
+    regular(path)?;
     let mut file = File::open(path).map_err(Error::io("open", path))?;
     let size = file.metadata().map_err(Error::io("look at", path))?.len();
     if let Some(found) = not_parquet(&mut file, size).map_err(Error::io("read", path))? {
         return Err(Error::input(path, "the file", "a Parquet file", found, REWRITE));
     }
+    let scan = footer_scan::scan(&mut file).map_err(Error::io("read", path))?;
+    let scan = scan.map_err(|found| Error::input(path, "the footer", "a readable Parquet footer", found, REWRITE))?;
+    Ok((file, scan))
+}
+
+/// Opens a Parquet file that nobody vouches for, for a reader of its own.
+///
+/// # Errors
+/// What `unusable` makes of what was found, when it is none, not there, or one whose footer cannot be read;
+/// [`Error::Io`] when the system refuses in a way that says nothing about the file.
+pub fn open_parquet(
+    path: &Path,
+    unusable: impl FnOnce(String) -> Error,
+) -> Result<ParquetRecordBatchReaderBuilder<File>> {
+    let opened = open_scanned(path).and_then(|(file, _)| {
+        guard(|| ParquetRecordBatchReaderBuilder::try_new(file))
+            .map_err(|unread| unread.as_error(path, "the footer", "a readable Parquet footer"))
+    });
+    opened.map_err(|error| match error {
+        Error::Input { found, .. } => unusable(found),
+        Error::Io { source, .. } => Error::of_file(path, source, unusable),
+        other => other,
+    })
+}
+
+/// Whether a file is Parquet with all of these columns.
+pub fn has_columns(path: &Path, names: &[&str]) -> bool {
+    let opened = open_parquet(path, |found| Error::bug("looking at a file", found));
+    opened.is_ok_and(|builder| names.iter().all(|name| builder.schema().index_of(name).is_ok()))
+}
+
+/// Reads a file's footer.
+///
+/// # Errors
+/// As [`open_parquet`].
+pub fn footer(path: &Path, options: ArrowReaderOptions) -> Result<ArrowReaderMetadata> {
+    let (file, _) = open_scanned(path)?;
     let metadata = guard(|| ArrowReaderMetadata::load(&file, options));
-    metadata.map_err(|found| Error::input(path, "the footer", "a readable Parquet footer", found, REWRITE))
+    metadata.map_err(|unread| unread.as_error(path, "the footer", "a readable Parquet footer"))
+}
+
+/// Checks all that can be told of some root columns without unpacking a page: that they are not encrypted, that their
+/// compression is known, that they lie within the file, and that each begins with a page.
+///
+/// # Errors
+/// [`Error::Input`] that names the column; [`Error::Io`].
+pub fn check_columns(path: &Path, roots: &[usize]) -> Result<()> {
+    let (file, scan) = open_scanned(path)?;
+    let file = Arc::new(file);
+    let size = file.metadata().map_err(Error::io("look at", path))?.len();
+    let metadata =
+        guard(|| ArrowReaderMetadata::load(&*file, ArrowReaderOptions::new().with_skip_arrow_metadata(true)))
+            .map_err(|unread| unread.as_error(path, "the footer", "a readable Parquet footer"))?;
+    for (number, group) in metadata.metadata().row_groups().iter().enumerate() {
+        let leaves = group.columns().iter().enumerate();
+        for (leaf, column) in
+            leaves.filter(|(leaf, _)| roots.contains(&group.schema_descr().get_column_root_idx(*leaf)))
+        {
+            let item = format!("column `{}`, row group {number}", column.column_path().string());
+            if scan.encrypted.contains(&leaf) {
+                let fix = "write the dump without encryption, or decrypt it before: no key is known here";
+                return Err(Error::input(path, item, "a column in plain bytes", "an encrypted one", fix));
+            }
+            if matches!(column.compression(), Compression::LZO) {
+                let fix = "write it with another compression (zstd, snappy, gzip, lz4, brotli, none)";
+                return Err(Error::input(path, item, "a compression that is read here", "LZO", fix));
+            }
+            let (start, length) = (column.data_page_offset(), column.compressed_size());
+            let start = column.dictionary_page_offset().map_or(start, |dictionary| dictionary.min(start));
+            let end = u64::try_from(start).ok().zip(u64::try_from(length).ok()).map(|(s, l)| s.saturating_add(l));
+            if !end.is_some_and(|end| end <= size) {
+                let found = format!("{length} bytes from byte {start} on, in a file of {size} bytes");
+                return Err(Error::input(path, item, "bytes within the file", found, REWRITE));
+            }
+            if column.num_values() > 0 {
+                let rows = group.num_rows().max(0) as usize;
+                let page = guard(|| SerializedPageReader::new(file.clone(), column, rows, None)?.peek_next_page());
+                match page.map_err(|unread| unread.as_error(path, &item, "a readable first page"))? {
+                    Some(_) => {}
+                    None => return Err(Error::input(path, item, "a readable first page", "no page", REWRITE)),
+                }
+            }
+        }
+    }
+    Ok(())
 }
 
 /// What a file is, if it is not a whole, plain Parquet file.
@@ -93,16 +184,44 @@ pub fn rows_that_fit(bytes: usize, metadata: &ParquetMetaData, group: usize, roo
     (bytes as u64 / mean.max(1)).max(1) as usize
 }
 
+/// Why the Parquet reader gave up.
+#[derive(Debug)]
+pub enum Unread {
+    /// The system refused to read, which says nothing about the file.
+    Refused(std::io::Error),
+    /// The bytes are not what they must be.
+    Damaged(String),
+}
+
+impl Unread {
+    /// The error that names the file and the part of it.
+    pub fn as_error(self, path: &Path, item: impl Into<String>, expected: &str) -> Error {
+        match self {
+            Unread::Refused(error) => Error::io("read", path)(error),
+            Unread::Damaged(found) => Error::input(path, item, expected, found, REWRITE),
+        }
+    }
+}
+
+impl From<String> for Unread {
+    fn from(found: String) -> Self {
+        Unread::Damaged(found)
+    }
+}
+
 /// Runs the Parquet reader over bytes that nobody vouches for: it answers most damage with an error, some with a
-/// panic, and both are the file's fault.
-pub fn guard<T>(read: impl FnOnce() -> parquet::errors::Result<T>) -> Result<T, String> {
+/// panic, and both are the file's fault; what the operating system refuses is not.
+pub fn guard<T, E: std::error::Error + 'static>(read: impl FnOnce() -> Result<T, E>) -> Result<T, Unread> {
     match std::panic::catch_unwind(std::panic::AssertUnwindSafe(read)) {
-        Ok(result) => result.map_err(|e| e.to_string()),
-        Err(_) => Err("damage that the Parquet reader gave up on".to_owned()),
+        Ok(result) => result.map_err(|error| match system_error(&error) {
+            Some(refused) => Unread::Refused(refused),
+            None => Unread::Damaged(error.to_string()),
+        }),
+        Err(_) => Err(Unread::Damaged("damage that the Parquet reader gave up on".to_owned())),
     }
 }
 
 /// The error for a row group that cannot be read.
-pub fn damaged(path: &Path, group: usize, found: String) -> Error {
-    Error::input(path, format!("row group {group}"), "readable pages", found, REWRITE)
+pub fn damaged(path: &Path, group: usize, found: impl Into<Unread>) -> Error {
+    found.into().as_error(path, format!("row group {group}"), "readable pages")
 }

@@ -33,6 +33,8 @@ pub struct Inputs {
     pub files: Vec<DumpFile>,
     /// `workers.parquet` beside the dump, if there.
     pub workers: Option<PathBuf>,
+    /// Folders whose every Parquet file is, or would be, a part of the dump.
+    pub folders: Vec<PathBuf>,
 }
 
 /// One file of a dump.
@@ -86,23 +88,65 @@ pub fn resolve<P: AsRef<Path>>(inputs: &[P]) -> Result<Inputs> {
     }
     let mut files = Vec::new();
     let mut beside = Vec::new();
+    let mut folders = Vec::new();
     for input in inputs {
         let input = input.as_ref();
         if input.is_dir() {
             add_folder(input, &mut files)?;
             beside.push(input.to_path_buf());
+            folders.push(input.to_path_buf());
         } else if input.exists() {
             files.push(DumpFile { path: input.to_path_buf(), root: None });
             beside.extend(input.parent().map(Path::to_path_buf));
         } else if is_glob(input) {
-            add_glob(input, &mut files, &mut beside)?;
+            folders.extend(add_glob(input, &mut files, &mut beside)?);
         } else {
             let found = if input.is_symlink() { "a link to nothing" } else { "nothing" };
             let fix = "check the path; quote a glob so that the shell leaves it alone";
             return Err(Error::input(input, "the dump", "a Parquet file or a folder of them", found, fix));
         }
     }
-    Ok(Inputs { files: sort_unique(files)?, workers: find_workers(&beside) })
+    for file in &files {
+        if file.path.to_str().is_none() {
+            let fix = "rename the file or folder: the record of a run names its files, in UTF-8";
+            return Err(Error::input(&file.path, "its name", "a name in UTF-8", "bytes that are none", fix));
+        }
+        regular(&file.path)?;
+    }
+    Ok(Inputs { files: sort_unique(files)?, workers: find_workers(&beside), folders })
+}
+
+/// Refuses what is no file with bytes of its own: a pipe would be waited for, a device never ends, and neither can be
+/// read a second time.
+///
+/// # Errors
+/// [`Error::Input`] that says what it is, [`Error::Io`] when that cannot be told.
+pub fn regular(path: &Path) -> Result<()> {
+    let there = match fs::metadata(path) {
+        Ok(there) if there.is_file() => return Ok(()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound && path.is_symlink() => None,
+        there => Some(there.map_err(Error::io("look at", path))?),
+    };
+    let found = there.map_or("a link to nothing", |there| if there.is_dir() { "a folder" } else { special(&there) });
+    let fix = "give the path of a file; what comes through a pipe must be written to a file first";
+    Err(Error::input(path, "the file", "a file with bytes of its own", found, fix))
+}
+
+#[cfg(unix)]
+fn special(there: &fs::Metadata) -> &'static str {
+    use std::os::unix::fs::FileTypeExt;
+    let kind = there.file_type();
+    match () {
+        () if kind.is_fifo() => "a pipe (FIFO)",
+        () if kind.is_socket() => "a socket",
+        () if kind.is_block_device() || kind.is_char_device() => "a device",
+        () => "something else",
+    }
+}
+
+#[cfg(not(unix))]
+fn special(_: &fs::Metadata) -> &'static str {
+    "something else"
 }
 
 fn is_glob(input: &Path) -> bool {
@@ -147,14 +191,16 @@ fn walk(root: &Path, folder: &Path, depth: usize, files: &mut Vec<DumpFile>) -> 
             if !is_hidden(&name) {
                 walk(root, &entry.path(), depth + 1, files)?;
             }
-        } else if belongs(&name) && entry.path().is_file() {
+        } else if belongs(&name) && !entry.path().is_dir() {
+            // A link to nothing, or a pipe: refused by name and not passed over, lest rows be missing in silence.
             files.push(DumpFile { path: entry.path(), root: Some(root.to_path_buf()) });
         }
     }
     Ok(())
 }
 
-fn add_glob(pattern: &Path, files: &mut Vec<DumpFile>, beside: &mut Vec<PathBuf>) -> Result<()> {
+/// Adds what a glob matches, and gives the folders that it takes whole.
+fn add_glob(pattern: &Path, files: &mut Vec<DumpFile>, beside: &mut Vec<PathBuf>) -> Result<Vec<PathBuf>> {
     let text = pattern.to_string_lossy();
     let matches = glob::glob(&text).map_err(|e| {
         let fix = "see `*`, `?`, `[abc]` and `**`; a name that holds such a character is written `[*]`";
@@ -162,6 +208,7 @@ fn add_glob(pattern: &Path, files: &mut Vec<DumpFile>, beside: &mut Vec<PathBuf>
     })?;
     // Partition folders may stand in the pattern itself, so its fixed part is the root.
     let root: PathBuf = pattern.components().take_while(|c| !is_glob(Path::new(c))).collect();
+    let mut folders: Vec<PathBuf> = text.contains("**").then(|| root.clone()).into_iter().collect();
     let before = files.len();
     for found in matches {
         let path = found.map_err(|e| {
@@ -174,6 +221,7 @@ fn add_glob(pattern: &Path, files: &mut Vec<DumpFile>, beside: &mut Vec<PathBuf>
         }
         if path.is_dir() {
             walk(&root, &path, 0, files)?;
+            folders.push(path.clone());
             beside.push(path);
         } else {
             beside.extend(path.parent().map(Path::to_path_buf));
@@ -184,7 +232,7 @@ fn add_glob(pattern: &Path, files: &mut Vec<DumpFile>, beside: &mut Vec<PathBuf>
         let fix = "check the pattern; relative patterns start at the current folder";
         return Err(Error::input(pattern, "the dump", "a glob that matches Parquet files", "no match", fix));
     }
-    Ok(())
+    Ok(folders)
 }
 
 /// Sorts by path, and keeps a file that was named twice once: its rows would all be repeats.

@@ -9,7 +9,7 @@
 //! |---|---|
 //! | `inputs` | files, folders, globs -> a sorted list of files |
 //! | `schema` | which column is which, and whether its type will do |
-//! | `footer`, `table` | what files say of themselves; row groups, streaming |
+//! | `footer`, `footer_scan`, `table` | what files say of themselves, hostile ones included; row groups, streaming |
 //! | `cells` | Arrow columns -> pictures, texts, times, flags |
 //! | `submission`, `workers`, `booths` | the rows of the dump, and of the tables beside it |
 //! | [`facts`] | numbers, consent and time of a row, in normal form and checked |
@@ -21,6 +21,7 @@ mod carry;
 mod cells;
 pub mod facts;
 mod footer;
+mod footer_scan;
 mod inputs;
 mod pick;
 mod schema;
@@ -38,12 +39,17 @@ use sha2::{Digest, Sha256};
 
 pub use booths::{Booths, Place};
 pub use carry::Carry;
+pub use cells::MAX_TEXT;
+pub use footer::has_columns;
+pub(crate) use footer::open_parquet;
+pub(crate) use inputs::regular;
 pub use inputs::{TRUTH_FILE, WORKERS_FILE};
 pub use submission::{Blob, RowFacts, Submission};
 pub use table::Batches;
 pub use workers::{WorkerRow, Workers, read_workers};
 
 use crate::config::Columns;
+use crate::output::Kept;
 use crate::{Error, Result};
 
 /// Rows per batch where no picture is read.
@@ -54,6 +60,7 @@ const FACTS_ROWS: usize = 4096;
 pub struct Dump {
     table: Arc<table::Table>,
     inputs: Vec<inputs::DumpFile>,
+    folders: Vec<PathBuf>,
     wanted: Vec<schema::Wanted>,
     workers: Option<PathBuf>,
     pictures: Vec<String>,
@@ -77,6 +84,7 @@ impl FilePrint {
     /// # Errors
     /// [`Error::Io`] when it cannot be read.
     pub fn of(path: &Path) -> Result<FilePrint> {
+        regular(path)?;
         let mut file = File::open(path).map_err(Error::io("open", path))?;
         let mut hash = Sha256::new();
         let mut buffer = vec![0u8; 1 << 20];
@@ -124,10 +132,11 @@ impl Dump {
             };
             return Err(Error::input(first, "rows", "at least one row", found, "check what wrote the dump"));
         }
+        table.check_columns()?;
         let pictures = vec![columns.selfie.clone(), columns.photo.clone()];
         let present = wanted.iter().enumerate().filter(|(at, _)| table.has(*at)).map(|(_, w)| w.name).collect();
-        let (inputs, workers) = (inputs.files, inputs.workers);
-        Ok(Dump { table: Arc::new(table), inputs, wanted, workers, pictures, present })
+        let inputs::Inputs { files: inputs, workers, folders } = inputs;
+        Ok(Dump { table: Arc::new(table), inputs, folders, wanted, workers, pictures, present })
     }
 
     /// Whether any file has the column that goes by this name in `chehra`.
@@ -143,6 +152,12 @@ impl Dump {
     /// The files in row order.
     pub fn files(&self) -> impl ExactSizeIterator<Item = &Path> {
         self.table.files.iter().map(|f| f.path.as_path())
+    }
+
+    /// The dump as something that no output may touch: its files, and the folders that it was found in whole.
+    pub fn kept(&self) -> Vec<Kept> {
+        let files = self.files().map(|path| Kept::whole("a file of the dump", path));
+        self.folders.iter().map(|path| Kept::whole("the dump", path)).chain(files).collect()
     }
 
     /// `workers.parquet` beside the dump: in a folder that was given, or beside a file that was. With several, the

@@ -11,7 +11,7 @@ use parquet::arrow::arrow_reader::{
 };
 
 use super::Submission;
-use super::footer::{check_unchanged, damaged, footer, guard, rows_that_fit};
+use super::footer::{Unread, check_unchanged, damaged, footer, guard, rows_that_fit};
 use super::table::{Chunk, Row, Table, TableFile};
 use crate::{Error, Result};
 
@@ -60,7 +60,7 @@ fn pick_group(
     let fit = rows_that_fit(max_bytes, metadata.metadata(), group, &file.plan.roots).min(rows.len());
     let projection = ProjectionMask::roots(metadata.parquet_schema(), file.plan.roots.iter().copied());
     let handle = File::open(&file.path).map_err(Error::io("open", &file.path))?;
-    let refuse = |found| damaged(&file.path, group, found);
+    let refuse = |found: Unread| damaged(&file.path, group, found);
     let reader = guard(|| {
         ParquetRecordBatchReaderBuilder::new_with_metadata(handle, metadata)
             .with_row_groups(vec![group])
@@ -73,10 +73,10 @@ fn pick_group(
     let mut reader = reader.map_err(refuse)?;
     let mut left = rows;
     while !left.is_empty() {
-        let batch = guard(|| reader.next().transpose().map_err(Into::into)).map_err(refuse)?;
+        let batch = guard(|| reader.next().transpose()).map_err(refuse)?;
         let batch = match batch {
             Some(batch) if (1..=left.len()).contains(&batch.num_rows()) => batch,
-            _ => return Err(refuse(format!("its end, {} rows early", left.len()))),
+            _ => return Err(refuse(format!("its end, {} rows early", left.len()).into())),
         };
         let (these, rest) = left.split_at(batch.num_rows());
         let mut found = Submission::from_chunk(&Chunk::of(file, these[0], batch))?;

@@ -5,7 +5,7 @@ use std::ops::Deref;
 
 use arrow::buffer::Buffer;
 
-use super::cells::{flags, parse_flag, parse_time, pictures, texts, times};
+use super::cells::{are_long, cut, flags, parse_flag, parse_time, pictures, texts, times};
 use super::schema::{Kind, Wanted};
 use super::table::{Chunk, Row};
 use crate::config::Columns;
@@ -69,6 +69,8 @@ pub struct RowFacts {
     pub member_name: Option<String>,
     /// Whether the member consented.
     pub consent: Option<bool>,
+    /// Names of the columns whose text was too long and was cut.
+    pub cut: Vec<String>,
 }
 
 /// The columns of the contract under the names that the dump gives them.
@@ -105,9 +107,30 @@ pub fn wanted(columns: &Columns) -> Result<Vec<Wanted>> {
     Ok(wanted)
 }
 
+/// The columns of texts, by their places in [`Columns::pairs`].
+const TEXTS: [(usize, &str); 10] = [
+    (0, "submission_id"),
+    (1, "worker_id"),
+    (2, "district"),
+    (6, "division"),
+    (7, "sector"),
+    (8, "mandalam"),
+    (9, "booth_id"),
+    (10, "mobile"),
+    (11, "epic"),
+    (12, "member_name"),
+];
+
 impl Row for Submission {
     fn from_chunk(chunk: &Chunk) -> Result<Vec<Self>> {
-        let text = |at: usize| chunk.cells(at, texts, |folder| Some(folder.to_owned())).map(Vec::into_iter);
+        let text = |at: usize| chunk.cells(at, texts, |folder| Some(cut(folder.into()))).map(Vec::into_iter);
+        let mut cut_columns = vec![Vec::new(); chunk.rows];
+        for (at, name) in TEXTS {
+            let long = chunk.cells(at, are_long, |_| None)?;
+            long.iter().enumerate().filter(|(_, long)| **long == Some(true)).for_each(|(row, _)| {
+                cut_columns[row].push(name.to_owned());
+            });
+        }
         // In the order of `Columns::pairs`, which `the_order_of_columns_is_the_contracts` holds to.
         let (mut submission_id, mut worker_id, mut district) = (text(0)?, text(1)?, text(2)?);
         let mut captured_at = chunk.cells(3, times, parse_time)?.into_iter();
@@ -131,6 +154,7 @@ impl Row for Submission {
                 epic: epic.next().flatten(),
                 member_name: member_name.next().flatten(),
                 consent: consent.next().flatten(),
+                cut: std::mem::take(&mut cut_columns[i]),
             },
             selfie: selfie.next().flatten(),
             photo: photo.next().flatten(),
@@ -153,6 +177,7 @@ mod tests {
         let expected = "submission_id worker_id district captured_at selfie photo division sector mandalam booth_id \
                         mobile epic member_name consent";
         assert_eq!(names.join(" "), expected);
+        assert!(TEXTS.iter().all(|(at, name)| names[*at] == *name));
     }
 
     #[test]

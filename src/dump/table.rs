@@ -21,7 +21,7 @@ use parquet::arrow::arrow_reader::{
     RowSelectionPolicy,
 };
 
-use super::footer::{check_unchanged, damaged, footer, group_rows, guard, rows_that_fit};
+use super::footer::{check_columns, check_unchanged, damaged, footer, group_rows, guard, rows_that_fit};
 use super::inputs::DumpFile;
 use super::schema::{Plan, Source, Wanted};
 use crate::{Error, Result};
@@ -59,6 +59,15 @@ impl Table {
     pub fn open(files: &[DumpFile], wanted: &[Wanted]) -> Result<Table> {
         let open = |file: &DumpFile| open_file(file, wanted);
         Ok(Table { files: files.iter().map(open).collect::<Result<_>>()? })
+    }
+
+    /// Checks the wanted columns of every file as far as that can be done without unpacking a page, so that nothing of
+    /// this fails hours later.
+    ///
+    /// # Errors
+    /// As [`check_columns`].
+    pub fn check_columns(&self) -> Result<()> {
+        self.files.iter().try_for_each(|file| check_columns(&file.path, &file.plan.roots))
     }
 
     /// Rows of all files.
@@ -304,7 +313,7 @@ impl Scan {
 
 impl OpenGroup {
     fn read(&mut self, path: &Path) -> Result<RecordBatch> {
-        let batch = match guard(|| self.reader.next().transpose().map_err(Into::into)) {
+        let batch = match guard(|| self.reader.next().transpose()) {
             Ok(Some(batch)) if batch.num_rows() > 0 => batch,
             Ok(_) => return Err(damaged(path, self.group, format!("its end, {} rows early", self.rows_left))),
             Err(found) => return Err(damaged(path, self.group, found)),

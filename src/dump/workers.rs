@@ -6,7 +6,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::cells::{pictures, texts};
+use super::cells::{cut, pictures, texts};
 use super::inputs::DumpFile;
 use super::schema::{Kind, Wanted};
 use super::submission::Blob;
@@ -41,8 +41,7 @@ impl Workers {
     /// # Errors
     /// [`crate::Error::Input`] as for the dump.
     pub fn open(path: &Path) -> Result<Workers> {
-        let wanted = COLUMNS.map(|(name, required, kind)| Wanted { name, source: name.to_owned(), required, kind });
-        let table = Table::open(&[DumpFile { path: path.to_path_buf(), root: None }], &wanted)?;
+        let table = checked_table(path)?;
         let plan = &table.files[0].plan;
         let others = plan.arrow.fields().iter().enumerate().filter(|(i, _)| plan.roots.binary_search(i).is_err());
         let others: Vec<&str> = others.map(|(_, field)| field.name().as_str()).collect();
@@ -50,6 +49,14 @@ impl Workers {
             log::warn!("{}: columns not read: {}", path.display(), super::schema::list(&others));
         }
         Ok(Workers { table: Arc::new(table) })
+    }
+
+    /// Whether a table can be opened: asked before any work.
+    ///
+    /// # Errors
+    /// As [`Workers::open`].
+    pub fn check(path: &Path) -> Result<()> {
+        checked_table(path).map(drop)
     }
 
     /// Rows of the table.
@@ -61,6 +68,13 @@ impl Workers {
     pub fn batches(&self, batch_rows: usize, max_batch_bytes: usize, start_row: u64) -> Batches<WorkerRow> {
         self.table.batches(batch_rows, max_batch_bytes, start_row)
     }
+}
+
+fn checked_table(path: &Path) -> Result<Table> {
+    let wanted = COLUMNS.map(|(name, required, kind)| Wanted { name, source: name.to_owned(), required, kind });
+    let table = Table::open(&[DumpFile { path: path.to_path_buf(), root: None }], &wanted)?;
+    table.check_columns()?;
+    Ok(table)
 }
 
 /// The whole table in memory: for small ones.
@@ -77,7 +91,7 @@ pub fn read_workers(path: &Path) -> Result<Vec<WorkerRow>> {
 
 impl Row for WorkerRow {
     fn from_chunk(chunk: &Chunk) -> Result<Vec<Self>> {
-        let text = |at: usize| chunk.cells(at, texts, |folder| Some(folder.to_owned()));
+        let text = |at: usize| chunk.cells(at, texts, |folder| Some(cut(folder.into())));
         let rows = text(0)?.into_iter().zip(text(1)?).zip(chunk.cells(2, pictures, |_| None)?).enumerate();
         Ok(rows
             .map(|(i, ((worker_id, district), photo))| WorkerRow {

@@ -5,7 +5,6 @@
 //! masters exactly, so a store imported from an export gives the same similarities bit by bit.
 
 use std::collections::HashSet;
-use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -16,7 +15,6 @@ use arrow::array::{
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use half::f16;
 use parquet::arrow::ArrowWriter;
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::WriterProperties;
 use sha2::{Digest, Sha256};
@@ -28,6 +26,7 @@ use super::outside::{self, Noted, Place};
 use super::segment::MAX_ROWS;
 use super::store::{Commit, Store, Writer, renew};
 use super::view::Gallery;
+use crate::dump::open_parquet;
 use crate::infer::{ModelId, Template};
 use crate::{Error, Result};
 
@@ -231,9 +230,7 @@ fn wrong(path: &Path, item: &str, expected: &str, found: String) -> Error {
 }
 
 fn import_batches(path: &Path) -> Result<parquet::arrow::arrow_reader::ParquetRecordBatchReader> {
-    let file = File::open(path).map_err(Error::io("open", path))?;
-    let builder = ParquetRecordBatchReaderBuilder::try_new(file)
-        .map_err(|e| wrong(path, "file", "a Parquet file", e.to_string()))?;
+    let builder = open_parquet(path, |found| wrong(path, "file", "a Parquet file", found))?;
     builder.with_batch_size(BATCH).build().map_err(|e| wrong(path, "file", "a Parquet file", e.to_string()))
 }
 

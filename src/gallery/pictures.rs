@@ -149,7 +149,7 @@ impl PictureFile {
             let fix = "restore the file from a backup; until then run without --store, or with a store of its own";
             Error::input(&path, "pictures of an earlier night", expected, found, fix)
         };
-        let bytes = fs::read(&path).map_err(|e| refuse("a file", e.to_string()))?;
+        let bytes = fs::read(&path).map_err(|e| Error::of_file(&path, e, |found| refuse("a file", found)))?;
         let found = hex(&Sha256::digest(&bytes));
         if found != self.sha256 {
             return Err(refuse(&self.sha256, found));

@@ -13,8 +13,8 @@ use super::segment::SegmentReader;
 use super::spool;
 use super::store::Store;
 use super::workers::{self, KnownWorkers};
-use crate::Result;
 use crate::roles::WorkerMemory;
+use crate::{Error, Result};
 
 /// What a store holds.
 #[derive(Debug, Clone, Serialize)]
@@ -139,6 +139,8 @@ impl Store {
                     found.rows += segment.rows;
                     found.rebuildable.extend(rebuildable);
                 }
+                // What the system refuses to read is not known to be damaged.
+                Err(error @ Error::Io { .. }) => return Err(error),
                 Err(error) => found.damaged.push(error.to_string()),
             }
             found.segments += 1;
@@ -147,6 +149,7 @@ impl Store {
         for file in &manifest.pictures {
             match file.read(self.path()) {
                 Ok(night) => night.pictures.iter().for_each(|p| ids.meet(&p.submission_id, file.commit, file.id)),
+                Err(error @ Error::Io { .. }) => return Err(error),
                 Err(error) => found.damaged.push(error.to_string()),
             }
             found.pictures += 1;

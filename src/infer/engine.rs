@@ -18,6 +18,7 @@ use crate::infer::analysis::Traits;
 use crate::infer::clock::{Spent, Stage, StageClock};
 use crate::infer::parts::{Turns, told};
 use crate::infer::{Analysis, JpegChoice, JpegReport, Reading, SeenFace, SeenPhoto, Template};
+use crate::memory::{LookingAt, room};
 use crate::nn::{Embedder, Liveness, WeightStore, Yunet, load_embedder, load_liveness};
 use crate::ops::Precision;
 use crate::ops::cpu::Isa;
@@ -30,7 +31,7 @@ const GROUP: usize = 2;
 
 /// Rows that a GPU is given at a time, and threads that give them: one batch is being decoded, two are on the device, and of one
 /// marks and hashes are measured.
-const DEVICE_LANES: Lanes = Lanes { threads: 4, rows: 128 };
+pub(super) const DEVICE_LANES: Lanes = Lanes { threads: 4, rows: 128 };
 
 /// How rows are best given to an engine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -178,6 +179,7 @@ impl Engine {
     /// # Errors
     /// Only the device's: a bad picture is a [`Reject`] in its row.
     pub fn analyse(&self, rows: &[Submission]) -> Result<Vec<Analysis>> {
+        let _rows = rows.first().zip(rows.last()).map(|(first, last)| LookingAt::rows(first.row, last.row));
         let selfies = rows.iter().filter_map(|row| row.selfie.as_deref());
         let photos = rows.iter().filter_map(|row| row.photo.as_deref());
         let pictures: Vec<&[u8]> = selfies.chain(photos).collect();
@@ -221,7 +223,15 @@ impl Engine {
         Ok(seen)
     }
 
+    /// Takes room for all of a group before it begins, for a thread that held one picture and waited for room for another
+    /// could wait for ever. A group for which there is none goes picture by picture; grouping changes no result.
     fn see_group(&self, pictures: &[&[u8]]) -> Result<Vec<Result<SeenPhoto, Reject>>> {
+        let needed = pictures.iter().map(|bytes| crate::photo::memory(bytes, &self.policy.photo)).sum();
+        if needed > room().total() && pictures.len() > 1 {
+            let each = pictures.chunks(1).map(|one| self.see_group(one));
+            return Ok(each.collect::<Result<Vec<_>>>()?.into_iter().flatten().collect());
+        }
+        let _room = room().take(needed);
         let mut lap = self.clock.start();
         let decoded: Vec<Result<Photo, Reject>> =
             pictures.iter().map(|bytes| crate::photo::decode(bytes, &self.policy.photo)).collect();

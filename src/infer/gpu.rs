@@ -10,7 +10,7 @@ use candle_core::{DType, Device};
 use rayon::prelude::*;
 
 use super::decode::Source;
-use super::engine::Engine;
+use super::engine::{DEVICE_LANES, Engine};
 use super::parts::{Turns, in_parts, told};
 use crate::Result;
 use crate::device;
@@ -24,6 +24,7 @@ use crate::face::{Detection, quality};
 use crate::infer::analysis::Traits;
 use crate::infer::clock::Stage;
 use crate::infer::{Reading, SeenFace, SeenPhoto, Template};
+use crate::memory::room;
 use crate::nn::yunet::STRIDES;
 use crate::ops::gpu::Card;
 use crate::ops::gpu::faces::{Candidates, Pictures, Pixels};
@@ -57,6 +58,28 @@ struct Face {
 impl Engine {
     /// As [`Engine::see`], on the device.
     pub(super) fn see_on_device(&self, pictures: &[&[u8]]) -> Result<Vec<Result<SeenPhoto, Reject>>> {
+        // Of the room for pictures, what falls to each of those who fill the device.
+        let share = room().total() / DEVICE_LANES.threads as u64;
+        let mut rest = pictures;
+        let mut seen = Vec::with_capacity(pictures.len());
+        while !rest.is_empty() {
+            let mut needed = 0u64;
+            let needs = rest.iter().map(|bytes| crate::photo::memory(bytes, &self.policy.photo));
+            let fitting = needs.take_while(|&bytes| {
+                let fits = needed == 0 || needed.saturating_add(bytes) <= share;
+                needed += if fits { bytes } else { 0 };
+                fits
+            });
+            let count = fitting.count().max(1);
+            let (now, later) = rest.split_at(count);
+            let _room = room().take(needed);
+            seen.extend(self.see_together(now)?);
+            rest = later;
+        }
+        Ok(seen)
+    }
+
+    fn see_together(&self, pictures: &[&[u8]]) -> Result<Vec<Result<SeenPhoto, Reject>>> {
         let decoded = self.decode(pictures)?;
         let sources: Vec<&Source> = decoded.iter().filter_map(|source| source.as_ref().ok()).collect();
         let looked = {

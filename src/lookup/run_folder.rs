@@ -1,15 +1,13 @@
 //! What a look-up takes from a run folder: the verdict on each row, and from which dump it came.
 
-use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::{DataType, Float64Type};
 use parquet::arrow::ProjectionMask;
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde::Deserialize;
 
-use crate::dump::FilePrint;
+use crate::dump::{FilePrint, open_parquet};
 use crate::{Error, Result};
 
 /// The verdict on one row.
@@ -110,8 +108,7 @@ fn verdicts(folder: &Path) -> Result<Vec<Verdict>> {
     let refuse = |found: String| {
         Error::input(&path, "table", "the verdict table of `chehra audit`", found, "audit the dump again")
     };
-    let file = File::open(&path).map_err(Error::io("open", &path))?;
-    let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(|e| refuse(e.to_string()))?;
+    let builder = open_parquet(&path, refuse)?;
     let schema = builder.schema().clone();
     let roots = COLUMNS.map(|name| schema.index_of(name));
     if let Some(missing) = COLUMNS.iter().zip(&roots).find_map(|(name, root)| root.is_err().then_some(name)) {
@@ -121,7 +118,7 @@ fn verdicts(folder: &Path) -> Result<Vec<Verdict>> {
     let reader = builder.with_projection(projection).build().map_err(|e| refuse(e.to_string()))?;
     let mut rows = Vec::new();
     for batch in reader {
-        let batch = batch.map_err(|e| refuse(e.to_string()))?;
+        let batch = batch.map_err(|e| Error::of_reader(&path, &e, refuse))?;
         let batch = Cells::of(&batch).ok_or_else(|| refuse("columns of other types".to_owned()))?;
         rows.extend((0..batch.rows).map(|row| batch.verdict(row)));
     }

@@ -6,10 +6,8 @@
 
 use std::cell::OnceCell;
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::fs::File;
 use std::path::{Path, PathBuf};
 
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde::Serialize;
 
 use super::facts::{JUDGED, STORED, SUBMITTED, Stored, Submitted};
@@ -17,9 +15,10 @@ use super::predicate::{Column, Predicate};
 use super::run_folder::{RunRecord, Verdict};
 use crate::audit::{self, References, Selection};
 use crate::config::{Columns, Policy};
-use crate::dump::{Dump, Submission};
+use crate::dump::{Dump, Submission, has_columns};
 use crate::gallery::{Gallery, Store};
 use crate::infer::{Analysis, Engine, ModelId};
+use crate::output::Kept;
 use crate::reason::Reason;
 use crate::report::Progress;
 use crate::roles::assign;
@@ -66,6 +65,16 @@ impl Source {
         sources
     }
 
+    /// What no output may touch.
+    pub fn kept(&self) -> Vec<Kept> {
+        match self {
+            Source::Store(path) => vec![Kept::whole("the store", path)],
+            Source::Run(path) => vec![Kept::whole("the run folder", path)],
+            Source::Export(path) => vec![Kept::itself("the export", path)],
+            Source::Dump(paths) => paths.iter().map(|path| Kept::whole("the dump", path)).collect(),
+        }
+    }
+
     /// Its name for people.
     pub fn name(&self) -> String {
         match self {
@@ -76,11 +85,7 @@ impl Source {
 }
 
 fn is_export(path: &Path) -> bool {
-    let schema = || {
-        let file = File::open(path).ok()?;
-        Some(ParquetRecordBatchReaderBuilder::try_new(file).ok()?.schema().clone())
-    };
-    path.is_file() && schema().is_some_and(|s| s.index_of("embedding").is_ok() && s.index_of("selfie").is_err())
+    path.is_file() && has_columns(path, &["embedding"]) && !has_columns(path, &["selfie"])
 }
 
 /// Members of one input.

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use image::{ImageEncoder, RgbImage, imageops};
+use image::{RgbImage, imageops};
 
 use super::faces::most_like;
 use crate::config::Policy;
@@ -13,8 +13,8 @@ use crate::face::crop::Region;
 use crate::gallery::Gallery;
 use crate::infer::Engine;
 use crate::lookup::search::SearchAnswer;
+use crate::output::{self, create_private};
 use crate::photo::{self, Photo};
-use crate::verdict::create_private;
 use crate::{Error, Result};
 
 /// Height of a thumbnail, pixels.
@@ -53,6 +53,7 @@ pub fn write(
         let Some(submission) = one(dump, row)? else { continue };
         let Some(picture) = picture(&submission, number, (members, engine, policy))? else { continue };
         let path = folder.join(format!("{}.png", plain(&id)));
+        output::check_file("--thumbnails", &path, &[], "a picture that chehra drew", is_own)?;
         save(&picture, &path)?;
         written.insert(number, path);
     }
@@ -94,13 +95,31 @@ pub(super) fn as_image(photo: &Photo) -> Option<RgbImage> {
     RgbImage::from_raw(photo.width as u32, photo.height as u32, photo.rgb.clone())
 }
 
-/// Writes a PNG that only its owner can read.
+/// What a PNG that is written here says of itself (PNG 3rd edition, 11.3.3.1), by which it may be replaced.
+const SOFTWARE: [&str; 2] = ["Software", "chehra"];
+
+/// Writes a picture as PNG.
 pub(super) fn save(picture: &RgbImage, path: &Path) -> Result<()> {
     let mut bytes = Vec::new();
-    image::codecs::png::PngEncoder::new(&mut bytes)
-        .write_image(picture.as_raw(), picture.width(), picture.height(), image::ExtendedColorType::Rgb8)
-        .map_err(|e| Error::bug("writing a PNG", e))?;
+    let mut encoder = png::Encoder::new(&mut bytes, picture.width(), picture.height());
+    encoder.set_color(png::ColorType::Rgb);
+    let [key, value] = SOFTWARE.map(str::to_owned);
+    let encoded = encoder.add_text_chunk(key, value).and_then(|()| {
+        let mut writer = encoder.write_header()?;
+        writer.write_image_data(picture.as_raw())?;
+        writer.finish()
+    });
+    encoded.map_err(|e| Error::bug("writing a PNG", e))?;
     create_private(path)?.write_all(&bytes).map_err(Error::io("write", path))
+}
+
+/// Whether a file is a PNG that was written here.
+pub fn is_own(path: &Path) -> bool {
+    let Ok(file) = std::fs::File::open(path) else { return false };
+    let reader = png::Decoder::new(std::io::BufReader::new(file)).read_info();
+    let [key, value] = SOFTWARE;
+    let is_mark = |chunk: &png::text_metadata::TEXtChunk| chunk.keyword == key && chunk.text == value;
+    reader.is_ok_and(|reader| reader.info().uncompressed_latin1_text.iter().any(is_mark))
 }
 
 /// An id as the name of a file: what is not a plain letter, digit, dash or underscore becomes an underscore.

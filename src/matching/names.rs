@@ -32,6 +32,12 @@ const SHORT_FORMS: [(&str, &str); 9] = [
     ("prd", "prasad"), ("ch", "chaudhari"), ("sk", "shekh"), ("verma", "varma"),
 ];
 
+/// Characters and words of a name that are compared, and characters of a word. Names have fewer; a text that is none must
+/// not cost more than a name, for each is compared with many.
+const MOST_CHARACTERS: usize = 256;
+const MOST_WORDS: usize = 12;
+const LONGEST_WORD: usize = 40;
+
 /// Words nearer than this by Jaro-Winkler are taken for one word spelled twice.
 const NEAR: f64 = 0.90;
 
@@ -79,9 +85,15 @@ fn alike(a: &str, b: &str) -> bool {
 
 /// The words of a name in plain Latin letters, without titles, short forms written out.
 fn words(name: &str) -> Vec<String> {
-    let latin = transliterate(name).to_lowercase();
+    let latin = transliterate(first_characters(name, MOST_CHARACTERS)).to_lowercase();
     let words = latin.split(|c: char| !c.is_alphabetic()).filter(|w| !w.is_empty() && !TITLES.contains(w));
+    let words = words.take(MOST_WORDS).map(|word| first_characters(word, LONGEST_WORD));
     words.map(|w| SHORT_FORMS.iter().find(|(short, _)| *short == w).map_or(w, |(_, full)| full).to_owned()).collect()
+}
+
+/// So many characters of a text, or all of it.
+fn first_characters(text: &str, most: usize) -> &str {
+    text.char_indices().nth(most).map_or(text, |(end, _)| &text[..end])
 }
 
 /// Spelling habits levelled, longest first: aspirates, long vowels, letters that sound alike.
@@ -244,6 +256,19 @@ mod tests {
         assert_eq!(likeness("Smt.", "Ram"), None);
         assert_eq!(likeness("", "Ram"), None);
         assert_eq!(likeness("R", "Ram Sharma"), Some(Different));
+    }
+
+    /// What is compared of a name is bounded, whatever its length; by words and letters, and not by the clock.
+    #[test]
+    fn of_a_text_that_is_no_name_only_the_beginning_is_compared() {
+        let many = "Ram ".repeat(1_000_000);
+        let long = "क".repeat(3_000_000);
+        for text in [&many, &long] {
+            let words = words(text);
+            assert!(words.len() <= MOST_WORDS && words.iter().all(|word| word.chars().count() <= LONGEST_WORD));
+        }
+        assert_eq!(likeness(&many, &long), Some(Different));
+        assert_eq!(likeness("Ram Kumar Sharma", &format!("Ram Kumar Sharma {}", "x".repeat(9_000_000))), Some(Similar));
     }
 
     #[test]

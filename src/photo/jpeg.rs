@@ -191,21 +191,33 @@ pub struct Walked<'a> {
     whole: scan::Whole,
 }
 
+/// What the header says, without a look at the scans.
+pub fn header(bytes: &[u8]) -> Result<Header, Reject> {
+    prologue(bytes).map(|prologue| prologue.header())
+}
+
+impl Prologue {
+    fn header(&self) -> Header {
+        let Prologue { frame, orientation, adobe, .. } = self;
+        let plain_cmyk = frame.components.len() == 4 && !adobe;
+        let picture = (frame.width * frame.height * 3) as u64;
+        let turned = if orient::swaps(*orientation) { picture } else { 0 };
+        // Coefficients as i16, and a bit for each in the check before.
+        let coefficients = if frame.progressive { frame.samples() as u64 * 2 + frame.samples() as u64 / 8 } else { 0 };
+        let cmyk = if plain_cmyk { picture / 3 * 4 } else { 0 };
+        Header {
+            width: frame.width as u32,
+            height: frame.height as u32,
+            memory: picture + turned.max(coefficients).max(cmyk),
+        }
+    }
+}
+
 /// Walks a JPEG down to its last Huffman code and holds it to the limits, without making a pixel.
 pub fn walk<'a>(bytes: &'a [u8], limits: &PhotoLimits) -> Result<Walked<'a>, Reject> {
-    let Prologue { frame, tables, orientation, adobe, scans } = prologue(bytes)?;
-    let plain_cmyk = frame.components.len() == 4 && !adobe;
-    let picture = (frame.width * frame.height * 3) as u64;
-    let turned = if orient::swaps(orientation) { picture } else { 0 };
-    // Coefficients as i16, and a bit for each in the check before.
-    let coefficients = if frame.progressive { frame.samples() as u64 * 2 + frame.samples() as u64 / 8 } else { 0 };
-    let cmyk = if plain_cmyk { picture / 3 * 4 } else { 0 };
-    let header = Header {
-        width: frame.width as u32,
-        height: frame.height as u32,
-        memory: picture + turned.max(coefficients).max(cmyk),
-    };
-    header.check(limits)?;
+    let prologue = prologue(bytes)?;
+    prologue.header().check(limits)?;
+    let Prologue { frame, tables, orientation, adobe, scans } = prologue;
     let whole = scan::verify(bytes, &frame, &tables, scans)?;
     Ok(Walked { bytes, frame, orientation, adobe, whole })
 }

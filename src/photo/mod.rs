@@ -30,6 +30,7 @@ pub use reduce::Reduced;
 pub use thumbnail::Thumbnail;
 
 use crate::config::policy::PhotoLimits;
+use crate::memory::room;
 use crate::reason::{Reason, Reject};
 
 /// An upright picture in memory.
@@ -126,7 +127,7 @@ impl Header {
     }
 }
 
-/// Decodes one encoded picture, upright, in RGB.
+/// Decodes one encoded picture, upright, in RGB. It waits until there is room for it (see [`crate::memory`]).
 ///
 /// The format follows from the bytes, never from a name. Transparent pixels are laid over mid-grey (128), 16-bit
 /// samples are rounded to 8, an animation gives its first frame. Bytes after the end of a JPEG, PNG or WebP are
@@ -136,7 +137,22 @@ impl Header {
 /// [`Reason::ImageTooLarge`] if the bytes, pixels or memory exceed the limits, found without decoding;
 /// [`Reason::UnreadableImage`] for anything that is not one whole picture, the detail naming what was found where.
 pub fn decode(bytes: &[u8], limits: &PhotoLimits) -> Result<Photo, Reject> {
+    let _room = room().take(memory(bytes, limits));
     walk(bytes, limits)?.decode()
+}
+
+/// Bytes that decoding a picture will need at its peak, by its header; none where [`decode`] refuses it without decoding.
+pub fn memory(bytes: &[u8], limits: &PhotoLimits) -> u64 {
+    let read = || {
+        let header = match Format::of(bytes) {
+            Ok(Format::Jpeg) => jpeg::header(bytes)?,
+            Ok(Format::Png) => png::header(bytes)?,
+            Ok(Format::WebP) => webp::header_of(bytes, limits)?,
+            Err(_) => return Ok(0),
+        };
+        header.check(limits).map(|()| header.memory)
+    };
+    guarded(Format::Jpeg, read).unwrap_or(0)
 }
 
 /// A picture whose format is known and, of a JPEG, whose structure was walked whole: all that is told without a pixel.

@@ -17,10 +17,7 @@ pub const SIGNATURE: &[u8] = b"\x89PNG\r\n\x1a\n";
 
 /// Decodes a PNG; see [`super::decode`].
 pub fn decode(bytes: &[u8], limits: &PhotoLimits) -> Result<Photo, Reject> {
-    let (width, height, bytes_a_pixel) = walk(bytes)?;
-    let pixels = u64::from(width) * u64::from(height);
-    // The decoder's own pixels, and ours beside them.
-    Header { width, height, memory: pixels.saturating_mul(bytes_a_pixel + 3) }.check(limits)?;
+    header(bytes)?.check(limits)?;
     let mut allowed = image::Limits::default();
     allowed.max_alloc = Some(limits.max_memory);
     let failed = |error: image::ImageError| unreadable(format!("PNG: {error}"));
@@ -29,6 +26,14 @@ pub fn decode(bytes: &[u8], limits: &PhotoLimits) -> Result<Photo, Reject> {
     let orientation = decoder.orientation().unwrap_or(image::metadata::Orientation::NoTransforms);
     let photo = read(decoder).map_err(failed)?;
     Ok(orient::upright(photo, orientation))
+}
+
+/// What the header says, if the chunks follow each other to the end.
+pub fn header(bytes: &[u8]) -> Result<Header, Reject> {
+    let (width, height, bytes_a_pixel) = walk(bytes)?;
+    let pixels = u64::from(width) * u64::from(height);
+    // The decoder's own pixels, and ours beside them.
+    Ok(Header { width, height, memory: pixels.saturating_mul(bytes_a_pixel + 3) })
 }
 
 /// Width, height and bytes a decoded pixel takes, if the chunks follow each other to the end.

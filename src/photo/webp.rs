@@ -31,6 +31,11 @@ pub fn decode(bytes: &[u8], limits: &PhotoLimits) -> Result<Photo, Reject> {
     Ok(orient::upright(photo, orientation))
 }
 
+/// What the header says, after all picture chunks were seen to be whole.
+pub fn header_of(bytes: &[u8], limits: &PhotoLimits) -> Result<Header, Reject> {
+    size(riff(bytes)?, limits).map(|(width, height)| header(width, height))
+}
+
 /// YUV planes or ARGB, the decoder's RGBA, and ours.
 fn header(width: u32, height: u32) -> Header {
     Header { width, height, memory: u64::from(width) * u64::from(height) * 11 }

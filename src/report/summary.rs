@@ -26,6 +26,9 @@ pub struct Summary {
     /// Sentences after the counts. What they say stands in `run.json` in numbers.
     #[serde(skip)]
     pub notes: Vec<String>,
+    /// Why the run, which is whole otherwise, has no page.
+    #[serde(skip)]
+    pub no_page: Option<String>,
 }
 
 impl Summary {

@@ -1,13 +1,12 @@
 //! Reading the tables of a run folder, batch by batch and only the columns that are wanted.
 
-use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, ListArray, PrimitiveArray, RecordBatch, StringArray};
 use arrow::datatypes::ArrowPrimitiveType;
 use parquet::arrow::ProjectionMask;
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
+use crate::dump::open_parquet;
 use crate::reason::{Reason, Verdict};
 use crate::{Error, Result};
 
@@ -29,13 +28,12 @@ pub struct Batch {
 /// [`Error::Input`] when the file is missing, damaged or lacks a column; whatever `each` returns.
 pub fn read(path: &Path, columns: &[&str], mut each: impl FnMut(&Batch) -> Result<()>) -> Result<()> {
     let refuse = |found: String| Error::input(path, "table", "a readable Parquet file", found, FIX);
-    let file = File::open(path).map_err(|e| refuse(e.to_string()))?;
-    let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(|e| refuse(e.to_string()))?;
+    let builder = open_parquet(path, refuse)?;
     let mask = ProjectionMask::columns(builder.parquet_schema(), columns.iter().copied());
     let reader =
         builder.with_projection(mask).with_batch_size(BATCH_ROWS).build().map_err(|e| refuse(e.to_string()))?;
     for batch in reader {
-        each(&Batch { path: path.to_path_buf(), batch: batch.map_err(|e| refuse(e.to_string()))? })?;
+        each(&Batch { path: path.to_path_buf(), batch: batch.map_err(|e| Error::of_reader(path, &e, refuse))? })?;
     }
     Ok(())
 }

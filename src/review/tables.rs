@@ -1,6 +1,5 @@
 //! The tables of a run folder, read back.
 
-use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -8,8 +7,8 @@ use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, Float32Type, Float64Type, Int64Type, TimeUnit, TimestampMicrosecondType};
 use parquet::arrow::ProjectionMask;
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
+use crate::dump::open_parquet;
 use crate::{Error, Result};
 
 /// Some columns of one batch of a table.
@@ -27,12 +26,11 @@ pub fn read(path: &Path, columns: &[&str], mut take: impl FnMut(&Rows) -> Result
         let expected = "a Parquet file as `chehra audit` writes it";
         Error::input(path, "table", expected, found, "name the folder of a finished run")
     };
-    let file = File::open(path).map_err(|e| refuse(e.to_string()))?;
-    let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(|e| refuse(e.to_string()))?;
+    let builder = open_parquet(path, refuse)?;
     let projection = ProjectionMask::columns(builder.parquet_schema(), columns.iter().copied());
     let reader = builder.with_projection(projection).build().map_err(|e| refuse(e.to_string()))?;
     for batch in reader {
-        take(&Rows { path: path.to_path_buf(), batch: batch.map_err(|e| refuse(e.to_string()))? })?;
+        take(&Rows { path: path.to_path_buf(), batch: batch.map_err(|e| Error::of_reader(path, &e, refuse))? })?;
     }
     Ok(())
 }

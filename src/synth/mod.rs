@@ -39,6 +39,7 @@ use serde::Serialize;
 pub use plan::{Kind, Pattern, Plan, Rates};
 pub use tables::truth_schema;
 
+use crate::output::{self, Kept, parent};
 use crate::{Error, Result};
 use draw::Studio;
 use tables::{Ledger, Pictures, Table};
@@ -76,6 +77,7 @@ pub struct Summary {
 /// be read; [`Error::Io`]; whatever `progress` returns.
 pub fn write(plan: &Plan, faces: &Path, out: &Path, progress: &dyn Fn(usize, usize) -> Result<()>) -> Result<Summary> {
     let plan = plan.resolved()?;
+    output::check("--out", out, &[Kept::whole("the faces", faces)])?;
     let people = people::read(faces)?;
     let partial = Partial::begin(out)?;
     let story = story::write(&plan, &people)?;
@@ -183,7 +185,10 @@ impl Partial {
         }
         let name = out.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
         let path = out.with_file_name(format!(".{name}.partial-{}", std::process::id()));
-        fs::create_dir_all(&path).map_err(Error::io("create", &path))?;
+        let above = parent(out);
+        fs::create_dir_all(above).map_err(Error::io("create", above))?;
+        // Not one that is there: somebody else made it, and it may lead elsewhere.
+        fs::create_dir(&path).map_err(Error::io("create", &path))?;
         Ok(Partial { path, out: out.to_path_buf() })
     }
 

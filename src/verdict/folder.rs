@@ -1,15 +1,24 @@
 //! The run folder appears whole or not at all.
 //!
-//! Everything is written under `.NAME.partial` beside the final place. `commit` flushes every file and the folder, then
-//! renames once. A run that is stopped leaves only the hidden folder, from which the same command goes on.
+//! Everything is written under `.NAME.partial` beside the final place. `commit` flushes every file and the folder, notes
+//! which run it is about to show, and renames once; a run that is replaced changes places with the new one in the same step,
+//! where the file system can. A run that is stopped before leaves only the hidden folder, from which the same command goes
+//! on; one that is stopped after it is finished by the same command, which has nothing left to do but to clean up.
 
+use std::ffi::OsString;
 use std::fs::{self, File};
-use std::io::Write;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
+use serde::Deserialize;
+use sha2::{Digest, Sha256};
+
 use crate::lock::FileLock;
-use crate::verdict::create_private;
+use crate::output::{parent, sync_folder, write_durably};
 use crate::{Error, Result};
+
+/// Names the run that is being, or was, made visible: the SHA-256 of its `run.json`.
+const COMMITTED: &str = "committed";
 
 /// A run folder in the making.
 #[derive(Debug)]
@@ -17,45 +26,63 @@ pub struct RunFolder {
     out: PathBuf,
     partial: PathBuf,
     force: bool,
+    /// The run in `out`, when an earlier process showed it and ended before it had cleaned up; empty for one without a name.
+    unfinished: Option<String>,
     _lock: FileLock,
 }
 
 impl RunFolder {
-    /// Prepares to write the run folder `out`.
+    /// Takes the run folder `out` for this process. Nothing is cleared before [`RunFolder::start`].
     ///
     /// # Errors
-    /// [`Error::Input`] when `out` exists and `force` is not set, [`Error::Busy`] when another process is writing it.
+    /// [`Error::Input`] when `out` exists and `force` is not set, when `force` would replace something that is no run
+    /// folder, or when something else stands where the unfinished folder must be; [`Error::Busy`] when another process is
+    /// writing it.
     pub fn begin(out: &Path, force: bool) -> Result<Self> {
-        let name = out.file_name().and_then(|n| n.to_str()).ok_or_else(|| {
-            Error::usage(
-                "--out",
-                format!("'{}' does not end in a folder name", out.display()),
-                "name a folder to create",
-            )
+        let name = out.file_name().filter(|_| out.to_str().is_some()).ok_or_else(|| {
+            let problem = format!("'{}' does not end in a folder name in UTF-8", out.display());
+            Error::usage("--out", problem, "name a folder to create")
         })?;
-        if fs::symlink_metadata(out).is_ok() && !force {
-            return Err(Error::input(
-                out,
-                "run folder",
-                "no file or folder of this name yet",
-                "it exists",
-                "name another --out, or give --force to replace it",
-            ));
+        let mut hidden = OsString::from(".");
+        hidden.push(name);
+        hidden.push(".partial");
+        let partial = parent(out).join(hidden);
+        if fs::symlink_metadata(&partial).is_err() {
+            may_be_made(out, force)?;
         }
-        let parent = out.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let partial = parent.join(format!(".{name}.partial"));
-        create_private_folder(&partial)?;
-        let lock_path = partial.join("lock");
+        create_private_folder(parent(out))?;
+        own_folder(&partial)?;
         let fix = "wait for it to end, or name another --out";
-        let lock = FileLock::take(&lock_path, "another chehra process is writing this run folder", fix)?;
-        let folder = RunFolder { out: out.to_path_buf(), partial, force, _lock: lock };
-        // Tables of an earlier attempt are written anew; only the spool is worth keeping.
-        let tables = folder.tables();
-        if tables.exists() {
-            fs::remove_dir_all(&tables).map_err(Error::io("clear", &tables))?;
+        let held = "another chehra process is writing this run folder";
+        let lock = FileLock::take(&partial.join("lock"), held, fix)?;
+        let mut folder = RunFolder { out: out.to_path_buf(), partial, force, unfinished: None, _lock: lock };
+        folder.bring_back()?;
+        folder.unfinished = folder.shown_before()?;
+        if folder.unfinished.is_none() {
+            may_be_made(out, force)?;
         }
-        create_private_folder(&tables)?;
         Ok(folder)
+    }
+
+    /// Whether the run of this name is whole in its place, and only cleaning up was left to do when its process ended.
+    pub fn is_done(&self, run_id: &str) -> bool {
+        !run_id.is_empty() && self.unfinished.as_deref() == Some(run_id)
+    }
+
+    /// Makes room for the tables. Those of an earlier attempt are written anew; only its spool is worth keeping.
+    ///
+    /// # Errors
+    /// As [`RunFolder::begin`]; [`Error::Io`].
+    pub fn start(&self) -> Result<()> {
+        if let Some(refusal) = self.unfinished.as_ref().and_then(|_| may_be_made(&self.out, self.force).err()) {
+            // Another command of the same name: what the finished run left is of no use to anybody.
+            self.clear()?;
+            return Err(refusal);
+        }
+        remove(&self.replaced())?;
+        remove(&self.tables())?;
+        remove(&self.partial.join(COMMITTED))?;
+        own_folder(&self.tables())
     }
 
     /// Where the tables go before the commit.
@@ -73,10 +100,14 @@ impl RunFolder {
         &self.out
     }
 
+    fn replaced(&self) -> PathBuf {
+        self.partial.join("replaced")
+    }
+
     /// Makes the run folder visible: flush, one rename, and the spool is gone.
     ///
     /// # Errors
-    /// [`Error::Io`] when the system refuses; then nothing is visible and the same command can be run again.
+    /// [`Error::Io`] when the system refuses; the same command can be run again.
     pub fn commit(self) -> Result<()> {
         let tables = self.tables();
         for entry in fs::read_dir(&tables).map_err(Error::io("list", &tables))? {
@@ -84,77 +115,333 @@ impl RunFolder {
             File::open(&path).and_then(|f| f.sync_all()).map_err(Error::io("flush", &path))?;
         }
         sync_folder(&tables)?;
-        let parent = self.partial.parent().unwrap_or(Path::new(".")).to_path_buf();
-        let old = self.partial.join("replaced");
-        if self.force && fs::symlink_metadata(&self.out).is_ok() {
-            fs::rename(&self.out, &old).map_err(Error::io("replace", &self.out))?;
+        write_durably(&self.partial.join(COMMITTED), run_hash(&tables).unwrap_or_default().as_bytes())?;
+        may_be_made(&self.out, self.force)?;
+        match fs::symlink_metadata(&self.out).is_ok() {
+            true => self.replace(&exchange)?,
+            false => fs::rename(&tables, &self.out).map_err(Error::io("rename", &self.out))?,
         }
-        fs::rename(&tables, &self.out).map_err(Error::io("rename", &self.out))?;
-        sync_folder(&parent)?;
+        sync_folder(parent(&self.out))?;
+        self.clear()
+    }
+
+    /// Puts the new run into the place of the old one. Where the file system cannot exchange two folders, there is a
+    /// moment without either; then the old one lies in a place that is told, and the next start brings it back.
+    fn replace(&self, exchange: &dyn Fn(&Path, &Path) -> std::io::Result<()>) -> Result<()> {
+        use std::io::ErrorKind as K;
+        let (tables, old) = (self.tables(), self.replaced());
+        match exchange(&tables, &self.out) {
+            Ok(()) => return Ok(()),
+            // The words of Linux, NFS and others for "not here".
+            Err(error) if matches!(error.kind(), K::InvalidInput | K::Unsupported) => {}
+            Err(error) => return Err(Error::io("replace", &self.out)(error)),
+        }
+        let (from, to) = (old.display(), self.out.display());
+        log::warn!(
+            "this file system cannot exchange two folders in one step: should {to} be gone after a crash, the earlier run is \
+             {from}; `mv '{from}' '{to}'` brings it back, and so does the next start of this command"
+        );
+        fs::rename(&self.out, &old).map_err(Error::io("replace", &self.out))?;
+        fs::rename(&tables, &self.out).map_err(|error| {
+            // The error that is told came first; `begin` brings it back where this fails too.
+            drop(fs::rename(&old, &self.out));
+            Error::io("rename", &self.out)(error)
+        })
+    }
+
+    /// The run that an earlier process moved aside and did not replace.
+    fn bring_back(&self) -> Result<()> {
+        let old = self.replaced();
+        if fs::symlink_metadata(&self.out).is_ok() || !is_run_folder(&old) {
+            return Ok(());
+        }
+        fs::rename(&old, &self.out).map_err(Error::io("bring back", &self.out))?;
+        log::warn!("{}: a crash had left it in {}; it is back in its place", self.out.display(), old.display());
+        sync_folder(parent(&self.out))
+    }
+
+    /// The run in `out`, if the process that showed it did not come to the end of its cleaning up: it left its note, or
+    /// the empty folder.
+    fn shown_before(&self) -> Result<Option<String>> {
+        let note = fs::read_to_string(self.partial.join(COMMITTED)).ok();
+        let noted = note.is_some() && note == run_hash(&self.out);
+        let entries = || fs::read_dir(&self.partial).map_err(Error::io("list", &self.partial));
+        let is_empty = !self.force && entries()?.flatten().all(|entry| entry.file_name() == "lock");
+        Ok((noted || is_empty && self.out.exists()).then(|| run_id(&self.out).unwrap_or_default()))
+    }
+
+    /// Removes the unfinished folder, its note and its lock last.
+    ///
+    /// # Errors
+    /// [`Error::Io`]; the same command can be run again.
+    pub fn clear(&self) -> Result<()> {
+        for name in ["spool", "tables", "replaced", COMMITTED] {
+            remove(&self.partial.join(name))?;
+        }
         fs::remove_dir_all(&self.partial).map_err(Error::io("remove", &self.partial))
     }
 }
 
-/// Creates a folder that only its owner can read; an existing one is fine.
+/// Whether the run folder may be made: nothing stands there, or a run that `force` replaces.
+fn may_be_made(out: &Path, force: bool) -> Result<()> {
+    let Ok(there) = fs::symlink_metadata(out) else { return Ok(()) };
+    if !force {
+        let (expected, fix) =
+            ("no file or folder of this name yet", "name another --out, or give --force to replace it");
+        return Err(Error::input(out, "run folder", expected, "it exists", fix));
+    }
+    if is_run_folder(out) {
+        return Ok(());
+    }
+    let found = match () {
+        () if there.is_symlink() => "a link",
+        () if there.is_dir() => "another folder: it has no run.json with a run id",
+        () => "a file",
+    };
+    let fix = "--force replaces run folders and nothing else: name another --out, or move this away";
+    Err(Error::input(out, "run folder", "a run folder of `chehra audit`, or nothing", found, fix))
+}
+
+/// Whether a folder, itself and not a link to one, is what `chehra audit` makes.
+fn is_run_folder(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_ok_and(|there| there.is_dir()) && run_id(path).is_some()
+}
+
+/// The run id in a folder's `run.json`.
+fn run_id(folder: &Path) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Named {
+        run_id: String,
+    }
+    let named: Named = serde_json::from_slice(&run_json(folder)?).ok()?;
+    (!named.run_id.is_empty()).then_some(named.run_id)
+}
+
+/// The SHA-256 of a folder's `run.json`, which no two audits share: it has their times.
+fn run_hash(folder: &Path) -> Option<String> {
+    Some(Sha256::digest(run_json(folder)?).iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+fn run_json(folder: &Path) -> Option<Vec<u8>> {
+    /// A hundred times what a large run writes.
+    const MOST: u64 = 64 << 20;
+    let path = folder.join("run.json");
+    let mut bytes = Vec::new();
+    fs::symlink_metadata(&path).ok().filter(fs::Metadata::is_file)?;
+    File::open(path).ok()?.take(MOST).read_to_end(&mut bytes).ok()?;
+    Some(bytes)
+}
+
+#[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]
+fn exchange(a: &Path, b: &Path) -> std::io::Result<()> {
+    use rustix::fs::{CWD, RenameFlags, renameat_with};
+    Ok(renameat_with(CWD, a, CWD, b, RenameFlags::EXCHANGE)?)
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android", target_vendor = "apple")))]
+fn exchange(_: &Path, _: &Path) -> std::io::Result<()> {
+    Err(std::io::ErrorKind::Unsupported.into())
+}
+
+/// Removes a file, a link or a folder; nothing there is fine.
+fn remove(path: &Path) -> Result<()> {
+    let removed = match fs::symlink_metadata(path) {
+        Ok(there) if there.is_dir() => fs::remove_dir_all(path),
+        Ok(_) => fs::remove_file(path),
+        Err(_) => Ok(()),
+    };
+    removed.map_err(Error::io("remove", path))
+}
+
+/// Creates a folder that only its owner can read; an existing one is fine, a link to one is not.
+fn own_folder(path: &Path) -> Result<()> {
+    match fs::symlink_metadata(path) {
+        Ok(there) if there.is_dir() => Ok(()),
+        Ok(there) => {
+            let found = if there.is_symlink() { "a link, which is not followed" } else { "a file" };
+            let fix = "somebody else made it: look what it is, and remove it";
+            Err(Error::input(path, "folder of the unfinished run", "a folder of chehra's own, or nothing", found, fix))
+        }
+        Err(_) => private_builder().create(path).map_err(Error::io("create", path)),
+    }
+}
+
+/// Creates a folder and those above it for their owner alone; an existing one is fine.
 fn create_private_folder(path: &Path) -> Result<()> {
+    private_builder().recursive(true).create(path).map_err(Error::io("create", path))
+}
+
+fn private_builder() -> fs::DirBuilder {
+    #[allow(unused_mut, reason = "there are no modes elsewhere")]
     let mut builder = fs::DirBuilder::new();
-    builder.recursive(true);
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(path).map_err(Error::io("create", path))
-}
-
-/// Makes renames inside a folder durable.
-fn sync_folder(path: &Path) -> Result<()> {
-    if cfg!(unix) {
-        File::open(path).and_then(|f| f.sync_all()).map_err(Error::io("flush", path))?;
-    }
-    Ok(())
-}
-
-/// Writes a file that is whole or absent, whatever happens.
-pub(crate) fn write_durably(path: &Path, bytes: &[u8]) -> Result<()> {
-    let temporary = path.with_extension("tmp");
-    let mut file = create_private(&temporary)?;
-    file.write_all(bytes).and_then(|()| file.sync_all()).map_err(Error::io("write", &temporary))?;
-    fs::rename(&temporary, path).map_err(Error::io("rename", path))?;
-    path.parent().map_or(Ok(()), sync_folder)
+    builder
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    /// A run folder in the making with this record in it.
+    fn begun(out: &Path, force: bool, record: &str) -> RunFolder {
+        let folder = RunFolder::begin(out, force).unwrap();
+        folder.start().unwrap();
+        fs::write(folder.tables().join("run.json"), record).unwrap();
+        folder
+    }
+
+    fn record(of: &Path) -> String {
+        fs::read_to_string(of.join("run.json")).unwrap()
+    }
+
+    const OLD: &str = r#"{"run_id": "a", "at": 1}"#;
+    const NEW: &str = r#"{"run_id": "a", "at": 2}"#;
+
+    fn refused(out: &Path) -> String {
+        let error = RunFolder::begin(out, true).unwrap_err();
+        assert!(matches!(error, Error::Input { .. }), "{error}");
+        error.to_string()
+    }
+
     #[test]
     fn nothing_is_visible_before_the_commit() {
         let temp = tempfile::tempdir().unwrap();
         let out = temp.path().join("night");
-        let folder = RunFolder::begin(&out, false).unwrap();
-        fs::write(folder.tables().join("run.json"), "{}").unwrap();
+        let folder = begun(&out, false, "{}");
         assert!(!out.exists());
         folder.commit().unwrap();
-        assert_eq!(fs::read_to_string(out.join("run.json")).unwrap(), "{}");
+        assert_eq!(record(&out), "{}");
         assert!(!temp.path().join(".night.partial").exists());
     }
 
     #[test]
-    fn an_existing_folder_is_replaced_only_by_force() {
+    fn an_existing_run_is_replaced_only_by_force() {
+        let temp = tempfile::tempdir().unwrap();
+        let out = temp.path().join("night");
+        begun(&out, false, OLD).commit().unwrap();
+        assert!(matches!(RunFolder::begin(&out, false), Err(Error::Input { .. })));
+        assert!(!temp.path().join(".night.partial").exists(), "a refusal leaves nothing");
+        let folder = begun(&out, true, NEW);
+        assert_eq!(record(&out), OLD, "the old run stays until the new one is whole");
+        folder.commit().unwrap();
+        assert_eq!(record(&out), NEW);
+        assert!(!temp.path().join(".night.partial").exists());
+    }
+
+    #[test]
+    fn force_replaces_nothing_but_run_folders() {
         let temp = tempfile::tempdir().unwrap();
         let out = temp.path().join("night");
         fs::create_dir(&out).unwrap();
-        fs::write(out.join("old"), "").unwrap();
-        assert!(matches!(RunFolder::begin(&out, false), Err(Error::Input { .. })));
-        let folder = RunFolder::begin(&out, true).unwrap();
-        assert!(out.join("old").exists(), "the old run stays until the new one is whole");
-        folder.commit().unwrap();
-        assert!(out.exists() && !out.join("old").exists());
+        assert!(refused(&out).contains("another folder"));
+        fs::write(out.join("mine.txt"), "mine").unwrap();
+        fs::write(out.join("run.json"), r#"{"version": "of dedup"}"#).unwrap();
+        assert!(refused(&out).contains("another folder"));
+        fs::write(out.join("run.json"), r#"{"run_id": ""}"#).unwrap();
+        assert!(refused(&out).contains("another folder"));
+        assert_eq!(fs::read_to_string(out.join("mine.txt")).unwrap(), "mine");
+        let file = temp.path().join("file");
+        fs::write(&file, "mine").unwrap();
+        assert!(refused(&file).contains("a file"));
+        assert!(!temp.path().join(".night.partial").exists() && !temp.path().join(".file.partial").exists());
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn links_are_neither_followed_nor_replaced() {
+        use std::os::unix::fs::symlink;
+        let temp = tempfile::tempdir().unwrap();
+        let (run, link) = (temp.path().join("night"), temp.path().join("latest"));
+        begun(&run, false, OLD).commit().unwrap();
+        symlink("night", &link).unwrap();
+        assert!(refused(&link).contains("a link"));
+        // Made by somebody else before the run: a folder of the victim behind the name of the unfinished run.
+        let victim = temp.path().join("victim");
+        fs::create_dir_all(victim.join("tables")).unwrap();
+        fs::write(victim.join("tables/mine"), "mine").unwrap();
+        symlink(&victim, temp.path().join(".new.partial")).unwrap();
+        assert!(refused(&temp.path().join("new")).contains("not followed"));
+        assert_eq!(fs::read_dir(&victim).unwrap().count(), 1);
+        let file = victim.join("tables/mine");
+        fs::create_dir(temp.path().join(".other.partial")).unwrap();
+        symlink(&file, temp.path().join(".other.partial/lock")).unwrap();
+        RunFolder::begin(&temp.path().join("other"), false).unwrap_err();
+        assert_eq!(fs::read_to_string(&file).unwrap(), "mine");
     }
 
     #[test]
     fn two_processes_do_not_write_one_folder() {
         let temp = tempfile::tempdir().unwrap();
         let out = temp.path().join("night");
-        let _first = RunFolder::begin(&out, false).unwrap();
+        let first = RunFolder::begin(&out, false).unwrap();
         assert!(matches!(RunFolder::begin(&out, false), Err(Error::Busy { .. })));
+        drop(first);
+        RunFolder::begin(&out, false).unwrap();
+    }
+
+    /// Every state in which the process can end after the rename, with and without an earlier run.
+    #[test]
+    fn a_run_that_is_shown_is_done_whatever_of_the_cleaning_up_is_left() {
+        for (force, left) in [(false, 4), (true, 4), (false, 3), (true, 2), (false, 1), (false, 0)] {
+            let temp = tempfile::tempdir().unwrap();
+            let out = temp.path().join("night");
+            if force {
+                begun(&out, false, OLD).commit().unwrap();
+            }
+            let folder = begun(&out, force, NEW);
+            fs::create_dir(folder.spool()).unwrap();
+            write_durably(&folder.partial.join(COMMITTED), run_hash(&folder.tables()).unwrap().as_bytes()).unwrap();
+            match force {
+                true => folder.replace(&exchange).unwrap(),
+                false => fs::rename(folder.tables(), &out).unwrap(),
+            }
+            // The names in the order in which they are removed.
+            for name in ["spool", "tables", COMMITTED, "lock"].iter().take(4 - left) {
+                remove(&folder.partial.join(name)).unwrap();
+            }
+            drop(folder);
+            let again = RunFolder::begin(&out, force).unwrap();
+            assert!(again.is_done("a") && !again.is_done("b"), "{force} {left}");
+            again.clear().unwrap();
+            assert_eq!((record(&out).as_str(), fs::read_dir(temp.path()).unwrap().count()), (NEW, 1));
+        }
+    }
+
+    /// Another run of the same name is not taken for the one that was cut short, and a note alone says nothing.
+    #[test]
+    fn a_run_that_is_not_the_noted_one_is_not_done() {
+        let temp = tempfile::tempdir().unwrap();
+        let out = temp.path().join("night");
+        begun(&out, false, OLD).commit().unwrap();
+        let folder = begun(&out, true, NEW);
+        write_durably(&folder.partial.join(COMMITTED), run_hash(&folder.tables()).unwrap().as_bytes()).unwrap();
+        drop(folder);
+        let again = RunFolder::begin(&out, true).unwrap();
+        assert!(!again.is_done("a"), "ended before the rename: the old run is still there");
+        again.start().unwrap();
+        assert_eq!(record(&out), OLD);
+        drop(again);
+        assert!(RunFolder::begin(&out, false).unwrap_err().to_string().contains("it exists"));
+    }
+
+    #[test]
+    fn without_an_exchange_the_old_run_is_moved_aside_and_comes_back() {
+        let unsupported = |_: &Path, _: &Path| Err(std::io::ErrorKind::Unsupported.into());
+        let temp = tempfile::tempdir().unwrap();
+        let out = temp.path().join("night");
+        begun(&out, false, OLD).commit().unwrap();
+        let folder = begun(&out, true, NEW);
+        folder.replace(&unsupported).unwrap();
+        assert_eq!((record(&out).as_str(), record(&folder.replaced()).as_str()), (NEW, OLD));
+        folder.clear().unwrap();
+        drop(folder);
+        // Killed between the two renames.
+        let folder = begun(&out, true, OLD);
+        fs::rename(&out, folder.replaced()).unwrap();
+        drop(folder);
+        assert!(!out.exists());
+        let error = RunFolder::begin(&out, false).unwrap_err().to_string();
+        assert!(error.contains("it exists") && record(&out) == NEW, "{error}");
     }
 }

@@ -8,9 +8,9 @@ pub mod rules;
 mod statistics;
 mod tables;
 
+pub(crate) use crate::output::{create_private, write_durably};
 pub use folder::RunFolder;
-pub(crate) use folder::write_durably;
 pub use peers_table::write_workers_audit;
 pub use rows::{FaceRow, VerdictRow};
+pub(crate) use tables::write_table;
 pub use tables::{VerdictWriter, write_clusters, write_pairs, write_review};
-pub(crate) use tables::{create_private, write_table};

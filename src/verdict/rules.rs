@@ -1,7 +1,7 @@
 //! What one row says about itself, before it is compared with any other.
 
 use crate::config::Policy;
-use crate::dump::{Booths, Place, RowFacts, facts};
+use crate::dump::{Booths, MAX_TEXT, Place, RowFacts, facts};
 use crate::face::{SpoofRule, quality};
 use crate::infer::template::similarity;
 use crate::infer::{Analysis, Reading, SeenPhoto};
@@ -48,6 +48,9 @@ pub fn first_look(analysis: &Analysis, cast: &Cast, given: Given, policy: &Polic
     let reasons = facts::check(facts, given.has_consent, given.read_at, &policy.facts);
     reasons.into_iter().for_each(|reason| row.add(reason));
     row.detail = missing(facts);
+    if !facts.cut.is_empty() {
+        row.note(format!("more than {MAX_TEXT} characters in {}", facts.cut.join(", ")));
+    }
     let place = |booths: &Booths| booths.place(facts.booth_id.as_deref(), facts.district.as_deref());
     if given.booths.map(place) == Some(Place::Outside) {
         row.add(Reason::BoothOutsideDistrict);

@@ -1,7 +1,7 @@
 //! The tables of the run folder, as Parquet that Spark, DuckDB, pandas and polars all read: plain lists and strings,
 //! no fixed-size lists, and everything a reader needs in columns rather than in Arrow metadata.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -17,6 +17,7 @@ use parquet::file::properties::WriterProperties;
 
 use crate::matching::review::ReviewRow;
 use crate::matching::{Cluster, Enrolment, Pair, decision_code};
+use crate::output::create_private;
 use crate::verdict::{FaceRow, VerdictRow};
 use crate::{Error, Result};
 
@@ -289,13 +290,4 @@ impl Table {
     fn refused(&self, error: parquet::errors::ParquetError) -> Error {
         Error::io("write", &self.path)(std::io::Error::other(error))
     }
-}
-
-/// Creates a file that only its owner can read.
-pub(crate) fn create_private(path: &Path) -> Result<File> {
-    let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path).map_err(Error::io("create", path))
 }

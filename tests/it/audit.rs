@@ -160,9 +160,15 @@ fn an_existing_run_folder_is_kept_unless_forced() {
     assert_eq!(code, 65, "{stderr}");
     assert!(stderr.contains("--force"), "{stderr}");
     assert_eq!(std::fs::read_to_string(out.join("mine.txt")).unwrap(), "keep");
-    assert_eq!(run(chehra().args(["audit", "-q", "--force", "--out"]).arg(&out).arg(fixture("night2"))).0, 0);
-    assert!(out.join("verdicts.parquet").exists() && !out.join("mine.txt").exists());
-    assert_eq!(place.list(), ["out"]);
+    // --force replaces a run, and nothing that is none.
+    let (code, _, stderr) = run(chehra().args(["audit", "-q", "--force", "--out"]).arg(&out).arg(fixture("night2")));
+    assert!(code == 65 && stderr.contains("another folder"), "{stderr}");
+    assert_eq!(std::fs::read_to_string(out.join("mine.txt")).unwrap(), "keep");
+    let again = place.path("again");
+    assert_eq!(run(chehra().args(["audit", "-q", "--out"]).arg(&again).arg(fixture("night"))).0, 0);
+    assert_eq!(run(chehra().args(["audit", "-q", "--force", "--out"]).arg(&again).arg(fixture("night2"))).0, 0);
+    assert_ne!(record(&again)["rows"], 38);
+    assert_eq!(place.list(), ["again", "out"]);
 }
 
 #[test]

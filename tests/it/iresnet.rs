@@ -186,7 +186,7 @@ fn what_is_no_such_network_is_refused_and_leaves_nothing() {
         assert_eq!(code, 64, "{name}: {err}");
     }
     assert_eq!(add(&place, &fixture("golden/iresnet_folded.onnx"), "sface", &[]).0, 64, "a name that is taken");
-    assert_eq!(add(&place, &place.path("nowhere.onnx"), "x", &[]).0, 75, "a file that is not there");
+    assert_eq!(add(&place, &place.path("nowhere.onnx"), "x", &[]).0, 65, "a file that is not there");
 }
 
 /// Any operation swapped, left out or given other attributes is refused, or the answer stays that of ONNX Runtime: a

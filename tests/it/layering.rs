@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-const LEAVES: &[&str] = &["error", "lock", "exit", "reason", "config", "device", "ops", "nn"];
+const LEAVES: &[&str] = &["error", "lock", "exit", "reason", "output", "config", "memory", "device", "ops", "nn"];
 const FLOW: &[&str] = &[
     "dump",
     "photo",

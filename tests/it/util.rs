@@ -87,3 +87,10 @@ pub fn write_dump(night: &str, keep: &dyn Fn(&str) -> bool, compression: Compres
     kept.iter().for_each(|batch| writer.write(batch).unwrap());
     writer.close().unwrap();
 }
+
+/// What a run folder's commit notes of it before it shows it: the SHA-256 of its `run.json`.
+pub fn chehra_note(run: &Path) -> String {
+    use sha2::{Digest, Sha256};
+    let digest = Sha256::digest(std::fs::read(run.join("run.json")).unwrap());
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+}

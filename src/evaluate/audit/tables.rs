@@ -3,19 +3,17 @@
 //! Columns are found by name. A truth table needs `submission_id` and `reasons`; what else it may have is listed at
 //! [`Truth`], and `chehra synth` writes all of it but the boxes.
 
-use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::compute::{cast, concat_batches};
 use arrow::datatypes::{DataType, Field, Float32Type, Int64Type};
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use super::people::Link;
 use super::{Case, FaceGiven, Given, Known, Night, Truth};
 use crate::config::policy::VerdictPolicy;
-use crate::dump::TRUTH_FILE;
+use crate::dump::{TRUTH_FILE, open_parquet};
 use crate::reason::{Reason, Verdict};
 use crate::synth::Pattern;
 use crate::{Error, Result};
@@ -189,12 +187,11 @@ impl Table {
         let refuse = |found: String| {
             Error::input(path, "table", "a readable Parquet file", found, "name a run folder and its truth table")
         };
-        let file = File::open(path).map_err(|e| refuse(e.to_string()))?;
-        let reader = ParquetRecordBatchReaderBuilder::try_new(file).map_err(|e| refuse(e.to_string()))?;
+        let reader = open_parquet(path, refuse)?;
         let schema = reader.schema().clone();
         let batches = reader.build().map_err(|e| refuse(e.to_string()))?.collect::<Result<Vec<_>, _>>();
         let batch = batches.and_then(|batches| concat_batches(&schema, &batches));
-        Ok(Table { path: path.to_path_buf(), batch: batch.map_err(|e| refuse(e.to_string()))? })
+        Ok(Table { path: path.to_path_buf(), batch: batch.map_err(|e| Error::of_reader(path, &e, refuse))? })
     }
 
     fn refuse(&self, item: impl Into<String>, expected: &str, found: impl Into<String>) -> Error {

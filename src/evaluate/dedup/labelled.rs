@@ -1,15 +1,14 @@
 //! Labelled templates: from pictures, from a file of templates and identities, or from an exported store.
 
 use std::collections::{BTreeMap, HashMap};
-use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, Float32Array, ListArray, RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Field};
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use super::crowd::Dice;
+use crate::dump::open_parquet;
 use crate::evaluate::{central, labels, see, templates};
 use crate::infer::{Engine, ModelId, Template};
 use crate::report::Progress;
@@ -74,15 +73,14 @@ impl Labelled {
                 Ok::<_, Error>(rows.into_iter().map(|row| (row[0].clone(), row[1].clone())).collect())
             })
             .transpose()?;
-        let refused = |e: &dyn std::fmt::Display| wrong(path, "file", "a Parquet file", e.to_string());
-        let file = File::open(path).map_err(|e| refused(&e))?;
-        let reader = ParquetRecordBatchReaderBuilder::try_new(file).map_err(|e| refused(&e))?;
+        let refused = |found: String| wrong(path, "file", "a Parquet file", found);
+        let reader = open_parquet(path, refused)?;
         let keys = reader.metadata().file_metadata().key_value_metadata();
         let key = keys.and_then(|keys| keys.iter().find(|key| key.key == "chehra.model"));
         let mut model = key.and_then(|key| key.value.clone());
         let mut faces = Vec::new();
-        for batch in reader.build().map_err(|e| refused(&e))? {
-            let batch = batch.map_err(|e| refused(&e))?;
+        for batch in reader.build().map_err(|e| refused(e.to_string()))? {
+            let batch = batch.map_err(|e| Error::of_reader(path, &e, refused))?;
             let (names, pictures, templates) = match &known {
                 Some(_) => ("submission_id", "submission_id", "embedding"),
                 None => ("identity", "path", "template"),

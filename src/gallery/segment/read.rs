@@ -90,6 +90,11 @@ impl<'a> SegmentReader<'a> {
         Error::input(&self.path, item, expected.to_string(), found.to_string(), DAMAGED)
     }
 
+    /// Damage, unless the system refused to read: then the file is not to blame.
+    fn unread(&self, item: &str, expected: &str, error: &(dyn std::error::Error + 'static)) -> Error {
+        Error::of_reader(&self.path, error, |found| self.damaged(item, expected, found))
+    }
+
     /// Opens the file and its footer, and checks that they are what the manifest says.
     fn open(&self) -> Result<(File, ParquetRecordBatchReaderBuilder<File>)> {
         let segment = self.segment;
@@ -108,7 +113,7 @@ impl<'a> SegmentReader<'a> {
         }
         let clone = file.try_clone().map_err(Error::io("read", &self.path))?;
         let builder = ParquetRecordBatchReaderBuilder::try_new(clone);
-        let builder = builder.map_err(|e| self.damaged("footer", "of a Parquet file", e))?;
+        let builder = builder.map_err(|e| self.unread("footer", "of a Parquet file", &e))?;
         self.check_schema(&builder)?;
         Ok((file, builder))
     }
@@ -143,8 +148,8 @@ impl<'a> SegmentReader<'a> {
     ) -> Result<impl Iterator<Item = Result<RecordBatch>>> {
         let mask = ProjectionMask::columns(builder.parquet_schema(), columns.iter().copied());
         let batches = builder.with_projection(mask).with_batch_size(BATCH).build();
-        let batches = batches.map_err(|e| self.damaged("segment", "a whole Parquet file", e))?;
-        Ok(batches.map(|batch| batch.map_err(|e| self.damaged("segment", "a whole Parquet file", e))))
+        let batches = batches.map_err(|e| self.unread("segment", "a whole Parquet file", &e))?;
+        Ok(batches.map(|batch| batch.map_err(|e| self.unread("segment", "a whole Parquet file", &e))))
     }
 
     /// Reads the facts.

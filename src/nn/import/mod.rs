@@ -12,6 +12,7 @@
 mod family;
 mod graph;
 mod onnx;
+mod pickle;
 mod torch;
 
 use std::collections::BTreeMap;

@@ -5,7 +5,7 @@ use std::path::Path;
 use candle_core::pickle::PthTensors;
 use candle_core::{DType, Device, Tensor};
 
-use super::{Tensors, refuse};
+use super::{Tensors, pickle, refuse};
 use crate::nn::weights::Weight;
 use crate::{Error, Result};
 
@@ -29,13 +29,18 @@ pub(super) fn tensors(path: &Path, ending: &str) -> Result<Tensors> {
 }
 
 fn pickled(path: &Path) -> Result<Tensors> {
-    let mut why = "no table of tensors".to_owned();
+    pickle::check(path)?;
+    let mut why = None;
     for key in KEYS {
-        let file = match PthTensors::new(path, key) {
+        // The reader takes arguments of a tensor for granted, and panics where there are too few.
+        let opened = std::panic::catch_unwind(|| PthTensors::new(path, key));
+        let gave_up = |_| Err(candle_core::Error::Msg("a tensor without what it is made of".to_owned()));
+        let file = match opened.unwrap_or_else(gave_up) {
             Ok(file) if file.tensor_infos().len() >= LEAST => file,
             Ok(_) => continue,
             Err(error) => {
-                why = error.to_string();
+                // The first is about the file itself, the others about names under which it might have kept a table.
+                why.get_or_insert(error.to_string());
                 continue;
             }
         };
@@ -53,7 +58,12 @@ fn pickled(path: &Path) -> Result<Tensors> {
         }
         return Ok(found);
     }
-    Err(refuse(path, "PyTorch file", "a state_dict in PyTorch's zip format (torch 1.6 or later)", why))
+    Err(refuse(
+        path,
+        "PyTorch file",
+        "a state_dict in PyTorch's zip format (torch 1.6 or later)",
+        why.unwrap_or("no table of tensors".to_owned()),
+    ))
 }
 
 /// Counters of batches are no weights.

@@ -25,14 +25,16 @@ mod pictures;
 mod text;
 mod view;
 
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use crate::Result;
 use crate::config::Columns;
 use crate::config::policy::PhotoLimits;
 use crate::dump::Dump;
+use crate::output::write_durably;
+use crate::report::Summary;
 use crate::report::run::{Run, earlier_nights};
-use crate::verdict::write_durably;
 
 use night::Night;
 use peers::PeerTable;
@@ -41,6 +43,9 @@ use pictures::{Cut, Told, Wanted};
 
 /// The page's name in a run folder.
 pub const FILE: &str = "report.html";
+
+/// By what a page is known, those of earlier versions included: a line of its head and its lettering.
+const MARK: &str = "<p class=\"brand\" lang=\"hi\">चेहरा <span lang=\"en\">chehra</span></p>";
 
 /// What goes into a page.
 #[derive(Debug, Clone)]
@@ -107,6 +112,21 @@ pub fn write(tables: &Path, out: &Path, source: Option<Source>, options: &PageOp
     }
     let page = view::render(&Gathered { run, earlier, persons, night, peers, pictures })?;
     write_durably(file, page.as_bytes())
+}
+
+/// The counts of a run that is done.
+///
+/// # Errors
+/// [`crate::Error::Input`] when the folder has no `run.json` of an audit.
+pub fn summary(run: &Path) -> Result<Summary> {
+    Ok(Run::open(run, run)?.summary())
+}
+
+/// Whether a file is a page that was made here.
+pub fn is_page(file: &Path) -> bool {
+    let mut head = Vec::new();
+    let read = std::fs::File::open(file).and_then(|file| file.take(64 << 10).read_to_end(&mut head));
+    read.is_ok() && head.windows(MARK.len()).any(|part| part == MARK.as_bytes())
 }
 
 /// Reads the pictures of the first `crops` persons and photos of photos.

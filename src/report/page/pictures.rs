@@ -11,7 +11,8 @@ use rayon::prelude::*;
 use super::mask::masked;
 use crate::config::policy::PhotoLimits;
 use crate::dump::{Dump, Submission};
-use crate::photo::{Photo, decode};
+use crate::memory::room;
+use crate::photo::{Photo, decode, memory};
 use crate::{Error, Result};
 
 /// Side of a face's crop, pixels.
@@ -110,6 +111,8 @@ fn check(dump: &Dump, found: &Submission, wanted: &Wanted) -> Result<()> {
 }
 
 fn tell(submission: &Submission, cut: Cut, limits: &PhotoLimits) -> Told {
+    // Until the cut is made: the whole picture is in memory so long.
+    let _room = submission.selfie.as_ref().map(|bytes| room().take(memory(bytes, limits)));
     let photo = submission.selfie.as_ref().and_then(|bytes| decode(bytes, limits).ok());
     Told {
         picture: photo.and_then(|photo| small(photo, cut)),

@@ -329,6 +329,7 @@ pub const TEXTS: &[(&str, &str, &str)] = &[
     ("r.consent_missing", "Consent not recorded", "सहमति दर्ज नहीं है"),
     ("r.booth_outside_district", "Booth lies in another district", "बूथ किसी दूसरे ज़िले में है"),
     ("r.captured_at_implausible", "Time of the picture is implausible", "फ़ोटो का समय संभव नहीं लगता"),
+    ("r.text_too_long", "A text was too long and was cut", "कोई प्रविष्टि बहुत लंबी थी और काटी गई"),
 ];
 
 /// The English text of a key; the key itself where there is none, which a test excludes.

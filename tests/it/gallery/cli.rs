@@ -107,7 +107,7 @@ fn an_export_is_imported() {
     refused(gallery("import", &third).arg("--from").arg(place.path("nothing")), 65, &["nothing", "check --from"]);
     refused(gallery("import", &third).arg("--from").arg(&path), 65, &["a folder"]);
     assert!(!third.exists(), "no store is made for nothing");
-    refused(gallery("export", &path).arg("--to").arg(place.path("no/folder/x.parquet")), 75, &["no/folder", "cannot"]);
+    refused(gallery("export", &path).arg("--to").arg(place.path("no/folder/x.parquet")), 65, &["no/folder", "cannot"]);
 }
 
 #[test]

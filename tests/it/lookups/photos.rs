@@ -245,7 +245,7 @@ fn an_inspection_is_json_and_a_picture() {
 
     let none = answer(command("inspect", &[&nobody(&place)]).arg("--png").arg(&again));
     assert_eq!((&none["faces"], &none["reasons"][0]), (&Value::Array(Vec::new()), &"no_face".into()));
-    refused(command("inspect", &[&photo]).arg("--png").arg(place.path("no/folder/x.png")), 75, &["no/folder"]);
+    refused(command("inspect", &[&photo]).arg("--png").arg(place.path("no/folder/x.png")), 65, &["no/folder"]);
 }
 
 #[test]

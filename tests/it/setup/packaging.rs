@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::setup::tool;
-use crate::util::{Place, chehra, fixture, run};
+use crate::util::{Place, chehra, chehra_note, fixture, run};
 
 fn packaging(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("packaging").join(name)
@@ -37,6 +37,7 @@ fn the_nightly_script_waits_audits_once_and_passes_on_what_went_wrong() {
     let at = |night: &str| run(&mut nightly(&place, &[night]));
     let (code, _, stderr) = at("yesterday");
     assert!(code == 64 && stderr.contains("no date"), "{stderr}");
+    fs::create_dir(place.path("dumps")).unwrap();
     let (code, _, stderr) = at("2001-11-21");
     assert!(code == 75 && stderr.contains("not there yet"), "{stderr}");
     let dump = place.path("dumps/2001-11-21");
@@ -50,6 +51,15 @@ fn the_nightly_script_waits_audits_once_and_passes_on_what_went_wrong() {
     assert!(place.path("runs/2001-11-21/verdicts.parquet").is_file() && place.path("store/MANIFEST").is_file());
     let (code, _, stderr) = at("2001-11-21");
     assert!(code == 0 && stderr.contains("is done"), "{stderr}");
+    // Killed after the run folder was renamed, and before its leavings, faces among them, were removed.
+    let note = chehra_note(&place.path("runs/2001-11-21"));
+    let partial = place.path("runs/.2001-11-21.partial");
+    fs::create_dir_all(partial.join("spool")).unwrap();
+    fs::write(partial.join("committed"), note).unwrap();
+    let before = fs::read(place.path("runs/2001-11-21/run.json")).unwrap();
+    let (code, _, stderr) = at("2001-11-21");
+    assert_eq!((code, stderr.as_str(), partial.exists()), (0, "", false));
+    assert!(fs::read(place.path("runs/2001-11-21/run.json")).unwrap() == before, "and nothing was done again");
     let broken = place.path("dumps/2001-11-22");
     fs::create_dir_all(&broken).unwrap();
     fs::copy(fixture("broken/truncated.parquet"), broken.join("part.parquet")).unwrap();
@@ -57,6 +67,12 @@ fn the_nightly_script_waits_audits_once_and_passes_on_what_went_wrong() {
     let (code, _, stderr) = at("2001-11-22");
     assert!(code == 65 && stderr.contains("part.parquet"), "{stderr}");
     assert!(!place.path("runs/2001-11-22").exists());
+    // Something that no later try changes is not "not there yet".
+    fs::write(place.path("dumps/2001-11-23"), "").unwrap();
+    let (code, _, stderr) = at("2001-11-23");
+    assert!(code == 65 && stderr.contains("cannot be looked into"), "{stderr}");
+    let (code, _, stderr) = run(nightly(&place, &["2001-11-24"]).env("CHEHRA_NIGHTLY_DUMPS", place.path("nowhere")));
+    assert!(code == 65 && stderr.contains("CHEHRA_NIGHTLY_DUMPS"), "{stderr}");
     // Without a date it is last night's, whose dump is not here.
     assert_eq!(run(&mut nightly(&place, &[])).0, 75);
 }
@@ -115,7 +131,7 @@ fn units_are_verified_by_systemd() {
         "NoNewPrivileges=yes",
         "TimeoutStartSec=10h",
         "OnFailure=chehra-audit-failed.service",
-        "RestartPreventExitStatus=1 64 65 69 70",
+        "RestartPreventExitStatus=1 64 65 69 70 SIGABRT SIGSEGV SIGBUS SIGILL SIGFPE SIGTRAP SIGSYS",
     ] {
         assert!(service.lines().any(|found| found == line), "{line}");
     }
@@ -135,14 +151,24 @@ fn units_are_verified_by_systemd() {
 }
 
 #[test]
-fn the_cron_line_is_a_crontab_line_and_a_shell_command() {
+fn the_cron_lines_are_crontab_lines_and_tell_of_a_last_try_in_vain() {
+    let place = Place::new();
     let text = fs::read_to_string(packaging("cron")).unwrap();
-    let line = text.lines().find(|line| line.starts_with("30 ")).unwrap();
-    let words: Vec<&str> = line.splitn(7, ' ').collect();
-    assert_eq!(&words[..6], ["30", "1-8", "*", "*", "*", "chehra"], "minute, hours, days, user");
-    assert!(!line.contains('%'), "cron reads % as a line break");
-    if let Some((code, _, stderr)) = tool("sh", |command| command.args(["-n", "-c", words[6]])) {
-        assert_eq!((code, stderr.as_str()), (0, ""));
+    let lines: Vec<&str> = text.lines().filter(|line| line.starts_with("30 ")).collect();
+    assert_eq!(lines.len(), 2);
+    for (line, hours, alerts) in [(lines[0], "1-7", [false, true]), (lines[1], "8", [true, true])] {
+        let words: Vec<&str> = line.splitn(7, ' ').collect();
+        assert_eq!(&words[..6], ["30", hours, "*", "*", "*", "chehra"], "minute, hours, days, user");
+        assert!(!line.contains('%'), "cron reads % as a line break");
+        // What is printed is mailed: after 75 only by the last try, after everything else by each.
+        for (code, alert) in [(0, false), (75, alerts[0]), (65, alerts[1]), (134, alerts[1])] {
+            let script = words[6]
+                .replace("/srv/chehra", place.dir.path().to_str().unwrap())
+                .replace(". /etc/chehra/nightly.env", "true")
+                .replace("/usr/local/lib/chehra/nightly.sh", &format!("sh -c 'exit {code}'"));
+            let Some((_, stdout, stderr)) = tool("sh", |command| command.args(["-c", &script])) else { return };
+            assert_eq!((!stdout.is_empty(), stderr.as_str()), (alert, ""), "{hours} {code}: {stdout}");
+        }
     }
 }
 
