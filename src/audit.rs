@@ -218,7 +218,8 @@ fn kept(job: &Job, dump: &Dump) -> Vec<Kept> {
     let workers = workers.into_iter().map(|path| Kept::itself("the table of workers", path));
     let booths = job.booths.iter().map(|path| Kept::itself("the table of booths", path));
     let decisions = job.decisions.iter().map(|path| Kept::itself("decisions", path));
-    dump.kept().into_iter().chain(store).chain(workers).chain(booths).chain(decisions).collect()
+    let renewed = job.consent_renewed.iter().map(|path| Kept::itself("the list of renewed consents", path));
+    dump.kept().into_iter().chain(store).chain(workers).chain(booths).chain(decisions).chain(renewed).collect()
 }
 
 /// The same command as one that was stopped after its run was whole and in its place: nothing is left but to clean up.

@@ -8,7 +8,7 @@ pub mod rules;
 mod statistics;
 mod tables;
 
-pub(crate) use crate::output::{create_private, write_durably};
+pub(crate) use crate::output::create_private;
 pub use folder::RunFolder;
 pub use peers_table::write_workers_audit;
 pub use rows::{FaceRow, VerdictRow};
