@@ -10,10 +10,10 @@ use std::path::{Path, PathBuf};
 
 use candle_core::{Device, Tensor};
 use chehra::config::Policy;
+use chehra::face::Detection;
 use chehra::face::align::{Crop, SIDE};
 use chehra::face::detect::{Detector, HeadsNet};
 use chehra::face::resize::{Fit, shrink_into};
-use chehra::face::{Detection, SpoofEvidence};
 use chehra::gallery::dot::Kernel;
 use chehra::gallery::generate::Crowd;
 use chehra::gallery::{Filter, Gallery, Probe, Store, Want, exact};
@@ -116,12 +116,12 @@ fn detector(bencher: Bencher<'_, '_>, batch: usize) {
         .bench_local_values(|pixels| network.heads(pixels, batch, height, width).expect("heads"));
 }
 
-/// Marks of a recapture around one large face.
+/// The grain of one large face.
 #[divan::bench]
-fn marks(bencher: Bencher<'_, '_>) {
+fn grain(bencher: Bencher<'_, '_>) {
     let photo = photo();
     let face = Detection { bbox: [420.0, 200.0, 320.0, 420.0], landmarks: [[0.0; 2]; 5], score: 1.0 };
-    bencher.bench_local(|| SpoofEvidence::measure(&photo, &face));
+    bencher.bench_local(|| chehra::face::grain::estimate(&photo, &face));
 }
 
 #[divan::bench]

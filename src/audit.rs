@@ -37,7 +37,8 @@ use crate::roles::assign;
 use crate::verdict::peers::{Judged, UnitRow, compare};
 use crate::verdict::rules::Given;
 use crate::verdict::{
-    RunFolder, VerdictRow, VerdictWriter, rules, write_clusters, write_pairs, write_review, write_workers_audit,
+    RunFolder, VerdictRow, VerdictWriter, rules, suspects, write_clusters, write_pairs, write_review, write_suspects,
+    write_workers_audit,
 };
 use crate::{Error, Result};
 
@@ -172,7 +173,9 @@ pub fn run(job: &Job, engine: &Engine, progress: Progress, stop: &AtomicBool) ->
     write_review(&folder.tables().join("review.parquet"), &queue.rows)?;
     record.review(&queue, job.review_budget);
     summary.notes = record.notes();
-    write_workers_audit(&folder.tables().join("workers_audit.parquet"), &peers(&analyses, &rows, &job.policy))?;
+    let peers = peers(&analyses, &rows, &job.policy);
+    write_workers_audit(&folder.tables().join("workers_audit.parquet"), &peers)?;
+    write_suspects(&folder.tables().join("suspects.parquet"), &suspects::queue(&rows, &peers))?;
     if let Some(store) = &store {
         let pictures = pictures.leave(&model, &job.policy, &rows);
         let mut writer = store.begin_in_turn()?;

@@ -54,6 +54,10 @@ reasons! {
     MemberIsOtherWorker = "member_is_other_worker",
     /// A face was photographed from a print or a screen.
     PhotoOfPhoto = "photo_of_photo",
+    /// A face may have been photographed from a print or a screen: a person should look.
+    PhotoOfPhotoSuspected = "photo_of_photo_suspected",
+    /// The light, grain or size of a face lets nobody tell it from a photo of a photo.
+    LivenessUnsure = "liveness_unsure",
     /// The member's face is too small to be compared.
     FaceTooSmall = "face_too_small",
     /// The member's face is too blurred to be compared.

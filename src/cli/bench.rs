@@ -11,7 +11,7 @@ use crate::cli::setup::{self, EngineArgs};
 use crate::cli::{Common, json, print, print_as};
 use crate::gallery::SearchPolicy;
 use crate::report::Progress;
-use crate::synth::{self, Plan};
+use crate::synth::{self, Collections, Plan};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -108,7 +108,7 @@ pub fn run(args: &BenchArgs, common: &Common) -> Result<()> {
         Some(faces) => {
             let dump = out.with_file_name("dump");
             let plan = Plan { rows: args.rows as usize, nights: 1, seed: 5, ..Plan::default() };
-            synth::write(&plan, faces, &dump, &|_, _| Ok(()))?;
+            synth::write(&plan, &Collections::of_live(faces), &dump, &|_, _| Ok(()))?;
             vec![dump.join("night-1")]
         }
     };

@@ -1,21 +1,30 @@
 //! `chehra synth`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use candle_core::Device;
 use clap::Args;
 
 use crate::cli::{Common, json, print};
+use crate::config::Policy;
+use crate::face::Detector;
+use crate::nn::{WeightStore, Yunet};
 use crate::report::Progress;
-use crate::synth::{self, Plan};
+use crate::synth::{self, Collections, FaceBox, FindFace, Pattern, Plan, Rates};
 use crate::{Error, Result};
 
 const EXAMPLES: &str = "\
 Examples:
   chehra synth --faces lfw/images --out dump --rows 5000 --seed 7
   chehra synth --faces people.csv --plan plan.toml --out dump
+  chehra synth --live labels.csv --attacks labels.csv --repeat-people --out attacks
   chehra synth --print-plan > plan.toml
 
-FACES is a folder NAME/*.jpg or a CSV person,path[,x,y,w,h]. Each OUT/night-N is a dump for
+FACES is a folder NAME/*.jpg or a CSV person,path[,x,y,w,h], with each face in the middle of its
+picture unless the CSV says otherwise. LIVE and ATTACKS are the same; there the detector finds the
+faces, a CSV may say subject for person and have label (live or spoof: each option takes its own
+rows) and species. Faces of attacks are pasted beside live workers by the same means as live members.
+Each OUT/night-N is a dump for
 `chehra audit`, with its true answers in truth.parquet for `chehra evaluate audit --truth`;
 OUT/booths.parquet is for `audit --booths`. The same plan and pictures give the same bytes.";
 
@@ -24,8 +33,14 @@ OUT/booths.parquet is for `audit --booths`. The same plan and pictures give the 
 #[command(after_help = EXAMPLES)]
 pub struct SynthArgs {
     /// Folder of face pictures, or a CSV of them
-    #[arg(long, value_name = "FACES", required_unless_present = "print_plan")]
+    #[arg(long, value_name = "FACES", required_unless_present_any = ["print_plan", "live"])]
     faces: Option<PathBuf>,
+    /// The same, its faces found by the detector
+    #[arg(long, value_name = "LIVE", conflicts_with = "faces")]
+    live: Option<PathBuf>,
+    /// Real attacks, to stand beside live workers: 5 % of the rows unless the plan says otherwise
+    #[arg(long, value_name = "ATTACKS")]
+    attacks: Option<PathBuf>,
     /// New folder to write
     #[arg(short, long, value_name = "DIR", required_unless_present = "print_plan")]
     out: Option<PathBuf>,
@@ -54,16 +69,25 @@ pub struct SynthArgs {
 
 /// Runs it.
 pub fn run(args: &SynthArgs, common: &Common) -> Result<()> {
+    if args.attacks.is_some() && args.live.is_none() {
+        let problem = "the live faces beside them must be found in the same way";
+        return Err(Error::usage("--attacks", problem, "name live faces with --live instead of --faces"));
+    }
     let plan = plan(args)?;
-    let (false, Some(faces), Some(out)) = (args.print_plan, &args.faces, &args.out) else {
+    let (false, Some(live), Some(out)) = (args.print_plan, args.live.as_ref().or(args.faces.as_ref()), &args.out)
+    else {
         if common.json {
             return json(&plan);
         }
         return print(&toml::to_string_pretty(&plan).map_err(|e| Error::bug("printing the plan", e))?);
     };
+    let finder = args.live.is_some().then(FaceFinder::load).transpose()?;
+    let find = finder.as_ref().map(|finder| move |path: &Path| finder.find(path));
+    let find_face = find.as_ref().map(|find| find as &FindFace);
+    let collections = Collections { live, attacks: args.attacks.as_deref(), find_face };
     let stage = Progress::new(common.quiet).stage("draw", "selfies", plan.rows as u64, 0);
     let last = std::cell::Cell::new(0);
-    let summary = synth::write(&plan, faces, out, &|done, _| {
+    let summary = synth::write(&plan, &collections, out, &|done, _| {
         stage.advance((done - last.replace(done)) as u64);
         Ok(())
     })?;
@@ -98,5 +122,33 @@ fn plan(args: &SynthArgs) -> Result<Plan> {
     plan.seed = args.seed.unwrap_or(plan.seed);
     plan.fraud = args.fraud.or(plan.fraud);
     plan.repeat_people |= args.repeat_people;
+    if args.attacks.is_some() && plan.rates.get(Pattern::AttackMember) == 0.0 {
+        plan.rates.set(Pattern::AttackMember, Rates::OF_ATTACKS);
+    }
     Ok(plan)
+}
+
+/// The program's own detector, on the CPU.
+struct FaceFinder {
+    detector: Detector<Yunet>,
+    policy: Policy,
+}
+
+impl FaceFinder {
+    fn load() -> Result<Self> {
+        let policy = Policy::default();
+        let network = Yunet::load(&WeightStore::open(None)?.with_device(Device::Cpu))?;
+        Ok(FaceFinder { detector: Detector::new(network, policy.detection.clone()), policy })
+    }
+
+    /// The tallest face of a picture.
+    fn find(&self, path: &Path) -> Result<Option<FaceBox>> {
+        let bytes = std::fs::read(path).map_err(Error::io("read", path))?;
+        let photo = crate::photo::decode(&bytes, &self.policy.photo).map_err(|reject| {
+            let expected = "a picture that can be read";
+            Error::input(path, "face picture", expected, reject.detail, "repair or remove the file")
+        })?;
+        let faces = self.detector.detect(&photo)?;
+        Ok(faces.iter().map(|face| face.bbox).max_by(|a, b| a[3].total_cmp(&b[3])))
+    }
 }

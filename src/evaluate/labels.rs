@@ -12,6 +12,23 @@ pub type Row = Vec<String>;
 /// # Errors
 /// [`Error::Input`] naming the column or row.
 pub fn read(path: &Path, columns: &[&str]) -> Result<Vec<Row>> {
+    Ok(read_with(path, columns, &[])?.into_iter().map(|row| row.required).collect())
+}
+
+/// One row of a label file, where some columns need not be there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Labelled {
+    /// The cells that must be there.
+    pub required: Row,
+    /// The others; `None` without the column or with an empty cell.
+    pub optional: Vec<Option<String>>,
+}
+
+/// Reads the named columns of a CSV file, and those of `optional` that it has.
+///
+/// # Errors
+/// [`Error::Input`] naming the column or row.
+pub fn read_with(path: &Path, columns: &[&str], optional: &[&str]) -> Result<Vec<Labelled>> {
     let refuse = |item: String, found: String| {
         Error::input(
             path,
@@ -30,10 +47,15 @@ pub fn read(path: &Path, columns: &[&str]) -> Result<Vec<Row>> {
             header.iter().position(|h| h == column).ok_or_else(|| refuse(format!("column {column}"), found()))
         })
         .collect::<Result<_>>()?;
+    let others: Vec<Option<usize>> = optional.iter().map(|&column| header.iter().position(|h| h == column)).collect();
     let mut rows = Vec::new();
     for (number, record) in reader.records().enumerate() {
         let record = record.map_err(|e| refuse(format!("line {}", number + 2), e.to_string()))?;
-        rows.push(places.iter().map(|&p| record.get(p).unwrap_or_default().to_owned()).collect());
+        let filled = |place: usize| record.get(place).filter(|cell| !cell.is_empty()).map(str::to_owned);
+        rows.push(Labelled {
+            required: places.iter().map(|&p| record.get(p).unwrap_or_default().to_owned()).collect(),
+            optional: others.iter().map(|place| place.and_then(filled)).collect(),
+        });
     }
     match rows.is_empty() {
         true => Err(refuse("rows".into(), "none".into())),

@@ -6,7 +6,7 @@
 //! pixel centres without averaging, as `cv2.resize` did in training: fine screen patterns reach the network as the
 //! aliases on which it was trained.
 
-use super::Detection;
+use super::{Detection, Similarity};
 use crate::photo::Photo;
 
 /// Order of the colours in a crop.
@@ -62,6 +62,25 @@ impl Region {
         let (top, height) = range(y + box_height / 2.0, box_height * scale / 2.0, bottom);
         Region { left, top, width, height }
     }
+}
+
+/// The face nearly by itself, where screens and prints show in the skin: a square of `scale` times the longer side of its box
+/// about the same centre, moved to lie inside a photo of `width` x `height`, and made smaller if it would not fit. As the
+/// transform that takes it to `side` x `side`, for [`super::align::warp_into`], which averages where it shrinks.
+///
+/// A box without area or with numbers that are none gives the middle of the photo.
+pub fn square(face: &Detection, scale: f64, side: usize, [width, height]: [usize; 2]) -> Similarity {
+    let [x, y, box_width, box_height] = face.bbox.map(f64::from);
+    let (across, down) = (width as f64, height as f64);
+    let shorter = across.min(down);
+    let is_box = box_width > 0.0 && box_height > 0.0 && (x + y + box_width + box_height).is_finite();
+    let square = if is_box { (scale * box_width.max(box_height)).clamp(1.0, shorter) } else { shorter };
+    let centre = if is_box { [x + box_width / 2.0, y + box_height / 2.0] } else { [across / 2.0, down / 2.0] };
+    let first = |centre: f64, length: f64| (centre - square / 2.0).clamp(0.0, length - square);
+    let scale = side as f64 / square;
+    // A box that begins at 0 begins half a pixel before the first pixel's centre, in the photo and in the crop.
+    let shift = |first: f64| (0.5 - first) * scale - 0.5;
+    Similarity { a: scale, b: 0.0, tx: shift(first(centre[0], across)), ty: shift(first(centre[1], down)) }
 }
 
 /// Resizes `region` of the photo to `side` x `side` into `out`: `side * side * 3` floats, rows from the top, range
@@ -151,5 +170,50 @@ mod tests {
                 }
             }
         }
+    }
+
+    /// Where the transform takes the four corners of the crop from: left, top, right, bottom, as edges of pixels.
+    fn taken(bbox: [f32; 4], width: usize, height: usize) -> [f64; 4] {
+        let face = Detection { bbox, landmarks: [[0.0; 2]; 5], score: 1.0 };
+        let back = square(&face, 1.0, 128, [width, height]).inverse();
+        let [left, top] = back.apply([-0.5, -0.5]);
+        let [right, bottom] = back.apply([127.5, 127.5]);
+        let edges = [left, top, right, bottom].map(|v| v + 0.5);
+        assert!((edges[2] - edges[0] - edges[3] + edges[1]).abs() < 1e-6, "a square: {edges:?}");
+        let inside =
+            edges[0] > -1e-6 && edges[1] > -1e-6 && edges[2] < width as f64 + 1e-6 && edges[3] < height as f64 + 1e-6;
+        assert!(inside, "{edges:?} of {width} x {height}");
+        edges.map(|v| (v * 1e4).round() / 1e4)
+    }
+
+    #[test]
+    fn the_close_look_is_the_square_of_the_longer_side_moved_inside() {
+        assert_eq!(taken([200.0, 150.0, 60.0, 80.0], 640, 480), [190.0, 150.0, 270.0, 230.0]);
+        assert_eq!(taken([-20.0, 10.0, 60.0, 80.0], 640, 480), [0.0, 10.0, 80.0, 90.0]);
+        assert_eq!(taken([600.0, 440.0, 60.0, 80.0], 640, 480), [560.0, 400.0, 640.0, 480.0]);
+        assert_eq!(taken([0.0, 0.0, 300.0, 900.0], 640, 480)[2], 480.0, "no larger than the photo");
+        for bbox in
+            [[0.0, 0.0, 0.0, 5.0], [f32::NAN; 4], [1e9, -1e9, 3.0, 3.0], [0.0, 0.0, 1e9, 1e9], [3.0, 3.0, 1e-9, 1e-9]]
+        {
+            taken(bbox, 64, 48);
+            taken(bbox, 1, 1);
+        }
+    }
+
+    #[test]
+    fn the_close_look_shows_each_pixel_in_its_place() {
+        // A picture of one bright square where the face is, twice the size of a crop: every pixel of the crop is bright.
+        let (width, height) = (640, 480);
+        let inside = |x: usize, y: usize| (100..356).contains(&x) && (50..306).contains(&y);
+        let rgb =
+            (0..width * height).flat_map(|at| [if inside(at % width, at / width) { 250 } else { 10 }; 3]).collect();
+        let photo = Photo { width, height, rgb };
+        let face = Detection { bbox: [140.0, 50.0, 176.0, 256.0], landmarks: [[0.0; 2]; 5], score: 1.0 };
+        let mut crop = vec![0.0; 128 * 128 * 3];
+        super::super::align::warp_into(&photo, &square(&face, 1.0, 128, [width, height]), (128, 128), &mut crop);
+        assert!(crop.iter().all(|&v| v > 249.0), "lowest {}", crop.iter().fold(f32::MAX, |a, &b| a.min(b)));
+        let moved = Detection { bbox: [142.0, 50.0, 176.0, 256.0], ..face };
+        super::super::align::warp_into(&photo, &square(&moved, 1.0, 128, [width, height]), (128, 128), &mut crop);
+        assert!(crop[127 * 3] < 20.0, "two pixels further right the last column is outside");
     }
 }

@@ -9,15 +9,14 @@ pub mod crop;
 pub mod decode;
 pub mod detect;
 pub mod device;
+pub mod grain;
 pub mod quality;
 pub mod resize;
-pub mod spoof;
 
 use serde::{Deserialize, Serialize};
 
 pub use align::{Crop, Similarity};
 pub use detect::Detector;
-pub use spoof::{SpoofEvidence, SpoofRule};
 
 /// One detected face, in pixels of the upright photo (x to the right, y down, whole numbers at pixel centres).
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::dump::RowFacts;
-use crate::face::{Detection, Quality, SpoofEvidence};
+use crate::face::{Detection, Quality};
 use crate::infer::Template;
 use crate::photo::{Background, Fingerprint, Miniature, Photo, Reduced, Thumbnail};
 use crate::reason::Reject;
@@ -22,13 +22,55 @@ pub struct SeenFace {
 pub struct Reading {
     /// How well it can be compared.
     pub quality: Quality,
-    /// The network's probability of a bona fide presentation (ISO/IEC 30107-3), 0..=1.
-    pub liveness: f32,
-    /// Marks of a recapture around the face.
-    pub spoof: SpoofEvidence,
+    /// What the liveness network said of it.
+    pub looks: Looks,
+    /// Grain of the picture in the face, grey levels; see [`crate::face::grain`].
+    pub grain: f32,
     /// The face as numbers; written as its master, from which everything else follows.
     #[serde(with = "master_bits")]
     pub template: Template,
+}
+
+/// What the liveness network said of one face in up to three looks (see `looks`): log-odds (natural logarithm) of a bona fide
+/// presentation (ISO/IEC 30107-3).
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+pub struct Looks {
+    /// The face with its surroundings.
+    pub wide: f32,
+    /// The face alone; `None` in the background.
+    pub close: Option<f32>,
+    /// From between; `None` where the two others left no doubt.
+    pub middle: Option<f32>,
+}
+
+impl Looks {
+    /// Those that were taken: wide, close, middle.
+    pub fn taken(self) -> impl Iterator<Item = f32> {
+        [Some(self.wide), self.close, self.middle].into_iter().flatten()
+    }
+
+    /// The mean of the log-odds, without any weight that was fitted.
+    pub fn log_odds(self) -> f32 {
+        self.taken().sum::<f32>() / self.taken().count() as f32
+    }
+
+    /// Probability of a bona fide presentation, 0..=1.
+    pub fn bona_fide(self) -> f32 {
+        1.0 / (1.0 + (-self.log_odds()).exp())
+    }
+
+    /// Whether the wide and the close look, each by itself, take it for an attack. They see different things, and what
+    /// misleads one (a picture's frame in the background, make-up under a lamp) seldom misleads the other.
+    pub fn agree_on_attack(self) -> bool {
+        self.wide < 0.0 && self.close.is_some_and(|close| close < 0.0)
+    }
+}
+
+impl Reading {
+    /// Probability of a bona fide presentation, 0..=1.
+    pub fn liveness(&self) -> f32 {
+        self.looks.bona_fide()
+    }
 }
 
 /// A picture reduced to what finds it, its copies and its background again.

@@ -22,10 +22,8 @@ pub enum Stage {
     Detect,
     /// Cutting out faces, turned upright.
     Align,
-    /// Cutting out for liveness, and its network.
+    /// Grain, cutting out for liveness, and its network.
     Liveness,
-    /// Marks of a recapture in the frame.
-    Marks,
     /// The embedder.
     Embed,
     /// Quality of the crops, templates.
@@ -34,16 +32,8 @@ pub enum Stage {
 
 impl Stage {
     /// All of them, in order.
-    pub const ALL: [Stage; 8] = [
-        Stage::Decode,
-        Stage::Fingerprint,
-        Stage::Detect,
-        Stage::Align,
-        Stage::Liveness,
-        Stage::Marks,
-        Stage::Embed,
-        Stage::Quality,
-    ];
+    pub const ALL: [Stage; 7] =
+        [Stage::Decode, Stage::Fingerprint, Stage::Detect, Stage::Align, Stage::Liveness, Stage::Embed, Stage::Quality];
 
     /// Its name in reports.
     pub const fn name(self) -> &'static str {
@@ -53,7 +43,6 @@ impl Stage {
             Stage::Detect => "detect",
             Stage::Align => "align",
             Stage::Liveness => "liveness",
-            Stage::Marks => "marks",
             Stage::Embed => "embed",
             Stage::Quality => "quality",
         }

@@ -1,6 +1,6 @@
 //! Pictures for the networks of a GPU: walked on all cores, then decoded there or by the card.
 //!
-//! What comes out is a photo on the host, for marks and fingerprints are measured in its pixels, and where the card decoded
+//! What comes out is a photo on the host, for grain and fingerprints are measured in its pixels, and where the card decoded
 //! it, the same pixels in the card's memory, so that they need not go over again.
 
 use std::sync::Arc;

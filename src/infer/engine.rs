@@ -11,11 +11,11 @@ use rayon::prelude::*;
 use crate::config::Policy;
 use crate::dump::Submission;
 use crate::face::align::{Crop, SIDE};
-use crate::face::crop::{Colours, Region, resize_into};
 use crate::face::detect::Detector;
-use crate::face::{Detection, SpoofEvidence, quality};
+use crate::face::{Detection, quality};
 use crate::infer::analysis::Traits;
 use crate::infer::clock::{Spent, Stage, StageClock};
+use crate::infer::looks::Subject;
 use crate::infer::parts::{Turns, told};
 use crate::infer::{Analysis, JpegChoice, JpegReport, Reading, SeenFace, SeenPhoto, Template};
 use crate::memory::{LookingAt, room};
@@ -30,7 +30,7 @@ use crate::{Error, Result};
 const GROUP: usize = 2;
 
 /// Rows that a GPU is given at a time, and threads that give them: one batch is being decoded, two are on the device, and of one
-/// marks and hashes are measured.
+/// grain and hashes are measured.
 pub(super) const DEVICE_LANES: Lanes = Lanes { threads: 4, rows: 128 };
 
 /// How rows are best given to an engine.
@@ -46,6 +46,9 @@ pub struct Lanes {
 pub const DEFAULT_EMBEDDER: &str = "sface";
 /// See [`DEFAULT_EMBEDDER`].
 pub const DEFAULT_LIVENESS: &str = "liveness";
+
+/// What a liveness score is made of beside the network; changes whenever scores do, and with it the key of a run.
+const LOOKS: &str = ":wide+close+middle";
 
 /// The networks, ready to run.
 pub struct Engine {
@@ -141,14 +144,14 @@ impl Engine {
         self.embedder.id()
     }
 
-    /// Name and sum of the liveness network's weights.
-    pub fn liveness_id(&self) -> &str {
-        self.liveness.id()
+    /// Name and sum of the liveness network's weights, and how often it looks.
+    pub fn liveness_id(&self) -> String {
+        format!("{}{LOOKS}", self.liveness.id())
     }
 
     /// All networks: detector, liveness, embedder.
     pub fn models(&self) -> [String; 3] {
-        [self.detector_id.clone(), self.liveness.id().to_owned(), self.embedder.id().to_owned()]
+        [self.detector_id.clone(), self.liveness_id(), self.embedder.id().to_owned()]
     }
 
     /// What results depend on beside models and device: the precision, and where it is not f32 the instruction set.
@@ -283,48 +286,26 @@ impl Engine {
         let mut lap = self.clock.start();
         let crops: Vec<Option<Crop>> = chosen.iter().map(|&(photo, face)| Crop::new(photos[photo], face)).collect();
         lap.book(Stage::Align);
-        let live = self.score_liveness(photos, &chosen)?;
+        let subject = |&(photo, face): &(usize, _)| self.subject(photo, photos[photo], face, &faces[photo]);
+        let subjects: Vec<Subject> = chosen.iter().map(subject).collect();
+        let looks =
+            self.look_at(&subjects, &|views| self.liveness.log_odds(&self.cut_views(photos, &subjects, views)?))?;
         lap.book(Stage::Liveness);
-        let marks: Vec<SpoofEvidence> =
-            chosen.iter().map(|&(photo, face)| self.marks(photos[photo], face, &faces[photo])).collect();
-        lap.book(Stage::Marks);
         let embeddings = self.embed(crops.iter().flatten())?;
         lap.book(Stage::Embed);
         let mut embeddings = embeddings.into_iter();
         let mut readings = vec![Vec::new(); photos.len()];
-        for (((&(photo, face), crop), liveness), spoof) in chosen.iter().zip(&crops).zip(live).zip(marks) {
+        for ((subject, crop), looks) in subjects.iter().zip(&crops).zip(looks) {
+            let &Subject { photo, face, grain, .. } = subject;
             let reading = crop.as_ref().and_then(|crop| {
                 let template = Template::from_embedding(&embeddings.next()?).ok()?;
                 let quality = quality::assess(face, crop, &self.policy.quality);
-                Some(Reading { quality, liveness, spoof, template })
+                Some(Reading { quality, looks, grain, template })
             });
             readings[photo].push(reading);
         }
         lap.book(Stage::Quality);
         Ok(readings)
-    }
-
-    /// Marks of a recapture around a face in the foreground; nobody asks for those behind.
-    pub(super) fn marks(&self, photo: &Photo, face: &Detection, all: &[Detection]) -> SpoofEvidence {
-        let least = all.first().map_or(0.0, |tallest| tallest.bbox[3] * self.policy.roles.principal_ratio);
-        if face.bbox[3] < least {
-            return SpoofEvidence::default();
-        }
-        SpoofEvidence::measure(photo, face)
-    }
-
-    fn score_liveness(&self, photos: &[&Photo], faces: &[(usize, &Detection)]) -> Result<Vec<f32>> {
-        if faces.is_empty() {
-            return Ok(Vec::new());
-        }
-        let side = self.liveness.input_size();
-        let mut input = vec![0.0; faces.len() * side * side * 3];
-        for (&(photo, face), out) in faces.iter().zip(input.chunks_exact_mut(side * side * 3)) {
-            let photo = photos[photo];
-            let region = Region::around(face, self.liveness.box_scale(), photo.width, photo.height);
-            resize_into(photo, region, side, Colours::Rgb, out);
-        }
-        self.liveness.bona_fide(&Tensor::from_vec(input, (faces.len(), side, side, 3), &self.device)?)
     }
 
     fn embed<'a>(&self, crops: impl Iterator<Item = &'a Crop>) -> Result<Vec<Vec<f32>>> {

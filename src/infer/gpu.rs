@@ -1,16 +1,17 @@
 //! Pictures through the networks of a GPU: decoded by the cores or the card, then many at a time on the device.
 //!
 //! Only pictures go over and only faces, embeddings and probabilities come back; of the aligned crops a copy comes too, for
-//! quality is measured on the CPU, as are marks and fingerprints. Two parts are on the device at a time: while the host waits
+//! quality is measured on the CPU, as are grain and fingerprints. Two parts are on the device at a time: while the host waits
 //! for the faces of one, or measures where to cut, the other keeps the device busy, and the copies of both go beside it; the
 //! batch after them is decoded meanwhile. What is seen in a picture does not depend on what else is in its part, but for the order in which
 //! a matrix product adds: a GPU's library may choose another for another size.
 
-use candle_core::{DType, Device};
+use candle_core::{DType, Device, Tensor};
 use rayon::prelude::*;
 
 use super::decode::Source;
 use super::engine::{DEVICE_LANES, Engine};
+use super::looks::{Subject, View};
 use super::parts::{Turns, in_parts, told};
 use crate::Result;
 use crate::device;
@@ -23,7 +24,7 @@ use crate::face::resize::Fit;
 use crate::face::{Detection, quality};
 use crate::infer::analysis::Traits;
 use crate::infer::clock::Stage;
-use crate::infer::{Reading, SeenFace, SeenPhoto, Template};
+use crate::infer::{Looks, Reading, SeenFace, SeenPhoto, Template};
 use crate::memory::room;
 use crate::nn::yunet::STRIDES;
 use crate::ops::gpu::Card;
@@ -52,7 +53,8 @@ struct Looked {
 struct Face {
     crop: Crop,
     embedding: Vec<f32>,
-    liveness: f32,
+    looks: Looks,
+    grain: f32,
 }
 
 impl Engine {
@@ -114,12 +116,10 @@ impl Engine {
         let mut readings = Vec::with_capacity(read.len());
         for (face, read) in faces.iter().zip(read) {
             let mut lap = self.clock.start();
-            let spoof = self.marks(photo, face, &faces);
-            lap.book(Stage::Marks);
-            readings.push(read.and_then(|Face { crop, embedding, liveness }| {
+            readings.push(read.and_then(|Face { crop, embedding, looks, grain }| {
                 let template = Template::from_embedding(&embedding).ok()?;
                 let quality = quality::assess(face, &crop, &self.policy.quality);
-                Some(Reading { quality, liveness, spoof, template })
+                Some(Reading { quality, looks, grain, template })
             }));
             lap.book(Stage::Quality);
         }
@@ -223,22 +223,19 @@ impl Engine {
             let embeddings = self.embedder.embed(&crops)?.to_device(&Device::Cpu)?;
             let embeddings = embeddings.to_dtype(DType::F32)?.to_vec2::<f32>()?;
             lap.book(Stage::Embed);
-            let side = self.liveness.input_size();
-            let region = |(photo, face, _): &(usize, Detection, Similarity)| {
-                let photo_size = photos[*photo];
-                let around = Region::around(face, self.liveness.box_scale(), photo_size.width, photo_size.height);
-                placed[*photo].crop(around)
-            };
-            let regions: Vec<_> = chosen.iter().map(region).collect();
-            let live = pictures.crop_resize(DType::F32, &regions, plain(regions.len(), side, side))?;
-            let live = self.liveness.bona_fide(&live)?;
+            let subjects: Vec<Subject> = chosen
+                .par_iter()
+                .map(|(photo, face, _)| self.subject(*photo, photos[*photo], face, &faces[*photo]))
+                .collect();
+            let looks =
+                self.look_at(&subjects, &|views| self.score_on_device(photos, (placed, pictures), &subjects, views))?;
             lap.book(Stage::Liveness);
             let crops = crops.flatten_from(1)?.to_vec2::<f32>()?;
             lap.book(Stage::Align);
-            for (((_, _, transform), rgb), (embedding, liveness)) in
-                chosen.iter().zip(crops).zip(embeddings.into_iter().zip(live))
-            {
-                read.push(Face { crop: Crop { rgb, transform: *transform }, embedding, liveness });
+            let seen = embeddings.into_iter().zip(looks.into_iter().zip(&subjects));
+            for (((_, _, transform), rgb), (embedding, (looks, subject))) in chosen.iter().zip(crops).zip(seen) {
+                let grain = subject.grain;
+                read.push(Face { crop: Crop { rgb, transform: *transform }, embedding, looks, grain });
             }
         }
         let mut read = read.into_iter();
@@ -250,6 +247,56 @@ impl Engine {
                 Looked { faces, read }
             })
             .collect())
+    }
+}
+
+impl Engine {
+    /// The log-odds of single views. Those of grainy faces, which are few, are cut out and denoised by the host.
+    fn score_on_device(
+        &self,
+        photos: &[&Photo],
+        (placed, pictures): (&[Placed], &Pictures),
+        subjects: &[Subject],
+        views: &[(usize, View)],
+    ) -> Result<Vec<f32>> {
+        let side = self.liveness.input_size();
+        // By how they are cut out: 0 resized, 1 warped, 2 by the host.
+        let way = |&(index, view): &(usize, View)| match (subjects[index].is_grainy(), view) {
+            (true, _) => 2,
+            (false, View::Wide) => 0,
+            (false, _) => 1,
+        };
+        let mut order: Vec<usize> = (0..views.len()).collect();
+        order.sort_by_key(|&at| way(&views[at]));
+        let of_way = |wanted: usize| -> Vec<(usize, View)> {
+            order.iter().map(|&at| views[at]).filter(|view| way(view) == wanted).collect()
+        };
+        let (resized, warped, by_host) = (of_way(0), of_way(1), of_way(2));
+        let mut crops = Vec::new();
+        if !resized.is_empty() {
+            let region = |&(index, _): &(usize, View)| {
+                let Subject { photo, face, .. } = subjects[index];
+                let Photo { width, height, .. } = *photos[photo];
+                placed[photo].crop(Region::around(face, self.liveness.box_scale(), width, height))
+            };
+            let regions: Vec<_> = resized.iter().map(region).collect();
+            crops.push(pictures.crop_resize(DType::F32, &regions, plain(regions.len(), side, side))?);
+        }
+        if !warped.is_empty() {
+            let square = |&(index, view): &(usize, View)| {
+                let photo = subjects[index].photo;
+                placed[photo].warp(&subjects[index].square(view, side, photos[photo]))
+            };
+            let squares: Vec<_> = warped.iter().map(square).collect();
+            crops.push(pictures.warp(DType::F32, &squares, plain(squares.len(), side, side))?);
+        }
+        if !by_host.is_empty() {
+            crops.push(self.cut_views(photos, subjects, &by_host)?);
+        }
+        let scored = self.liveness.log_odds(&Tensor::cat(&crops, 0)?)?;
+        let mut odds = vec![0.0; views.len()];
+        order.into_iter().zip(scored).for_each(|(at, score)| odds[at] = score);
+        Ok(odds)
     }
 }
 

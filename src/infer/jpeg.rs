@@ -7,7 +7,7 @@
 //!
 //! Two decoders round differently, by a level or two a sample. Therefore a run has one rule for all its pictures: which
 //! decoder a picture goes to follows from its bytes and from the choice made at the start, never from load, and the choice is
-//! part of the run's key, so that a run resumed with the other one starts anew. All that is measured in a picture (faces, marks,
+//! part of the run's key, so that a run resumed with the other one starts anew. All that is measured in a picture (faces, grain,
 //! hashes, means) is measured in the pixels of the decoder that it went to: the card's come back to the host for it. Across
 //! nights a picture may meet itself decoded by the other one. The same file is known by the hash of its bytes; one that was
 //! encoded anew by difference hash and means, which leave far more room than rounding takes (`tests/it/photo.rs`).

@@ -6,10 +6,11 @@ mod decode;
 pub mod engine;
 mod gpu;
 pub mod jpeg;
+mod looks;
 mod parts;
 pub mod template;
 
-pub use analysis::{Analysis, Reading, SeenFace, SeenPhoto};
+pub use analysis::{Analysis, Looks, Reading, SeenFace, SeenPhoto};
 pub use engine::{Engine, Lanes};
 pub use jpeg::{JpegChoice, JpegReport};
 pub use template::{BadEmbedding, ModelId, Template};

@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use crate::config::Policy;
-use crate::face::{Detection, Quality, SpoofEvidence, quality};
-use crate::infer::{Engine, Reading, SeenFace, SeenPhoto, Template};
-use crate::verdict::rules::bona_fide;
+use crate::face::{Detection, Quality, quality};
+use crate::infer::{Engine, Looks, Reading, SeenFace, SeenPhoto, Template};
+use crate::verdict::rules::presentation;
 use crate::{Error, Result};
 
 /// A photo that was read from disk and seen.
@@ -95,10 +95,10 @@ pub struct FaceFacts {
     pub quality: Option<Quality>,
     /// Probability that the face was there, and not a picture of it.
     pub liveness: Option<f32>,
-    /// The same from the network alone.
-    pub network_liveness: Option<f32>,
-    /// Marks of a recapture by name.
-    pub marks: Option<SpoofEvidence>,
+    /// The log-odds it is the mean of.
+    pub looks: Option<Looks>,
+    /// Grain of the picture in the face, grey levels (standard deviation).
+    pub grain: Option<f32>,
     /// What speaks against comparing it: reason codes.
     pub warnings: Vec<&'static str>,
 }
@@ -108,7 +108,6 @@ impl FaceFacts {
     pub fn of(number: usize, face: &SeenFace, policy: &Policy) -> FaceFacts {
         let Detection { bbox, landmarks, score } = face.detection;
         let reading = face.reading.as_ref();
-        let live = reading.map(|reading| bona_fide(reading, policy));
         let mut warnings: Vec<&'static str> = Vec::new();
         match reading {
             Some(reading) => {
@@ -117,18 +116,17 @@ impl FaceFacts {
             }
             None => warnings.push("not_read"),
         }
-        if live.is_some_and(|live| live < policy.liveness.min_bona_fide) {
-            warnings.push(crate::reason::Reason::PhotoOfPhoto.code());
-        }
+        let against = reading.and_then(|reading| presentation(reading, policy).reason());
+        warnings.extend(against.map(|reason| reason.code()));
         FaceFacts {
             number,
             bbox,
             landmarks,
             score,
             quality: reading.map(|r| r.quality),
-            liveness: live,
-            network_liveness: reading.map(|r| r.liveness),
-            marks: reading.map(|r| r.spoof),
+            liveness: reading.map(|r| r.liveness()),
+            looks: reading.map(|r| r.looks),
+            grain: reading.map(|r| r.grain),
             warnings,
         }
     }

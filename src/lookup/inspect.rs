@@ -71,7 +71,8 @@ pub fn inspect(picture: &Picture, worker: Option<&Template>, models: [String; 3]
         .collect();
     for face in faces.iter().filter(|face| face.role != Role::Bystander) {
         // What makes a member's face useless does not matter in the worker's.
-        let counts = |reason: Reason| reason == Reason::PhotoOfPhoto || face.role == Role::Member;
+        let of_either = [Reason::PhotoOfPhoto, Reason::PhotoOfPhotoSuspected, Reason::LivenessUnsure];
+        let counts = |reason: Reason| of_either.contains(&reason) || face.role == Role::Member;
         let named = |code: &&str| Reason::ALL.iter().copied().find(|reason| reason.code() == *code);
         reasons.extend(face.face.warnings.iter().filter_map(named).filter(|&reason| counts(reason)));
     }

@@ -5,7 +5,7 @@
 //! last block of a stage weighs its channels (squeeze and excitation, Hu et al., CVPR 2018). All of that is read off
 //! the weights, under the names of the original PyTorch definition, so MiniFASNetV2 and V1SE need no code of their own.
 
-use candle_core::{D, DType, Device, Tensor};
+use candle_core::{DType, Device, Tensor};
 
 use crate::Error;
 use crate::Result;
@@ -143,8 +143,15 @@ impl Excite {
     }
 }
 
+/// Of one class against all others: `logit - ln(sum of the others' exp(logit))`, which a softmax would round to 0 or 1.
+fn log_odds(logits: &[f32], class: usize) -> f32 {
+    let others = || logits.iter().enumerate().filter(|&(k, _)| k != class).map(|(_, &logit)| logit);
+    let highest = others().fold(f32::NEG_INFINITY, f32::max);
+    logits[class] - highest - others().map(|logit| (logit - highest).exp()).sum::<f32>().ln()
+}
+
 impl Liveness for MiniFasNet {
-    fn bona_fide(&self, crops: &Tensor) -> Result<Vec<f32>> {
+    fn log_odds(&self, crops: &Tensor) -> Result<Vec<f32>> {
         let x = self.stem.forward(&self.preparation.apply(crops)?)?;
         let x = self.blocks.iter().try_fold(x, |x, block| block.forward(&x))?;
         let x = self.features.forward(&x)?;
@@ -153,9 +160,8 @@ impl Liveness for MiniFasNet {
         }
         let logits = squeeze(&self.classifier.iter().try_fold(x, |x, layer| layer.forward(&x))?)?;
         // Three numbers a face, on the CPU: a GPU would compile candle's kernels for it in every process.
-        let logits = logits.to_device(&Device::Cpu)?.to_dtype(DType::F32)?;
-        let probabilities = candle_nn::ops::softmax(&logits, D::Minus1)?;
-        Ok(probabilities.narrow(1, self.spec.bona_fide_class, 1)?.flatten_all()?.to_vec1()?)
+        let logits = logits.to_device(&Device::Cpu)?.to_dtype(DType::F32)?.to_vec2::<f32>()?;
+        Ok(logits.iter().map(|logits| log_odds(logits, self.spec.bona_fide_class)).collect())
     }
 
     fn input_size(&self) -> usize {
@@ -168,5 +174,26 @@ impl Liveness for MiniFasNet {
 
     fn id(&self) -> &str {
         &self.id
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn log_odds_are_those_of_the_softmax_and_stay_finite() {
+        let softmax = |logits: [f32; 3], class: usize| {
+            let sum: f32 = logits.iter().map(|logit| logit.exp()).sum();
+            logits[class].exp() / sum
+        };
+        for logits in [[0.3, -1.2, 2.0], [4.0, 1.0, -3.0]] {
+            for class in 0..3 {
+                let p = softmax(logits, class);
+                assert!((log_odds(&logits, class) - (p / (1.0 - p)).ln()).abs() < 1e-4);
+            }
+        }
+        assert_eq!(log_odds(&[200.0, 0.0, -300.0], 0), 200.0);
+        assert!((log_odds(&[-200.0, 100.0, 100.0], 0) + 300.0 + 2f32.ln()).abs() < 1e-3);
     }
 }

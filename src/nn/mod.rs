@@ -49,12 +49,20 @@ pub trait Embedder: Send + Sync {
 
 /// A network that scores presentation attacks.
 pub trait Liveness: Send + Sync {
-    /// Crops `(n, input_size, input_size, 3)`, red, green, blue, 0..=255, to the probability, 0..=1, that each is a
-    /// bona fide presentation (ISO/IEC 30107-3); `n` of at least 1.
+    /// Crops `(n, input_size, input_size, 3)`, red, green, blue, 0..=255, to the log-odds (natural logarithm) that each is
+    /// a bona fide presentation (ISO/IEC 30107-3); `n` of at least 1.
     ///
     /// # Errors
     /// When the shape is another.
-    fn bona_fide(&self, crops: &Tensor) -> Result<Vec<f32>>;
+    fn log_odds(&self, crops: &Tensor) -> Result<Vec<f32>>;
+
+    /// The same as probabilities, 0..=1.
+    ///
+    /// # Errors
+    /// When the shape is another.
+    fn bona_fide(&self, crops: &Tensor) -> Result<Vec<f32>> {
+        Ok(self.log_odds(crops)?.into_iter().map(|odds| 1.0 / (1.0 + (-odds).exp())).collect())
+    }
 
     /// Height and width of a crop.
     fn input_size(&self) -> usize;

@@ -2,7 +2,7 @@
 //!
 //! Rows are put together by their place where both runs read the same dump, else by submission_id. For each row whose
 //! verdict or reasons changed, the causes are narrowed down by what is known of it: where the faces were seen otherwise
-//! (boxes, scores, the network's own liveness), the networks, the version, the device or the picture have changed;
+//! (boxes, scores, looks of the liveness network), the networks, the version, the device or the picture have changed;
 //! where they were seen alike, a limit of the policy has, or the other rows and nights that it was compared with.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -250,7 +250,7 @@ fn sections(reason: Reason) -> &'static [&'static str] {
         UnreadableImage | ImageTooLarge => &["photo."],
         NoFace | OneFace | TooManyFaces => &["detection.", "roles."],
         WorkerUnknown | WorkerAbsent | WorkerMismatch | MemberIsWorker | MemberIsOtherWorker => &["roles."],
-        PhotoOfPhoto => &["liveness."],
+        PhotoOfPhoto | PhotoOfPhotoSuspected | LivenessUnsure => &["liveness."],
         FaceTooSmall | FaceBlurred | FaceTurned | FaceCovered => &["quality."],
         PhotoMismatch => &["matching.photo_similarity"],
         // Who is to take the selfie again has enrolled nobody: limits and verdicts of other rows bear on it too.
@@ -318,7 +318,7 @@ fn seen(faces: &dyn Array) -> u64 {
     let mut hasher = DefaultHasher::new();
     if let Some(faces) = faces.as_any().downcast_ref::<StructArray>() {
         faces.len().hash(&mut hasher);
-        for name in ["box", "landmarks", "marks"] {
+        for name in ["box", "landmarks", "looks"] {
             let lists = faces.column_by_name(name).and_then(|c| c.as_list_opt::<i32>());
             for at in 0..faces.len() {
                 let numbers = lists.map(|l| l.value(at));
@@ -326,7 +326,7 @@ fn seen(faces: &dyn Array) -> u64 {
                 numbers.into_iter().flat_map(|n| n.values().iter()).for_each(|x| x.to_bits().hash(&mut hasher));
             }
         }
-        for name in ["score", "network_liveness"] {
+        for name in ["score", "grain"] {
             let numbers = faces.column_by_name(name).and_then(|c| c.as_primitive_opt::<Float32Type>());
             (0..faces.len()).for_each(|at| numbers.and_then(|n| value(n, at)).map(f32::to_bits).hash(&mut hasher));
         }
@@ -362,7 +362,7 @@ fn differing(a: &BTreeMap<String, Value>, b: &BTreeMap<String, Value>) -> Vec<Di
     keys.into_iter().map(one).filter(|d| d.a != d.b).collect()
 }
 
-/// `{"liveness": {"min_bona_fide": 0.5}}` as `liveness.min_bona_fide = 0.5`.
+/// `{"liveness": {"reject_below": 0.5}}` as `liveness.reject_below = 0.5`.
 fn flat(policy: &Value) -> BTreeMap<String, Value> {
     let mut keys = BTreeMap::new();
     let mut left = vec![(String::new(), policy)];
@@ -449,8 +449,8 @@ mod tests {
             let kind = kind(a, b, d);
             (kind.causes, kind.keys)
         };
-        let both = of(&["liveness.min_bona_fide", "quality.max_yaw"], &[], true);
-        assert_eq!(causes(&accept(1), &spoof(1), &both), (vec![Policy], vec!["liveness.min_bona_fide".to_owned()]));
+        let both = of(&["liveness.reject_below", "quality.max_yaw"], &[], true);
+        assert_eq!(causes(&accept(1), &spoof(1), &both), (vec![Policy], vec!["liveness.reject_below".to_owned()]));
         assert_eq!(
             causes(&accept(1), &spoof(2), &of(&["quality.max_yaw"], &["liveness"], true)),
             (vec![Models], vec![])
@@ -469,10 +469,10 @@ mod tests {
 
     #[test]
     fn policies_are_compared_key_by_key() {
-        let a = flat(&json!({"liveness": {"min_bona_fide": 0.5}, "quality": {"max_yaw": 50.0}}));
-        let b = flat(&json!({"liveness": {"min_bona_fide": 0.7}, "quality": {"max_yaw": 50.0, "new": 1}}));
+        let a = flat(&json!({"liveness": {"reject_below": 0.5}, "quality": {"max_yaw": 50.0}}));
+        let b = flat(&json!({"liveness": {"reject_below": 0.7}, "quality": {"max_yaw": 50.0, "new": 1}}));
         let keys: Vec<String> = differing(&a, &b).into_iter().map(|d| format!("{} {} {}", d.key, d.a, d.b)).collect();
-        assert_eq!(keys, ["liveness.min_bona_fide 0.5 0.7", "quality.new null 1"]);
+        assert_eq!(keys, ["liveness.reject_below 0.5 0.7", "quality.new null 1"]);
         assert!(flat(&Value::Null).is_empty());
     }
 }

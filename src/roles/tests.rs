@@ -6,10 +6,10 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::dump::RowFacts;
-use crate::face::{Detection, Quality, SpoofEvidence};
+use crate::face::{Detection, Quality};
 use crate::infer::analysis::Traits;
 use crate::infer::template::similarity;
-use crate::infer::{ModelId, Reading, SeenFace, SeenPhoto};
+use crate::infer::{Looks, ModelId, Reading, SeenFace, SeenPhoto};
 use crate::photo::{Fingerprint, Photo, Reduced};
 
 const DIM: usize = 128;
@@ -38,8 +38,8 @@ fn photo(shot: u64, people: &[(u64, f32)]) -> SeenPhoto {
         detection: Detection { bbox: [0.0, 0.0, height * 0.8, height], landmarks: [[0.0; 2]; 5], score: 0.9 },
         reading: Some(Reading {
             quality: Quality::default(),
-            liveness: 1.0,
-            spoof: SpoofEvidence::default(),
+            looks: Looks::default(),
+            grain: 0.0,
             template: picture(person, shot * 100 + person),
         }),
     };

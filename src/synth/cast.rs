@@ -17,6 +17,8 @@ pub enum Member {
     Ghost,
     /// The member of an earlier row.
     Repeated,
+    /// Somebody of the pictures of attacks.
+    Attack,
     /// The worker.
     Worker,
     /// Another account's worker.
@@ -31,6 +33,7 @@ pub fn member_of(pattern: Pattern) -> Member {
     match pattern {
         InnocentRetry | DuplicateSameDistrict | DuplicateCrossDistrict => Member::Repeated,
         SameFile | Reencoded | Cropped | Mirrored => Member::Repeated,
+        AttackMember => Member::Attack,
         MemberIsWorker => Member::Worker,
         MemberIsOtherWorker => Member::OtherWorker,
         WorkerAlone | NoFace | BrokenFile => Member::Nobody,
@@ -94,7 +97,8 @@ pub fn hand_out(
 impl Cast {
     /// Cuts the people into parts for this many new members and staged rows.
     fn divide(plan: &Plan, people: &[Person], workers: &[Worker], [new, staged]: [usize; 2]) -> Result<Cast> {
-        let mut order: Vec<u32> = (0..people.len() as u32).collect();
+        let live = people.iter().filter(|person| !person.is_attack).count();
+        let mut order: Vec<u32> = (0..live as u32).collect();
         let mut rng = Rng::new(plan.seed, Use::Cast, 0);
         rng.shuffle(&mut order);
         order.sort_by_key(|&p| std::cmp::Reverse(people[p as usize].portraits.len().min(8)));
@@ -103,13 +107,12 @@ impl Cast {
         let strangers = workers.len()..workers.len() + (workers.len() / 4).max(6);
         let helpers = workers.iter().filter(|w| w.helper.is_some()).count();
         // A person of frauds serves about four staged rows; where people are short they must serve more.
-        let ghosts = staged.div_ceil(4).max(6).min((people.len() / 10).max(6));
+        let ghosts = staged.div_ceil(4).max(6).min((live / 10).max(6));
         let members = strangers.end + helpers..order.len().saturating_sub(ghosts);
         let needed = if plan.repeat_people { 1 } else { new.max(1) };
         if members.len() < needed {
             let problem = format!(
-                "{} people are too few for {} workers, {} strangers and helpers, {ghosts} people of frauds and {new} new members",
-                people.len(),
+                "{live} people are too few for {} workers, {} strangers and helpers, {ghosts} people of frauds and {new} new members",
                 workers.len(),
                 strangers.len() + helpers,
             );

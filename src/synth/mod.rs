@@ -36,6 +36,7 @@ use std::path::{Path, PathBuf};
 use rayon::prelude::*;
 use serde::Serialize;
 
+pub use people::{ATTACK_LABELS, Collections, FaceBox, FindFace, LIVE_LABELS};
 pub use plan::{Kind, Pattern, Plan, Rates};
 pub use tables::truth_schema;
 
@@ -68,16 +69,26 @@ pub struct Summary {
 
 /// Writes the dumps of a plan into `out`, a new or empty folder, which appears only when all of it is there.
 ///
-/// `faces` is a folder `NAME/*.jpg` (also .png, .webp) or a CSV table `person,path[,x,y,w,h]`; without boxes the face is
-/// taken to be in the middle of its picture, as in LFW. `progress` is told rows done and rows in all after each chunk,
-/// and can end the run by an error of its own.
+/// A collection is a folder `NAME/*.jpg` (also .png, .webp) or a CSV table `person,path[,x,y,w,h][,label][,species]`.
+/// `progress` is told rows done and rows in all after each chunk, and can end the run by an error of its own.
 ///
 /// # Errors
-/// [`Error::Usage`] for a plan that cannot be, or a folder that is not empty; [`Error::Input`] for pictures that cannot
+/// [`Error::Usage`] for a plan that cannot be, as one with real attacks and no pictures of them, or a folder that is not empty; [`Error::Input`] for pictures that cannot
 /// be read; [`Error::Io`]; whatever `progress` returns.
-pub fn write(plan: &Plan, faces: &Path, out: &Path, progress: &dyn Fn(usize, usize) -> Result<()>) -> Result<Summary> {
+pub fn write(
+    plan: &Plan,
+    faces: &Collections,
+    out: &Path,
+    progress: &dyn Fn(usize, usize) -> Result<()>,
+) -> Result<Summary> {
     let plan = plan.resolved()?;
-    output::check("--out", out, &[Kept::whole("the faces", faces)])?;
+    let attacks = faces.attacks.iter().map(|path| Kept::whole("the faces of attacks", path));
+    let kept: Vec<Kept> = std::iter::once(Kept::whole("the faces", faces.live)).chain(attacks).collect();
+    output::check("--out", out, &kept)?;
+    if plan.rates.get(Pattern::AttackMember) > 0.0 && faces.attacks.is_none() {
+        let problem = "attack_member is to be planted, and there are no pictures of attacks";
+        return Err(Error::usage("rates", problem, "name them with --attacks, or set rates.attack_member to 0"));
+    }
     let people = people::read(faces)?;
     let partial = Partial::begin(out)?;
     let story = story::write(&plan, &people)?;
@@ -87,7 +98,7 @@ pub fn write(plan: &Plan, faces: &Path, out: &Path, progress: &dyn Fn(usize, usi
         rows: story.rows.len(),
         nights: 0,
         workers: story.workers.len(),
-        people: people.len(),
+        people: people.iter().filter(|person| !person.is_attack).count(),
         patterns: BTreeMap::new(),
         duplicates: (0..story.rows.len()).filter(|&k| ledger.duplicate_of(&studio, k).is_some()).count(),
         bytes: 0,

@@ -1,8 +1,10 @@
-//! The face pictures a dump is made from: a folder `NAME/*.jpg`, or a table that says where each face is.
+//! The face pictures a dump is made from: a folder `NAME/*.jpg`, or a table that says whose and where each face is.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+
+use rayon::prelude::*;
 
 use super::canvas::Canvas;
 use crate::{Error, Result};
@@ -10,8 +12,35 @@ use crate::{Error, Result};
 /// Pictures are reduced to this long side before they are used: no face in a selfie needs more.
 const LONGEST: u32 = 900;
 
+/// Labels of bona fide presentations in tables of live faces and attacks.
+pub const LIVE_LABELS: [&str; 5] = ["live", "bona_fide", "bonafide", "real", "1"];
+/// Labels of attack presentations.
+pub const ATTACK_LABELS: [&str; 8] = ["spoof", "attack", "fake", "imposter", "impostor", "print", "replay", "0"];
+
 /// A face box in pixels: left, top, width, height; from the brow to the chin, as detectors draw it.
 pub type FaceBox = [f32; 4];
+
+/// Finds the largest face of a picture file; `None` where there is none.
+pub type FindFace<'a> = dyn Fn(&Path) -> Result<Option<FaceBox>> + Sync + 'a;
+
+/// Where the pictures of a dump come from.
+#[derive(Clone, Copy)]
+pub struct Collections<'a> {
+    /// Pictures of live people.
+    pub live: &'a Path,
+    /// Pictures of attacks, to be pasted by the same means.
+    pub attacks: Option<&'a Path>,
+    /// Finds faces of which no table says where they are, and leaves out pictures without one. Without it a face is taken
+    /// to be in the middle of its picture, as in LFW.
+    pub find_face: Option<&'a FindFace<'a>>,
+}
+
+impl<'a> Collections<'a> {
+    /// Live people with faces in the middle of their pictures.
+    pub fn of_live(live: &'a Path) -> Self {
+        Collections { live, attacks: None, find_face: None }
+    }
+}
 
 /// One picture of one person.
 #[derive(Debug, Clone)]
@@ -20,8 +49,10 @@ pub struct Portrait {
     pub path: PathBuf,
     /// The file as the truth table names it: relative to the folder or the table.
     pub name: String,
-    /// Where the face is, if a table says so.
+    /// Where the face is, if a table or a detector says so.
     pub face: Option<FaceBox>,
+    /// The species of attack, if a table says so.
+    pub species: Option<String>,
 }
 
 /// One person and all their pictures.
@@ -31,6 +62,8 @@ pub struct Person {
     pub name: String,
     /// At least one picture, in order of name.
     pub portraits: Vec<Portrait>,
+    /// Whether the pictures are attacks that show this person.
+    pub is_attack: bool,
 }
 
 /// A decoded picture and its face.
@@ -42,27 +75,61 @@ pub struct Source {
     pub face: FaceBox,
 }
 
-/// The people of a folder `NAME/*.{jpg,jpeg,png,webp}`, or of a CSV table with a header and the columns `person,path`
-/// or `person,path,x,y,w,h` (paths relative to the table; no quoting, no commas inside a field), in order of name.
+/// All people of the collections, in order of name, those of attacks behind the live ones.
+///
+/// A collection is a folder `NAME/*.{jpg,jpeg,png,webp}`, or a CSV table with a header and the columns `person` (or
+/// `subject`) and `path`, perhaps `x,y,w,h`, `label` and `species`; paths are relative to the table. Of a table with labels
+/// only the rows of the collection's own kind count, so that one table can hold both.
 ///
 /// # Errors
-/// [`Error::Input`] when there is nothing to read or a line of the table cannot be understood.
-pub fn read(faces: &Path) -> Result<Vec<Person>> {
-    let people = if faces.is_dir() { read_folder(faces)? } else { read_table(faces)? };
-    if people.is_empty() {
-        return Err(Error::input(
-            faces,
-            "face pictures",
-            "folders NAME/ with .jpg, .png or .webp pictures of one person each",
-            "none",
-            "name such a folder, or a CSV table with the columns person,path[,x,y,w,h]",
-        ));
+/// [`Error::Input`] when there is nothing to read or a line of a table cannot be understood; what `find_face` returns.
+pub fn read(collections: &Collections) -> Result<Vec<Person>> {
+    let mut people = read_one(collections.live, false)?;
+    if let Some(attacks) = collections.attacks {
+        people.extend(read_one(attacks, true)?);
     }
-    Ok(people)
+    let Some(find_face) = collections.find_face else { return Ok(people) };
+    for person in &mut people {
+        let find = |mut portrait: Portrait| -> Result<Option<Portrait>> {
+            portrait.face = portrait.face.map_or_else(|| find_face(&portrait.path), |face| Ok(Some(face)))?;
+            Ok(portrait.face.is_some().then_some(portrait))
+        };
+        let portraits = std::mem::take(&mut person.portraits);
+        let found = portraits.into_par_iter().map(find).collect::<Result<Vec<_>>>()?;
+        person.portraits = found.into_iter().flatten().collect();
+    }
+    people.retain(|person| !person.portraits.is_empty());
+    let is_there = |attack: bool| people.iter().any(|person| person.is_attack == attack);
+    match (is_there(false), is_there(true) || collections.attacks.is_none()) {
+        (false, _) => Err(nothing(collections.live, "no face in any picture")),
+        (_, false) => Err(nothing(collections.attacks.unwrap_or(collections.live), "no face in any picture")),
+        _ => Ok(people),
+    }
 }
 
-fn read_folder(root: &Path) -> Result<Vec<Person>> {
-    let mut people = Vec::new();
+fn nothing(faces: &Path, found: &str) -> Error {
+    Error::input(
+        faces,
+        "face pictures",
+        "folders NAME/ with .jpg, .png or .webp pictures of one person each",
+        found,
+        "name such a folder, or a CSV table with the columns person,path[,x,y,w,h]",
+    )
+}
+
+fn read_one(faces: &Path, is_attack: bool) -> Result<Vec<Person>> {
+    let people = if faces.is_dir() { read_folder(faces)? } else { read_table(faces, is_attack)? };
+    match people.is_empty() {
+        true => Err(nothing(faces, "none")),
+        false => Ok(people.into_iter().map(|(name, portraits)| Person { name, portraits, is_attack }).collect()),
+    }
+}
+
+/// Pictures by person.
+type Portraits = BTreeMap<String, Vec<Portrait>>;
+
+fn read_folder(root: &Path) -> Result<Portraits> {
+    let mut people = Portraits::new();
     for folder in listed(root)?.into_iter().filter(|p| p.is_dir()) {
         let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let mut portraits = Vec::new();
@@ -70,11 +137,11 @@ fn read_folder(root: &Path) -> Result<Vec<Person>> {
             let kind = path.extension().map(|e| e.to_string_lossy().to_ascii_lowercase()).unwrap_or_default();
             if ["jpg", "jpeg", "png", "webp"].contains(&kind.as_str()) {
                 let file = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-                portraits.push(Portrait { name: format!("{name}/{file}"), path, face: None });
+                portraits.push(Portrait { name: format!("{name}/{file}"), path, face: None, species: None });
             }
         }
         if !portraits.is_empty() {
-            people.push(Person { name, portraits });
+            people.insert(name, portraits);
         }
     }
     Ok(people)
@@ -88,35 +155,57 @@ fn listed(folder: &Path) -> Result<Vec<PathBuf>> {
     Ok(paths)
 }
 
-fn read_table(table: &Path) -> Result<Vec<Person>> {
-    let text = fs::read_to_string(table).map_err(Error::io("read", table))?;
+fn read_table(table: &Path, is_attack: bool) -> Result<Portraits> {
+    let columns = "person,path[,x,y,w,h][,label][,species]";
+    let fix = "write person,path or person,path,x,y,w,h in pixels; label is live or spoof";
+    let refuse = |item: String, found: String| Error::input(table, item, columns, found, fix);
     let root = table.parent().unwrap_or(Path::new("."));
-    let fix = "write person,path or person,path,x,y,w,h in pixels";
-    let mut lines = text.lines().enumerate();
-    let header = lines.next().map(|(_, l)| l.trim()).unwrap_or_default();
-    let with_box = match header {
-        "person,path" => false,
-        "person,path,x,y,w,h" => true,
-        other => return Err(Error::input(table, "header", "person,path or person,path,x,y,w,h", other, fix)),
+    let file = fs::File::open(table).map_err(Error::io("read", table))?;
+    let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(file);
+    let header = reader.headers().map_err(|e| refuse("header".into(), e.to_string()))?.clone();
+    let place = |name: &str| header.iter().position(|column| column == name);
+    let named = place("person").or_else(|| place("subject")).zip(place("path"));
+    let sides = ["x", "y", "w", "h"].map(place);
+    let (Some((person, path)), true) = (named, sides.iter().all(Option::is_some) || sides.iter().all(Option::is_none))
+    else {
+        return Err(refuse("header".into(), header.iter().collect::<Vec<_>>().join(",")));
     };
-    let mut people = BTreeMap::<String, Vec<Portrait>>::new();
-    for (number, line) in lines.filter(|(_, l)| !l.trim().is_empty()) {
-        let fields: Vec<&str> = line.split(',').map(str::trim).collect();
-        let wrong = || Error::input(table, format!("line {}", number + 1), header, line, fix);
-        if fields.len() != if with_box { 6 } else { 2 } {
-            return Err(wrong());
+    let (label, species) = (place("label"), place("species"));
+    let mut people = Portraits::new();
+    for (number, record) in reader.records().enumerate() {
+        let item = format!("line {}", number + 2);
+        let record = record.map_err(|e| refuse(item.clone(), e.to_string()))?;
+        let wrong = || refuse(item.clone(), record.iter().collect::<Vec<_>>().join(","));
+        let cell = |place: usize| record.get(place).unwrap_or_default();
+        let word = label.map(|place| cell(place).to_ascii_lowercase());
+        let is_other = match word.as_deref() {
+            None => false,
+            Some(word) if LIVE_LABELS.contains(&word) => is_attack,
+            Some(word) if ATTACK_LABELS.contains(&word) => !is_attack,
+            Some(_) => return Err(wrong()),
+        };
+        if is_other {
+            continue;
         }
-        let numbers = fields[2..].iter().map(|f| f.parse::<f32>()).collect::<Result<Vec<_>, _>>();
-        let numbers = numbers.map_err(|_| wrong())?;
+        let numbers: Vec<f32> =
+            sides.iter().flatten().map(|&side| cell(side).parse()).collect::<Result<_, _>>().map_err(|_| wrong())?;
         let face = match numbers[..] {
             [x, y, w, h] if w > 0.0 && h > 0.0 && (x + y + w + h).is_finite() => Some([x, y, w, h]),
             [] => None,
             _ => return Err(wrong()),
         };
-        let portrait = Portrait { path: root.join(fields[1]), name: fields[1].to_owned(), face };
-        people.entry(fields[0].to_owned()).or_default().push(portrait);
+        if cell(person).is_empty() || cell(path).is_empty() {
+            return Err(wrong());
+        }
+        let portrait = Portrait {
+            path: root.join(cell(path)),
+            name: cell(path).to_owned(),
+            face,
+            species: species.map(cell).filter(|name| !name.is_empty()).map(str::to_owned),
+        };
+        people.entry(cell(person).to_owned()).or_default().push(portrait);
     }
-    Ok(people.into_iter().map(|(name, portraits)| Person { name, portraits }).collect())
+    Ok(people)
 }
 
 impl Portrait {
@@ -160,6 +249,7 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let table = root.path().join("faces.csv");
         fs::write(&table, "person,path,x,y,w,h\nb,b/1.png,1,2,3,4\na,a/1.png,1,2,30,40\nb,b/2.png,1,2,3,4\n").unwrap();
+        let read = |faces: &Path| read(&Collections::of_live(faces));
         let people = read(&table).unwrap();
         assert_eq!(people.iter().map(|p| (&p.name[..], p.portraits.len())).collect::<Vec<_>>(), [("a", 1), ("b", 2)]);
         assert_eq!(people[0].portraits[0].face, Some([1.0, 2.0, 30.0, 40.0]));
@@ -186,5 +276,28 @@ mod tests {
         assert_eq!((source.picture.width, source.picture.height), (40, 50));
         fs::write(root.path().join("p/x.png"), "no").unwrap();
         assert!(matches!(people[0].portraits[0].load(), Err(Error::Input { .. })));
+    }
+    #[test]
+    fn one_table_holds_live_faces_and_attacks() {
+        let root = tempfile::tempdir().unwrap();
+        let table = root.path().join("labels.csv");
+        let rows = "live,a,1.png,\nspoof,a,2.png,phone\nspoof,b,3.png,\n";
+        fs::write(&table, format!("label,subject,path,species\n{rows}")).unwrap();
+        let all = |find_face: Option<&FindFace>| {
+            read(&Collections { live: &table, attacks: Some(&table), find_face }).map(|people| {
+                let of = |p: &Person| (p.name.clone(), p.is_attack, p.portraits[0].species.clone());
+                people.iter().map(of).collect::<Vec<_>>()
+            })
+        };
+        let (a, b) = ("a".to_owned(), "b".to_owned());
+        let phone = (a.clone(), true, Some("phone".to_owned()));
+        assert_eq!(all(None).unwrap(), [(a.clone(), false, None), phone.clone(), (b, true, None)]);
+        // A picture in which no face is found is left out, and a collection of nothing else is refused.
+        let find = |path: &Path| Ok((!path.ends_with("3.png")).then_some([1.0, 2.0, 3.0, 4.0]));
+        assert_eq!(all(Some(&find)).unwrap(), [(a, false, None), phone]);
+        let error = all(Some(&|path: &Path| Ok(path.ends_with("1.png").then_some([1.0; 4])))).unwrap_err();
+        assert!(error.to_string().contains("no face in any picture"), "{error}");
+        fs::write(&table, "label,subject,path\nmaybe,a,1.png\n").unwrap();
+        assert!(matches!(all(None), Err(Error::Input { .. })));
     }
 }

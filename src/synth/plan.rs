@@ -91,15 +91,23 @@ patterns! {
     /// The uploaded photo shows somebody else.
     PhotoMismatch = "photo_mismatch", Fraud, 0.008, [PhotoMismatch], [];
     /// A live worker holds a phone that shows the member.
-    PhoneMember = "phone_member", Fraud, 0.01, [PhotoOfPhoto], [DuplicateMember];
+    PhoneMember = "phone_member", Fraud, 0.01, [PhotoOfPhoto],
+        [PhotoOfPhotoSuspected, LivenessUnsure, DuplicateMember];
     /// A live worker holds a print of the member.
-    PrintMember = "print_member", Fraud, 0.01, [PhotoOfPhoto], [DuplicateMember];
+    PrintMember = "print_member", Fraud, 0.01, [PhotoOfPhoto],
+        [PhotoOfPhotoSuspected, LivenessUnsure, DuplicateMember];
     /// A live member beside a phone that shows the worker.
-    PhoneWorker = "phone_worker", Fraud, 0.004, [PhotoOfPhoto], [DuplicateMember, WorkerAbsent];
+    PhoneWorker = "phone_worker", Fraud, 0.004, [PhotoOfPhoto],
+        [PhotoOfPhotoSuspected, LivenessUnsure, DuplicateMember, WorkerAbsent];
+    /// A live worker beside a real attack's picture of a member's face, pasted as live faces are; needs pictures of attacks.
+    AttackMember = "attack_member", Fraud, 0.0, [PhotoOfPhoto],
+        [PhotoOfPhotoSuspected, LivenessUnsure, DuplicateMember];
     /// A whole selfie photographed from a monitor.
-    MonitorFrame = "monitor_frame", Fraud, 0.008, [PhotoOfPhoto], [DuplicateMember];
+    MonitorFrame = "monitor_frame", Fraud, 0.008, [PhotoOfPhoto],
+        [PhotoOfPhotoSuspected, LivenessUnsure, DuplicateMember];
     /// A whole selfie photographed from a print.
-    PrintFrame = "print_frame", Fraud, 0.008, [PhotoOfPhoto], [DuplicateMember];
+    PrintFrame = "print_frame", Fraud, 0.008, [PhotoOfPhoto],
+        [PhotoOfPhotoSuspected, LivenessUnsure, DuplicateMember];
     /// The very file of an earlier row.
     SameFile = "same_file", Fraud, 0.006, [DuplicateSelfie],
         [DuplicateMember, WorkerAbsent, WorkerMismatch, MemberIsOtherWorker];
@@ -154,6 +162,9 @@ impl From<BTreeMap<Pattern, f64>> for Rates {
 }
 
 impl Rates {
+    /// The rate of [`Pattern::AttackMember`] where pictures of attacks are given and the plan names none.
+    pub const OF_ATTACKS: f64 = 0.05;
+
     /// Every rate 0.
     pub fn none() -> Self {
         Rates(Pattern::PLANTED.iter().map(|&p| (p, 0.0)).collect())

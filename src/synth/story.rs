@@ -307,6 +307,7 @@ impl Story {
             let mut others = Vec::new();
             match member_of(pattern) {
                 Member::Ghost => member = Some(pick(plan, people, of(&cast.ghosts, &mut rng), slot, 0)),
+                Member::Attack => member = attack(plan, people, slot, &mut rng),
                 Member::Worker => member = Some(another(people, pick(plan, people, worker.person, slot, 1))),
                 Member::OtherWorker => {
                     let person = (0..20).map(|_| other_worker(&mut rng)).find(|&p| p != worker.person);
@@ -357,6 +358,12 @@ impl Story {
     }
 }
 
+/// A picture of an attack; they stand behind all live people.
+fn attack(plan: &Plan, people: &[Person], slot: u32, rng: &mut Rng) -> Option<Pick> {
+    let first = people.iter().position(|person| person.is_attack)?;
+    Some(pick(plan, people, (first + rng.below(people.len() - first)) as u32, slot, 0))
+}
+
 /// The uploaded photo of a row: the member in another picture, or somebody else where that is planted.
 fn photo(
     (plan, people, cast): (&Plan, &[Person], &Cast),
@@ -371,6 +378,7 @@ fn photo(
             let person = (0..20).map(|_| anybody()).find(|&p| p != own.person);
             person.map(|p| pick(plan, people, p, row.slot, 9))
         }
+        (Pattern::AttackMember, _) => None,
         (_, Some(own)) if share => Some(another(people, own)),
         _ => None,
     }

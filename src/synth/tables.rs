@@ -18,7 +18,7 @@ use parquet::schema::types::ColumnPath;
 use super::draw::Studio;
 use super::facts;
 use super::plan::Pattern;
-use super::story::Pick;
+use super::story::{Pick, Row};
 use crate::dump::RowFacts;
 use crate::reason::Reason;
 use crate::{Error, Result};
@@ -196,7 +196,7 @@ pub fn booths_rows(studio: &Studio) -> Result<RecordBatch> {
 /// | row | position in the night's dump, from 0 |
 /// | submission_id, night, worker_id, district | as in the dump; the worker is always named |
 /// | pattern | what was planted, `honest` if nothing |
-/// | attack, attacked | `phone`, `print` or `monitor`; `member`, `worker` or `both` |
+/// | attack, attacked | `phone`, `print` or `monitor`, or the species of a real attack; `member`, `worker` or `both` |
 /// | account_person | whose account it is |
 /// | worker_person, member_person | who is in the worker's and the member's place; null for nobody |
 /// | others | everybody else in the picture |
@@ -288,8 +288,11 @@ impl Ledger {
     }
 }
 
-fn attack(pattern: Pattern) -> Option<(&'static str, &'static str)> {
-    match pattern {
+/// The species of attack of a row, and whom it shows.
+fn attack<'a>(studio: &Studio<'a>, row: &Row) -> Option<(&'a str, &'static str)> {
+    let shown = || row.member.map(|p| &studio.people[p.person as usize].portraits[p.portrait as usize]);
+    match row.pattern {
+        Pattern::AttackMember => Some((shown()?.species.as_deref().unwrap_or("attack"), "member")),
         Pattern::PhoneMember => Some(("phone", "member")),
         Pattern::PhoneWorker => Some(("phone", "worker")),
         Pattern::PrintMember => Some(("print", "member")),
@@ -327,8 +330,8 @@ pub fn truth_rows(
             strings(rows().map(|(_, r)| Some(facts::worker_id(r.worker)))),
             strings(rows().map(|(_, r)| Some(facts::district(worker(r.worker).district)))),
             strings(rows().map(|(_, r)| Some(r.pattern.code()))),
-            strings(rows().map(|(_, r)| attack(r.pattern).map(|a| a.0))),
-            strings(rows().map(|(_, r)| attack(r.pattern).map(|a| a.1))),
+            strings(rows().map(|(_, r)| attack(studio, r).map(|a| a.0))),
+            strings(rows().map(|(_, r)| attack(studio, r).map(|a| a.1))),
             strings(rows().map(|(_, r)| Some(name(worker(r.worker).person)))),
             strings(rows().map(|(_, r)| r.front.map(|p| name(p.person)))),
             strings(rows().map(|(_, r)| r.member.map(|p| name(p.person)))),

@@ -6,11 +6,13 @@ mod peers_table;
 mod rows;
 pub mod rules;
 mod statistics;
+pub mod suspects;
 mod tables;
 
 pub(crate) use crate::output::create_private;
 pub use folder::RunFolder;
 pub use peers_table::write_workers_audit;
 pub use rows::{FaceRow, VerdictRow};
+pub use suspects::write_suspects;
 pub(crate) use tables::write_table;
 pub use tables::{VerdictWriter, write_clusters, write_pairs, write_review};

@@ -200,6 +200,13 @@ fn is_flagged(row: &UnitRow, policy: &PeersPolicy) -> bool {
         && row.shrunken_rate >= policy.min_ratio * row.peer_rate()
 }
 
+/// Whether a row counts towards a reason. What was found counts as suspected too: a worker's suspicious rows lie on both sides
+/// of the limit between the two, and only all of them together say how often that worker sends such.
+fn is_hit(reasons: &[Reason], reason: Reason) -> bool {
+    let implied = reason == Reason::PhotoOfPhotoSuspected && reasons.contains(&Reason::PhotoOfPhoto);
+    implied || reasons.contains(&reason)
+}
+
 /// Submissions, and how many of them are hits: column 0 for any verdict but accept, then a column per tested reason.
 #[derive(Debug, Clone, Default)]
 struct Tally {
@@ -249,7 +256,7 @@ impl Tallies {
         tallies.all.hits = vec![0; tested.len() + 1];
         for submission in submissions {
             let mut hits = vec![submission.verdict != Verdict::Accept];
-            hits.extend(tested.iter().map(|reason| submission.reasons.contains(reason)));
+            hits.extend(tested.iter().map(|&reason| is_hit(submission.reasons, reason)));
             tallies.add(submission, &hits);
         }
         tallies
@@ -338,7 +345,7 @@ mod tests {
                 district: Some(&row.district),
                 division: None,
                 verdict: if row.hit { Verdict::Reject } else { Verdict::Accept },
-                reasons: if row.hit { &[Reason::PhotoOfPhoto] } else { &[] },
+                reasons: if row.hit { &[Reason::MemberIsWorker] } else { &[] },
             })
             .collect();
         compare(&judged, &VerdictPolicy::default(), &PeersPolicy::default())
@@ -361,7 +368,7 @@ mod tests {
         }
         rows.extend(sent("X", "Indore", 2, 300));
         let table = compared(&rows);
-        let found = find(&table, Unit::Worker, "W", Some(Reason::PhotoOfPhoto));
+        let found = find(&table, Unit::Worker, "W", Some(Reason::MemberIsWorker));
         assert_eq!((found.count, found.submissions, found.peer_count, found.peer_submissions), (20, 50, 10, 500));
         assert_eq!((found.peers, found.flagged), (Some(Peers::District), true));
         assert!((found.shrunken_rate - (20.0 + 20.0 * 0.02) / 70.0).abs() < 1e-12);
@@ -371,8 +378,60 @@ mod tests {
         // 12 workers and 2 districts, each with two tests: any verdict but accept, and the one reason there is.
         assert_eq!(found.q_value.unwrap(), p * 28.0 / 2.0);
         assert_eq!(table.iter().filter(|r| r.flagged && r.unit == Unit::Worker).count(), 2);
-        let quiet = find(&table, Unit::Worker, "V3", Some(Reason::PhotoOfPhoto));
+        let quiet = find(&table, Unit::Worker, "V3", Some(Reason::MemberIsWorker));
         assert!(!quiet.flagged && quiet.count == 1);
+    }
+
+    #[test]
+    fn many_weak_signs_of_one_worker_are_a_strong_one_and_say_nothing_against_others() {
+        // 3 found and 6 suspected of 60: neither stands out by itself beside peers with one in a hundred of each.
+        let worker = |name: &str, found: usize, suspected: usize, rows: usize| -> Vec<(String, &'static [Reason])> {
+            let reasons = |n: usize| -> &'static [Reason] {
+                match n {
+                    n if n < found => &[Reason::PhotoOfPhoto],
+                    n if n < found + suspected => &[Reason::PhotoOfPhotoSuspected],
+                    _ => &[],
+                }
+            };
+            (0..rows).map(|n| (name.to_owned(), reasons(n))).collect()
+        };
+        let mut sent = worker("W", 3, 6, 60);
+        (0..20).for_each(|n| {
+            sent.extend(worker(&format!("V{n:02}"), usize::from(n % 2 == 0), usize::from(n % 3 == 0), 60))
+        });
+        let judged: Vec<Judged> = sent
+            .iter()
+            .map(|(worker, reasons)| Judged {
+                worker_id: Some(worker),
+                booth_id: None,
+                district: Some("Ujjain"),
+                division: None,
+                verdict: VerdictPolicy::default().decide(reasons),
+                reasons,
+            })
+            .collect();
+        let table = compare(&judged, &VerdictPolicy::default(), &PeersPolicy::default());
+        let found = find(&table, Unit::Worker, "W", Some(Reason::PhotoOfPhotoSuspected));
+        assert_eq!((found.count, found.submissions, found.peer_count), (9, 60, 17), "both kinds together");
+        assert!(found.flagged, "{found:?}");
+        assert_eq!(find(&table, Unit::Worker, "W", Some(Reason::PhotoOfPhoto)).count, 3);
+        let others = table.iter().filter(|row| row.flagged && row.unit == Unit::Worker && row.id != "W");
+        assert_eq!(others.count(), 0);
+        // The queue: W's suspected rows first, surest first; then those of others; nobody's verdict has changed.
+        let rows: Vec<crate::verdict::VerdictRow> = sent
+            .iter()
+            .enumerate()
+            .map(|(row, (worker, reasons))| {
+                let liveness = 0.1 + 0.3 * (row % 7) as f32 / 7.0;
+                crate::verdict::rows::tests::row(row as u64, worker, reasons, liveness)
+            })
+            .collect();
+        let queue = crate::verdict::suspects::queue(&rows, &table);
+        let suspected = sent.iter().filter(|(_, reasons)| reasons.contains(&Reason::PhotoOfPhotoSuspected)).count();
+        assert_eq!(queue.len(), suspected);
+        assert!(queue[..6].iter().all(|s| s.row.worker_id.as_deref() == Some("W") && s.worker.is_some()));
+        assert!(queue[6..].iter().all(|s| s.row.worker_id.as_deref() != Some("W") && s.worker.is_none()));
+        assert!(queue[..6].is_sorted_by(|a, b| a.liveness <= b.liveness));
     }
 
     const FISHER_20_OF_50: f64 = 4.35738899887725e-16;

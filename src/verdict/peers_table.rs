@@ -62,7 +62,7 @@ mod tests {
             district: Some("Ujjain"),
             division: None,
             verdict: Verdict::Reject,
-            reasons: &[Reason::PhotoOfPhoto],
+            reasons: &[Reason::MemberIsWorker],
         };
         let rows = compare(&[judged], &VerdictPolicy::default(), &PeersPolicy::default());
         let temp = tempfile::tempdir().unwrap();
@@ -75,7 +75,7 @@ mod tests {
             assert_eq!(read.iter().map(|b| b.num_rows()).sum::<usize>(), rows.len());
             if let Some(batch) = read.first() {
                 let reasons: Vec<_> = batch["reason"].as_string::<i32>().iter().flatten().collect();
-                assert_eq!(reasons, ["any", "photo_of_photo", "any", "photo_of_photo"]);
+                assert_eq!(reasons, ["any", "member_is_worker", "any", "member_is_worker"]);
                 assert_eq!(batch["q_value"].null_count(), 4);
             }
         }

@@ -1,6 +1,5 @@
 //! One row of `verdicts.parquet`, before it becomes columns.
 
-use crate::face::SpoofEvidence;
 use crate::reason::{Reason, Verdict};
 use crate::roles::Role;
 
@@ -17,12 +16,12 @@ pub struct FaceRow {
     pub score: f32,
     /// Quality score, 0..=1; `None` for a face that was left out as too far in the background.
     pub quality: Option<f32>,
-    /// Probability of a bona fide presentation, from network and marks.
+    /// Probability of a bona fide presentation.
     pub liveness: Option<f32>,
-    /// The same from the network alone.
-    pub network_liveness: Option<f32>,
-    /// Marks of a recapture, in the order of [`SpoofEvidence::NAMES`]; zeros for a face that was not read.
-    pub marks: [f32; SpoofEvidence::COUNT],
+    /// The log-odds it is the mean of: of the wide, the close and the middle look, as far as they were taken.
+    pub looks: Vec<f32>,
+    /// Grain of the picture in the face, grey levels.
+    pub grain: Option<f32>,
 }
 
 /// One row of the verdict table: exactly one per row of the dump.
@@ -79,6 +78,36 @@ impl VerdictRow {
         match &mut self.detail {
             Some(detail) => *detail = format!("{detail}; {text}"),
             None => self.detail = Some(text),
+        }
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use crate::config::policy::VerdictPolicy;
+
+    /// A row with these reasons and nothing else.
+    pub(crate) fn row(row: u64, worker: &str, reasons: &[Reason], liveness: f32) -> VerdictRow {
+        VerdictRow {
+            row,
+            submission_id: Some(format!("S{row}")),
+            worker_id: Some(worker.to_owned()),
+            district: None,
+            verdict: VerdictPolicy::default().decide(reasons),
+            reasons: reasons.to_vec(),
+            detail: None,
+            duplicate_of: None,
+            cluster_id: None,
+            cross_district: None,
+            similarity: None,
+            expected_false_matches: None,
+            evidence: None,
+            member_liveness: Some(liveness),
+            worker_liveness: Some(0.9),
+            photo_similarity: None,
+            quality: None,
+            faces: Vec::new(),
         }
     }
 }

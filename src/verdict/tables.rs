@@ -101,8 +101,7 @@ fn verdict_columns(rows: &[VerdictRow], models: &str, run_id: &str) -> Vec<Colum
     ]
 }
 
-/// `list<struct<box: list<float>, landmarks: list<float>, role, score, quality, liveness,
-/// network_liveness, marks: list<float>>>`
+/// `list<struct<box: list<float>, landmarks: list<float>, role, score, quality, liveness, looks: list<float>, grain>>`
 fn face_lists(rows: &[VerdictRow]) -> ArrayRef {
     let faces: Vec<&FaceRow> = rows.iter().flat_map(|r| &r.faces).collect();
     let columns: Vec<Column> = vec![
@@ -112,8 +111,8 @@ fn face_lists(rows: &[VerdictRow]) -> ArrayRef {
         ("score", Arc::new(faces.iter().map(|f| Some(f.score)).collect::<Float32Array>())),
         ("quality", Arc::new(faces.iter().map(|f| f.quality).collect::<Float32Array>())),
         ("liveness", Arc::new(faces.iter().map(|f| f.liveness).collect::<Float32Array>())),
-        ("network_liveness", Arc::new(faces.iter().map(|f| f.network_liveness).collect::<Float32Array>())),
-        ("marks", float_lists(&faces, |f| &f.marks)),
+        ("looks", float_lists(&faces, |f| &f.looks)),
+        ("grain", Arc::new(faces.iter().map(|f| f.grain).collect::<Float32Array>())),
     ];
     let (fields, arrays): (Vec<FieldRef>, Vec<ArrayRef>) = columns.into_iter().map(field_of).unzip();
     let items = StructArray::new(Fields::from(fields), arrays, None);

@@ -76,7 +76,7 @@ fn compare(
             same("a face is read by one alone", a.reading.is_some() == b.reading.is_some())?;
             continue;
         };
-        let (cosine, live) = (similarity(&a.template, &b.template), (a.liveness - b.liveness).abs());
+        let (cosine, live) = (similarity(&a.template, &b.template), (a.liveness() - b.liveness()).abs());
         let said = format!("off by {off:.4} pixels, liveness by {live:.6}, cosine {cosine:.7}");
         println!("{name}: {said}");
         same(&said, off <= drift.place && live <= drift.liveness && cosine >= drift.cosine)?;

@@ -15,8 +15,14 @@ use serde_json::Value;
 
 use crate::util::{Place, chehra, fixture, run};
 
-const TABLES: [&str; 5] =
-    ["review.parquet", "verdicts.parquet", "pairs.parquet", "clusters.parquet", "workers_audit.parquet"];
+const TABLES: [&str; 6] = [
+    "review.parquet",
+    "suspects.parquet",
+    "verdicts.parquet",
+    "pairs.parquet",
+    "clusters.parquet",
+    "workers_audit.parquet",
+];
 
 pub fn read(path: &Path) -> Vec<RecordBatch> {
     let file = File::open(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
@@ -109,7 +115,7 @@ fn two_nights_are_answered_as_their_truth_says() {
     assert_eq!(record(&again)["members_added_to_store"], 0);
     assert_same_tables(&one, &again);
     let files: BTreeSet<_> = std::fs::read_dir(&one).unwrap().map(|e| e.unwrap().file_name()).collect();
-    assert_eq!(files.len(), 7, "{files:?}");
+    assert_eq!(files.len(), 8, "{files:?}");
     assert_eq!(place.list(), ["again", "one", "store", "two"]);
 }
 

@@ -168,7 +168,8 @@ fn earlier_nights_stand_beside_tonight() {
 fn two_runs_are_compared() {
     let place = Place::new();
     let (a, b, policy) = (place.path("a"), place.path("b"), place.path("policy.toml"));
-    fs::write(&policy, "[liveness]\nmin_bona_fide = 0.0\n[verdicts]\none_face = \"reject\"\n").unwrap();
+    fs::write(&policy, "[liveness]\nreject_below = 0.0\nreview_below = 0.0\n[verdicts]\none_face = \"reject\"\n")
+        .unwrap();
     audit("night", &a, &["--no-report"]);
     audit("night", &b, &["--no-report", "--policy", policy.to_str().unwrap()]);
     let diff = |flags: &[&str]| run(chehra().args(["report", "--diff"]).arg(&a).arg(&b).args(flags));
@@ -177,7 +178,7 @@ fn two_runs_are_compared() {
     let found: Value = serde_json::from_str(&stdout).unwrap();
     let keys: Vec<&str> =
         found["differences"]["policy"].as_array().unwrap().iter().map(|d| d["key"].as_str().unwrap()).collect();
-    assert_eq!(keys, ["liveness.min_bona_fide", "verdicts.one_face"]);
+    assert_eq!(keys, ["liveness.reject_below", "liveness.review_below", "verdicts.one_face"]);
     assert_eq!((&found["rows_in_both"], &found["rows_only_in_a"]), (&38.into(), &0.into()));
     assert_eq!(found["differences"]["same_dump"], true);
     let changes = found["changes"].as_array().unwrap();
@@ -190,7 +191,7 @@ fn two_runs_are_compared() {
 
     let (code, stdout, _) = diff(&[]);
     assert_eq!(code, 0);
-    assert!(stdout.contains("liveness.min_bona_fide") && stdout.contains("retake -> reject"), "{stdout}");
+    assert!(stdout.contains("liveness.reject_below") && stdout.contains("retake -> reject"), "{stdout}");
     let (code, stdout, _) = run(chehra().args(["report", "--diff"]).arg(&a).arg(&a));
     assert_eq!(code, 0);
     assert!(stdout.contains("0 with another verdict, 0 with other reasons alone"), "{stdout}");

@@ -8,9 +8,11 @@ use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::compute::concat_batches;
 use arrow::datatypes::{Int64Type, TimestampMicrosecondType};
 use chehra::Error;
-use chehra::synth::{Pattern, Plan, Rates, Summary, write};
+use chehra::synth::{Collections, Pattern, Plan, Rates, Summary, write};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use sha2::{Digest, Sha256};
+
+use crate::util::{Place, chehra, fixture, run};
 
 /// People who are flat colours: enough for the story, and quick to draw.
 fn people(root: &Path, count: usize) -> PathBuf {
@@ -41,7 +43,7 @@ fn small() -> Plan {
 }
 
 fn made(plan: &Plan, faces: &Path, out: &Path) -> Summary {
-    write(plan, faces, out, &|_, _| Ok(())).unwrap()
+    write(plan, &Collections::of_live(faces), out, &|_, _| Ok(())).unwrap()
 }
 
 fn files(folder: &Path) -> Vec<PathBuf> {
@@ -183,7 +185,8 @@ fn every_pattern_comes_at_its_rate_and_its_pictures_open() {
     Pattern::PLANTED.iter().for_each(|&p| rates.set(p, 0.02));
     let plan = Plan { rows: 1500, rates, repeat_people: true, ..small() };
     let out = root.path().join("out");
-    let summary = made(&plan, &faces, &out);
+    let collections = Collections { attacks: Some(&faces), ..Collections::of_live(&faces) };
+    let summary = write(&plan, &collections, &out, &|_, _| Ok(())).unwrap();
     for pattern in Pattern::PLANTED {
         let found = summary.patterns.get(pattern.code()).copied().unwrap_or(0);
         // 30 expected; the accounts that are passed on come in runs, so that one may be far off.
@@ -239,12 +242,13 @@ fn what_cannot_be_is_said_and_leaves_nothing_behind() {
     let root = tempfile::tempdir().unwrap();
     let faces = people(root.path(), 40);
     let out = root.path().join("out");
-    let run = |plan: &Plan, faces: &Path| write(plan, faces, &out, &|_, _| Ok(()));
+    let run = |plan: &Plan, faces: &Path| write(plan, &Collections::of_live(faces), &out, &|_, _| Ok(()));
     assert!(matches!(run(&small(), &faces), Err(Error::Usage { .. })), "40 people are too few for 300 rows");
     assert!(matches!(run(&Plan { rows: 0, ..small() }, &faces), Err(Error::Usage { .. })));
     assert!(matches!(run(&Plan { first_night: "soon".into(), ..small() }, &faces), Err(Error::Usage { .. })));
     assert!(run(&small(), &root.path().join("nowhere")).is_err());
-    let stopped = write(&Plan { rows: 20, ..small() }, &faces, &out, &|_, _| Err(Error::Interrupted));
+    let live = Collections::of_live(&faces);
+    let stopped = write(&Plan { rows: 20, ..small() }, &live, &out, &|_, _| Err(Error::Interrupted));
     assert!(matches!(stopped, Err(Error::Interrupted)));
     let left: BTreeSet<_> = fs::read_dir(root.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
     assert_eq!(left.len(), 1, "only the faces: {left:?}");
@@ -273,4 +277,69 @@ fn extremes_are_dumps_too() {
             assert!(summary.duplicates > 50, "{name}: {summary:?}");
         }
     }
+}
+
+#[test]
+fn real_attacks_stand_beside_live_workers_and_the_truth_names_their_species() {
+    let root = tempfile::tempdir().unwrap();
+    let live = people(root.path(), 330);
+    for name in ["p.png", "q.png"] {
+        image::RgbImage::from_pixel(40, 40, image::Rgb([250, 250, 0])).save(root.path().join(name)).unwrap();
+    }
+    let attacks = root.path().join("attacks.csv");
+    let rows = "spoof,person-0001,p.png,print\nspoof,stranger,q.png,phone\nlive,person-0002,missing.png,\n";
+    fs::write(&attacks, format!("label,subject,path,species\n{rows}")).unwrap();
+    let mut plan = Plan { rows: 200, ..small() };
+    plan.rates.set(Pattern::AttackMember, 0.2);
+    let out = root.path().join("out");
+    let collections = Collections { attacks: Some(&attacks), ..Collections::of_live(&live) };
+    let summary = write(&plan, &collections, &out, &|_, _| Ok(())).unwrap();
+    assert_eq!(summary.people, 330, "people of attacks are not counted as people");
+    let mut species = BTreeMap::<String, usize>::new();
+    for (_, truth) in nights(&out) {
+        for row in (0..truth.num_rows()).filter(|&row| text(&truth, "pattern", row) == Some("attack_member")) {
+            let kind = text(&truth, "attack", row).unwrap();
+            *species.entry(kind.to_owned()).or_default() += 1;
+            let picture = if kind == "print" { "p.png" } else { "q.png" };
+            assert_eq!(list(&truth, "pictures", row)[0], picture, "the member's face is the attack's");
+            assert_eq!(text(&truth, "attacked", row), Some("member"));
+            assert!(text(&truth, "worker_person", row).unwrap().starts_with("person-"), "the worker is live");
+            assert_eq!(list(&truth, "reasons", row)[0], "photo_of_photo");
+            assert!(list(&truth, "reasons_allowed", row).contains(&"photo_of_photo_suspected".to_owned()));
+        }
+        for row in (0..truth.num_rows()).filter(|&row| text(&truth, "pattern", row) != Some("attack_member")) {
+            assert!(list(&truth, "pictures", row).iter().all(|picture| picture.starts_with("person-")));
+        }
+    }
+    assert!(species.len() == 2 && species.values().sum::<usize>() == summary.patterns["attack_member"], "{species:?}");
+    assert!((25..55).contains(&summary.patterns["attack_member"]), "{:?}", summary.patterns);
+    let without = write(&plan, &Collections::of_live(&live), &root.path().join("none"), &|_, _| Ok(()));
+    assert!(without.unwrap_err().to_string().contains("--attacks"));
+}
+
+#[test]
+fn one_command_makes_a_drive_of_live_faces_and_attacks() {
+    let place = Place::new();
+    // The few portraits of the fixtures under many names: enough people for workers, strangers and members.
+    let faces = ["ardern_2018", "collins", "macron_2014", "macron_2025", "obama", "sunak"];
+    let path = |k: usize| fixture(&format!("faces/{}.jpg", faces[k % faces.len()])).display().to_string();
+    let mut table = "label,subject,path\n".to_owned();
+    (0..30).for_each(|k| table += &format!("live,person{k:02},{}\n", path(k)));
+    (0..4).for_each(|k| table += &format!("spoof,person{k:02},{}\n", path(k)));
+    fs::write(place.path("labels.csv"), table).unwrap();
+    fs::write(place.path("plan.toml"), "long_side = 640\n[rates]\nattack_member = 0.5\n").unwrap();
+    let mut command = chehra();
+    command.args(["synth", "-q", "--json", "--rows", "8", "--repeat-people", "--plan"]).arg(place.path("plan.toml"));
+    for option in ["--live", "--attacks"] {
+        command.arg(option).arg(place.path("labels.csv"));
+    }
+    let (code, stdout, stderr) = run(command.arg("--out").arg(place.path("drive")));
+    assert_eq!(code, 0, "{stderr}");
+    let summary: serde_json::Value = serde_json::from_str(&stdout).unwrap();
+    assert!(summary["patterns"]["attack_member"].as_u64().unwrap() > 0, "{stdout}");
+    assert_eq!(summary["people"], 30);
+    assert!(place.path("drive/night-1/truth.parquet").exists());
+    let mut command = chehra();
+    let alone = command.args(["synth", "--attacks", "a.csv", "--faces", "b", "--out", "c"]);
+    assert_eq!(run(alone).0, 64, "attacks need live faces that are found in the same way");
 }

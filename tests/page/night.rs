@@ -126,8 +126,8 @@ fn verdict_row(row: usize, persons: usize) -> VerdictRow {
         score: 0.9,
         quality: Some(0.8),
         liveness: Some(live),
-        network_liveness: Some(live),
-        marks: Default::default(),
+        looks: vec![live, live],
+        grain: Some(0.5),
     };
     VerdictRow {
         row: row as u64,

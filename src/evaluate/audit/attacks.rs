@@ -1,7 +1,8 @@
 //! Presentation attacks, in the terms of ISO/IEC 30107-3 (13.2 and 13.3 of the 2017 text): APCER per species of attack
 //! instrument, the worst of them, BPCER, and what was not judged at all.
 //!
-//! An attack counts as found when the row says `photo_of_photo`. A row is a response when the liveness of at least one
+//! An attack counts as rejected when the row says `photo_of_photo`, and as asked about when it says that,
+//! `photo_of_photo_suspected` or `liveness_unsure`. A row is a response when the liveness of at least one
 //! face was judged; rows that were not (no face seen, no picture) are counted as non-responses and are in no error rate.
 
 use std::collections::BTreeMap;
@@ -24,8 +25,10 @@ pub struct AttackReport {
     pub instruments: BTreeMap<String, Species>,
     /// The species with the highest APCER, which is the APCER of the whole.
     pub worst: Option<String>,
-    /// Bona fide presentations that were judged and taken for attacks.
+    /// Bona fide presentations that were judged and taken for attacks: rejected.
     pub bpcer: Rate,
+    /// Bona fide presentations that were judged and rejected or asked about.
+    pub bpcer_asking: Rate,
     /// Bona fide presentations that were not judged.
     pub bona_fide_non_responses: Rate,
     /// Chance that a bona fide row's lowest liveness exceeds an attack row's (area under the ROC curve), whatever the
@@ -36,8 +39,10 @@ pub struct AttackReport {
 /// One species of attack.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Species {
-    /// Attack presentations that were judged and not found: APCER.
+    /// Attack presentations that were judged and not rejected: APCER.
     pub apcer: Rate,
+    /// Attack presentations that were judged and neither rejected nor asked about.
+    pub apcer_asking: Rate,
     /// Attack presentations that were not judged.
     pub non_responses: Rate,
     /// Attack presentations that were accepted, by whatever reason others were not: what the audit as a whole lets by.
@@ -76,6 +81,7 @@ pub fn report(cases: &[Case], named: bool) -> AttackReport {
     AttackReport {
         worst: judged.max_by(|a, b| a.1.total_cmp(&b.1).then(b.0.cmp(a.0))).map(|(kind, _)| kind.clone()),
         bpcer: Rate::among(bona_fide.iter().filter(|c| responded(c)), |c| c.gave(Reason::PhotoOfPhoto)),
+        bpcer_asking: Rate::among(bona_fide.iter().filter(|c| responded(c)), |c| was_asked(c)),
         bona_fide_non_responses: Rate::among(&bona_fide, |c| !responded(c)),
         area_under_curve,
         species,
@@ -86,6 +92,7 @@ pub fn report(cases: &[Case], named: bool) -> AttackReport {
 fn rates(rows: &[&Case]) -> Species {
     Species {
         apcer: Rate::among(rows.iter().filter(|c| responded(c)), |c| !c.gave(Reason::PhotoOfPhoto)),
+        apcer_asking: Rate::among(rows.iter().filter(|c| responded(c)), |c| !was_asked(c)),
         non_responses: Rate::among(rows, |c| !responded(c)),
         accepted: Rate::among(rows, |c| c.given.verdict == Verdict::Accept),
     }
@@ -96,7 +103,14 @@ fn is_bona_fide(case: &Case) -> bool {
     let truth = &case.truth;
     let somebody = truth.member_person.is_some() || truth.worker_person.is_some();
     let readable = ![Reason::UnreadableImage, Reason::ImageTooLarge, Reason::NoFace].iter().any(|&r| case.must(r));
-    somebody && readable && !case.must(Reason::PhotoOfPhoto) && !case.may(Reason::PhotoOfPhoto)
+    let attack = [Reason::PhotoOfPhoto, Reason::PhotoOfPhotoSuspected, Reason::LivenessUnsure];
+    somebody && readable && !attack.iter().any(|&reason| case.must(reason) || case.may(reason))
+}
+
+fn was_asked(case: &Case) -> bool {
+    [Reason::PhotoOfPhoto, Reason::PhotoOfPhotoSuspected, Reason::LivenessUnsure]
+        .iter()
+        .any(|&reason| case.gave(reason))
 }
 
 fn responded(case: &Case) -> bool {
@@ -147,6 +161,17 @@ mod tests {
         assert_eq!((report.bpcer, report.bona_fide_non_responses), (Rate::new(1, 2), Rate::new(1, 3)));
         // Bona fide 0.85 beats 0.1, 0.8, 0.2, 0.3; 0.15 beats 0.1 alone: 5 of 8.
         assert_eq!(report.area_under_curve, Some(5.0 / 8.0));
+    }
+
+    #[test]
+    fn a_suspected_attack_is_asked_about_and_not_rejected() {
+        let mut cases = [row(Some("phone, member"), Some(0.3), false), row(None, Some(0.3), false)];
+        cases[0].given.reasons = vec![Reason::PhotoOfPhotoSuspected];
+        cases[1].given.reasons = vec![Reason::LivenessUnsure];
+        let report = report(&cases, true);
+        let phone = &report.species["phone, member"];
+        assert_eq!((phone.apcer, phone.apcer_asking), (Rate::new(1, 1), Rate::new(0, 1)));
+        assert_eq!((report.bpcer, report.bpcer_asking), (Rate::new(0, 1), Rate::new(1, 1)));
     }
 
     #[test]

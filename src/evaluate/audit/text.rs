@@ -117,9 +117,13 @@ impl Display for Share {
 
 impl Display for AttackReport {
     fn fmt(&self, f: &mut Formatter<'_>) -> Result {
-        writeln!(f, "\n{:<30} {:<WIDE$} {:<WIDE$} accepted", "attack", "APCER", "not judged")?;
+        writeln!(f, "\n{:<30} {:<WIDE$} {:<WIDE$} {:<WIDE$} accepted", "attack", "APCER", "not asked", "not judged")?;
         let row = |f: &mut Formatter<'_>, name: &str, s: &Species| {
-            writeln!(f, "  {name:<28} {:<WIDE$} {:<WIDE$} {}", s.apcer, s.non_responses, s.accepted)
+            writeln!(
+                f,
+                "  {name:<28} {:<WIDE$} {:<WIDE$} {:<WIDE$} {}",
+                s.apcer, s.apcer_asking, s.non_responses, s.accepted
+            )
         };
         let several = self.instruments.iter().filter(|(name, _)| !self.species.contains_key(*name));
         several.chain(&self.species).try_for_each(|(name, species)| row(f, name, species))?;
@@ -127,6 +131,7 @@ impl Display for AttackReport {
             writeln!(f, "  {:<28} {worst}", "worst")?;
         }
         line(f, "BPCER", &self.bpcer)?;
+        line(f, "BPCER, rejected or asked", &self.bpcer_asking)?;
         line(f, "bona fide, not judged", &self.bona_fide_non_responses)?;
         match self.area_under_curve {
             None => Ok(()),

@@ -33,6 +33,7 @@ use crate::config::Columns;
 use crate::config::policy::PhotoLimits;
 use crate::dump::Dump;
 use crate::output::write_durably;
+use crate::reason::Reason;
 use crate::report::Summary;
 use crate::report::run::{Run, earlier_nights};
 
@@ -104,6 +105,7 @@ pub fn write(tables: &Path, out: &Path, source: Option<Source>, options: &PageOp
     let mut night = Night::read(tables, &persons)?;
     persons.tell(&std::mem::take(&mut night.rows));
     let peers = PeerTable::read(tables)?;
+    night.sort_spoofs(&peers.stand_out_for(&[Reason::PhotoOfPhoto, Reason::PhotoOfPhotoSuspected]));
     let mut pictures = source.map(|source| cut(source.dump, &run, &persons, &night, options.crops)).transpose()?;
     if let (Some(source), Some(pictures)) = (&source, &mut pictures) {
         for ((person, member), told) in before::tell(&earlier, source, &persons, options.crops) {

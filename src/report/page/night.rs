@@ -1,6 +1,6 @@
 //! One pass over the verdict table: counts by district and by worker, photos of photos, and the rows of listed persons.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
 
 use arrow::array::{Array, AsArray, Float32Array, StructArray};
@@ -16,7 +16,7 @@ use crate::report::table::{Batch, Lists, Texts, read, reason, value, verdict};
 const MOST_SPOOFS: usize = 5_000;
 
 /// What a worker can do better next time, in the order of the page.
-pub const COMPLAINTS: [Reason; 8] = [
+pub const COMPLAINTS: [Reason; 9] = [
     Reason::FaceTooSmall,
     Reason::FaceBlurred,
     Reason::FaceCovered,
@@ -25,7 +25,11 @@ pub const COMPLAINTS: [Reason; 8] = [
     Reason::NoFace,
     Reason::UnreadableImage,
     Reason::ImageTooLarge,
+    Reason::LivenessUnsure,
 ];
+
+/// Photos of photos, found or suspected.
+const SPOOFS: [Reason; 2] = [Reason::PhotoOfPhoto, Reason::PhotoOfPhotoSuspected];
 
 /// Counts of some rows.
 #[derive(Debug, Default, Clone, PartialEq)]
@@ -34,7 +38,7 @@ pub struct Tally {
     pub submissions: u64,
     /// By verdict, in the order of [`Verdict::ALL`].
     pub verdicts: [u64; 5],
-    /// Photos of photos.
+    /// Photos of photos, found or suspected.
     pub spoofs: u64,
     /// Members enrolled before, and pictures submitted before.
     pub duplicates: u64,
@@ -44,7 +48,7 @@ impl Tally {
     fn count(&mut self, verdict: Verdict, reasons: &[Reason]) {
         self.submissions += 1;
         self.verdicts[verdict as usize] += 1;
-        self.spoofs += u64::from(reasons.contains(&Reason::PhotoOfPhoto));
+        self.spoofs += u64::from(reasons.iter().any(|reason| SPOOFS.contains(reason)));
         let again = [Reason::DuplicateMember, Reason::DuplicateSelfie];
         self.duplicates += u64::from(reasons.iter().any(|r| again.contains(r)));
     }
@@ -78,9 +82,11 @@ pub struct WorkerQuality {
     pub complaints: [u64; COMPLAINTS.len()],
 }
 
-/// A photo of a photo.
+/// A photo of a photo, found or suspected.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Spoof {
+    /// Whether it is only suspected.
+    pub is_suspected: bool,
     /// Position in the dump.
     pub row: u64,
     /// As in the dump.
@@ -120,7 +126,7 @@ pub struct Night {
     pub districts: BTreeMap<Option<String>, (Option<String>, Tally)>,
     /// By the folded id of the worker.
     pub workers: HashMap<String, WorkerQuality>,
-    /// Those listed, surest first.
+    /// Those listed, as [`Night::sort_spoofs`] orders them.
     pub spoofs: Vec<Spoof>,
     /// All of them.
     pub all_spoofs: u64,
@@ -146,9 +152,20 @@ impl Night {
         let mut night = Night::default();
         let columns = ["submission_id", "worker_id", "district", "verdict", "reasons", "cluster_id", "faces", "row"];
         read(&tables.join("verdicts.parquet"), &columns, |batch| night.add(batch, persons))?;
-        night.spoofs.sort_by(|x, y| x.least().total_cmp(&y.least()).then(x.row.cmp(&y.row)));
-        night.spoofs.truncate(MOST_SPOOFS);
         Ok(night)
+    }
+
+    /// Puts photos of photos in the order of the page: those found, then suspected ones of workers who stand out for them,
+    /// then the others; each group surest first.
+    pub fn sort_spoofs(&mut self, stands_out: &HashSet<&str>) {
+        let group = |spoof: &Spoof| match spoof.is_suspected {
+            false => 0,
+            true if spoof.worker.as_deref().is_some_and(|worker| stands_out.contains(worker)) => 1,
+            true => 2,
+        };
+        self.spoofs
+            .sort_by(|x, y| group(x).cmp(&group(y)).then(x.least().total_cmp(&y.least())).then(x.row.cmp(&y.row)));
+        self.spoofs.truncate(MOST_SPOOFS);
     }
 
     fn add(&mut self, batch: &Batch, persons: &Persons) -> Result<()> {
@@ -174,7 +191,7 @@ impl Night {
             }
             let row = value(rows, at).unwrap_or_default() as u64;
             let id = columns.id.get(at).filter(|id| persons.has(id));
-            let spoof = reasons.contains(&Reason::PhotoOfPhoto);
+            let spoof = reasons.iter().any(|reason| SPOOFS.contains(reason));
             if id.is_none() && !spoof {
                 continue;
             }
@@ -191,6 +208,7 @@ impl Night {
             if spoof {
                 self.all_spoofs += 1;
                 self.spoofs.push(Spoof {
+                    is_suspected: !reasons.contains(&Reason::PhotoOfPhoto),
                     row,
                     submission: columns.id.get(at).map(str::to_owned),
                     worker: columns.worker.get(at).map(str::to_owned),

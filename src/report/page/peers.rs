@@ -1,12 +1,13 @@
 //! Workers, booths and districts against their peers, from `workers_audit.parquet`.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
 
 use arrow::datatypes::{Float64Type, Int64Type};
 
 use crate::Result;
 use crate::dump::facts::folded;
+use crate::reason::Reason;
 use crate::report::table::{read, value};
 
 /// One unit and one reason for which it stands out.
@@ -50,6 +51,12 @@ pub struct PeerTable {
 }
 
 impl PeerTable {
+    /// Workers that stand out for any of these reasons.
+    pub fn stand_out_for(&self, reasons: &[Reason]) -> HashSet<&str> {
+        let named = |code: &str| reasons.iter().any(|reason| reason.code() == code);
+        self.workers.iter().filter(|worker| named(&worker.reason)).map(|worker| worker.id.as_str()).collect()
+    }
+
     /// Reads the table of a run folder.
     ///
     /// # Errors

@@ -226,8 +226,8 @@ pub const TEXTS: &[(&str, &str, &str)] = &[
     ("h.spoofs", "Photos of photos", "फ़ोटो की फ़ोटो"),
     (
         "spoofs.lead",
-        "Selfies in which the worker’s or the member’s face was photographed from a print or a screen: the probability of a live face is below {0}. Surest first; the frames mark the faces that were judged.",
-        "वे सेल्फ़ी जिनमें कार्यकर्ता या सदस्य का चेहरा काग़ज़ या स्क्रीन से लिया गया: सामने असली चेहरा होने की संभावना {0} से कम है। सबसे पक्की पहले; चौखटे उन चेहरों पर हैं जिन्हें परखा गया।",
+        "Selfies in which the worker’s or the member’s face was photographed from a print or a screen (liveness below {0}, rejected), or may have been (below {1}, to be looked at). Rejected ones first, surest first; then the suspected ones of workers who send far more of them than their peers; then the others. The frames mark the faces that were judged.",
+        "वे सेल्फ़ी जिनमें कार्यकर्ता या सदस्य का चेहरा काग़ज़ या स्क्रीन से लिया गया (जीवंतता {0} से कम, अस्वीकृत), या शायद लिया गया हो (जीवंतता {1} से कम, जाँचनी है)। पहले अस्वीकृत, सबसे पक्की पहले; फिर उन कार्यकर्ताओं की संदिग्ध सेल्फ़ी जो साथियों से कहीं अधिक ऐसी भेजते हैं; फिर बाकी। चौखटे उन चेहरों पर हैं जिन्हें परखा गया।",
     ),
     ("spoofs.shown", "The page lists {0} of {1}.", "यहाँ {1} में से {0} हैं।"),
     ("spoofs.pictures", "The first {0} have pictures.", "पहले {0} के साथ फ़ोटो हैं।"),
@@ -249,6 +249,7 @@ pub const TEXTS: &[(&str, &str, &str)] = &[
     ("no.quality", "No picture has to be taken again for its quality.", "गुणवत्ता के कारण कोई फ़ोटो दोबारा नहीं लेनी है।"),
     ("again", "To take again", "दोबारा लेनी हैं"),
     ("advice", "What to tell the worker", "कार्यकर्ता से क्या कहें"),
+    ("q.liveness_unsure", "Face or photo? Unclear", "चेहरा या फ़ोटो? अस्पष्ट"),
     ("q.face_too_small", "Too far", "बहुत दूर"),
     ("q.face_blurred", "Blurred", "धुँधली"),
     ("q.face_covered", "Dark, bright or covered", "अँधेरा, तेज़ रोशनी या ढका चेहरा"),
@@ -257,6 +258,11 @@ pub const TEXTS: &[(&str, &str, &str)] = &[
     ("q.no_face", "No face", "चेहरा नहीं"),
     ("q.unreadable_image", "Unreadable file", "फ़ाइल अपठनीय"),
     ("q.image_too_large", "File too large", "फ़ाइल बहुत बड़ी"),
+    (
+        "a.liveness_unsure",
+        "Stand in good, even light and take the picture with a clean lens from near.",
+        "अच्छी, एक-सी रोशनी में खड़े हों, लेंस साफ़ करें और पास से फ़ोटो लें।",
+    ),
     ("a.face_too_small", "Step closer: both faces should fill the picture.", "पास आएँ: दोनों चेहरे फ़ोटो में बड़े दिखें।"),
     ("a.face_blurred", "Wipe the lens, hold still, then press.", "लेंस साफ़ करें, फ़ोन स्थिर रखें, फिर बटन दबाएँ।"),
     (
@@ -312,6 +318,12 @@ pub const TEXTS: &[(&str, &str, &str)] = &[
     ("r.member_is_worker", "Member is the worker", "सदस्य स्वयं कार्यकर्ता है"),
     ("r.member_is_other_worker", "Member is another worker", "सदस्य कोई दूसरा कार्यकर्ता है"),
     ("r.photo_of_photo", "Photo of a photo", "फ़ोटो की फ़ोटो"),
+    ("r.photo_of_photo_suspected", "Perhaps a photo of a photo", "शायद फ़ोटो की फ़ोटो"),
+    (
+        "r.liveness_unsure",
+        "Too dark, bright, grainy or small to tell a face from a photo",
+        "अँधेरे, तेज़ रोशनी, दानेदार या छोटी तस्वीर के कारण चेहरा असली है या फ़ोटो, कहा नहीं जा सकता",
+    ),
     ("r.face_too_small", "Face too small", "चेहरा बहुत छोटा"),
     ("r.face_blurred", "Face blurred", "चेहरा धुँधला"),
     ("r.face_turned", "Face turned away", "चेहरा मुड़ा हुआ"),

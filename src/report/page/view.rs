@@ -78,7 +78,8 @@ struct Page {
     spoofs_listed: String,
     spoofs_all: String,
     spoofs_pictured: String,
-    min_bona_fide: String,
+    reject_below: String,
+    review_below: String,
     quality: Vec<QualityRow>,
     quality_shown: String,
     quality_all: String,
@@ -301,7 +302,8 @@ pub(super) fn render(gathered: &Gathered) -> Result<String> {
         spoofs_listed: grouped(night.spoofs.len() as u64),
         spoofs_all: grouped(night.all_spoofs),
         spoofs_pictured: pictured(night.spoofs.len(), pictures.as_ref().map(|p| p.spoofs.len())),
-        min_bona_fide: policy.liveness.min_bona_fide.to_string(),
+        reject_below: policy.liveness.reject_below.to_string(),
+        review_below: policy.liveness.review_below.to_string(),
         quality_shown: grouped(quality.len() as u64),
         quality_all: grouped(quality_all),
         quality,
@@ -551,7 +553,7 @@ fn lists(gathered: &Gathered, policy: &Policy) -> (Value, Value, Value) {
             })
         })
         .collect();
-    let limit = policy.liveness.min_bona_fide;
+    let limit = policy.liveness.review_below;
     (Value::Array(listed), json!({ "limit": limit, "list": spoofs }), json!(encoded))
 }
 
@@ -620,7 +622,7 @@ mod tests {
             complaints,
             ..WorkerQuality::default()
         };
-        let workers = [worker([0, 3, 1, 0, 0, 0, 0, 0]), worker([0; 8]), worker([0, 0, 0, 0, 2, 0, 0, 2])];
+        let workers = [worker([0, 3, 1, 0, 0, 0, 0, 0, 0]), worker([0; 9]), worker([0, 0, 0, 0, 2, 0, 0, 2, 0])];
         let (rows, all) = quality_rows(workers.iter());
         assert_eq!(all, 2, "who has nothing to improve is not listed");
         assert_eq!(rows.iter().map(|r| r.advice.as_str()).collect::<Vec<_>>(), ["a.face_blurred", "a.one_face"]);
