@@ -109,6 +109,7 @@ impl Job {
 pub fn run(job: &Job, engine: &Engine, progress: Progress, stop: &AtomicBool) -> Result<Summary> {
     let dump = Dump::open(&job.inputs, &job.columns)?;
     output::check("--out", &job.out, &kept(job, &dump))?;
+    RunFolder::check(&job.out, job.force)?;
     if let Some(workers) = job.workers.as_deref().or_else(|| dump.workers_path()) {
         Workers::check(workers)?;
     }

@@ -55,7 +55,7 @@ pub fn open_parquet(
 ) -> Result<ParquetRecordBatchReaderBuilder<File>> {
     let opened = open_scanned(path).and_then(|(file, _)| {
         guard(|| ParquetRecordBatchReaderBuilder::try_new(file))
-            .map_err(|unread| unread.as_error(path, "the footer", "a readable Parquet footer"))
+            .map_err(|unread| unread.into_error(path, "the footer", "a readable Parquet footer"))
     });
     opened.map_err(|error| match error {
         Error::Input { found, .. } => unusable(found),
@@ -77,7 +77,7 @@ pub fn has_columns(path: &Path, names: &[&str]) -> bool {
 pub fn footer(path: &Path, options: ArrowReaderOptions) -> Result<ArrowReaderMetadata> {
     let (file, _) = open_scanned(path)?;
     let metadata = guard(|| ArrowReaderMetadata::load(&file, options));
-    metadata.map_err(|unread| unread.as_error(path, "the footer", "a readable Parquet footer"))
+    metadata.map_err(|unread| unread.into_error(path, "the footer", "a readable Parquet footer"))
 }
 
 /// Checks all that can be told of some root columns without unpacking a page: that they are not encrypted, that their
@@ -91,7 +91,7 @@ pub fn check_columns(path: &Path, roots: &[usize]) -> Result<()> {
     let size = file.metadata().map_err(Error::io("look at", path))?.len();
     let metadata =
         guard(|| ArrowReaderMetadata::load(&*file, ArrowReaderOptions::new().with_skip_arrow_metadata(true)))
-            .map_err(|unread| unread.as_error(path, "the footer", "a readable Parquet footer"))?;
+            .map_err(|unread| unread.into_error(path, "the footer", "a readable Parquet footer"))?;
     for (number, group) in metadata.metadata().row_groups().iter().enumerate() {
         let leaves = group.columns().iter().enumerate();
         for (leaf, column) in
@@ -109,14 +109,14 @@ pub fn check_columns(path: &Path, roots: &[usize]) -> Result<()> {
             let (start, length) = (column.data_page_offset(), column.compressed_size());
             let start = column.dictionary_page_offset().map_or(start, |dictionary| dictionary.min(start));
             let end = u64::try_from(start).ok().zip(u64::try_from(length).ok()).map(|(s, l)| s.saturating_add(l));
-            if !end.is_some_and(|end| end <= size) {
+            if end.is_none_or(|end| end > size) {
                 let found = format!("{length} bytes from byte {start} on, in a file of {size} bytes");
                 return Err(Error::input(path, item, "bytes within the file", found, REWRITE));
             }
             if column.num_values() > 0 {
                 let rows = group.num_rows().max(0) as usize;
                 let page = guard(|| SerializedPageReader::new(file.clone(), column, rows, None)?.peek_next_page());
-                match page.map_err(|unread| unread.as_error(path, &item, "a readable first page"))? {
+                match page.map_err(|unread| unread.into_error(path, &item, "a readable first page"))? {
                     Some(_) => {}
                     None => return Err(Error::input(path, item, "a readable first page", "no page", REWRITE)),
                 }
@@ -195,7 +195,7 @@ pub enum Unread {
 
 impl Unread {
     /// The error that names the file and the part of it.
-    pub fn as_error(self, path: &Path, item: impl Into<String>, expected: &str) -> Error {
+    pub fn into_error(self, path: &Path, item: impl Into<String>, expected: &str) -> Error {
         match self {
             Unread::Refused(error) => Error::io("read", path)(error),
             Unread::Damaged(found) => Error::input(path, item, expected, found, REWRITE),
@@ -223,5 +223,5 @@ pub fn guard<T, E: std::error::Error + 'static>(read: impl FnOnce() -> Result<T,
 
 /// The error for a row group that cannot be read.
 pub fn damaged(path: &Path, group: usize, found: impl Into<Unread>) -> Error {
-    found.into().as_error(path, format!("row group {group}"), "readable pages")
+    found.into().into_error(path, format!("row group {group}"), "readable pages")
 }

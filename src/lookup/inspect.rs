@@ -11,6 +11,7 @@ use crate::infer::template::similarity;
 use crate::photo::Format;
 use crate::reason::Reason;
 use crate::roles::{Role, cast};
+use crate::verdict::rules::excuse_small_faces;
 
 /// One face with its part.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -56,6 +57,7 @@ pub fn inspect(picture: &Picture, worker: Option<&Template>, models: [String; 3]
     let seen = &picture.seen;
     let cast = cast(&seen.faces, worker, &policy.roles);
     let mut reasons = cast.reasons.clone();
+    excuse_small_faces(&seen.faces, policy, &mut reasons);
     let faces: Vec<CastFace> = picture
         .order
         .iter()

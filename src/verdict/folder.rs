@@ -32,6 +32,18 @@ pub struct RunFolder {
 }
 
 impl RunFolder {
+    /// Whether [`RunFolder::begin`] will refuse: asked before anything else is touched.
+    ///
+    /// # Errors
+    /// As [`RunFolder::begin`].
+    pub fn check(out: &Path, force: bool) -> Result<()> {
+        // What an earlier process left is looked at under the lock.
+        match fs::symlink_metadata(unfinished_place(out)?) {
+            Ok(_) => Ok(()),
+            Err(_) => may_be_made(out, force),
+        }
+    }
+
     /// Takes the run folder `out` for this process. Nothing is cleared before [`RunFolder::start`].
     ///
     /// # Errors
@@ -39,17 +51,8 @@ impl RunFolder {
     /// folder, or when something else stands where the unfinished folder must be; [`Error::Busy`] when another process is
     /// writing it.
     pub fn begin(out: &Path, force: bool) -> Result<Self> {
-        let name = out.file_name().filter(|_| out.to_str().is_some()).ok_or_else(|| {
-            let problem = format!("'{}' does not end in a folder name in UTF-8", out.display());
-            Error::usage("--out", problem, "name a folder to create")
-        })?;
-        let mut hidden = OsString::from(".");
-        hidden.push(name);
-        hidden.push(".partial");
-        let partial = parent(out).join(hidden);
-        if fs::symlink_metadata(&partial).is_err() {
-            may_be_made(out, force)?;
-        }
+        RunFolder::check(out, force)?;
+        let partial = unfinished_place(out)?;
         create_private_folder(parent(out))?;
         own_folder(&partial)?;
         let fix = "wait for it to end, or name another --out";
@@ -180,6 +183,18 @@ impl RunFolder {
         }
         fs::remove_dir_all(&self.partial).map_err(Error::io("remove", &self.partial))
     }
+}
+
+/// `.NAME.partial` beside the run folder.
+fn unfinished_place(out: &Path) -> Result<PathBuf> {
+    let name = out.file_name().filter(|_| out.to_str().is_some()).ok_or_else(|| {
+        let problem = format!("'{}' does not end in a folder name in UTF-8", out.display());
+        Error::usage("--out", problem, "name a folder to create")
+    })?;
+    let mut hidden = OsString::from(".");
+    hidden.push(name);
+    hidden.push(".partial");
+    Ok(parent(out).join(hidden))
 }
 
 /// Whether the run folder may be made: nothing stands there, or a run that `force` replaces.

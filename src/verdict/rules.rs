@@ -66,7 +66,7 @@ pub fn first_look(analysis: &Analysis, cast: &Cast, given: Given, policy: &Polic
             let of_account = |reason: &Reason| matches!(reason, Reason::WorkerUnknown | Reason::WorkerMismatch);
             let counts = |reason: &&Reason| facts.worker_id.is_some() || !of_account(reason);
             cast.reasons.iter().filter(counts).for_each(|&reason| row.add(reason));
-            excuse_small_faces(analysis, policy, &mut row);
+            excuse_small_faces(analysis.faces(), policy, &mut row.reasons);
             check_liveness(member, worker, policy, &mut row);
             member.into_iter().flat_map(|r| quality::failings(&r.quality, &policy.quality)).for_each(|r| row.add(r));
         }
@@ -78,15 +78,17 @@ pub fn first_look(analysis: &Analysis, cast: &Cast, given: Given, policy: &Polic
     row
 }
 
-/// A worker is not absent whose face may be one that is too small to be compared: then that alone is said.
-fn excuse_small_faces(analysis: &Analysis, policy: &Policy, row: &mut VerdictRow) {
-    let tallest = analysis.faces().first().map_or(0.0, |face| face.detection.bbox[3]);
+/// A worker is not absent whose face may be one that is too small to be compared: then that alone is said. Reasons are in
+/// their order.
+pub fn excuse_small_faces(faces: &[SeenFace], policy: &Policy, reasons: &mut Vec<Reason>) {
+    let tallest = faces.first().map_or(0.0, |face| face.detection.bbox[3]);
     let is_near = |face: &&SeenFace| face.detection.bbox[3] >= tallest * policy.roles.principal_ratio;
-    let readings = analysis.faces().iter().filter(is_near).filter_map(|face| face.reading.as_ref());
+    let readings = faces.iter().filter(is_near).filter_map(|face| face.reading.as_ref());
     let mut sizes = readings.map(|reading| reading.quality.eye_distance);
-    if row.reasons.contains(&Reason::WorkerAbsent) && sizes.any(|size| size < policy.quality.min_eye_distance) {
-        row.reasons.retain(|&reason| reason != Reason::WorkerAbsent);
-        row.add(Reason::FaceTooSmall);
+    if reasons.contains(&Reason::WorkerAbsent) && sizes.any(|size| size < policy.quality.min_eye_distance) {
+        reasons.retain(|&reason| !matches!(reason, Reason::WorkerAbsent | Reason::FaceTooSmall));
+        let place = reasons.partition_point(|&reason| reason < Reason::FaceTooSmall);
+        reasons.insert(place, Reason::FaceTooSmall);
     }
 }
 
@@ -332,7 +334,7 @@ mod tests {
         let said = |faces: &[(f32, f32)]| {
             let mut row = row();
             row.add(Reason::WorkerAbsent);
-            excuse_small_faces(&selfie(faces), &policy, &mut row);
+            excuse_small_faces(selfie(faces).faces(), &policy, &mut row.reasons);
             row.reasons
         };
         assert_eq!(said(&[(30.0, 9.0), (28.0, 8.0)]), [Reason::FaceTooSmall]);

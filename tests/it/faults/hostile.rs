@@ -242,7 +242,7 @@ fn progressive(width: u16, height: u16) -> Vec<u8> {
     let (columns, rows) = (usize::from(width).div_ceil(16), usize::from(height).div_ceil(16));
     let zeros = |bits: usize| {
         let mut bytes = vec![0u8; bits / 8];
-        if bits % 8 > 0 {
+        if !bits.is_multiple_of(8) {
             bytes.push(0xff >> (bits % 8));
         }
         bytes
