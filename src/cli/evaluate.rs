@@ -22,7 +22,7 @@ pub enum EvaluateCommand {
     Verification(VerificationArgs),
     /// Presentation attack detection: APCER, BPCER, EER, AUC
     #[command(
-        after_help = "Example:\n  chehra evaluate liveness --labels nuaa/labels.csv --images nuaa\n\nThe CSV has the columns label (live or spoof) and path."
+        after_help = "Example:\n  chehra evaluate liveness --labels nuaa/labels.csv --images nuaa\n\nThe CSV has the columns label (live or spoof) and path, and may have species (of the attack: print, phone, ...) and subject\n(the person; intervals are by bootstrap over subjects)."
     )]
     Liveness(LivenessArgs),
     /// Verdicts of run folders against the truth: reasons, duplicates, workers, APCER and BPCER

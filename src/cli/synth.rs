@@ -33,7 +33,7 @@ OUT/booths.parquet is for `audit --booths`. The same plan and pictures give the 
 #[command(after_help = EXAMPLES)]
 pub struct SynthArgs {
     /// Folder of face pictures, or a CSV of them
-    #[arg(long, value_name = "FACES", required_unless_present_any = ["print_plan", "live"])]
+    #[arg(long, value_name = "FACES", required_unless_present_any = ["print_plan", "live", "attacks"])]
     faces: Option<PathBuf>,
     /// The same, its faces found by the detector
     #[arg(long, value_name = "LIVE", conflicts_with = "faces")]

@@ -86,6 +86,10 @@ impl Policy {
         }
         unit("liveness.min_brightness", liveness.min_brightness)?;
         unit("liveness.max_brightness", liveness.max_brightness)?;
+        if liveness.min_brightness >= liveness.max_brightness {
+            let (least, most) = (liveness.min_brightness, liveness.max_brightness);
+            return Err(format!("liveness.min_brightness = {least}; below liveness.max_brightness = {most} expected"));
+        }
         unit("liveness.min_contrast", liveness.min_contrast)?;
         for (name, limit) in [("max_grain", liveness.max_grain), ("min_eye_distance", liveness.min_eye_distance)] {
             if !(0.0..=10_000.0).contains(&limit) {
@@ -533,6 +537,9 @@ mod tests {
         assert!(message.contains("liveness.reject_below") && message.contains("liveness.review_below"), "{message}");
         std::fs::write(&file, "[liveness]\nframe_evidence = false\n").unwrap();
         assert!(Policy::read(&file).unwrap_err().to_string().contains("leave it out"));
+        std::fs::write(&file, "[liveness]\nmin_brightness = 0.8\n").unwrap();
+        let message = Policy::read(&file).unwrap_err().to_string();
+        assert!(message.contains("below liveness.max_brightness = 0.7"), "{message}");
         std::fs::write(&file, "[liveness]\nreject_below = 0.7\nreview_below = 0.6\n").unwrap();
         assert!(Policy::read(&file).unwrap_err().to_string().contains("at most liveness.review_below"));
     }

@@ -190,7 +190,7 @@ fn rates(live: &[Judged], attacks: &[Judged], subjects: usize) -> Option<AttackR
 type Weight<'a> = &'a dyn Fn(usize) -> f64;
 
 /// A statistic with its bootstrap interval (percentiles); `None` where it is none on the sample itself. Resamples in which it
-/// is none, for lack of attacks or bona fide presentations, are left out.
+/// is none, for lack of attacks or bona fide presentations, are left out. Where no resample differs, the rule of three.
 fn estimate(subjects: usize, statistic: impl Fn(Weight) -> Option<f64>) -> Option<Estimate> {
     let rate = statistic(&|_| 1.0)?;
     let mut resampled: Vec<f64> = (0..RESAMPLES)
@@ -204,7 +204,13 @@ fn estimate(subjects: usize, statistic: impl Fn(Weight) -> Option<f64>) -> Optio
         let place = (share * resampled.len().saturating_sub(1) as f64).round() as usize;
         resampled.get(place).copied().unwrap_or(rate)
     };
-    Some(Estimate { rate, low: quantile(0.025), high: quantile(0.975) })
+    let (mut low, mut high) = (quantile(0.025), quantile(0.975));
+    if low == high {
+        // Nothing varied, as when none of n errs: the rule of three over subjects (Hanley and Lippman-Hand, JAMA 1983).
+        let reach = 3.0 / subjects.max(1) as f64;
+        (low, high) = ((rate - reach).max(0.0), (rate + reach).min(1.0));
+    }
+    Some(Estimate { rate, low, high })
 }
 
 /// The weight of some pictures; of none +0, not the -0 of an empty sum.
@@ -274,7 +280,7 @@ impl fmt::Display for LivenessReport {
         let all = self.all.iter().map(|rates| ("all attacks", rates));
         let species = self.species.iter().map(|(kind, rates)| (kind.as_str(), rates));
         for (kind, rates) in all.chain(species.filter(|_| self.species.len() > 1)) {
-            let mark = if self.worst.as_deref() == Some(kind) { ", the worst species" } else { "" };
+            let mark = if self.worst.as_deref() == Some(kind) { ", the worst species at BPCER 5 %" } else { "" };
             writeln!(f, "{kind}: {} presentations{mark}", rates.attacks)?;
             writeln!(f, "  APCER              {} not rejected", rates.apcer_rejecting)?;
             writeln!(f, "                     {} neither rejected nor asked", rates.apcer_asking)?;
@@ -339,7 +345,7 @@ mod tests {
         assert_eq!(report.species["print"].apcer_asking.to_string(), "0.0000 (0.0000 to 0.0000)");
         assert_eq!(report.species["phone"].apcer_at_bpcer["5 %"].rate, 0.5);
         let text = report.to_string();
-        assert!(text.contains("phone: 2 presentations, the worst species"), "{text}");
+        assert!(text.contains("phone: 2 presentations, the worst species at BPCER 5 %"), "{text}");
     }
 
     #[test]

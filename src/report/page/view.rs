@@ -251,7 +251,8 @@ pub(super) fn render(gathered: &Gathered) -> Result<String> {
     divisions.retain(|_| !peers.divisions.is_empty());
     let (districts, districts_chart) = district_rows(gathered)?;
     let (quality, quality_all) = quality_rows(night.workers.values());
-    let (data_persons, data_spoofs, data_pictures) = lists(gathered, &policy);
+    let [reject_below, review_below] = liveness_limits(&run.record.policy);
+    let (data_persons, data_spoofs, data_pictures) = lists(gathered, &policy, review_below);
     let mut kinds: Vec<String> = persons.listed.iter().map(|p| p.worth.clone()).collect();
     kinds.sort();
     kinds.dedup();
@@ -302,8 +303,8 @@ pub(super) fn render(gathered: &Gathered) -> Result<String> {
         spoofs_listed: grouped(night.spoofs.len() as u64),
         spoofs_all: grouped(night.all_spoofs),
         spoofs_pictured: pictured(night.spoofs.len(), pictures.as_ref().map(|p| p.spoofs.len())),
-        reject_below: policy.liveness.reject_below.to_string(),
-        review_below: policy.liveness.review_below.to_string(),
+        reject_below: reject_below.to_string(),
+        review_below: review_below.to_string(),
         quality_shown: grouped(quality.len() as u64),
         quality_all: grouped(quality_all),
         quality,
@@ -496,7 +497,19 @@ fn quality_rows<'a>(workers: impl Iterator<Item = &'a WorkerQuality>) -> (Vec<Qu
 }
 
 /// The lists that the script shows: persons, photos of photos, and the pictures of both by number.
-fn lists(gathered: &Gathered, policy: &Policy) -> (Value, Value, Value) {
+/// Limits of liveness as the run had them: below the first a row was rejected, below the second it was asked about. Runs of an
+/// earlier version had one limit, which rejected.
+fn liveness_limits(recorded: &Value) -> [f64; 2] {
+    let limit = |key: &str| recorded.get("liveness").and_then(|liveness| liveness.get(key)).and_then(Value::as_f64);
+    let default = Policy::default().liveness;
+    // Recorded numbers are single: 0.8 is to be read as 0.8.
+    let short = |value: f32| value.to_string().parse().unwrap_or(f64::from(value));
+    let reject = limit("reject_below").or_else(|| limit("min_bona_fide"));
+    let review = limit("review_below").or(reject);
+    [reject.unwrap_or_else(|| short(default.reject_below)), review.unwrap_or_else(|| short(default.review_below))]
+}
+
+fn lists(gathered: &Gathered, policy: &Policy, review_below: f64) -> (Value, Value, Value) {
     let Gathered { persons, night, pictures, .. } = gathered;
     let mut encoded: Vec<String> = Vec::new();
     // A number; null for a row without pictures; -1 for a picture that cannot be shown.
@@ -553,8 +566,7 @@ fn lists(gathered: &Gathered, policy: &Policy) -> (Value, Value, Value) {
             })
         })
         .collect();
-    let limit = policy.liveness.review_below;
-    (Value::Array(listed), json!({ "limit": limit, "list": spoofs }), json!(encoded))
+    (Value::Array(listed), json!({ "limit": review_below, "list": spoofs }), json!(encoded))
 }
 
 fn facts(run: &Run) -> Vec<(&'static str, String)> {
