@@ -19,6 +19,19 @@ use crate::{Error, Result};
 
 /// Names the run that is being, or was, made visible: the SHA-256 of its `run.json`.
 const COMMITTED: &str = "committed";
+/// Everything that a run folder may hold: what a run writes, and nothing else.
+const OF_A_RUN: [&str; 8] = [
+    "clusters.parquet",
+    "pairs.parquet",
+    "report.html",
+    "review.parquet",
+    "run.json",
+    "suspects.parquet",
+    "verdicts.parquet",
+    "workers_audit.parquet",
+];
+/// Everything that the folder of an unfinished run may hold.
+const OF_AN_UNFINISHED_RUN: [&str; 5] = [COMMITTED, "lock", "replaced", "spool", "tables"];
 
 /// A run folder in the making.
 #[derive(Debug)]
@@ -55,6 +68,11 @@ impl RunFolder {
         let partial = unfinished_place(out)?;
         create_private_folder(parent(out))?;
         own_folder(&partial)?;
+        if let Some(name) = foreign(&partial, &OF_AN_UNFINISHED_RUN)? {
+            let (expected, found) = ("a folder of chehra's own, or nothing", format!("a folder with {name} in it"));
+            let fix = "somebody else made it: look what it is, and move it away";
+            return Err(Error::input(&partial, "folder of the unfinished run", expected, found, fix));
+        }
         let fix = "wait for it to end, or name another --out";
         let held = "another chehra process is writing this run folder";
         let lock = FileLock::take(&partial.join("lock"), held, fix)?;
@@ -205,13 +223,12 @@ fn may_be_made(out: &Path, force: bool) -> Result<()> {
             ("no file or folder of this name yet", "name another --out, or give --force to replace it");
         return Err(Error::input(out, "run folder", expected, "it exists", fix));
     }
-    if is_run_folder(out) {
-        return Ok(());
-    }
-    let found = match () {
-        () if there.is_symlink() => "a link",
-        () if there.is_dir() => "another folder: it has no run.json with a run id",
-        () => "a file",
+    let found = match foreign(out, &OF_A_RUN)? {
+        _ if there.is_symlink() => "a link".to_owned(),
+        _ if !there.is_dir() => "a file".to_owned(),
+        _ if run_id(out).is_none() => "another folder: it has no run.json with a run id".to_owned(),
+        Some(name) => format!("a run folder with something in it that is no run's: {name}"),
+        None => return Ok(()),
     };
     let fix = "--force replaces run folders and nothing else: name another --out, or move this away";
     Err(Error::input(out, "run folder", "a run folder of `chehra audit`, or nothing", found, fix))
@@ -220,6 +237,20 @@ fn may_be_made(out: &Path, force: bool) -> Result<()> {
 /// Whether a folder, itself and not a link to one, is what `chehra audit` makes.
 fn is_run_folder(path: &Path) -> bool {
     fs::symlink_metadata(path).is_ok_and(|there| there.is_dir()) && run_id(path).is_some()
+}
+
+/// Something in a folder that is none of these names, nor the half of one that a stopped process left.
+fn foreign(folder: &Path, names: &[&str]) -> Result<Option<String>> {
+    let Ok(entries) = fs::read_dir(folder) else { return Ok(None) };
+    for entry in entries {
+        let name = entry.map_err(Error::io("list", folder))?.file_name();
+        let name = name.to_string_lossy();
+        let whole = name.strip_prefix('.').and_then(|rest| rest.strip_suffix(".tmp")).unwrap_or(&name);
+        if !names.contains(&whole) {
+            return Ok(Some(name.into_owned()));
+        }
+    }
+    Ok(None)
 }
 
 /// The run id in a folder's `run.json`.
@@ -355,7 +386,12 @@ mod tests {
         assert!(refused(&out).contains("another folder"));
         fs::write(out.join("run.json"), r#"{"run_id": ""}"#).unwrap();
         assert!(refused(&out).contains("another folder"));
+        fs::write(out.join("run.json"), r#"{"run_id": "x"}"#).unwrap();
+        assert!(refused(&out).contains("no run's: mine.txt"));
         assert_eq!(fs::read_to_string(out.join("mine.txt")).unwrap(), "mine");
+        fs::create_dir(temp.path().join(".new.partial")).unwrap();
+        fs::write(temp.path().join(".new.partial/mine.txt"), "mine").unwrap();
+        assert!(refused(&temp.path().join("new")).contains("mine.txt in it"));
         let file = temp.path().join("file");
         fs::write(&file, "mine").unwrap();
         assert!(refused(&file).contains("a file"));

@@ -252,7 +252,7 @@ pub(super) fn render(gathered: &Gathered) -> Result<String> {
     let (districts, districts_chart) = district_rows(gathered)?;
     let (quality, quality_all) = quality_rows(night.workers.values());
     let [reject_below, review_below] = liveness_limits(&run.record.policy);
-    let (data_persons, data_spoofs, data_pictures) = lists(gathered, &policy, review_below);
+    let (data_persons, data_spoofs, data_pictures) = lists(gathered, review_below);
     let mut kinds: Vec<String> = persons.listed.iter().map(|p| p.worth.clone()).collect();
     kinds.sort();
     kinds.dedup();
@@ -509,7 +509,7 @@ fn liveness_limits(recorded: &Value) -> [f64; 2] {
     [reject.unwrap_or_else(|| short(default.reject_below)), review.unwrap_or_else(|| short(default.review_below))]
 }
 
-fn lists(gathered: &Gathered, policy: &Policy, review_below: f64) -> (Value, Value, Value) {
+fn lists(gathered: &Gathered, review_below: f64) -> (Value, Value, Value) {
     let Gathered { persons, night, pictures, .. } = gathered;
     let mut encoded: Vec<String> = Vec::new();
     // A number; null for a row without pictures; -1 for a picture that cannot be shown.
