@@ -342,7 +342,7 @@ mod tests {
         all.extend(judged(&[0.01, 0.99], Some("phone"), 2));
         let report = report(all);
         assert_eq!(report.worst.as_deref(), Some("phone"));
-        assert_eq!(report.species["print"].apcer_asking.to_string(), "0.0000 (0.0000 to 0.0000)");
+        assert_eq!(report.species["print"].apcer_asking.to_string(), "0.0000 (0.0000 to 1.0000)", "two subjects");
         assert_eq!(report.species["phone"].apcer_at_bpcer["5 %"].rate, 0.5);
         let text = report.to_string();
         assert!(text.contains("phone: 2 presentations, the worst species at BPCER 5 %"), "{text}");
