@@ -14,6 +14,7 @@ mod ordered;
 mod pictures;
 mod record;
 mod see;
+mod warnings;
 
 pub(crate) use duplicates::{member, stands};
 pub(crate) use see::{References, Selection, references, see_rows};
@@ -113,6 +114,8 @@ pub fn run(job: &Job, engine: &Engine, progress: Progress, stop: &AtomicBool) ->
     if let Some(workers) = job.workers.as_deref().or_else(|| dump.workers_path()) {
         Workers::check(workers)?;
     }
+    let survey = dump.survey(jiff::Timestamp::now().as_microsecond())?;
+    survey.warnings().iter().for_each(|warning| log::warn!("{warning}"));
     let booths = job.booths.as_deref().map(Booths::read).transpose()?;
     let decisions = Decisions::read(&job.decisions)?;
     let mut carry = dump.carry(&job.carry)?;
@@ -151,7 +154,7 @@ pub fn run(job: &Job, engine: &Engine, progress: Progress, stop: &AtomicBool) ->
     let mut rows: Vec<VerdictRow> = analyses.iter().zip(casts).map(first_look).collect();
 
     let earlier = store.as_ref().map_or_else(|| Ok(Gallery::empty()), |s| s.view(Some(record.store_key())))?;
-    let pictures = Pictures::gather(&analyses, casts, store.as_ref(), record.store_key(), &model)?;
+    let pictures = Pictures::gather(&analyses, casts, store.as_ref(), record.store_key(), &model, &rows)?;
     let mut reuse = ReuseCounts::default();
     duplicates::mark_repeated_ids(&analyses, &earlier, &mut rows);
     pictures.mark_same(&earlier, &job.policy, &mut rows, &mut reuse);
@@ -174,6 +177,8 @@ pub fn run(job: &Job, engine: &Engine, progress: Progress, stop: &AtomicBool) ->
     write_review(&folder.tables().join("review.parquet"), &queue.rows)?;
     record.review(&queue, job.review_budget);
     summary.notes = record.notes();
+    let workers = job.workers.as_deref().or_else(|| dump.workers_path());
+    summary.warnings = warnings::of_columns(&survey, &analyses, workers)?;
     let peers = peers(&analyses, &rows, &job.policy);
     write_workers_audit(&folder.tables().join("workers_audit.parquet"), &peers)?;
     write_suspects(&folder.tables().join("suspects.parquet"), &suspects::queue(&rows, &peers))?;

@@ -26,7 +26,7 @@ macro_rules! reasons {
 }
 
 reasons! {
-    /// A required value is null: submission_id, worker_id, district or captured_at.
+    /// A required value is missing or cannot be read: submission_id, worker_id, district or captured_at.
     RequiredFieldMissing = "required_field_missing",
     /// The same submission_id stands in an earlier row or an earlier night.
     SubmissionIdRepeated = "submission_id_repeated",

@@ -14,8 +14,8 @@ use crate::infer::template::similarity;
 use crate::infer::{Analysis, ModelId, Template};
 use crate::matching::strata::quality_group;
 use crate::matching::{
-    Candidate, Case, Cluster, Decided, Enrolment, Impostors, Judged, Pair, Searched, candidate_floor, judge_with,
-    pairs_of,
+    Candidate, Case, Cluster, Decided, Enrolment, Impostors, Judged, Pair, Searched, UNKNOWN_TIME, candidate_floor,
+    judge_with, pairs_of,
 };
 use crate::reason::{Reason, Verdict};
 use crate::roles::Cast;
@@ -57,7 +57,8 @@ pub fn mark_repeated_ids(analyses: &[Analysis], earlier: &Gallery, rows: &mut [V
 ///
 /// A row enrols its member when the verdict so far is accept or review: somebody who is told to take the selfie again,
 /// or whose photo of a photo was refused, may come back and is no duplicate of that attempt. A face that belongs to a
-/// worker is no member. A row whose id was there before is compared, but enrols nobody: its id would name two people.
+/// worker is no member. A row whose id was there before is compared, but enrols nobody: its id would name two people. So is one
+/// that lacks its id, worker, district or time: the face is there.
 pub fn find(
     analyses: &[Analysis],
     casts: &[Cast],
@@ -70,7 +71,12 @@ pub fn find(
     for ((analysis, cast), row) in analyses.iter().zip(casts).zip(rows) {
         if let (true, Some(member)) = (stands(row), member(analysis, cast, model)) {
             let facts = &analysis.facts;
-            enrolments.push(Enrolment { row: Some(row.row), booth_id: facts.booth_id.clone(), ..enrolment(&member.0) });
+            let mut enrolled =
+                Enrolment { row: Some(row.row), booth_id: facts.booth_id.clone(), ..enrolment(&member.0) };
+            if row.reasons.contains(&Reason::CapturedAtImplausible) {
+                enrolled.captured_at = UNKNOWN_TIME;
+            }
+            enrolments.push(enrolled);
             tonight.push(member);
         }
     }
@@ -92,7 +98,8 @@ pub fn find(
     let case = Case { enrolments: &enrolments, candidates: &candidates, impostors: &impostors, searched };
     let decided = Decided::among(&enrolments, decisions);
     let judged = judge_with(&case, &decided, &job.policy.matching, &score);
-    let repeated = |row: u64| rows[row as usize].reasons.contains(&Reason::SubmissionIdRepeated);
+    let unnamed = [Reason::SubmissionIdRepeated, Reason::RequiredFieldMissing];
+    let repeated = |row: u64| rows[row as usize].reasons.iter().any(|reason| unnamed.contains(reason));
     let enrolled = tonight
         .into_iter()
         .zip(&enrolments)
@@ -212,16 +219,16 @@ fn note_decisions(found: &Duplicates, rows: &mut [VerdictRow]) {
     }
 }
 
-/// A row's member as a store takes it; `None` where the face or a required value is missing.
+/// A row's member as a store takes it, were all of its values there; `None` where the face is missing.
 pub fn member(analysis: &Analysis, cast: &Cast, model: &ModelId) -> Option<(Member, Template)> {
     let reading = rules::member_reading(analysis, cast)?;
     let photo = analysis.selfie.as_ref().ok()?;
     let facts = &analysis.facts;
     let member = Member {
-        submission_id: facts.submission_id.clone()?,
-        worker_id: facts.worker_id.clone()?,
-        district: facts.district.clone()?,
-        captured_at: facts.captured_at?,
+        submission_id: facts.submission_id.clone().unwrap_or_else(|| format!("(row {})", analysis.row)),
+        worker_id: facts.worker_id.clone().unwrap_or_default(),
+        district: facts.district.clone().unwrap_or_default(),
+        captured_at: facts.captured_at.unwrap_or(UNKNOWN_TIME),
         mobile: facts.mobile.as_deref().and_then(|m| Mobile::parse(m).ok()).map(|m| m.as_str().to_owned()),
         epic: facts.epic.as_deref().and_then(|e| Epic::parse(e).ok()).map(|e| e.as_str().to_owned()),
         member_name: facts.member_name.clone(),

@@ -114,6 +114,11 @@ pub fn compare(found: &Duplicates, earlier: &Gallery, policy: &Policy) -> Number
     numbers
 }
 
+/// Of mobile and voter-ID number the one that is not `number`.
+fn other_number<'a>(mobile: Option<&'a str>, epic: Option<&'a str>, number: &str) -> Option<&'a str> {
+    if mobile == Some(number) { epic } else { mobile }
+}
+
 fn number_use<'a>(enrolment: &'a Enrolment, number: &'a str) -> NumberUse<'a> {
     NumberUse {
         number,
@@ -121,6 +126,7 @@ fn number_use<'a>(enrolment: &'a Enrolment, number: &'a str) -> NumberUse<'a> {
         worker_id: &enrolment.worker_id,
         district: &enrolment.district,
         captured_at: enrolment.captured_at,
+        other: other_number(enrolment.mobile.as_deref(), enrolment.epic.as_deref(), number),
     }
 }
 
@@ -131,5 +137,6 @@ fn stored_use<'a>(row: &Row<'a>, number: &'a str) -> NumberUse<'a> {
         worker_id: row.worker_id,
         district: row.district,
         captured_at: row.captured_at,
+        other: other_number(row.mobile, row.epic, number),
     }
 }

@@ -9,9 +9,10 @@ use crate::Result;
 use crate::audit::duplicates::Duplicates;
 use crate::config::Policy;
 use crate::dump::RowFacts;
-use crate::dump::facts::Mobile;
+use crate::dump::facts::{Epic, Mobile, is_same_name};
 use crate::gallery::{Backdrop, Gallery, KeptPicture, Marks, NightPictures, Store, Stranger};
 use crate::infer::{Analysis, ModelId, SeenPhoto, Template};
+use crate::matching::UNKNOWN_TIME;
 use crate::matching::reuse::{
     Copied, Earlier, Glimpse, Later, Likeness, PictureIndex, PictureUse, Shared, copied, reused_pictures,
     shared_backgrounds, shared_bystanders, usual_backgrounds,
@@ -75,8 +76,12 @@ impl<'a> Pictures<'a> {
         store: Option<&Store>,
         store_key: &str,
         model: &ModelId,
+        rows: &[VerdictRow],
     ) -> Result<Self> {
-        let tonight: Vec<Tonight> = analyses.iter().zip(casts).filter_map(|(a, cast)| named(a, cast)).collect();
+        let mut tonight: Vec<Tonight> = analyses.iter().zip(casts).filter_map(|(a, cast)| named(a, cast)).collect();
+        // A time that cannot be makes no picture the first.
+        let is_late = |t: &Tonight| rows[t.analysis.row as usize].reasons.contains(&Reason::CapturedAtImplausible);
+        tonight.iter_mut().filter(|t| is_late(t)).for_each(|t| t.captured_at = UNKNOWN_TIME);
         let uses: Vec<PictureUse> = tonight.iter().map(picture_use).collect();
         let index = PictureIndex::of(&uses);
         let mut pictures =
@@ -278,13 +283,23 @@ fn mark_group(group: &Shared, reason: Reason, what: &str, places: &HashMap<&str,
 /// Whether a submission is another try: the same worker, district and mobile number, minutes later.
 fn is_retry(this: &RowFacts, first: &RowFacts, policy: &Policy) -> bool {
     let mobile = |facts: &RowFacts| facts.mobile.as_deref().and_then(|m| Mobile::parse(m).ok());
+    let epic = |facts: &RowFacts| facts.epic.as_deref().and_then(|e| Epic::parse(e).ok());
+    let both = epic(this).is_some() && epic(this) == epic(first);
     let soon = match (this.captured_at, first.captured_at) {
         (Some(this), Some(first)) => {
-            (0..=i64::from(policy.facts.retry_minutes) * 60_000_000).contains(&this.saturating_sub(first))
+            const DAY: i64 = 86_400_000_000;
+            let (gap, minutes) = (this.saturating_sub(first), i64::from(policy.facts.retry_minutes) * 60_000_000);
+            // A phone whose date is off by one; both numbers say that it is one member.
+            gap >= 0 && gap <= minutes || both && gap.abs_diff(DAY) <= minutes.unsigned_abs()
         }
         _ => false,
     };
-    let same = this.worker_id.is_some() && this.worker_id == first.worker_id && this.district == first.district;
+    let same = this.worker_id.is_some()
+        && this.worker_id == first.worker_id
+        && match (&this.district, &first.district) {
+            (Some(this), Some(first)) => is_same_name(this, first),
+            (this, first) => this == first,
+        };
     soon && same && mobile(this).is_some() && mobile(this) == mobile(first)
 }
 
@@ -308,7 +323,7 @@ fn named<'a>(analysis: &'a Analysis, cast: &'a Cast) -> Option<Tonight<'a>> {
     let photo = analysis.selfie.as_ref().ok()?;
     let submission_id = analysis.facts.submission_id.as_deref()?;
     // Without a time a picture comes after all others.
-    let captured_at = analysis.facts.captured_at.unwrap_or(i64::MAX);
+    let captured_at = analysis.facts.captured_at.unwrap_or(UNKNOWN_TIME);
     Some(Tonight { analysis, cast, photo, submission_id, captured_at })
 }
 
@@ -370,7 +385,7 @@ fn tonight_picture(this: &Tonight) -> KeptPicture {
         submission_id: this.submission_id.to_owned(),
         worker_id: facts.worker_id.clone().unwrap_or_default(),
         district: facts.district.clone().unwrap_or_default(),
-        captured_at: this.captured_at,
+        captured_at: facts.captured_at.unwrap_or(UNKNOWN_TIME),
         size: size_of(this),
         sha256: this.photo.fingerprint.sha256,
         dhash: this.photo.fingerprint.dhash,

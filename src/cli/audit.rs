@@ -9,6 +9,7 @@ use clap::Args;
 use crate::audit::{self, Job};
 use crate::cli::setup::{self, EngineArgs};
 use crate::cli::{Common, json, print};
+use crate::dump::listed;
 use crate::gallery::{Engine as SearchEngine, SearchPolicy};
 use crate::report::page::PageOptions;
 use crate::report::{PROGRESS, Progress};
@@ -31,8 +32,11 @@ goes on from its last batch when the same command is given again.";
 #[command(after_help = EXAMPLES)]
 pub struct AuditArgs {
     /// Parquet files, folders of them, or globs
-    #[arg(required = true, value_name = "DUMP")]
+    #[arg(required_unless_present = "files", value_name = "DUMP")]
     inputs: Vec<PathBuf>,
+    /// File with the paths of more Parquet files, one a line: the live files of a Delta, Iceberg or Hudi table
+    #[arg(long, value_name = "LIST")]
+    files: Option<PathBuf>,
     /// Run folder to create
     #[arg(short, long, value_name = "DIR")]
     out: PathBuf,
@@ -76,8 +80,10 @@ pub struct AuditArgs {
 /// Runs it.
 pub fn run(args: &AuditArgs, common: &Common) -> Result<()> {
     let policy = setup::working_policy(args.engine.policy.as_deref())?;
+    let mut inputs = args.inputs.clone();
+    inputs.extend(args.files.as_deref().map(listed).transpose()?.into_iter().flatten());
     let job = Job {
-        inputs: args.inputs.clone(),
+        inputs,
         columns: common.settings.columns.clone(),
         carry: args.carry.clone(),
         workers: args.workers.clone(),

@@ -2,6 +2,8 @@
 //!
 //! Apps and warehouses name things their own way; a dump is not rewritten for that. `selfie = "image_bytes"` says
 //! that the selfie stands in `image_bytes`; an optional column set to `""` is not read even where the dump has one.
+//! Two keys tell how times are read: `captured_at_format` (`"%d/%m/%Y %H:%M"`) and, at the top of the file, `time_zone`
+//! (`"Asia/Kolkata"`).
 
 use serde::{Deserialize, Serialize};
 
@@ -10,11 +12,21 @@ macro_rules! columns {
         /// For each column that `chehra` knows, its name in the dump. The defaults are `chehra`'s own names.
         #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
         #[serde(default, deny_unknown_fields)]
-        pub struct Columns { $($(#[doc = $doc])+ pub $name: String),+ }
+        pub struct Columns {
+            $($(#[doc = $doc])+ pub $name: String,)+
+            /// The form of times that are texts, in the letters of `strftime`; empty: what can be read in one way is read.
+            pub captured_at_format: String,
+            /// IANA name of the zone of times that have none, in which people are shown all times; empty for UTC.
+            pub time_zone: String,
+        }
 
         impl Default for Columns {
             fn default() -> Self {
-                Columns { $($name: stringify!($name).to_owned()),+ }
+                Columns {
+                    $($name: stringify!($name).to_owned(),)+
+                    captured_at_format: String::new(),
+                    time_zone: String::new(),
+                }
             }
         }
 
@@ -34,9 +46,9 @@ columns! {
     worker_id,
     /// Required, text: district of the enrolment.
     district,
-    /// Required, timestamp: when the selfie was taken.
+    /// Required, timestamp, or a text or number that can be read in one way: when the selfie was taken.
     captured_at,
-    /// Required, binary: the selfie of worker and member.
+    /// Required, binary (or `struct{bytes}`, base64, hex): the selfie of worker and member.
     selfie,
     /// Optional, binary: the member's uploaded photo.
     photo,

@@ -17,6 +17,9 @@ use crate::{Error, Result};
 /// Name of the file that is looked for.
 pub const NAME: &str = "chehra.toml";
 
+/// The key, at the top, of the zone in which times without one are meant, and in which people are shown all times.
+const TIME_ZONE: &str = "time_zone";
+
 /// A value as the file has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Value {
@@ -136,10 +139,20 @@ impl Reader<'_> {
     }
 
     fn columns(&self, table: &DeTable<'_>) -> Result<(Columns, Vec<(String, usize)>)> {
-        let known: Vec<String> = Columns::default().pairs().iter().map(|(name, _)| (*name).to_owned()).collect();
+        let mut known: Vec<String> = Columns::default().pairs().iter().map(|(name, _)| (*name).to_owned()).collect();
+        known.push("captured_at_format".to_owned());
         let mut lines = Vec::new();
         let mut chosen = toml::Table::new();
-        let Some(value) = table.get("columns") else { return Ok((Columns::default(), lines)) };
+        if let Some((key, value)) = table.get_key_value(TIME_ZONE) {
+            let line = self.line(&key.span());
+            let Some(name) = value.get_ref().as_str() else {
+                let fix = "write the name of the zone in quotes, as \"Asia/Kolkata\"";
+                return Err(self.refuse(line, TIME_ZONE, "the IANA name of a time zone", kind_of(value), fix));
+            };
+            chosen.insert(TIME_ZONE.to_owned(), toml::Value::String(name.to_owned()));
+            lines.push((TIME_ZONE.to_owned(), line));
+        }
+        let Some(value) = table.get("columns") else { return self.made(chosen, lines) };
         let Some(section) = value.get_ref().as_table() else {
             let line = self.line(&value.span());
             return Err(self.refuse(line, "columns", "a table, [columns]", kind_of(value), "write [columns] above"));
@@ -163,6 +176,10 @@ impl Reader<'_> {
             chosen.insert(name.clone(), toml::Value::String(text.to_owned()));
             lines.push((name, line));
         }
+        self.made(chosen, lines)
+    }
+
+    fn made(&self, chosen: toml::Table, lines: Vec<(String, usize)>) -> Result<(Columns, Vec<(String, usize)>)> {
         let columns = chosen.try_into().map_err(|error| Error::bug("reading [columns]", error))?;
         Ok((columns, lines))
     }
@@ -176,7 +193,7 @@ impl Reader<'_> {
         for (key, value) in table {
             let line = self.line(&key.span());
             let name = key.get_ref().to_string();
-            if section.is_empty() && name == "columns" {
+            if section.is_empty() && (name == "columns" || name == TIME_ZONE) {
                 continue;
             }
             let deeper = [section, std::slice::from_ref(&name)].concat();
@@ -229,7 +246,7 @@ impl Reader<'_> {
             .collect();
         known.extend(self.below(section).filter_map(|command| command.path.get(section.len()).cloned()));
         if section.is_empty() {
-            known.push("columns".to_owned());
+            known.extend(["columns".to_owned(), TIME_ZONE.to_owned()]);
         }
         let place = if section.is_empty() { "at the top".to_owned() } else { format!("in [{}]", section.join(".")) };
         let key = name.replace('-', "_");

@@ -101,6 +101,7 @@ impl Policy {
         unit("roles.other_worker_similarity", self.roles.other_worker_similarity)?;
         unit("roles.recurrence_share", self.roles.recurrence_share)?;
         unit("roles.principal_ratio", self.roles.principal_ratio)?;
+        unit("roles.equal_ratio", self.roles.equal_ratio)?;
         let above_zero = |name: &str, value: f64| match value {
             v if v > 0.0 && v.is_finite() => Ok(()),
             v => Err(format!("{name} = {v}; a number above 0 expected")),
@@ -286,6 +287,9 @@ pub struct RolePolicy {
     pub principal_ratio: f32,
     /// More principal faces than this are too many.
     pub max_principals: usize,
+    /// A face at least this share of the largest face's height stands as near as worker and member: three of them are too
+    /// many.
+    pub equal_ratio: f32,
 }
 
 impl Default for RolePolicy {
@@ -300,6 +304,7 @@ impl Default for RolePolicy {
             min_recurrences: 3,
             principal_ratio: 0.4,
             max_principals: 4,
+            equal_ratio: 0.75,
         }
     }
 }

@@ -26,10 +26,12 @@ pub fn sample(commands: &[CommandOptions]) -> String {
     for option in globals.chain(shared) {
         text += &line(option);
     }
+    text += "# time_zone = \"Asia/Kolkata\"       # Zone of times without one, and of all times that are shown [default: UTC]\n";
     text += "\n# What the dump calls its columns; \"\" leaves an optional one out.\n[columns]\n";
     for (name, default) in Columns::default().pairs() {
         text += &format!("# {name} = \"{default}\"\n");
     }
+    text += "# captured_at_format = \"%d/%m/%Y %H:%M\"   # The form of times that are texts, if it cannot be told\n";
     // A section of the name of an option above could not stand in one file with it.
     let has_section = |command: &&CommandOptions| {
         command.is_in_files && command.path.first().is_none_or(|word| !SHARED.contains(&word.as_str()))
@@ -89,6 +91,6 @@ mod tests {
         let used = text.lines().map(|line| if is_value(&line) { &line[2..] } else { line });
         std::fs::write(&path, used.collect::<Vec<_>>().join("\n")).unwrap();
         let file = File::read(&path, &commands).unwrap();
-        assert!(file.entries.len() >= 9 && file.column_lines.len() == 14, "{text}");
+        assert!(file.entries.len() >= 9 && file.column_lines.len() == 16, "{text}");
     }
 }

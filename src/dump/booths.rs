@@ -10,9 +10,11 @@ use std::sync::Arc;
 
 use super::cells::{cut, texts};
 use super::facts::folded;
-use super::inputs::{DumpFile, regular};
+use super::inputs::DumpFile;
+use super::regular::regular;
 use super::schema::{Kind, Wanted};
 use super::table::{Chunk, Row, Table};
+use super::times::Clock;
 use crate::{Error, Result};
 
 const COLUMNS: [&str; 2] = ["booth_id", "district"];
@@ -116,7 +118,8 @@ fn read_csv(path: &Path) -> Result<Vec<(String, String)>> {
 
 fn read_parquet(path: &Path) -> Result<Vec<(String, String)>> {
     let wanted = COLUMNS.map(|name| Wanted { name, source: name.to_owned(), required: true, kind: Kind::Text });
-    let table = Arc::new(Table::open(&[DumpFile { path: path.to_path_buf(), root: None }], &wanted)?);
+    let table =
+        Arc::new(Table::open(&[DumpFile { path: path.to_path_buf(), root: None }], &wanted, &Clock::default())?);
     let mut rows = Vec::new();
     for batch in table.batches::<BoothRow>(4096, 64 << 20, 0) {
         rows.extend(batch?.into_iter().map(|row| (row.0, row.1)));

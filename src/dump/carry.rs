@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch};
-use arrow::compute::concat_batches;
-use arrow::datatypes::{Field, Schema, SchemaRef};
+use arrow::compute::{CastOptions, cast_with_options, concat_batches};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
     ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder, RowSelectionPolicy,
@@ -65,7 +65,7 @@ impl Carry {
     ///
     /// # Errors
     /// [`Error::Usage`] when a name is given twice, is that of a picture (no picture leaves the dump) or of no column of
-    /// the first file; [`Error::Input`] when another file lacks it or has it with another type.
+    /// the first file; [`Error::Input`] when another file lacks it or has it with a type that cannot be widened.
     pub(super) fn open(table: &Table, names: &[String], pictures: &[String]) -> Result<Carry> {
         for (i, name) in names.iter().enumerate() {
             if names[..i].contains(name) {
@@ -163,6 +163,17 @@ impl Carry {
         read.sort_unstable();
         let column = |root: &usize| batch.column(read.partition_point(|r| r < root)).clone();
         let columns: Vec<ArrayRef> = self.files[file].roots.iter().map(column).collect();
+        let exact = CastOptions { safe: false, ..CastOptions::default() };
+        let path = &self.files[file].path;
+        let widened = |(field, column): (&Arc<Field>, ArrayRef)| match column.data_type() == field.data_type() {
+            true => Ok(column),
+            false => cast_with_options(&column, field.data_type(), &exact).map_err(|error| {
+                let item = format!("column `{}`", field.name());
+                let expected = format!("values of {}, as in other files", field.data_type());
+                Error::input(path, item, expected, error.to_string(), "write the column with one type in all files")
+            }),
+        };
+        let columns = self.schema.fields().iter().zip(columns).map(widened).collect::<Result<_>>()?;
         RecordBatch::try_new(self.schema.clone(), columns).map_err(|e| Error::bug("arranging carried columns", e))
     }
 }
@@ -224,16 +235,43 @@ fn unknown(path: &Path, name: &str, there: &[&str], is_first: bool) -> Error {
     Error::usage("--carry", format!("{} has no column `{name}`", path.display()), fix)
 }
 
-/// One schema for all files: the same types, nullable where any is.
+/// One schema for all files: the same types or the wider ones, nullable where any is.
 fn merge(path: &Path, fields: &mut [Field], here: &[Field]) -> Result<()> {
     for (field, other) in fields.iter_mut().zip(here) {
-        if field.data_type() != other.data_type() {
+        let Some(wide) = wider(field.data_type(), other.data_type()) else {
             let item = format!("column `{}`", field.name());
             let expected = format!("{}, as in the files before (it is named by --carry)", field.data_type());
             let fix = "a column is carried untouched, so all files must agree on its type";
             return Err(Error::input(path, item, expected, other.data_type().to_string(), fix));
-        }
+        };
+        field.set_data_type(wide);
         field.set_nullable(field.is_nullable() || other.is_nullable());
     }
     Ok(())
+}
+
+/// The narrower of two types' values all have their place, exactly, in this type; `None` where there is no such type.
+fn wider(a: &DataType, b: &DataType) -> Option<DataType> {
+    use DataType::*;
+    let bits = |of: &DataType| of.primitive_width().map_or(0, |bytes| 8 * bytes);
+    match (a, b) {
+        _ if a == b => Some(a.clone()),
+        (Null, other) | (other, Null) => Some(other.clone()),
+        (Dictionary(_, value), other) | (other, Dictionary(_, value)) => wider(value, other),
+        (Utf8 | LargeUtf8 | Utf8View, Utf8 | LargeUtf8 | Utf8View) => Some(LargeUtf8),
+        (Binary | LargeBinary | BinaryView, Binary | LargeBinary | BinaryView) => Some(LargeBinary),
+        (a, b) if a.is_signed_integer() && b.is_signed_integer() => Some(if bits(a) > bits(b) { a } else { b }.clone()),
+        (a, b) if a.is_unsigned_integer() && b.is_unsigned_integer() => {
+            Some(if bits(a) > bits(b) { a } else { b }.clone())
+        }
+        (a, b) if a.is_integer() && b.is_integer() => {
+            let unsigned = if a.is_unsigned_integer() { a } else { b };
+            (bits(unsigned) < 64).then_some(Int64)
+        }
+        (Float32, Float64) | (Float64, Float32) => Some(Float64),
+        (Float64, whole) | (whole, Float64) if whole.is_integer() && bits(whole) <= 32 => Some(Float64),
+        (Decimal128(p, scale), Decimal128(q, other)) if scale == other => Some(Decimal128(*p.max(q), *scale)),
+        (Timestamp(a, zone), Timestamp(b, other)) if zone == other => Some(Timestamp(*a.max(b), zone.clone())),
+        _ => None,
+    }
 }

@@ -8,11 +8,14 @@ use std::borrow::Cow;
 use arrow::array::{Array, ArrayRef, AsArray, BinaryViewArray};
 use arrow::buffer::Buffer;
 use arrow::compute::cast;
-use arrow::datatypes::{DataType, Decimal128Type, Int64Type, TimeUnit, UInt64Type};
+use arrow::datatypes::{DataType, Decimal128Type, Float64Type, Int64Type, TimeUnit, UInt64Type};
 
 use sha2::{Digest, Sha256};
 
-use super::Blob;
+use super::blob::Blob;
+use super::encoded;
+use super::schema::PICTURE_BYTES;
+use super::times::{Clock, number_since_1970};
 use crate::{Error, Result};
 
 /// Buffers this much larger than the pictures that are kept from them are not kept alive: the pictures are copied out.
@@ -26,7 +29,22 @@ const SHARED_SLACK: usize = 1 << 20;
 /// # Errors
 /// [`Error::Bug`] when the column was read as a type that the schema check lets nobody read.
 pub fn pictures(column: &ArrayRef) -> Result<Vec<Option<Blob>>> {
+    let written = written_pictures(column)?;
+    // What was written as base64 or hex is the bytes that it stands for.
+    let decoded = |blob: Blob| encoded::decoded(&blob).map_or(blob, |bytes| Blob(Buffer::from(bytes)));
+    Ok(written.into_iter().map(|cell| cell.map(decoded)).collect())
+}
+
+fn written_pictures(column: &ArrayRef) -> Result<Vec<Option<Blob>>> {
     match column.data_type() {
+        DataType::Struct(_) => {
+            let unread = || unread("a picture", column.data_type());
+            let bytes = column.as_struct().column_by_name(PICTURE_BYTES).ok_or_else(unread)?;
+            let views = cast(bytes, &DataType::BinaryView).map_err(|_| unread())?;
+            let mut cells = written_pictures(&views)?;
+            cells.iter_mut().enumerate().filter(|(row, _)| column.is_null(*row)).for_each(|(_, cell)| *cell = None);
+            Ok(cells)
+        }
         DataType::BinaryView => Ok(views(column.as_binary_view())),
         DataType::FixedSizeBinary(_) => {
             let cells = column.as_fixed_size_binary();
@@ -94,25 +112,43 @@ pub fn are_long(column: &ArrayRef) -> Result<Vec<Option<bool>>> {
     })
 }
 
-/// Strings, one per row, as written but no longer than [`MAX_TEXT`] (see [`cut`]); a blank one is null, and what is not
-/// UTF-8 shows as U+FFFD.
+/// A text without what nobody sees at its ends: white space of every width, no-break and zero-width characters, marks of
+/// direction, byte-order marks, NUL (fixed-width columns are filled with it) and other control characters.
+pub fn trimmed(text: &str) -> &str {
+    let is_unseen = |c: char| {
+        c.is_whitespace()
+            || c.is_control()
+            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+    };
+    text.trim_matches(is_unseen)
+}
+
+/// Strings, one per row, as written but [`trimmed`] and no longer than [`MAX_TEXT`] (see [`cut`]); a blank one is null, and
+/// what is not UTF-8 shows as U+FFFD. A number that arrived as floating point or as a decimal with a fraction is a text as far
+/// as it is whole and exact; others stay as they print, so that nothing joins to them by mistake.
 ///
 /// # Errors
 /// As [`pictures`].
 pub fn texts(column: &ArrayRef) -> Result<Vec<Option<String>>> {
     match column.data_type() {
-        DataType::BinaryView => {
-            let text = |bytes: &[u8]| {
-                let text = String::from_utf8_lossy(bytes);
-                (!text.trim().is_empty()).then(|| cut(text))
-            };
-            Ok(column.as_binary_view().iter().map(|cell| cell.and_then(text)).collect())
-        }
+        DataType::BinaryView => Ok(column.as_binary_view().iter().map(|cell| cell.and_then(bytes)).collect()),
         DataType::UInt64 => {
             Ok(column.as_primitive::<UInt64Type>().iter().map(|cell| cell.map(|n| n.to_string())).collect())
         }
-        DataType::Decimal128(_, 0) => {
-            Ok(column.as_primitive::<Decimal128Type>().iter().map(|cell| cell.map(|n| n.to_string())).collect())
+        DataType::Decimal128(_, scale) => {
+            let unit = 10i128.checked_pow(u32::try_from(*scale).unwrap_or(0));
+            let cells = column.as_primitive::<Decimal128Type>();
+            let text = |row: usize| match unit {
+                Some(unit) if cells.value(row) % unit == 0 => (cells.value(row) / unit).to_string(),
+                _ => cells.value_as_string(row),
+            };
+            Ok((0..cells.len()).map(|row| cells.is_valid(row).then(|| text(row))).collect())
+        }
+        DataType::Float32 | DataType::Float64 => {
+            Ok(doubles(column)?.into_iter().map(|cell| cell.filter(|n| !n.is_nan()).map(|n| n.to_string())).collect())
+        }
+        DataType::FixedSizeBinary(_) => {
+            Ok(column.as_fixed_size_binary().iter().map(|cell| cell.and_then(bytes)).collect())
         }
         data_type if data_type.is_integer() => {
             Ok(integers(column)?.into_iter().map(|cell| cell.map(|n| n.to_string())).collect())
@@ -127,66 +163,136 @@ fn integers(column: &ArrayRef) -> Result<Vec<Option<i64>>> {
     Ok(cells.as_primitive::<Int64Type>().iter().collect())
 }
 
-/// Times, one per row, in microseconds since 1970-01-01T00:00:00Z. A time without a zone is taken as UTC, a date as its
-/// first moment; what is out of range or is no date is null.
+fn doubles(column: &ArrayRef) -> Result<Vec<Option<f64>>> {
+    let cells = cast(column, &DataType::Float64).map_err(|e| Error::bug("reading numbers of the dump", e))?;
+    Ok(cells.as_primitive::<Float64Type>().iter().collect())
+}
+
+/// Bytes as text. Sixteen that are none are a UUID (Parquet's type, and MySQL's `BINARY(16)`).
+fn bytes(bytes: &[u8]) -> Option<String> {
+    if bytes.len() == 16 && std::str::from_utf8(bytes).is_err() {
+        return Some(uuid(bytes));
+    }
+    let text = String::from_utf8_lossy(bytes);
+    let seen = trimmed(&text);
+    (!seen.is_empty()).then(|| cut(seen.into()))
+}
+
+/// A UUID in the form of RFC 9562: lower case, with hyphens.
+fn uuid(sixteen: &[u8]) -> String {
+    let mut text = String::with_capacity(36);
+    for (at, byte) in sixteen.iter().enumerate() {
+        if matches!(at, 4 | 6 | 8 | 10) {
+            text.push('-');
+        }
+        text.push_str(&format!("{byte:02x}"));
+    }
+    text
+}
+
+/// What a cell that is not null says: a value, or a text that is none.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Said<T> {
+    /// The value.
+    Value(T),
+    /// The cell as it stands, at most [`MAX_TEXT`] characters.
+    Unread(String),
+}
+
+impl<T> Said<T> {
+    /// The value; what is none is noted under the name of its column.
+    pub fn value_or(self, column: &str, unread: &mut Vec<(String, String)>) -> Option<T> {
+        match self {
+            Said::Value(value) => Some(value),
+            Said::Unread(text) => {
+                unread.push((column.to_owned(), text));
+                None
+            }
+        }
+    }
+}
+
+/// Cells of a type, one per row, by what `read` makes of each; what it makes nothing of stays as it prints.
+fn said<C: ToString, T>(cells: Vec<Option<C>>, read: impl Fn(&C) -> Option<T>) -> Vec<Option<Said<T>>> {
+    let one = |cell: C| read(&cell).map_or_else(|| Said::Unread(cut(cell.to_string().into())), Said::Value);
+    cells.into_iter().map(|cell| cell.map(one)).collect()
+}
+
+/// Times, one per row, in microseconds since 1970-01-01T00:00:00Z. A time without a zone is taken by the clock, a date as its
+/// first moment.
 ///
 /// # Errors
 /// As [`pictures`].
-pub fn times(column: &ArrayRef) -> Result<Vec<Option<i64>>> {
-    let scaled = |to_micros: fn(i64) -> Option<i64>| -> Result<Vec<Option<i64>>> {
-        Ok(integers(column)?.into_iter().map(|cell| cell.and_then(to_micros)).collect())
+pub fn times(column: &ArrayRef, clock: &Clock) -> Result<Vec<Option<Said<i64>>>> {
+    let scaled = |zone: &Option<_>, to_micros: fn(i64) -> Option<i64>| -> Result<Vec<Option<Said<i64>>>> {
+        let is_local = zone.is_none();
+        let micros = |t: &i64| to_micros(*t).and_then(|t| if is_local { clock.from_local_micros(t) } else { Some(t) });
+        Ok(said(integers(column)?, micros))
     };
     match column.data_type() {
-        DataType::Timestamp(TimeUnit::Second, _) => scaled(|t| t.checked_mul(1_000_000)),
-        DataType::Timestamp(TimeUnit::Millisecond, _) | DataType::Date64 => scaled(|t| t.checked_mul(1_000)),
-        DataType::Timestamp(TimeUnit::Microsecond, _) => scaled(Some),
-        DataType::Timestamp(TimeUnit::Nanosecond, _) => scaled(|t| Some(t.div_euclid(1_000))),
+        DataType::Timestamp(TimeUnit::Second, zone) => scaled(zone, |t| t.checked_mul(1_000_000)),
+        DataType::Timestamp(TimeUnit::Millisecond, zone) => scaled(zone, |t| t.checked_mul(1_000)),
+        DataType::Date64 => scaled(&None, |t| t.checked_mul(1_000)),
+        DataType::Timestamp(TimeUnit::Microsecond, zone) => scaled(zone, Some),
+        DataType::Timestamp(TimeUnit::Nanosecond, zone) => scaled(zone, |t| Some(t.div_euclid(1_000))),
         DataType::Date32 => {
             let days = cast(column, &DataType::Int32).map_err(|e| Error::bug("reading dates of the dump", e))?;
-            Ok(integers(&days)?.into_iter().map(|cell| cell.and_then(|d| d.checked_mul(86_400_000_000))).collect())
+            let micros = |d: &i64| d.checked_mul(86_400_000_000).and_then(|t| clock.from_local_micros(t));
+            Ok(said(integers(&days)?, micros))
         }
-        DataType::BinaryView => Ok(texts(column)?.into_iter().map(|cell| cell.and_then(|s| parse_time(&s))).collect()),
+        DataType::BinaryView => Ok(said(texts(column)?, |text| clock.parse(text))),
+        DataType::Float32 | DataType::Float64 => {
+            // A count of seconds may have a fraction, as Python's time.time() does.
+            let micros = |n: &f64| match n {
+                n if (1e9..1e10).contains(n) => Some((n * 1e6).round() as i64),
+                n => number_since_1970(*n as i64).map(|at| at.as_microsecond()),
+            };
+            Ok(said(doubles(column)?.into_iter().map(|cell| cell.filter(|n| !n.is_nan())).collect(), micros))
+        }
         DataType::Null => Ok(vec![None; column.len()]),
+        data_type if data_type.is_integer() => {
+            Ok(said(integers(column)?, |n| number_since_1970(*n).map(|at| at.as_microsecond())))
+        }
         other => Err(unread("a time", other)),
     }
 }
 
-/// ISO 8601: a date, a date and time, or one with an offset.
-pub fn parse_time(text: &str) -> Option<i64> {
-    let text = text.trim();
-    if let Ok(instant) = text.parse::<jiff::Timestamp>() {
-        return Some(instant.as_microsecond());
-    }
-    let civil: jiff::civil::DateTime = text.parse().ok()?;
-    Some(civil.to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp().as_microsecond())
+/// The time that a text says.
+pub fn time(text: &str, clock: &Clock) -> Said<i64> {
+    clock.parse(trimmed(text)).map_or_else(|| Said::Unread(cut(text.into())), Said::Value)
 }
 
-/// Flags, one per row; what is neither yes nor no is null.
+/// Flags, one per row.
 ///
 /// # Errors
 /// As [`pictures`].
-pub fn flags(column: &ArrayRef) -> Result<Vec<Option<bool>>> {
+pub fn flags(column: &ArrayRef) -> Result<Vec<Option<Said<bool>>>> {
     match column.data_type() {
-        DataType::Boolean => Ok(column.as_boolean().iter().collect()),
-        DataType::BinaryView => Ok(texts(column)?.into_iter().map(|cell| cell.and_then(|s| parse_flag(&s))).collect()),
+        DataType::Boolean => Ok(column.as_boolean().iter().map(|cell| cell.map(Said::Value)).collect()),
+        DataType::BinaryView => Ok(said(texts(column)?, |text| parse_flag(text))),
         DataType::Null => Ok(vec![None; column.len()]),
         data_type if data_type.is_integer() => {
-            let flag = |n| match n {
+            let flag = |n: &i64| match n {
                 0 => Some(false),
                 1 => Some(true),
                 _ => None,
             };
-            Ok(integers(column)?.into_iter().map(|cell| cell.and_then(flag)).collect())
+            Ok(said(integers(column)?, flag))
         }
         other => Err(unread("yes or no", other)),
     }
 }
 
+/// The flag that a text says.
+pub fn flag(text: &str) -> Said<bool> {
+    parse_flag(text).map_or_else(|| Said::Unread(cut(text.into())), Said::Value)
+}
+
 /// Yes or no as people and programs write it in English.
-pub fn parse_flag(text: &str) -> Option<bool> {
-    match text.trim().to_ascii_lowercase().as_str() {
-        "yes" | "y" | "true" | "t" | "1" => Some(true),
-        "no" | "n" | "false" | "f" | "0" => Some(false),
+fn parse_flag(text: &str) -> Option<bool> {
+    match trimmed(text).to_ascii_lowercase().as_str() {
+        "yes" | "y" | "true" | "t" | "1" | "1.0" => Some(true),
+        "no" | "n" | "false" | "f" | "0" | "0.0" => Some(false),
         _ => None,
     }
 }
@@ -206,7 +312,8 @@ mod tests {
     #[test]
     fn times_of_every_make_agree() {
         let second = 1_767_608_552i64; // 2026-01-05T10:22:32Z
-        let micros = Some(second * 1_000_000);
+        let micros = Some(Said::Value(second * 1_000_000));
+        let clock = Clock::default();
         let columns: Vec<ArrayRef> = vec![
             Arc::new(TimestampSecondArray::from(vec![second])),
             Arc::new(TimestampMillisecondArray::from(vec![second * 1_000]).with_timezone("Asia/Kolkata")),
@@ -217,43 +324,68 @@ mod tests {
             Arc::new(BinaryViewArray::from(vec!["2026-01-05 10:22:32".as_bytes()])),
         ];
         for column in columns {
-            assert_eq!(times(&column).unwrap(), [micros], "{}", column.data_type());
+            assert_eq!(times(&column, &clock).unwrap(), std::slice::from_ref(&micros), "{}", column.data_type());
         }
         let date: ArrayRef = Arc::new(Date32Array::from(vec![20_458, -1]));
-        assert_eq!(times(&date).unwrap(), [parse_time("2026-01-05"), Some(-86_400_000_000)]);
+        let first = clock.parse("2026-01-05").map(Said::Value);
+        assert_eq!(times(&date, &clock).unwrap(), [first, Some(Said::Value(-86_400_000_000))]);
         let far: ArrayRef = Arc::new(TimestampSecondArray::from(vec![i64::MAX]));
-        assert_eq!(times(&far).unwrap(), [None]);
-        for bad in ["", "yesterday", "2026-13-01", "05/01/2026", "1767608552"] {
-            assert_eq!(parse_time(bad), None, "{bad}");
+        assert_eq!(times(&far, &clock).unwrap(), [Some(Said::Unread(i64::MAX.to_string()))]);
+        let counts: Vec<ArrayRef> = vec![
+            Arc::new(Int64Array::from(vec![second])),
+            Arc::new(Int64Array::from(vec![second * 1_000])),
+            Arc::new(Float64Array::from(vec![second as f64])),
+        ];
+        for column in counts {
+            assert_eq!(times(&column, &clock).unwrap(), std::slice::from_ref(&micros), "{}", column.data_type());
         }
     }
 
     #[test]
     fn times_before_1970_round_down() {
         let column: ArrayRef = Arc::new(TimestampNanosecondArray::from(vec![-1]));
-        assert_eq!(times(&column).unwrap(), [Some(-1)]);
+        assert_eq!(times(&column, &Clock::default()).unwrap(), [Some(Said::Value(-1))]);
     }
 
     #[test]
     fn texts_keep_what_can_be_read() {
         let bytes: [&[u8]; 4] = [b"W-17 ", b"  ", b"J\xf6rg", b""];
         let column: ArrayRef = Arc::new(BinaryViewArray::from_iter_values(bytes));
-        assert_eq!(texts(&column).unwrap(), [Some("W-17 ".into()), None, Some("J\u{fffd}rg".into()), None]);
+        assert_eq!(texts(&column).unwrap(), [Some("W-17".into()), None, Some("J\u{fffd}rg".into()), None]);
         let column: ArrayRef = Arc::new(UInt64Array::from(vec![u64::MAX]));
         assert_eq!(texts(&column).unwrap(), [Some("18446744073709551615".into())]);
         let column: ArrayRef = Arc::new(Int8Array::from(vec![Some(-7), None]));
         assert_eq!(texts(&column).unwrap(), [Some("-7".into()), None]);
         let decimals = Decimal128Array::from(vec![9_447_012_345]).with_precision_and_scale(20, 0).unwrap();
         assert_eq!(texts(&(Arc::new(decimals) as ArrayRef)).unwrap(), [Some("9447012345".into())]);
+        let decimals = Decimal128Array::from(vec![944_701_234_500, 150]).with_precision_and_scale(20, 2).unwrap();
+        assert_eq!(texts(&(Arc::new(decimals) as ArrayRef)).unwrap(), [Some("9447012345".into()), Some("1.50".into())]);
+        let doubles: ArrayRef =
+            Arc::new(Float64Array::from(vec![Some(9_447_012_345.0), Some(f64::NAN), None, Some(0.5)]));
+        assert_eq!(texts(&doubles).unwrap(), [Some("9447012345".into()), None, None, Some("0.5".into())]);
+        let sixteen: ArrayRef = Arc::new(FixedSizeBinaryArray::try_from_iter([[0x9f_u8; 16]].into_iter()).unwrap());
+        assert_eq!(texts(&sixteen).unwrap(), [Some("9f9f9f9f-9f9f-9f9f-9f9f-9f9f9f9f9f9f".into())]);
+    }
+
+    #[test]
+    fn what_nobody_sees_is_taken_from_the_ends_of_a_text() {
+        for text in
+            ["Pune", "Pune ", "Pune\u{a0}", "\u{feff}Pune", "Pune\0\0", "\u{200b}Pune\u{200e}\u{202f}", "\tPune\r\n"]
+        {
+            assert_eq!(trimmed(text), "Pune", "{text:?}");
+        }
+        assert_eq!(trimmed("New\u{a0}Delhi"), "New\u{a0}Delhi");
+        assert_eq!(trimmed("\u{200d}\0 "), "");
     }
 
     #[test]
     fn flags_are_yes_no_or_unknown() {
         let column: ArrayRef = Arc::new(Int64Array::from(vec![Some(0), Some(1), Some(2), None]));
-        assert_eq!(flags(&column).unwrap(), [Some(false), Some(true), None, None]);
+        let (yes, no) = (Some(Said::Value(true)), Some(Said::Value(false)));
+        assert_eq!(flags(&column).unwrap(), [no.clone(), yes.clone(), Some(Said::Unread("2".into())), None]);
         let words: Vec<&[u8]> = vec![b"YES", b"n", b"True", b"perhaps"];
         let column: ArrayRef = Arc::new(BinaryViewArray::from(words));
-        assert_eq!(flags(&column).unwrap(), [Some(true), Some(false), Some(true), None]);
+        assert_eq!(flags(&column).unwrap(), [yes.clone(), no, yes, Some(Said::Unread("perhaps".into()))]);
     }
 
     #[test]

@@ -202,7 +202,7 @@ fn groups(typed: &str) -> Option<Vec<String>> {
 }
 
 /// A decimal digit of a script used in India (Unicode 16, general category Nd), as ASCII.
-fn digit(letter: char) -> Option<char> {
+pub(super) fn digit(letter: char) -> Option<char> {
     /// Zero in Devanagari, Bengali, Gurmukhi, Gujarati, Odia, Tamil, Telugu, Kannada, Malayalam, Arabic-Indic, its
     /// eastern form (Urdu), and full width; the other nine follow each.
     const ZEROS: [u32; 12] = [0x966, 0x9e6, 0xa66, 0xae6, 0xb66, 0xbe6, 0xc66, 0xce6, 0xd66, 0x660, 0x6f0, 0xff10];
@@ -216,6 +216,17 @@ fn digit(letter: char) -> Option<char> {
 /// The normal form of a name of a place or an id, for comparison alone: one case, single spaces.
 pub fn folded(text: &str) -> String {
     text.split_whitespace().map(str::to_lowercase).collect::<Vec<_>>().join(" ")
+}
+
+/// Whether two names of a place are one name: [`folded`] alike.
+pub fn is_same_name(a: &str, b: &str) -> bool {
+    a == b || words_folded(a).eq(words_folded(b))
+}
+
+/// The letters of [`folded`], without a copy.
+fn words_folded(text: &str) -> impl Iterator<Item = char> + '_ {
+    let words = text.split_whitespace().enumerate();
+    words.flat_map(|(at, word)| (at > 0).then_some(' ').into_iter().chain(word.chars().flat_map(char::to_lowercase)))
 }
 
 #[cfg(test)]
@@ -353,7 +364,21 @@ mod tests {
         assert_eq!(check(&RowFacts { captured_at: Some(i64::MAX), ..good }, true, Some(i64::MAX), &policy), []);
     }
 
+    #[test]
+    fn a_name_is_the_same_in_any_case_and_with_any_white_space() {
+        for other in ["pune", "PUNE", " Pune\u{a0}", "Pune"] {
+            assert!(is_same_name("Pune", other), "{other:?}");
+        }
+        assert!(is_same_name("New Delhi", "NEW\u{a0} DELHI") && !is_same_name("New Delhi", "NewDelhi"));
+        assert!(!is_same_name("Pune", "Puna"));
+    }
+
     proptest! {
+        #[test]
+        fn folding_in_passing_is_folding(a in "[a-cA-C \u{a0}]{0,6}", b in "[a-cA-C \u{a0}]{0,6}") {
+            prop_assert_eq!(is_same_name(&a, &b), folded(&a) == folded(&b));
+        }
+
         #[test]
         fn no_text_is_too_strange(text in "\\PC{0,40}") {
             let _ = (Epic::parse(&text), Mobile::parse(&text), folded(&text));

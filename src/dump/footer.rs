@@ -12,7 +12,7 @@ use parquet::file::metadata::ParquetMetaData;
 use parquet::file::serialized_reader::SerializedPageReader;
 
 use super::footer_scan::{self, FooterScan};
-use super::inputs::regular;
+use super::regular::regular;
 use super::schema::REWRITE;
 use crate::error::system_error;
 use crate::{Error, Result};

@@ -6,16 +6,23 @@
 //! - A **glob** (`*`, `?`, `[...]`, `**`) gives the files it matches, by the same rules; a folder it matches counts as
 //!   a folder.
 //!
+//! A folder or a glob in a table of Delta Lake, Iceberg or Hudi is refused ([`super::lakehouse`]). Of two files with the same
+//! bytes one is read.
+//!
 //! In a folder or a glob the names `workers.parquet` and `truth.parquet` are not part of the dump: the first is the
 //! table of workers that may lie beside it, the second the true answers of a synthetic dump.
 //!
 //! All files are sorted by path together, whatever the order in which they were typed, so that row numbers, and with
 //! them resuming, depend on nothing but the files.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
+use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use super::lakehouse;
+use super::print::FilePrint;
+use super::regular::regular;
 use crate::{Error, Result};
 
 /// The table of workers beside a dump.
@@ -37,6 +44,9 @@ pub struct Inputs {
     pub folders: Vec<PathBuf>,
 }
 
+/// What `key=value` folders say: (key, value), a null one `None`.
+pub type Partitions = Vec<(String, Option<String>)>;
+
 /// One file of a dump.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DumpFile {
@@ -47,29 +57,39 @@ pub struct DumpFile {
 }
 
 impl DumpFile {
-    /// What the `key=value` folders between the folder that was asked for and the file say, as Hive and Spark lay
-    /// partitions out.
-    pub fn partitions(&self) -> Vec<(String, Option<String>)> {
-        let Some(below) = self.root.as_ref().and_then(|root| self.path.strip_prefix(root).ok()) else {
-            return Vec::new();
-        };
-        let parse = |folder: &Path| {
+    /// What the `key=value` folders on the way to the file say, as Hive and Spark lay partitions out: those below the folder
+    /// that was asked for, and those right above it, which somebody has who names a single partition.
+    pub fn partitions(&self) -> Partitions {
+        let parse = |folder: &OsStr| {
             let (key, value) = folder.to_str()?.split_once('=')?;
             let value = percent_decoded(value);
             let null = value.is_empty() || value == "__HIVE_DEFAULT_PARTITION__";
             Some((percent_decoded(key), (!null).then_some(value)))
         };
-        below.parent().into_iter().flat_map(Path::iter).filter_map(|folder| parse(Path::new(folder))).collect()
+        let folder = self.path.parent().unwrap_or(Path::new(""));
+        let (above, below) = match self.root.as_ref().and_then(|root| Some((root, folder.strip_prefix(root).ok()?))) {
+            Some((root, below)) => (root.as_path(), below),
+            None => (folder, Path::new("")),
+        };
+        let mut found: Vec<_> = above.iter().rev().map_while(parse).collect();
+        found.reverse();
+        found.extend(below.iter().filter_map(parse));
+        found
     }
 }
 
-/// `%41` -> `A`; anything else stays.
+/// `%41` -> `A`; anything else stays. What some writers escaped twice (`%2520`) is decoded twice.
 fn percent_decoded(text: &str) -> String {
+    let once = percent_decoded_once(text);
+    if once == text { once } else { percent_decoded_once(&once) }
+}
+
+fn percent_decoded_once(text: &str) -> String {
     let bytes = text.as_bytes();
     let mut out = Vec::with_capacity(bytes.len());
     let mut at = 0;
     while at < bytes.len() {
-        let hex = bytes.get(at + 1..at + 3).filter(|_| bytes[at] == b'%');
+        let hex = bytes.get(at + 1..at + 3).filter(|hex| bytes[at] == b'%' && hex.iter().all(u8::is_ascii_hexdigit));
         let byte = hex.and_then(|h| std::str::from_utf8(h).ok()).and_then(|h| u8::from_str_radix(h, 16).ok());
         out.push(byte.unwrap_or(bytes[at]));
         at += if byte.is_some() { 3 } else { 1 };
@@ -92,6 +112,7 @@ pub fn resolve<P: AsRef<Path>>(inputs: &[P]) -> Result<Inputs> {
     for input in inputs {
         let input = input.as_ref();
         if input.is_dir() {
+            lakehouse::refuse(input)?;
             add_folder(input, &mut files)?;
             beside.push(input.to_path_buf());
             folders.push(input.to_path_buf());
@@ -114,39 +135,6 @@ pub fn resolve<P: AsRef<Path>>(inputs: &[P]) -> Result<Inputs> {
         regular(&file.path)?;
     }
     Ok(Inputs { files: sort_unique(files)?, workers: find_workers(&beside), folders })
-}
-
-/// Refuses what is no file with bytes of its own: a pipe would be waited for, a device never ends, and neither can be
-/// read a second time.
-///
-/// # Errors
-/// [`Error::Input`] that says what it is, [`Error::Io`] when that cannot be told.
-pub fn regular(path: &Path) -> Result<()> {
-    let there = match fs::metadata(path) {
-        Ok(there) if there.is_file() => return Ok(()),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound && path.is_symlink() => None,
-        there => Some(there.map_err(Error::io("look at", path))?),
-    };
-    let found = there.map_or("a link to nothing", |there| if there.is_dir() { "a folder" } else { special(&there) });
-    let fix = "give the path of a file; what comes through a pipe must be written to a file first";
-    Err(Error::input(path, "the file", "a file with bytes of its own", found, fix))
-}
-
-#[cfg(unix)]
-fn special(there: &fs::Metadata) -> &'static str {
-    use std::os::unix::fs::FileTypeExt;
-    let kind = there.file_type();
-    match () {
-        () if kind.is_fifo() => "a pipe (FIFO)",
-        () if kind.is_socket() => "a socket",
-        () if kind.is_block_device() || kind.is_char_device() => "a device",
-        () => "something else",
-    }
-}
-
-#[cfg(not(unix))]
-fn special(_: &fs::Metadata) -> &'static str {
-    "something else"
 }
 
 fn is_glob(input: &Path) -> bool {
@@ -188,6 +176,9 @@ fn walk(root: &Path, folder: &Path, depth: usize, files: &mut Vec<DumpFile>) -> 
         let name = entry.file_name().to_string_lossy().into_owned();
         let kind = entry.file_type().map_err(Error::io("look at", entry.path()))?;
         if kind.is_dir() {
+            if ["_delta_log", ".hoodie", "metadata"].contains(&name.as_str()) {
+                lakehouse::refuse(folder)?;
+            }
             if !is_hidden(&name) {
                 walk(root, &entry.path(), depth + 1, files)?;
             }
@@ -197,6 +188,47 @@ fn walk(root: &Path, folder: &Path, depth: usize, files: &mut Vec<DumpFile>) -> 
         }
     }
     Ok(())
+}
+
+/// The paths in a list of files, one a line, as a table's own tool names its live files: blank lines and lines that begin with
+/// `#` are passed over, `file://` is understood, and a relative path starts from the list's folder.
+///
+/// # Errors
+/// [`Error::Input`] for a list that cannot be read, is empty, or names what is not on this machine.
+pub fn listed(list: &Path) -> Result<Vec<PathBuf>> {
+    const FIX: &str = "write the path of one Parquet file a line";
+    regular(list)?;
+    let bytes = fs::read(list).map_err(Error::io("read", list))?;
+    let text =
+        String::from_utf8(bytes).map_err(|_| Error::input(list, "the list", "text in UTF-8", "other bytes", FIX))?;
+    let mut paths = Vec::new();
+    for (at, line) in text.lines().enumerate() {
+        let line = line.trim_matches(|c: char| c.is_whitespace() || c == '\u{feff}');
+        if line.is_empty() || line.starts_with('#') {
+            continue;
+        }
+        let path = match line.strip_prefix("file:") {
+            // file:///data/x, file://localhost/data/x, file:/data/x
+            Some(uri) => {
+                let rest = uri.strip_prefix("//").map_or(uri, |rest| &rest[rest.find('/').unwrap_or(rest.len())..]);
+                PathBuf::from(percent_decoded_once(rest))
+            }
+            None => list.parent().unwrap_or(Path::new("")).join(line),
+        };
+        if line.contains("://") && !line.starts_with("file:") {
+            let fix = "copy the files to this machine, and list the copies";
+            return Err(Error::input(list, format!("line {}", at + 1), "a path on this machine", line, fix));
+        }
+        if !path.is_file() {
+            let found = format!("no file at {}", path.display());
+            return Err(Error::input(list, format!("line {}", at + 1), "the path of a Parquet file", found, FIX));
+        }
+        paths.push(path);
+    }
+    match paths.is_empty() {
+        true => Err(Error::input(list, "the list", "one path a line", "no path", FIX)),
+        false => Ok(paths),
+    }
 }
 
 /// Adds what a glob matches, and gives the folders that it takes whole.
@@ -219,6 +251,7 @@ fn add_glob(pattern: &Path, files: &mut Vec<DumpFile>, beside: &mut Vec<PathBuf>
         if is_hidden(&name) || name == WORKERS_FILE || name == TRUTH_FILE {
             continue;
         }
+        lakehouse::refuse(if path.is_dir() { &path } else { path.parent().unwrap_or(Path::new("")) })?;
         if path.is_dir() {
             walk(&root, &path, 0, files)?;
             folders.push(path.clone());
@@ -239,7 +272,7 @@ fn add_glob(pattern: &Path, files: &mut Vec<DumpFile>, beside: &mut Vec<PathBuf>
 fn sort_unique(mut files: Vec<DumpFile>) -> Result<Vec<DumpFile>> {
     files.sort_by(|a, b| a.path.cmp(&b.path));
     let mut seen = HashSet::new();
-    let mut kept = Vec::with_capacity(files.len());
+    let mut kept: Vec<DumpFile> = Vec::with_capacity(files.len());
     for file in files {
         let real = fs::canonicalize(&file.path).map_err(Error::io("resolve", &file.path))?;
         if seen.insert(real) {
@@ -247,6 +280,30 @@ fn sort_unique(mut files: Vec<DumpFile>) -> Result<Vec<DumpFile>> {
         } else {
             log::warn!("{}: named more than once, read once", file.path.display());
         }
+    }
+    without_copies(kept)
+}
+
+/// Keeps of files that are alike byte by byte, and that say the same by their folders, the first: a copy of a file makes
+/// every row of it a repeat. Only files of one size are read for that.
+fn without_copies(files: Vec<DumpFile>) -> Result<Vec<DumpFile>> {
+    let size =
+        |file: &DumpFile| fs::metadata(&file.path).map(|there| there.len()).map_err(Error::io("look at", &file.path));
+    let sizes: Vec<u64> = files.iter().map(size).collect::<Result<_>>()?;
+    let mut count: HashMap<u64, usize> = HashMap::new();
+    sizes.iter().for_each(|size| *count.entry(*size).or_default() += 1);
+    let mut first: HashMap<(String, Partitions), PathBuf> = HashMap::new();
+    let mut kept = Vec::with_capacity(files.len());
+    for (file, size) in files.into_iter().zip(sizes) {
+        if count[&size] > 1 {
+            let key = (FilePrint::of(&file.path)?.sha256, file.partitions());
+            if let Some(first) = first.get(&key) {
+                log::warn!("{}: the same bytes as {}, read once", file.path.display(), first.display());
+                continue;
+            }
+            first.insert(key, file.path.clone());
+        }
+        kept.push(file);
     }
     Ok(kept)
 }
@@ -271,7 +328,8 @@ mod tests {
         for name in names {
             let path = folder.join(name);
             fs::create_dir_all(path.parent().unwrap()).unwrap();
-            fs::write(path, b"x").unwrap();
+            // Each with bytes of its own: copies are read once.
+            fs::write(path, name).unwrap();
         }
     }
 
@@ -332,10 +390,10 @@ mod tests {
     fn folders_tell_columns() {
         let file = |path: &str| DumpFile { path: path.into(), root: Some("in/x=1".into()) };
         let folders = file("in/x=1/district=North%20Goa/worker_id=/d=__HIVE_DEFAULT_PARTITION__/p").partitions();
-        let expected = [("district", Some("North Goa")), ("worker_id", None), ("d", None)];
+        let expected = [("x", Some("1")), ("district", Some("North Goa")), ("worker_id", None), ("d", None)];
         let expected: Vec<_> = expected.iter().map(|(k, v)| (k.to_string(), v.map(str::to_owned))).collect();
         assert_eq!(folders, expected);
-        assert!(file("in/x=1/part.parquet").partitions().is_empty());
-        assert_eq!(percent_decoded("100%/%zz%4"), "100%/%zz%4");
+        assert_eq!(percent_decoded("100%/%zz%4%+1"), "100%/%zz%4%+1");
+        assert_eq!(percent_decoded("North%2520Goa"), "North Goa");
     }
 }

@@ -7,46 +7,52 @@
 //!
 //! | part | |
 //! |---|---|
-//! | `inputs` | files, folders, globs -> a sorted list of files |
+//! | `inputs`, `lakehouse`, `regular` | files, folders, globs -> a sorted list of files; what is no file of a dump |
 //! | `schema` | which column is which, and whether its type will do |
+//! | `times`, `survey` | how times are written, and what is wrong with whole columns: before any work |
 //! | `footer`, `footer_scan`, `table` | what files say of themselves, hostile ones included; row groups, streaming |
-//! | `cells` | Arrow columns -> pictures, texts, times, flags |
+//! | `cells`, `encoded`, `blob` | Arrow columns -> pictures (base64 and hex too), texts, times, flags |
 //! | `submission`, `workers`, `booths` | the rows of the dump, and of the tables beside it |
 //! | [`facts`] | numbers, consent and time of a row, in normal form and checked |
 //! | `carry` | other columns, passed on untouched |
 //! | `pick` | single rows by their position |
 
+mod blob;
 mod booths;
 mod carry;
 mod cells;
+mod encoded;
 pub mod facts;
 mod footer;
 mod footer_scan;
 mod inputs;
+mod lakehouse;
 mod pick;
+mod print;
+mod regular;
 mod schema;
 mod submission;
+mod survey;
 mod table;
+pub mod times;
 mod workers;
 
-use std::fs::File;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
-
+pub use blob::Blob;
 pub use booths::{Booths, Place};
 pub use carry::Carry;
 pub use cells::MAX_TEXT;
 pub use footer::has_columns;
 pub(crate) use footer::open_parquet;
-pub(crate) use inputs::regular;
-pub use inputs::{TRUTH_FILE, WORKERS_FILE};
-pub use submission::{Blob, RowFacts, Submission};
+pub use inputs::{TRUTH_FILE, WORKERS_FILE, listed};
+pub use print::FilePrint;
+pub(crate) use regular::regular;
+pub use submission::{RowFacts, Submission};
+pub use survey::{Survey, first_ids};
 pub use table::Batches;
-pub use workers::{WorkerRow, Workers, read_workers};
+pub use workers::{WorkerRow, Workers, read_workers, worker_ids};
 
 use crate::config::Columns;
 use crate::output::Kept;
@@ -62,51 +68,16 @@ pub struct Dump {
     inputs: Vec<inputs::DumpFile>,
     folders: Vec<PathBuf>,
     wanted: Vec<schema::Wanted>,
+    clock: times::Clock,
     workers: Option<PathBuf>,
     pictures: Vec<String>,
     present: Vec<&'static str>,
 }
 
-/// One input file as it was when it was read, for the record of the run.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct FilePrint {
-    /// The file, as it was named.
-    pub path: PathBuf,
-    /// Its size in bytes.
-    pub size: u64,
-    /// Its SHA-256 (FIPS 180-4), 64 lower-case hex digits.
-    pub sha256: String,
-}
-
-impl FilePrint {
-    /// Reads a file from end to end.
-    ///
-    /// # Errors
-    /// [`Error::Io`] when it cannot be read.
-    pub fn of(path: &Path) -> Result<FilePrint> {
-        regular(path)?;
-        let mut file = File::open(path).map_err(Error::io("open", path))?;
-        let mut hash = Sha256::new();
-        let mut buffer = vec![0u8; 1 << 20];
-        let mut size = 0;
-        loop {
-            match file.read(&mut buffer).map_err(Error::io("read", path))? {
-                0 => break,
-                n => {
-                    hash.update(&buffer[..n]);
-                    size += n as u64;
-                }
-            }
-        }
-        let sha256 = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
-        Ok(FilePrint { path: path.to_path_buf(), size, sha256 })
-    }
-}
-
 impl Dump {
     /// Opens files, folders and globs as one dump, in the order of their paths (the rules for which files a folder or a
     /// glob gives are those of Spark; `workers.parquet` and `truth.parquet` in it are not part of the dump). Only
-    /// footers are read.
+    /// footers are read, and times where they are texts or numbers.
     ///
     /// # Errors
     /// [`Error::Input`] naming the file when one is missing, not Parquet or damaged, when it lacks a required column or
@@ -114,8 +85,9 @@ impl Dump {
     /// has no rows; [`Error::Usage`] when `columns` cannot be meant.
     pub fn open<P: AsRef<Path>>(inputs: &[P], columns: &Columns) -> Result<Dump> {
         let wanted = submission::wanted(columns)?;
+        let clock = times::Clock::new(columns)?;
         let inputs = inputs::resolve(inputs)?;
-        let table = table::Table::open(&inputs.files, &wanted)?;
+        let mut table = table::Table::open(&inputs.files, &wanted, &clock)?;
         let first = &table.files[0].path;
         for (at, column) in wanted.iter().enumerate() {
             if !column.source.is_empty() && column.source != column.name && !table.has(at) {
@@ -133,10 +105,15 @@ impl Dump {
             return Err(Error::input(first, "rows", "at least one row", found, "check what wrote the dump"));
         }
         table.check_columns()?;
+        let clock = match wanted.iter().position(|column| column.kind == schema::Kind::Time) {
+            Some(at) => survey::read_times(&inputs.files, &table, &wanted[at], at, &clock)?,
+            None => clock,
+        };
+        table.set_clock(&clock);
         let pictures = vec![columns.selfie.clone(), columns.photo.clone()];
         let present = wanted.iter().enumerate().filter(|(at, _)| table.has(*at)).map(|(_, w)| w.name).collect();
         let inputs::Inputs { files: inputs, workers, folders } = inputs;
-        Ok(Dump { table: Arc::new(table), inputs, folders, wanted, workers, pictures, present })
+        Ok(Dump { table: Arc::new(table), inputs, folders, wanted, clock, workers, pictures, present })
     }
 
     /// Whether any file has the column that goes by this name in `chehra`.
@@ -210,7 +187,21 @@ impl Dump {
             _ => column.clone(),
         };
         let wanted: Vec<schema::Wanted> = self.wanted.iter().map(unread).collect();
-        Ok(Arc::new(table::Table::open(&self.inputs, &wanted)?).batches(FACTS_ROWS, usize::MAX, 0))
+        let mut table = table::Table::open(&self.inputs, &wanted, &self.clock)?;
+        table.set_clock(&self.clock);
+        Ok(Arc::new(table).batches(FACTS_ROWS, usize::MAX, 0))
+    }
+
+    /// Looks at the facts of every row: what is wrong with whole columns. `now` in microseconds since 1970-01-01T00:00:00Z.
+    ///
+    /// # Errors
+    /// As [`Dump::batches`].
+    pub fn survey(&self, now: i64) -> Result<Survey> {
+        let mut survey = Survey::default();
+        for batch in self.facts()? {
+            survey.count(&batch?, now);
+        }
+        Ok(survey)
     }
 
     /// Hashes every file, in row order. This reads the whole dump once.

@@ -5,9 +5,9 @@
 //!
 //! | kind | accepted |
 //! |---|---|
-//! | picture | binary, large binary, binary view, fixed-size binary, and dictionaries of them |
-//! | text | any string or dictionary of strings, un-annotated binary (old Hive and Impala), integers, decimals of scale 0 |
-//! | time | timestamps of any unit, with or without zone, INT96, dates, ISO 8601 strings |
+//! | picture | binary, large binary, binary view, fixed-size binary, and dictionaries of them; a struct with such a column `bytes` (Hugging Face); strings (base64, hex) |
+//! | text | any string or dictionary of strings, un-annotated binary (old Hive and Impala), UUIDs, integers, and decimals and floating-point numbers that are whole |
+//! | time | timestamps of any unit, with or without zone, INT96, dates, strings, counts since 1970 |
 //! | flag | booleans, integers, strings |
 //!
 //! What cannot be read at all (encryption, a codec not built in) is the reader's business, see [`super::table`].
@@ -39,16 +39,16 @@ impl Kind {
         match self {
             Kind::Picture => "binary (the bytes of a JPEG, PNG or WebP)",
             Kind::Text => "a string (or an integer)",
-            Kind::Time => "a timestamp (or a date, or an ISO 8601 string)",
+            Kind::Time => "a timestamp (or a date, a string, or a count since 1970)",
             Kind::Flag => "a boolean (or 0 and 1, or yes and no)",
         }
     }
 
     fn fix(self) -> &'static str {
         match self {
-            Kind::Picture => "write the picture's bytes as they came from the phone, not as text, list or struct",
-            Kind::Text => "write it as a string: a floating-point id has lost digits, and nothing else joins back",
-            Kind::Time => "write it as a timestamp: of a bare number nobody knows the unit",
+            Kind::Picture => "write the picture's bytes as they came from the phone, not as a list or as pixels",
+            Kind::Text => "write it as a string, so that it joins back to the dump",
+            Kind::Time => "write it as a timestamp",
             Kind::Flag => "write it as a boolean",
         }
     }
@@ -57,17 +57,24 @@ impl Kind {
         use DataType::*;
         match data_type {
             Dictionary(_, value) => self.accepts(value),
-            Null => true,
-            Utf8 | LargeUtf8 | Utf8View => self != Kind::Picture,
+            Null | Utf8 | LargeUtf8 | Utf8View => true,
             Binary | LargeBinary | BinaryView => matches!(self, Kind::Picture | Kind::Text),
-            FixedSizeBinary(_) => self == Kind::Picture,
-            Decimal128(_, 0) => self == Kind::Text,
+            FixedSizeBinary(_) => matches!(self, Kind::Picture | Kind::Text),
+            Struct(fields) => {
+                let is_picture = |field: &Arc<Field>| field.name() == PICTURE_BYTES && self.accepts(field.data_type());
+                self == Kind::Picture && fields.iter().any(is_picture)
+            }
+            Decimal128(..) => self == Kind::Text,
+            Float32 | Float64 => matches!(self, Kind::Text | Kind::Time),
             Boolean => self == Kind::Flag,
             Timestamp(..) | Date32 | Date64 => self == Kind::Time,
-            other => other.is_integer() && matches!(self, Kind::Text | Kind::Flag),
+            other => other.is_integer() && self != Kind::Picture,
         }
     }
 }
+
+/// The picture's bytes where a column of pictures is a struct, as the Image feature of Hugging Face's datasets writes it.
+pub const PICTURE_BYTES: &str = "bytes";
 
 /// A column that a table should have.
 #[derive(Debug, Clone)]
@@ -176,8 +183,8 @@ fn readable(natural: &Arc<Field>, hinted: &Field, parquet: &TypePtr) -> Arc<Fiel
     let physical = parquet.is_primitive().then(|| parquet.get_physical_type());
     let data_type = match (physical, natural.data_type(), hinted.data_type()) {
         (Some(Physical::BYTE_ARRAY), DataType::Binary | DataType::Utf8, _) => DataType::BinaryView,
-        // Nanoseconds end in 2262, microseconds never.
-        (Some(Physical::INT96), _, _) => DataType::Timestamp(TimeUnit::Microsecond, None),
+        // Nanoseconds end in 2262, microseconds never. It is an instant by what its writers do with it.
+        (Some(Physical::INT96), _, _) => DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
         // Parquet has no seconds: some writers leave them to the Arrow schema.
         (_, DataType::Int64, time @ (DataType::Timestamp(..) | DataType::Date64)) => time.clone(),
         (_, data_type, _) => data_type.clone(),
@@ -342,18 +349,23 @@ mod tests {
         let yes = [
             (Kind::Picture, Dictionary(Box::new(Int32), Box::new(Binary))),
             (Kind::Picture, FixedSizeBinary(9)),
+            (Kind::Text, FixedSizeBinary(16)),
             (Kind::Text, UInt64),
             (Kind::Text, Decimal128(20, 0)),
             (Kind::Time, Timestamp(TimeUnit::Second, Some("Asia/Kolkata".into()))),
             (Kind::Time, Utf8View),
             (Kind::Flag, Int8),
-        ];
-        let no = [
             (Kind::Picture, Utf8),
-            (Kind::Picture, List(Arc::new(Field::new("item", UInt8, true)))),
+            (Kind::Picture, Struct(vec![Field::new("bytes", Binary, true), Field::new("path", Utf8, true)].into())),
             (Kind::Text, Float64),
             (Kind::Text, Decimal128(20, 2)),
             (Kind::Time, Int64),
+        ];
+        let no = [
+            (Kind::Picture, List(Arc::new(Field::new("item", UInt8, true)))),
+            (Kind::Picture, Struct(vec![Field::new("path", Utf8, true)].into())),
+            (Kind::Text, List(Arc::new(Field::new("item", Utf8, true)))),
+            (Kind::Time, Boolean),
             (Kind::Flag, Float32),
         ];
         assert!(yes.iter().all(|(kind, data_type)| kind.accepts(data_type)));

@@ -1,33 +1,11 @@
 //! What one row of the dump is to the rest of the program.
 
-use std::fmt;
-use std::ops::Deref;
-
-use arrow::buffer::Buffer;
-
-use super::cells::{are_long, cut, flags, parse_flag, parse_time, pictures, texts, times};
+use super::blob::Blob;
+use super::cells::{are_long, cut, flag, flags, pictures, texts, time, times, trimmed};
 use super::schema::{Kind, Wanted};
 use super::table::{Chunk, Row};
 use crate::config::Columns;
 use crate::{Error, Result};
-
-/// Bytes of one cell, shared with the batch they came from.
-#[derive(Clone)]
-pub struct Blob(pub Buffer);
-
-impl Deref for Blob {
-    type Target = [u8];
-
-    fn deref(&self) -> &[u8] {
-        self.0.as_slice()
-    }
-}
-
-impl fmt::Debug for Blob {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Blob({} bytes)", self.len())
-    }
-}
 
 /// One row of the dump. A `None` is a null cell (or, for optional columns, an absent column).
 #[derive(Debug, Clone)]
@@ -71,6 +49,8 @@ pub struct RowFacts {
     pub consent: Option<bool>,
     /// Names of the columns whose text was too long and was cut.
     pub cut: Vec<String>,
+    /// Cells that say something that cannot be read, each as (name of the column, what it says): the value is `None`.
+    pub unread: Vec<(String, String)>,
 }
 
 /// The columns of the contract under the names that the dump gives them.
@@ -121,9 +101,15 @@ const TEXTS: [(usize, &str); 10] = [
     (12, "member_name"),
 ];
 
+/// A text that the name of a folder tells.
+pub fn from_folder(folder: &str) -> Option<String> {
+    let seen = trimmed(folder);
+    (!seen.is_empty()).then(|| cut(seen.into()))
+}
+
 impl Row for Submission {
     fn from_chunk(chunk: &Chunk) -> Result<Vec<Self>> {
-        let text = |at: usize| chunk.cells(at, texts, |folder| Some(cut(folder.into()))).map(Vec::into_iter);
+        let text = |at: usize| chunk.cells(at, texts, from_folder).map(Vec::into_iter);
         let mut cut_columns = vec![Vec::new(); chunk.rows];
         for (at, name) in TEXTS {
             let long = chunk.cells(at, are_long, |_| None)?;
@@ -133,19 +119,22 @@ impl Row for Submission {
         }
         // In the order of `Columns::pairs`, which `the_order_of_columns_is_the_contracts` holds to.
         let (mut submission_id, mut worker_id, mut district) = (text(0)?, text(1)?, text(2)?);
-        let mut captured_at = chunk.cells(3, times, parse_time)?.into_iter();
+        let clock = &chunk.clock;
+        let mut captured_at = chunk.cells(3, |c| times(c, clock), |text| Some(time(text, clock)))?.into_iter();
         let mut selfie = chunk.cells(4, pictures, |_| None)?.into_iter();
         let mut photo = chunk.cells(5, pictures, |_| None)?.into_iter();
         let (mut division, mut sector, mut mandalam, mut booth_id) = (text(6)?, text(7)?, text(8)?, text(9)?);
         let (mut mobile, mut epic, mut member_name) = (text(10)?, text(11)?, text(12)?);
-        let mut consent = chunk.cells(13, flags, parse_flag)?.into_iter();
-        let row = |i: usize| Submission {
-            row: chunk.first_row + i as u64,
-            facts: RowFacts {
+        let mut consent = chunk.cells(13, flags, |text| Some(flag(text)))?.into_iter();
+        let row = |i: usize| {
+            let mut unread = Vec::new();
+            let captured_at = captured_at.next().flatten().and_then(|cell| cell.value_or("captured_at", &mut unread));
+            let consent = consent.next().flatten().and_then(|cell| cell.value_or("consent", &mut unread));
+            let facts = RowFacts {
                 submission_id: submission_id.next().flatten(),
                 worker_id: worker_id.next().flatten(),
                 district: district.next().flatten(),
-                captured_at: captured_at.next().flatten(),
+                captured_at,
                 division: division.next().flatten(),
                 sector: sector.next().flatten(),
                 mandalam: mandalam.next().flatten(),
@@ -153,11 +142,12 @@ impl Row for Submission {
                 mobile: mobile.next().flatten(),
                 epic: epic.next().flatten(),
                 member_name: member_name.next().flatten(),
-                consent: consent.next().flatten(),
+                consent,
                 cut: std::mem::take(&mut cut_columns[i]),
-            },
-            selfie: selfie.next().flatten(),
-            photo: photo.next().flatten(),
+                unread,
+            };
+            let row = chunk.first_row + i as u64;
+            Submission { row, facts, selfie: selfie.next().flatten(), photo: photo.next().flatten() }
         };
         Ok((0..chunk.rows).map(row).collect())
     }

@@ -24,6 +24,7 @@ use parquet::arrow::arrow_reader::{
 use super::footer::{check_columns, check_unchanged, damaged, footer, group_rows, guard, rows_that_fit};
 use super::inputs::DumpFile;
 use super::schema::{Plan, Source, Wanted};
+use super::times::Clock;
 use crate::{Error, Result};
 
 /// Several files read as one table.
@@ -42,6 +43,8 @@ pub struct TableFile {
     pub groups: Vec<u64>,
     /// Where the wanted columns are.
     pub plan: Plan,
+    /// How its times are read.
+    pub clock: Arc<Clock>,
 }
 
 impl TableFile {
@@ -56,9 +59,16 @@ impl Table {
     ///
     /// # Errors
     /// [`Error::Input`] naming the first file that is not readable as Parquet or lacks what it must have.
-    pub fn open(files: &[DumpFile], wanted: &[Wanted]) -> Result<Table> {
-        let open = |file: &DumpFile| open_file(file, wanted);
+    pub fn open(files: &[DumpFile], wanted: &[Wanted], clock: &Clock) -> Result<Table> {
+        let clock = Arc::new(clock.clone());
+        let open = |file: &DumpFile| open_file(file, wanted, &clock);
         Ok(Table { files: files.iter().map(open).collect::<Result<_>>()? })
+    }
+
+    /// Has times read by a clock. INT96 is an instant whatever zone the clock has.
+    pub fn set_clock(&mut self, clock: &Clock) {
+        let clock = Arc::new(clock.clone());
+        self.files.iter_mut().for_each(|file| file.clock = clock.clone());
     }
 
     /// Checks the wanted columns of every file as far as that can be done without unpacking a page, so that nothing of
@@ -81,7 +91,7 @@ impl Table {
     }
 }
 
-fn open_file(file: &DumpFile, wanted: &[Wanted]) -> Result<TableFile> {
+fn open_file(file: &DumpFile, wanted: &[Wanted], clock: &Arc<Clock>) -> Result<TableFile> {
     let path = file.path.as_path();
     let natural = footer(path, ArrowReaderOptions::new().with_skip_arrow_metadata(true))?;
     // A writer's embedded Arrow schema that cannot be read loses hints, not data.
@@ -89,7 +99,8 @@ fn open_file(file: &DumpFile, wanted: &[Wanted]) -> Result<TableFile> {
     let hinted = hinted.map_or_else(|_| natural.schema().clone(), |m| m.schema().clone());
     let folders = file.partitions();
     let plan = Plan::new(path, wanted, &folders, natural.schema(), &hinted, natural.parquet_schema())?;
-    Ok(TableFile { path: path.to_path_buf(), groups: group_rows(path, natural.metadata())?, plan })
+    let groups = group_rows(path, natural.metadata())?;
+    Ok(TableFile { path: path.to_path_buf(), groups, plan, clock: clock.clone() })
 }
 
 /// Wanted columns of some consecutive rows of one file.
@@ -98,14 +109,17 @@ pub struct Chunk {
     pub first_row: u64,
     /// Rows.
     pub rows: usize,
+    /// How times are read.
+    pub clock: Arc<Clock>,
     batch: RecordBatch,
     sources: Vec<Source>,
 }
 
 impl Chunk {
-    /// Rows of `file` that were read in another way than from first to last.
+    /// Rows of `file`.
     pub(super) fn of(file: &TableFile, first_row: u64, batch: RecordBatch) -> Chunk {
-        Chunk { first_row, rows: batch.num_rows(), batch, sources: file.plan.sources.clone() }
+        let (sources, clock) = (file.plan.sources.clone(), file.clock.clone());
+        Chunk { first_row, rows: batch.num_rows(), clock, batch, sources }
     }
 
     /// A wanted column, decoded by `decode`; an absent one is all null, one that a folder name tells is all the same.
@@ -250,10 +264,9 @@ impl Scan {
                 if open.rows_left > 0 {
                     let file = &self.table.files[open.file];
                     let batch = open.read(&file.path)?;
-                    let rows = batch.num_rows();
                     let first_row = self.row;
-                    self.row += rows as u64;
-                    return Ok(Some(Chunk { first_row, rows, batch, sources: file.plan.sources.clone() }));
+                    self.row += batch.num_rows() as u64;
+                    return Ok(Some(Chunk::of(file, first_row, batch)));
                 }
                 self.open = None;
             }

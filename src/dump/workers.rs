@@ -6,11 +6,13 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::cells::{cut, pictures, texts};
+use super::blob::Blob;
+use super::cells::{pictures, texts};
 use super::inputs::DumpFile;
 use super::schema::{Kind, Wanted};
-use super::submission::Blob;
+use super::submission::from_folder;
 use super::table::{Batches, Chunk, Row, Table};
+use super::times::Clock;
 use crate::Result;
 
 /// One row of the table of workers. A `None` is a null cell.
@@ -72,9 +74,40 @@ impl Workers {
 
 fn checked_table(path: &Path) -> Result<Table> {
     let wanted = COLUMNS.map(|(name, required, kind)| Wanted { name, source: name.to_owned(), required, kind });
-    let table = Table::open(&[DumpFile { path: path.to_path_buf(), root: None }], &wanted)?;
+    let table = Table::open(&[DumpFile { path: path.to_path_buf(), root: None }], &wanted, &Clock::default())?;
     table.check_columns()?;
     Ok(table)
+}
+
+/// The ids in a table of workers, each once, without a look at a photo.
+///
+/// # Errors
+/// As [`Workers::open`] and [`Workers::batches`].
+pub fn worker_ids(path: &Path) -> Result<Vec<String>> {
+    let (name, required, kind) = COLUMNS[0];
+    let wanted = [Wanted { name, source: name.to_owned(), required, kind }];
+    let file = DumpFile { path: path.to_path_buf(), root: None };
+    let table = Arc::new(Table::open(&[file], &wanted, &Clock::default())?);
+    let mut ids = Vec::new();
+    for batch in table.batches::<IdCell>(4096, usize::MAX, 0) {
+        ids.extend(batch?.into_iter().filter_map(|IdCell(id)| id));
+    }
+    ids.sort();
+    ids.dedup();
+    Ok(ids)
+}
+
+/// The id of one row.
+struct IdCell(Option<String>);
+
+impl Row for IdCell {
+    fn from_chunk(chunk: &Chunk) -> Result<Vec<Self>> {
+        Ok(chunk.cells(0, texts, from_folder)?.into_iter().map(IdCell).collect())
+    }
+
+    fn bytes(&self) -> usize {
+        0
+    }
 }
 
 /// The whole table in memory: for small ones.
@@ -91,7 +124,7 @@ pub fn read_workers(path: &Path) -> Result<Vec<WorkerRow>> {
 
 impl Row for WorkerRow {
     fn from_chunk(chunk: &Chunk) -> Result<Vec<Self>> {
-        let text = |at: usize| chunk.cells(at, texts, |folder| Some(cut(folder.into())));
+        let text = |at: usize| chunk.cells(at, texts, from_folder);
         let rows = text(0)?.into_iter().zip(text(1)?).zip(chunk.cells(2, pictures, |_| None)?).enumerate();
         Ok(rows
             .map(|(i, ((worker_id, district), photo))| WorkerRow {

@@ -102,6 +102,8 @@ pub struct SeenPhoto {
     pub width: u32,
     /// Height of the upright picture, pixels.
     pub height: u32,
+    /// By how many degrees, clockwise, it was turned because no face in it was upright: 0, 90, 180 or 270.
+    pub turned: u16,
     /// Hashes of the file and of the picture.
     pub fingerprint: Fingerprint,
     /// What tells it from other pictures and finds it again.

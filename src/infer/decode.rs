@@ -22,6 +22,11 @@ pub(super) struct Source {
 }
 
 impl Source {
+    /// Of a photo that is on the host alone.
+    pub(super) fn on_host(photo: Photo) -> Source {
+        Source { photo, on_card: None }
+    }
+
     /// Its pixels where a device has them soonest.
     pub(super) fn pixels(&self) -> Pixels<'_> {
         match &self.on_card {

@@ -234,12 +234,25 @@ impl Engine {
             let each = pictures.chunks(1).map(|one| self.see_group(one));
             return Ok(each.collect::<Result<Vec<_>>>()?.into_iter().flatten().collect());
         }
-        let _room = room().take(needed);
+        let room_for_all = room().take(needed);
         let mut lap = self.clock.start();
         let decoded: Vec<Result<Photo, Reject>> =
             pictures.iter().map(|bytes| crate::photo::decode(bytes, &self.policy.photo)).collect();
-        let photos: Vec<&Photo> = decoded.iter().filter_map(|photo| photo.as_ref().ok()).collect();
         lap.book(Stage::Decode);
+        let mut seen = self.see_decoded(decoded, pictures)?;
+        drop(room_for_all);
+        self.turn_where_needed(pictures, &mut seen)?;
+        Ok(seen)
+    }
+
+    /// As [`Engine::see`], of pictures that are decoded; on the CPU.
+    pub(super) fn see_decoded(
+        &self,
+        decoded: Vec<Result<Photo, Reject>>,
+        pictures: &[&[u8]],
+    ) -> Result<Vec<Result<SeenPhoto, Reject>>> {
+        let mut lap = self.clock.start();
+        let photos: Vec<&Photo> = decoded.iter().filter_map(|photo| photo.as_ref().ok()).collect();
         let mut faces = self.detector.detect_batch(&photos)?;
         for faces in &mut faces {
             // Tallest first; equal heights keep the detector's order, best score first.
@@ -261,6 +274,7 @@ impl Engine {
                 Ok(SeenPhoto {
                     width: photo.width as u32,
                     height: photo.height as u32,
+                    turned: 0,
                     fingerprint: Fingerprint::from_reduced(bytes, &reduced),
                     traits: Traits::of(&reduced, photo, &boxes),
                     faces: faces

@@ -74,15 +74,23 @@ impl Engine {
             });
             let count = fitting.count().max(1);
             let (now, later) = rest.split_at(count);
-            let _room = room().take(needed);
-            seen.extend(self.see_together(now)?);
+            let room_for_all = room().take(needed);
+            let decoded = self.decode(now)?;
+            let mut part = self.see_sources(decoded, now)?;
+            drop(room_for_all);
+            self.turn_where_needed(now, &mut part)?;
+            seen.extend(part);
             rest = later;
         }
         Ok(seen)
     }
 
-    fn see_together(&self, pictures: &[&[u8]]) -> Result<Vec<Result<SeenPhoto, Reject>>> {
-        let decoded = self.decode(pictures)?;
+    /// As [`Engine::see_on_device`], of pictures that are decoded.
+    pub(super) fn see_sources(
+        &self,
+        decoded: Vec<Result<Source, Reject>>,
+        pictures: &[&[u8]],
+    ) -> Result<Vec<Result<SeenPhoto, Reject>>> {
         let sources: Vec<&Source> = decoded.iter().filter_map(|source| source.as_ref().ok()).collect();
         let looked = {
             let _turn = self.turns.take();
@@ -131,6 +139,7 @@ impl Engine {
         let seen = SeenPhoto {
             width: photo.width as u32,
             height: photo.height as u32,
+            turned: 0,
             fingerprint: Fingerprint::from_reduced(bytes, &reduced),
             traits: Traits::of(&reduced, photo, &boxes),
             faces: faces.collect(),

@@ -9,6 +9,7 @@ pub mod jpeg;
 mod looks;
 mod parts;
 pub mod template;
+mod turned;
 
 pub use analysis::{Analysis, Looks, Reading, SeenFace, SeenPhoto};
 pub use engine::{Engine, Lanes};

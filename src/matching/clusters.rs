@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use sha2::{Digest, Sha256};
 
 use crate::decisions::Answer;
+use crate::dump::facts::is_same_name;
 use crate::matching::{Decided, Enrolment, Pair};
 
 /// One person with two or more memberships.
@@ -266,11 +267,22 @@ fn cluster(enrolments: &[Enrolment], mut members: Vec<usize>, weakest: f32) -> C
     Cluster {
         id: format!("P{}", digest.iter().take(8).map(|b| format!("{b:02x}")).collect::<String>()),
         original,
-        districts: each_once(|e| &e.district),
+        districts: first_spellings(each_once(|e| &e.district)),
         workers: each_once(|e| &e.worker_id),
         members,
         weakest,
     }
+}
+
+/// Names of places, of each that is the same but for case and white space the first.
+fn first_spellings(names: Vec<String>) -> Vec<String> {
+    let mut kept: Vec<String> = Vec::with_capacity(names.len());
+    for name in names.into_iter().filter(|name| !name.is_empty()) {
+        if !kept.iter().any(|known| is_same_name(known, &name)) {
+            kept.push(name);
+        }
+    }
+    kept
 }
 
 /// Earlier memberships come first; the id settles ties.

@@ -17,10 +17,11 @@ use std::collections::HashMap;
 
 use serde::Serialize;
 
-use super::Enrolment;
 use super::impostor::Basis;
 use super::names::{Likeness, likeness};
 use super::random::Random;
+use super::{Enrolment, UNKNOWN_TIME};
+use crate::dump::facts::is_same_name;
 
 /// Number of fields.
 pub const FIELDS: usize = 6;
@@ -133,8 +134,8 @@ pub fn compare(a: &Enrolment, b: &Enrolment) -> Levels {
     let booth = a.booth_id.as_ref().zip(b.booth_id.as_ref()).is_some_and(|(x, y)| same(x, y));
     let place = match () {
         () if same(&a.worker_id, &b.worker_id) => 3,
-        () if booth && a.district == b.district => 2,
-        () if same(&a.district, &b.district) => 1,
+        () if booth && is_same_name(&a.district, &b.district) => 2,
+        () if !a.district.is_empty() && is_same_name(&a.district, &b.district) => 1,
         () => 0,
     };
     const HOUR: u64 = 3_600_000_000;
@@ -149,7 +150,7 @@ pub fn compare(a: &Enrolment, b: &Enrolment) -> Levels {
         both(&a.mobile, &b.mobile, mobile_digits),
         both(&a.epic, &b.epic, epic_letters),
         (!a.district.is_empty() && !b.district.is_empty()).then_some(place),
-        Some(time),
+        (a.captured_at != UNKNOWN_TIME && b.captured_at != UNKNOWN_TIME).then_some(time),
         name.map(|l| match l {
             Likeness::Different => 0,
             Likeness::Partly => 1,

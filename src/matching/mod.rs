@@ -46,6 +46,9 @@ pub use judge::{Case, Judged, MatchingStatistics, Searched, candidate_floor, jud
 pub use prior::FalseMatchRate;
 pub use review::{ReviewQueue, ReviewRow, Worth, review_queue};
 
+/// The time of a membership of which none is known, or none that can be: it comes after all others.
+pub const UNKNOWN_TIME: i64 = i64::MAX;
+
 /// One membership as matching sees it: from tonight's dump or an earlier night.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Enrolment {
@@ -55,7 +58,7 @@ pub struct Enrolment {
     pub worker_id: String,
     /// Where.
     pub district: String,
-    /// When, microseconds since 1970-01-01T00:00:00Z.
+    /// When, microseconds since 1970-01-01T00:00:00Z; [`UNKNOWN_TIME`] where that is not known.
     pub captured_at: i64,
     /// Row of tonight's dump, or `None` for an earlier night.
     pub row: Option<u64>,

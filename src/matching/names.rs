@@ -41,9 +41,15 @@ const LONGEST_WORD: usize = 40;
 /// Words nearer than this by Jaro-Winkler are taken for one word spelled twice.
 const NEAR: f64 = 0.90;
 
-/// Compares two names; `None` where either has no words.
+/// Compares two names; `None` where either has no words, or where they are in scripts that are not compared with each other:
+/// Latin and Devanagari are, a name in Tamil is compared with names in Tamil alone.
 pub fn likeness(a: &str, b: &str) -> Option<Likeness> {
-    let (a, b) = (words(a), words(b));
+    let (mut a, mut b) = (words(a), words(b));
+    // A name may be written twice, in two scripts: what both have is compared, in Latin letters if they can be.
+    let shared = |wanted: Script| [&a, &b].iter().all(|words| words.iter().any(|word| script(word) == wanted));
+    let common = std::iter::once(Script::Latin).chain(a.iter().map(|word| script(word))).find(|&one| shared(one))?;
+    a.retain(|word| script(word) == common);
+    b.retain(|word| script(word) == common);
     let (short, long) = if a.len() <= b.len() { (&a, &b) } else { (&b, &a) };
     if short.is_empty() {
         return None;
@@ -63,6 +69,26 @@ pub fn likeness(a: &str, b: &str) -> Option<Likeness> {
         n if n == short.len() && (short.len() > 1 || long.len() == 1) => Likeness::Similar,
         _ => Likeness::Partly,
     })
+}
+
+/// What a word is written in, once Devanagari is written out in Latin letters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Script {
+    Latin,
+    Arabic,
+    /// One of the scripts of India, of which each has 128 code points of its own (Unicode blocks 0900 to 0D80).
+    Indian(u32),
+    /// A block of 256 code points of another.
+    Other(u32),
+}
+
+fn script(word: &str) -> Script {
+    match word.chars().next().map_or(0, u32::from) {
+        0..0x370 | 0x1e00..0x1f00 => Script::Latin,
+        0x600..0x780 | 0x8a0..0x900 | 0xfb50..0xfe00 | 0xfe70..0xff00 => Script::Arabic,
+        point @ 0x900..0xe00 => Script::Indian(point / 128),
+        point => Script::Other(point / 256),
+    }
 }
 
 fn in_common(words: &[String], others: &[String]) -> usize {
@@ -245,6 +271,29 @@ mod tests {
         }
         assert_eq!(likeness("Ram Kumar Sharma", "राम कुमार शर्मा"), Some(Same));
         assert_eq!(likeness("Kamla Bai", "Kamala Baai"), Some(Same));
+    }
+
+    #[test]
+    fn a_name_in_a_script_that_is_not_compared_is_no_evidence() {
+        let scripts = [
+            ("Tamil", "மோகன்"),
+            ("Malayalam", "മോഹൻ"),
+            ("Bengali", "মোহন"),
+            ("Gurmukhi", "ਮੋਹਨ"),
+            ("Gujarati", "મોહન"),
+            ("Telugu", "మోహన్"),
+            ("Kannada", "ಮೋಹನ್"),
+            ("Odia", "ମୋହନ"),
+            ("Urdu", "موہن"),
+        ];
+        for (script, name) in scripts {
+            assert_eq!(likeness(name, "Mohan"), None, "{script}");
+            assert_eq!(likeness("मोहन", name), None, "{script}");
+            assert_eq!(likeness(name, name), Some(Same), "{script}");
+            assert_eq!(likeness(&format!("Mohan {name}"), "मोहन"), Some(Same), "{script}: what both have is compared");
+        }
+        assert_eq!(likeness("மோகன்", "മോഹൻ"), None);
+        assert_eq!(likeness("Zoë", "Zoe"), likeness("Zoe", "Zoë"));
     }
 
     #[test]

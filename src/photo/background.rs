@@ -11,7 +11,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Photo, Reduced};
+use super::picture::Photo;
+use super::reduce::Reduced;
 
 /// Cells per side.
 pub(super) const SIDE: usize = 16;

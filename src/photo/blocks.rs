@@ -23,6 +23,12 @@ impl<'a> Walk<'a> {
         self.bits.unused()
     }
 
+    /// Whether the codes end as encoders end them: the bits that are left of the last byte are ones (T.81, F.1.2.3), or none is
+    /// left of a byte that is not zero.
+    pub fn is_closed(&self) -> bool {
+        self.bits.is_closed()
+    }
+
     /// Passes over one block of a sequential scan (T.81, F.2.2) whose AC table has made its steps; false if the data fail.
     #[inline(always)]
     pub fn sequential_block(&mut self, dc: &Table, ac: &Table) -> bool {

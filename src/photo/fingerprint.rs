@@ -7,7 +7,8 @@
 
 use sha2::{Digest, Sha256};
 
-use super::{Photo, Reduced};
+use super::picture::Photo;
+use super::reduce::Reduced;
 
 /// Cells of the difference hash.
 pub(super) const COLUMNS: usize = 9;

@@ -7,7 +7,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Photo, Reduced, shrink};
+use super::picture::Photo;
+use super::reduce::Reduced;
+use super::shrink;
 
 /// Cells per side.
 pub(super) const SIDE: usize = 8;

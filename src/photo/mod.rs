@@ -11,10 +11,13 @@
 pub mod background;
 mod blocks;
 mod fingerprint;
+mod format;
 mod huffman;
 mod jpeg;
+mod markers;
 pub mod miniature;
 mod orient;
+mod picture;
 mod png;
 mod reduce;
 mod scan;
@@ -24,108 +27,19 @@ mod webp;
 
 pub use background::Background;
 pub use fingerprint::{Fingerprint, hamming};
+pub use format::Format;
 pub use jpeg::PlainJpeg;
 pub use miniature::Miniature;
+pub use orient::turned;
+pub use picture::Photo;
 pub use reduce::Reduced;
 pub use thumbnail::Thumbnail;
+
+use picture::unreadable;
 
 use crate::config::policy::PhotoLimits;
 use crate::memory::room;
 use crate::reason::{Reason, Reject};
-
-/// An upright picture in memory.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Photo {
-    /// Width in pixels, after EXIF orientation.
-    pub width: usize,
-    /// Height in pixels, after EXIF orientation.
-    pub height: usize,
-    /// `height * width * 3` bytes: rows from the top, pixels from the left, colour order R, G, B, range 0..=255.
-    pub rgb: Vec<u8>,
-}
-
-impl std::fmt::Debug for Photo {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Photo({}x{})", self.width, self.height)
-    }
-}
-
-/// The formats that are read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Format {
-    /// Baseline, extended sequential and progressive, Huffman-coded, 8 bits a sample.
-    Jpeg,
-    /// All colour types and depths, interlaced or not.
-    Png,
-    /// Lossy, lossless, and the first frame of an animation.
-    WebP,
-}
-
-impl Format {
-    /// The format by its first bytes, or what else the bytes look like, for the message.
-    pub fn of(bytes: &[u8]) -> Result<Format, &'static str> {
-        const OTHERS: &[(usize, &[u8], &str)] = &[
-            (0, b"GIF8", "a GIF"),
-            (0, b"BM", "a BMP"),
-            (0, b"%PDF", "a PDF"),
-            (0, b"II*\0", "a TIFF"),
-            (0, b"MM\0*", "a TIFF"),
-            (0, b"PK\x03\x04", "a ZIP archive"),
-            (0, b"<svg", "an SVG"),
-            (0, b"<", "a web page or XML"),
-            (4, b"ftypavif", "an AVIF"),
-            (4, b"ftyphei", "a HEIC"),
-            (4, b"ftypmif1", "a HEIC"),
-            (4, b"ftyp", "a film"),
-        ];
-        if bytes.starts_with(&[0xff, 0xd8, 0xff]) {
-            return Ok(Format::Jpeg);
-        }
-        if bytes.starts_with(png::SIGNATURE) {
-            return Ok(Format::Png);
-        }
-        if bytes.starts_with(b"RIFF") && bytes.get(8..12) == Some(b"WEBP") {
-            return Ok(Format::WebP);
-        }
-        let known = OTHERS.iter().find(|(at, magic, _)| bytes.get(*at..).is_some_and(|rest| rest.starts_with(magic)));
-        Err(known.map_or("bytes of no known kind", |&(_, _, name)| name))
-    }
-}
-
-/// What the header says, before any pixel is decoded.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Header {
-    /// Width in pixels as stored.
-    width: u32,
-    /// Height in pixels as stored.
-    height: u32,
-    /// Bytes that decoding will need at its peak, the upright picture included.
-    memory: u64,
-}
-
-impl Header {
-    /// The checks that need no pixel.
-    fn check(&self, limits: &PhotoLimits) -> Result<(), Reject> {
-        let (width, height) = (self.width, self.height);
-        let pixels = u64::from(width) * u64::from(height);
-        if pixels > limits.max_pixels {
-            let detail = format!("{width}x{height} pixels, at most {} in all are decoded", limits.max_pixels);
-            return Err(Reject::new(Reason::ImageTooLarge, detail));
-        }
-        if width.min(height) < limits.min_side {
-            return Err(unreadable(format!("{width}x{height} pixels, at least {} expected", limits.min_side)));
-        }
-        if self.memory > limits.max_memory {
-            let detail = format!(
-                "{width}x{height} pixels need {} MiB to decode, at most {} are allowed",
-                self.memory >> 20,
-                limits.max_memory >> 20
-            );
-            return Err(Reject::new(Reason::ImageTooLarge, detail));
-        }
-        Ok(())
-    }
-}
 
 /// Decodes one encoded picture, upright, in RGB. It waits until there is room for it (see [`crate::memory`]).
 ///
@@ -210,19 +124,4 @@ impl<'a> Walked<'a> {
 fn guarded<T>(format: Format, work: impl FnOnce() -> Result<T, Reject>) -> Result<T, Reject> {
     std::panic::catch_unwind(std::panic::AssertUnwindSafe(work))
         .unwrap_or_else(|_| Err(unreadable(format!("the {format:?} decoder gave up on a contradiction in the file"))))
-}
-
-/// A [`Reason::UnreadableImage`].
-fn unreadable(detail: impl Into<String>) -> Reject {
-    Reject::new(Reason::UnreadableImage, detail)
-}
-
-/// The big-endian 16-bit number at `at`, or `None` beyond the end.
-fn be16(bytes: &[u8], at: usize) -> Option<u16> {
-    Some(u16::from_be_bytes(bytes.get(at..at.checked_add(2)?)?.try_into().ok()?))
-}
-
-/// The big-endian 32-bit number at `at`, or `None` beyond the end.
-fn be32(bytes: &[u8], at: usize) -> Option<u32> {
-    Some(u32::from_be_bytes(bytes.get(at..at.checked_add(4)?)?.try_into().ok()?))
 }

@@ -2,12 +2,68 @@
 
 use image::metadata::Orientation;
 
-use super::Photo;
+use super::picture::Photo;
+
+/// The orientation that a TIFF structure (EXIF 2.32, 4.6.2) says: tag 0x0112 of its first directory, as any whole number and
+/// of any count, for phones and editors write it as BYTE, SHORT and LONG. `Exif\0\0` before it is passed over.
+pub fn of_exif(tiff: &[u8]) -> Option<Orientation> {
+    const TAG: usize = 0x0112;
+    let tiff = tiff.strip_prefix(b"Exif\0\0").unwrap_or(tiff);
+    let is_big = match tiff.get(..2)? {
+        b"MM" => true,
+        b"II" => false,
+        _ => return None,
+    };
+    let number = |at: usize, bytes: usize| -> Option<usize> {
+        let digits = tiff.get(at..at.checked_add(bytes)?)?;
+        let next = |value: usize, byte: &u8| value << 8 | usize::from(*byte);
+        Some(if is_big { digits.iter().fold(0, next) } else { digits.iter().rev().fold(0, next) })
+    };
+    let directory = number(4, 4)?;
+    for entry in 0..number(directory, 2)? {
+        let at = directory + 2 + 12 * entry;
+        if number(at, 2)? != TAG {
+            continue;
+        }
+        let bytes = match number(at + 2, 2)? {
+            1 | 6 => 1,
+            3 | 8 => 2,
+            4 | 9 => 4,
+            _ => return None,
+        };
+        // Values that do not fit into four bytes lie elsewhere; the first one counts.
+        let place = if number(at + 4, 4)?.saturating_mul(bytes) <= 4 { at + 8 } else { number(at + 8, 4)? };
+        return Orientation::from_exif(u8::try_from(number(place, bytes)?).ok()?);
+    }
+    None
+}
+
+/// The orientation that XMP says (`tiff:Orientation`, as an attribute or an element).
+pub fn of_xmp(xmp: &[u8]) -> Option<Orientation> {
+    const NAME: &[u8] = b"tiff:Orientation";
+    let at = xmp.windows(NAME.len()).position(|name| name == NAME)?;
+    let rest = xmp.get(at + NAME.len()..)?.trim_ascii_start();
+    let rest = rest.strip_prefix(b"=").map(<[u8]>::trim_ascii_start).unwrap_or(rest);
+    let value = rest.strip_prefix(b"\"").or_else(|| rest.strip_prefix(b"'")).or_else(|| rest.strip_prefix(b">"))?;
+    let digits = value.trim_ascii_start();
+    let is_alone = digits.get(1).is_none_or(|next| !next.is_ascii_digit());
+    digits.first().filter(|digit| digit.is_ascii_digit() && is_alone).and_then(|d| Orientation::from_exif(d - b'0'))
+}
 
 /// Whether width and height change places.
 pub fn swaps(orientation: Orientation) -> bool {
     use Orientation::*;
     matches!(orientation, Rotate90 | Rotate270 | Rotate90FlipH | Rotate270FlipH)
+}
+
+/// The picture turned clockwise by 90, 180 or 270 degrees.
+pub fn turned(photo: &Photo, degrees: u16) -> Photo {
+    match degrees {
+        90 => upright(photo.clone(), Orientation::Rotate90),
+        270 => upright(photo.clone(), Orientation::Rotate270),
+        180 => upright(photo.clone(), Orientation::Rotate180),
+        _ => photo.clone(),
+    }
 }
 
 /// The picture as it should be seen. Turns by a right angle need a second buffer, all others work in place.
@@ -68,6 +124,45 @@ fn transpose(photo: &Photo, from_right: bool, from_bottom: bool) -> Photo {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// One directory with one entry: (type, count, the four bytes of the value).
+    fn tiff(is_big: bool, kind: u16, count: u32, value: [u8; 4]) -> Vec<u8> {
+        let two = |n: u16| if is_big { n.to_be_bytes() } else { n.to_le_bytes() };
+        let four = |n: u32| if is_big { n.to_be_bytes() } else { n.to_le_bytes() };
+        let order: &[u8] = if is_big { b"MM" } else { b"II" };
+        [order, &two(42), &four(8), &two(1), &two(0x112), &two(kind), &four(count), &value, &four(0)].concat()
+    }
+
+    #[test]
+    fn orientation_is_read_in_every_form() {
+        let six = Orientation::from_exif(6);
+        for (is_big, kind, count, value) in [
+            (true, 3, 1, [0, 6, 0, 0]),
+            (false, 3, 1, [6, 0, 0, 0]),
+            (true, 4, 1, [0, 0, 0, 6]),
+            (false, 4, 1, [6, 0, 0, 0]),
+            (true, 1, 1, [6, 0, 0, 0]),
+            (false, 1, 4, [6, 0, 0, 0]),
+            (true, 3, 2, [0, 6, 0, 1]),
+        ] {
+            let plain = tiff(is_big, kind, count, value);
+            assert_eq!(of_exif(&plain), six, "{is_big} {kind} {count}");
+            assert_eq!(of_exif(&[b"Exif\0\0", plain.as_slice()].concat()), six);
+        }
+        // Three SHORTs lie behind the directory, at byte 26.
+        let far = [tiff(false, 3, 3, [26, 0, 0, 0]), vec![6, 0, 1, 0, 1, 0]].concat();
+        assert_eq!(of_exif(&far), six);
+        for broken in [&b""[..], b"MM", &tiff(true, 3, 1, [0, 9, 0, 0]), &tiff(true, 2, 1, [54, 0, 0, 0]), &far[..26]] {
+            assert_eq!(of_exif(broken), None);
+        }
+        for text in ["<x tiff:Orientation=\"6\"/>", "<tiff:Orientation>6</tiff:Orientation>", "tiff:Orientation = '6'"]
+        {
+            assert_eq!(of_xmp(text.as_bytes()), six, "{text}");
+        }
+        for text in ["", "tiff:Orientation", "tiff:Orientation=\"66\"", "tiff:Orientation=\"\""] {
+            assert_eq!(of_xmp(text.as_bytes()), None, "{text}");
+        }
+    }
 
     /// `image`'s own transformation is the reference.
     #[test]

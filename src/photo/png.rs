@@ -7,8 +7,10 @@ use std::io::Cursor;
 
 use image::ImageDecoder;
 use image::codecs::png::PngDecoder;
+use image::metadata::Orientation;
 
-use super::{Header, Photo, be32, orient, unreadable};
+use super::orient;
+use super::picture::{Header, Photo, be32, unreadable};
 use crate::config::policy::PhotoLimits;
 use crate::reason::Reject;
 
@@ -17,30 +19,46 @@ pub const SIGNATURE: &[u8] = b"\x89PNG\r\n\x1a\n";
 
 /// Decodes a PNG; see [`super::decode`].
 pub fn decode(bytes: &[u8], limits: &PhotoLimits) -> Result<Photo, Reject> {
-    header(bytes)?.check(limits)?;
+    let chunks = walk(bytes)?;
+    chunks.header().check(limits)?;
     let mut allowed = image::Limits::default();
     allowed.max_alloc = Some(limits.max_memory);
     let failed = |error: image::ImageError| unreadable(format!("PNG: {error}"));
-    let mut decoder = PngDecoder::with_limits(Cursor::new(bytes), allowed).map_err(failed)?;
-    // A broken EXIF chunk is not a broken picture.
-    let orientation = decoder.orientation().unwrap_or(image::metadata::Orientation::NoTransforms);
+    let decoder = PngDecoder::with_limits(Cursor::new(bytes), allowed).map_err(failed)?;
     let photo = read(decoder).map_err(failed)?;
-    Ok(orient::upright(photo, orientation))
+    // A broken EXIF chunk is not a broken picture.
+    Ok(orient::upright(photo, chunks.orientation.unwrap_or(Orientation::NoTransforms)))
 }
 
 /// What the header says, if the chunks follow each other to the end.
 pub fn header(bytes: &[u8]) -> Result<Header, Reject> {
-    let (width, height, bytes_a_pixel) = walk(bytes)?;
-    let pixels = u64::from(width) * u64::from(height);
-    // The decoder's own pixels, and ours beside them.
-    Ok(Header { width, height, memory: pixels.saturating_mul(bytes_a_pixel + 3) })
+    walk(bytes).map(|chunks| chunks.header())
 }
 
-/// Width, height and bytes a decoded pixel takes, if the chunks follow each other to the end.
-fn walk(bytes: &[u8]) -> Result<(u32, u32, u64), Reject> {
+/// What the chunks say.
+struct Chunks {
+    width: u32,
+    height: u32,
+    bytes_a_pixel: u64,
+    /// Of eXIf, wherever it stands, else of XMP.
+    orientation: Option<Orientation>,
+}
+
+impl Chunks {
+    fn header(&self) -> Header {
+        let Chunks { width, height, bytes_a_pixel, .. } = *self;
+        let pixels = u64::from(width) * u64::from(height);
+        // The decoder's own pixels, and ours beside them.
+        Header { width, height, memory: pixels.saturating_mul(bytes_a_pixel + 3) }
+    }
+}
+
+/// Walks the chunks, if they follow each other to the end.
+fn walk(bytes: &[u8]) -> Result<Chunks, Reject> {
     let truncated = || unreadable(format!("PNG cut off after {} bytes, before its end chunk", bytes.len()));
     let mut at = SIGNATURE.len();
     let mut header = None;
+    let (mut exif, mut xmp) = (None, None);
     loop {
         let length = be32(bytes, at).ok_or_else(truncated)? as usize;
         let kind = bytes.get(at + 4..at + 8).ok_or_else(truncated)?;
@@ -54,6 +72,10 @@ fn walk(bytes: &[u8]) -> Result<(u32, u32, u64), Reject> {
                 let wide = if payload[8] == 16 { 2 } else { 1 };
                 header = Some((be32(payload, 0).unwrap_or(0), be32(payload, 4).unwrap_or(0), samples * wide));
             }
+            (b"eXIf", Some(_)) => exif = exif.or_else(|| orient::of_exif(payload)),
+            (b"iTXt", Some(_)) if payload.starts_with(b"XML:com.adobe.xmp\0\0") => {
+                xmp = xmp.or_else(|| orient::of_xmp(payload));
+            }
             (_, None) | (b"IHDR", _) => return Err(unreadable("PNG whose first chunk is not its header")),
             _ => {}
         }
@@ -62,7 +84,8 @@ fn walk(bytes: &[u8]) -> Result<(u32, u32, u64), Reject> {
             return Err(truncated());
         }
         if kind == b"IEND" {
-            return header.ok_or_else(truncated);
+            let (width, height, bytes_a_pixel) = header.ok_or_else(truncated)?;
+            return Ok(Chunks { width, height, bytes_a_pixel, orientation: exif.or(xmp) });
         }
     }
 }

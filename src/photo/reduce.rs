@@ -6,8 +6,9 @@
 //! floats are added in the order of the definition, so not a bit differs: stored fingerprints stay comparable.
 
 use super::fingerprint::{self, Cells};
+use super::picture::Photo;
 use super::shrink::{Columns, covered};
-use super::{Photo, background, miniature, thumbnail};
+use super::{background, miniature, thumbnail};
 use crate::ops::cpu::{self, Loop};
 
 /// Rows whose bytes add up in 16 bits.

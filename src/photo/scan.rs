@@ -8,17 +8,18 @@
 
 use std::ops::Range;
 
-use super::be16;
 use super::blocks::Walk;
-use super::huffman::{Bits, Table, unstuff};
-use super::jpeg::{Frame, Segment, next_segment};
-use super::unreadable;
+use super::huffman::{Bits, STANDARD_TABLES, Table, unstuff};
+use super::markers::{Frame, Segment, next_segment};
+use super::picture::{be16, unreadable};
 use crate::reason::Reject;
 
 /// Scans of a progressive file beyond which it is an attack on our time: encoders use about ten.
 const MAX_SCANS: usize = 64;
-/// Unused bytes allowed at the end of a scan; some cameras pad there.
+/// Unused bytes of any kind allowed at the end of a scan; some cameras pad there.
 const MAX_PADDING: usize = 8;
+/// Zeros allowed before a restart marker: webcams fill up to a word or a line of their memory.
+const MAX_ZEROS: usize = 64;
 
 /// What the tables and scans so far have established.
 struct State<'a> {
@@ -28,6 +29,10 @@ struct State<'a> {
     ac: [Option<Table>; 4],
     restart_interval: usize,
     components: Vec<Progress>,
+    /// Whether nothing was met that decoders may take amiss.
+    is_regular: bool,
+    /// The same codes in a file of nothing else, where that is asked for.
+    rebuilt: Option<&'a mut Vec<u8>>,
 }
 
 /// How far one component has come.
@@ -56,21 +61,30 @@ pub struct Whole {
     pub scans: usize,
     /// Bytes up to and with the EOI marker.
     pub end: usize,
+    /// Whether it holds nothing between the codes that decoders may take amiss.
+    pub is_regular: bool,
 }
 
-/// Checks everything from the frame header's end at `at` to the EOI marker.
+/// Checks everything from the frame header's end at `at` to the EOI marker. What libjpeg passes over without harm is passed
+/// over: bytes between segments, zeros before a restart marker and before the end. Into `rebuilt` goes a file of the same codes
+/// without any of it.
 ///
 /// # Errors
 /// `unreadable_image`, naming what is missing.
-pub fn verify(bytes: &[u8], frame: &Frame, tables: &[(u8, usize, usize)], at: usize) -> Result<Whole, Reject> {
-    let mut state = State::new(bytes, frame);
-    for &(marker, start, end) in tables {
-        state.table(marker, &bytes[start..end])?;
-    }
+pub fn verify(
+    bytes: &[u8],
+    frame: &Frame,
+    tables: &[Segment],
+    at: usize,
+    rebuilt: Option<&mut Vec<u8>>,
+) -> Result<Whole, Reject> {
+    let mut state = State::new(bytes, frame, rebuilt);
+    state.begin(tables)?;
     let mut at = at;
     let mut scans = 0;
     let end = loop {
-        let segment = next_segment(bytes, at)?;
+        let (segment, junk) = next_segment(bytes, at)?;
+        state.is_regular &= junk == 0;
         match segment {
             Segment { marker: 0xd9, end, .. } => break end,
             Segment { marker: 0xda, start, end } => {
@@ -79,34 +93,100 @@ pub fn verify(bytes: &[u8], frame: &Frame, tables: &[(u8, usize, usize)], at: us
                     return Err(unreadable(format!("JPEG with more than {MAX_SCANS} scans")));
                 }
                 let scan = state.scan_header(&bytes[start..end])?;
+                state.keep_scan_header(&bytes[start..end]);
                 at = state.scan(&scan, end)?;
             }
             // A restart marker that closes the last interval: superfluous, and some encoders write it.
             Segment { marker: 0xd0..=0xd7, end, .. } if scans > 0 => at = end,
-            Segment { marker, start, end } => {
-                state.table(marker, &bytes[start..end])?;
-                at = end;
+            Segment { marker: 0xd8, .. } => return Err(unreadable("JPEG that begins anew before its end")),
+            segment => {
+                state.is_regular &= matches!(segment.marker, 0xc4 | 0xdb | 0xdd) || scans == 0;
+                state.table(segment)?;
+                at = segment.end;
             }
         }
     };
     state.complete()?;
-    Ok(Whole { scans, end })
+    if let Some(rebuilt) = &mut state.rebuilt {
+        rebuilt.extend([0xff, 0xd9]);
+    }
+    Ok(Whole { scans, end, is_regular: state.is_regular })
 }
 
 impl<'a> State<'a> {
-    fn new(bytes: &'a [u8], frame: &'a Frame) -> Self {
+    fn new(bytes: &'a [u8], frame: &'a Frame, rebuilt: Option<&'a mut Vec<u8>>) -> Self {
         let (columns, rows) = frame.mcus();
         let components = frame.components.iter().map(|c| {
             let blocks = if frame.progressive { columns * c.horizontal * rows * c.vertical } else { 0 };
             Progress { stride: columns * c.horizontal, nonzero: vec![0; blocks], lowest_bit: [u8::MAX; 64] }
         });
         let components = components.collect();
-        State { bytes, frame, dc: Default::default(), ac: Default::default(), restart_interval: 0, components }
+        let (dc, ac) = Default::default();
+        State { bytes, frame, dc, ac, restart_interval: 0, components, is_regular: true, rebuilt }
+    }
+
+    /// Takes in what stood before the first scan. Frames of motion JPEG have no Huffman tables: they mean the standard ones.
+    fn begin(&mut self, tables: &[Segment]) -> Result<(), Reject> {
+        let Frame { width, height, components, .. } = self.frame;
+        if let Some(rebuilt) = &mut self.rebuilt {
+            let marker = if self.frame.progressive { 0xc2 } else { 0xc1 };
+            rebuilt.extend([0xff, 0xd8, 0xff, marker, 0, 8 + 3 * components.len() as u8, 8]);
+            rebuilt.extend((*height as u16).to_be_bytes());
+            rebuilt.extend((*width as u16).to_be_bytes());
+            rebuilt.push(components.len() as u8);
+            for part in components {
+                rebuilt.extend([part.id, (part.horizontal << 4 | part.vertical) as u8, part.quantization]);
+            }
+        }
+        if !tables.iter().any(|segment| segment.marker == 0xc4) && !self.frame.progressive {
+            self.is_regular = false;
+            self.keep(0xc4, STANDARD_TABLES);
+            self.huffman_tables(STANDARD_TABLES)?;
+        }
+        tables.iter().try_for_each(|&segment| self.table(segment))
+    }
+
+    /// Puts a segment into the file that is rebuilt.
+    fn keep(&mut self, marker: u8, payload: &[u8]) {
+        if let Some(rebuilt) = &mut self.rebuilt {
+            rebuilt.extend([0xff, marker]);
+            rebuilt.extend((payload.len() as u16 + 2).to_be_bytes());
+            rebuilt.extend_from_slice(payload);
+        }
+    }
+
+    /// Keeps a scan header; of a sequential scan with the only values that its last bytes can mean.
+    fn keep_scan_header(&mut self, payload: &[u8]) {
+        let mut payload = payload.to_vec();
+        if !self.frame.progressive
+            && let Some(last) = payload.last_chunk_mut::<3>()
+        {
+            self.is_regular &= *last == [0, 63, 0];
+            *last = [0, 63, 0];
+        }
+        self.keep(0xda, &payload);
+    }
+
+    /// Keeps the codes of an interval.
+    fn keep_codes(&mut self, codes: &[u8], restart: Option<u8>) {
+        if let Some(rebuilt) = &mut self.rebuilt {
+            for &byte in codes {
+                rebuilt.push(byte);
+                if byte == 0xff {
+                    rebuilt.push(0);
+                }
+            }
+            rebuilt.extend(restart.map(|number| [0xff, 0xd0 + number]).into_iter().flatten());
+        }
     }
 
     /// Takes in a DHT or DRI segment; others do not concern the scans.
-    fn table(&mut self, marker: u8, payload: &[u8]) -> Result<(), Reject> {
-        match marker {
+    fn table(&mut self, segment: Segment) -> Result<(), Reject> {
+        let payload = &self.bytes[segment.start..segment.end];
+        if matches!(segment.marker, 0xc4 | 0xdb | 0xdd) {
+            self.keep(segment.marker, payload);
+        }
+        match segment.marker {
             0xc4 => self.huffman_tables(payload),
             0xdd => {
                 let interval = be16(payload, 0).ok_or_else(|| unreadable("JPEG with a short DRI segment"))?;
@@ -192,16 +272,29 @@ impl<'a> State<'a> {
                 unreadable(format!("JPEG data end or go wrong at unit {unit} of {total} of a scan"))
             })?;
             let unused = walk.unused();
-            if unused > if until == total { MAX_PADDING } else { 0 } {
+            let is_last = until == total;
+            // Zeros after the codes are padding; zeros that were read as codes are what fills a file that was cut.
+            let is_padded =
+                unused > 0 && walk.is_closed() && clean[clean.len() - unused..].iter().all(|&byte| byte == 0);
+            let most = match (is_last, is_padded) {
+                (true, true) => usize::MAX,
+                (true, false) => MAX_PADDING,
+                (false, true) => MAX_ZEROS,
+                (false, false) => 0,
+            };
+            if unused > most {
                 let detail = format!("JPEG with {unused} bytes left over after unit {until} of {total}");
                 return Err(unreadable(detail));
             }
+            self.is_regular &= unused == 0;
             (done, at) = (until, marker);
-            if done == total {
+            let restart = (!is_last).then_some(restarts % 8);
+            self.keep_codes(&clean[..clean.len() - unused], restart);
+            if is_last {
                 return Ok(at);
             }
-            let segment = next_segment(self.bytes, at)?;
-            if segment.marker != 0xd0 + restarts % 8 {
+            let (segment, junk) = next_segment(self.bytes, at)?;
+            if segment.marker != 0xd0 + restarts % 8 || junk > 0 {
                 return Err(unreadable(format!("JPEG data stop at unit {done} of {total} of a scan")));
             }
             restarts = restarts.wrapping_add(1);

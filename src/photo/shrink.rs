@@ -1,6 +1,6 @@
 //! Luma of a picture at a smaller size, each pixel the exact mean of the area that it covers.
 
-use super::Photo;
+use super::picture::Photo;
 use crate::ops::cpu::{self, Loop};
 
 /// Luma (Rec. 601, 0..=255) at `columns` by `rows`, from the top left; with `mirrored`, of the mirror image. Pixels on a

@@ -8,7 +8,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::miniature::{Miniature, SIDE as CELLS};
-use super::{Photo, Reduced, shrink};
+use super::picture::Photo;
+use super::reduce::Reduced;
+use super::shrink;
 
 /// Pixels per side of a thumbnail.
 pub(super) const SIDE: usize = 32;

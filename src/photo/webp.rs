@@ -7,8 +7,10 @@ use std::io::Cursor;
 
 use image::ImageDecoder;
 use image::codecs::webp::WebPDecoder;
+use image::metadata::Orientation;
 
-use super::{Header, Photo, orient, png, unreadable};
+use super::picture::{Header, Photo, unreadable};
+use super::{orient, png};
 use crate::config::policy::PhotoLimits;
 use crate::reason::Reject;
 
@@ -26,9 +28,25 @@ pub fn decode(bytes: &[u8], limits: &PhotoLimits) -> Result<Photo, Reject> {
         // Where the first frame leaves the canvas free, it is transparent.
         decoder.set_background_color(image::Rgba([0; 4])).map_err(failed)?;
     }
-    let orientation = decoder.orientation().unwrap_or(image::metadata::Orientation::NoTransforms);
+    let orientation = orientation(file)?;
     let photo = png::read(decoder).map_err(failed)?;
     Ok(orient::upright(photo, orientation))
+}
+
+/// What the EXIF chunk says, else what the XMP chunk says. Some writers put JPEG's `Exif\0\0` before the one.
+fn orientation(file: &[u8]) -> Result<Orientation, Reject> {
+    let (mut exif, mut xmp) = (None, None);
+    let mut at = 12;
+    while at < file.len() {
+        let (kind, payload, next) = chunk(file, at)?;
+        match kind {
+            b"EXIF" => exif = exif.or_else(|| orient::of_exif(payload)),
+            b"XMP " => xmp = xmp.or_else(|| orient::of_xmp(payload)),
+            _ => {}
+        }
+        at = next;
+    }
+    Ok(exif.or(xmp).unwrap_or(Orientation::NoTransforms))
 }
 
 /// What the header says, after all picture chunks were seen to be whole.

@@ -23,6 +23,9 @@ pub struct Summary {
     pub clusters: u64,
     /// Of those, persons enrolled in more than one district.
     pub cross_district_clusters: u64,
+    /// What is wrong with whole columns, in sentences: they stand before the counts.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
     /// Sentences after the counts. What they say stands in `run.json` in numbers.
     #[serde(skip)]
     pub notes: Vec<String>,
@@ -46,6 +49,7 @@ impl Summary {
 
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.warnings.iter().try_for_each(|warning| writeln!(f, "warning: {warning}"))?;
         writeln!(f, "{} submissions", self.rows)?;
         let share = |count: u64| 100.0 * count as f64 / self.rows.max(1) as f64;
         for verdict in Verdict::ALL {

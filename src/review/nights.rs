@@ -14,6 +14,7 @@ use crate::config::Columns;
 use crate::config::policy::PhotoLimits;
 use crate::decisions::Side;
 use crate::dump::{Dump, RowFacts, Submission};
+use crate::matching::UNKNOWN_TIME;
 use crate::{Error, Result};
 
 /// What a run folder says about itself.
@@ -201,7 +202,9 @@ impl Nights {
 }
 
 fn is_of(facts: &RowFacts, side: &Side) -> bool {
-    facts.submission_id.as_deref() == Some(&side.submission) && facts.captured_at == Some(side.captured_at)
+    // A time that is not known, or that cannot be, tells nothing.
+    let is_time = side.captured_at == UNKNOWN_TIME || facts.captured_at == Some(side.captured_at);
+    facts.submission_id.as_deref() == Some(&side.submission) && is_time
 }
 
 /// The run folders beside a run: where the nights before it usually are.

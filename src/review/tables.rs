@@ -9,6 +9,7 @@ use arrow::datatypes::{DataType, Field, Float32Type, Float64Type, Int64Type, Tim
 use parquet::arrow::ProjectionMask;
 
 use crate::dump::open_parquet;
+use crate::matching::UNKNOWN_TIME;
 use crate::{Error, Result};
 
 /// Some columns of one batch of a table.
@@ -79,10 +80,10 @@ impl Rows {
         Ok(column.as_primitive::<Int64Type>().iter().map(Option::unwrap_or_default).collect())
     }
 
-    /// Times in microseconds since 1970-01-01T00:00:00Z; 0 where there is none.
+    /// Times in microseconds since 1970-01-01T00:00:00Z; [`UNKNOWN_TIME`] where there is none.
     pub fn times(&self, name: &str) -> Result<Vec<i64>> {
         let column = self.column(name, &DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())))?;
-        Ok(column.as_primitive::<TimestampMicrosecondType>().iter().map(Option::unwrap_or_default).collect())
+        Ok(column.as_primitive::<TimestampMicrosecondType>().iter().map(|at| at.unwrap_or(UNKNOWN_TIME)).collect())
     }
 
     /// Yes or no; no where nothing stands.

@@ -23,8 +23,14 @@ pub fn cast_account(faces: &[SeenFace], account: &Account, policy: &RolePolicy) 
         cast.add(Reason::NoFace);
         return cast;
     }
-    let helpers = scene.principals.iter().filter(|&&face| scene.is_any(face, &account.helpers)).count();
-    if scene.principals.len() - helpers > policy.max_principals {
+    let strangers: Vec<usize> =
+        scene.principals.iter().copied().filter(|&face| !scene.is_any(face, &account.helpers)).collect();
+    let height = |face: usize| faces[face].detection.bbox[3];
+    let nearest = height(scene.principals[0]) * policy.equal_ratio;
+    let beside: Vec<usize> = strangers.iter().copied().filter(|&face| height(face) >= nearest).collect();
+    // Of people who are the worker and a helper, nobody knows which, one is a helper.
+    let undecided = beside.iter().filter(|&&face| scene.is_any(face, &account.undecided)).count();
+    if strangers.len() > policy.max_principals || beside.len() - undecided.saturating_sub(1) > 2 {
         cast.add(Reason::TooManyFaces);
     }
     match &account.worker {

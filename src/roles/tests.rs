@@ -51,7 +51,14 @@ fn photo(shot: u64, people: &[(u64, f32)]) -> SeenPhoto {
     let mirrored_dhash = noise(shot + 7_000_000).take(64).fold(0, |hash, v| hash << 1 | u64::from(v > 0.0));
     let nothing = Photo { width: 1, height: 1, rgb: vec![0; 3] };
     let traits = Traits::of(&Reduced::of(&nothing), &nothing, &[]);
-    SeenPhoto { width: 640, height: 480, fingerprint: Fingerprint { sha256, dhash, mirrored_dhash }, traits, faces }
+    SeenPhoto {
+        width: 640,
+        height: 480,
+        turned: 0,
+        fingerprint: Fingerprint { sha256, dhash, mirrored_dhash },
+        traits,
+        faces,
+    }
 }
 
 /// One submission of `worker` that shows these people with these face heights.

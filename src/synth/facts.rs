@@ -144,6 +144,7 @@ fn plain(story: &Story, seed: u64, row: &Row) -> RowFacts {
         member_name: Some(format!("{} {}", GIVEN[rng.below(GIVEN.len())], FAMILY[rng.below(FAMILY.len())])),
         consent: Some(true),
         cut: Vec::new(),
+        unread: Vec::new(),
     }
 }
 

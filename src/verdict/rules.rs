@@ -49,6 +49,10 @@ pub fn first_look(analysis: &Analysis, cast: &Cast, given: Given, policy: &Polic
     let reasons = facts::check(facts, given.has_consent, given.read_at, &policy.facts);
     reasons.into_iter().for_each(|reason| row.add(reason));
     row.detail = missing(facts);
+    for (column, text) in &facts.unread {
+        let what = if column == "consent" { "neither yes nor no" } else { "no time that can be read" };
+        row.note(format!("{column} `{text}` is {what}"));
+    }
     if !facts.cut.is_empty() {
         row.note(format!("more than {MAX_TEXT} characters in {}", facts.cut.join(", ")));
     }
@@ -61,7 +65,13 @@ pub fn first_look(analysis: &Analysis, cast: &Cast, given: Given, policy: &Polic
             row.add(reject.reason);
             row.note(reject.detail.clone());
         }
-        Ok(_) => {
+        Ok(photo) => {
+            if photo.turned != 0 {
+                row.note(format!(
+                    "the picture lay turned and did not say so: seen turned clockwise by {} degrees",
+                    photo.turned
+                ));
+            }
             // Without a worker_id there is no worker to be unknown or to be another one.
             let of_account = |reason: &Reason| matches!(reason, Reason::WorkerUnknown | Reason::WorkerMismatch);
             let counts = |reason: &&Reason| facts.worker_id.is_some() || !of_account(reason);
@@ -179,7 +189,9 @@ fn missing(facts: &RowFacts) -> Option<String> {
         ("district", facts.district.is_none()),
         ("captured_at", facts.captured_at.is_none()),
     ];
-    let names: Vec<&str> = required.into_iter().filter_map(|(name, missing)| missing.then_some(name)).collect();
+    let is_unread = |name: &str| facts.unread.iter().any(|(column, _)| column == name);
+    let missing = required.into_iter().filter(|&(name, missing)| missing && !is_unread(name));
+    let names: Vec<&str> = missing.map(|(name, _)| name).collect();
     (!names.is_empty()).then(|| format!("no value in {}", names.join(", ")))
 }
 
@@ -200,12 +212,32 @@ fn check_photo(photo: Result<&SeenPhoto, &str>, member: &Reading, policy: &Polic
     }
 }
 
+/// A place in a picture that was turned, in the picture as the dump has it: whoever cuts faces out decodes that.
+fn place_as_stored(photo: &SeenPhoto, x: f32, y: f32) -> [f32; 2] {
+    let (width, height) = (photo.width as f32, photo.height as f32);
+    match photo.turned {
+        90 => [y, width - x],
+        180 => [width - x, height - y],
+        270 => [height - y, x],
+        _ => [x, y],
+    }
+}
+
 fn faces(analysis: &Analysis, cast: &Cast) -> Vec<FaceRow> {
+    let place = |x: f32, y: f32| analysis.selfie.as_ref().map_or([x, y], |photo| place_as_stored(photo, x, y));
     let face = |(index, face): (usize, &crate::infer::SeenFace)| {
         let mut landmarks = [0.0; 10];
-        landmarks.iter_mut().zip(face.detection.landmarks.as_flattened()).for_each(|(to, &from)| *to = from);
+        let places = face.detection.landmarks.map(|[x, y]| place(x, y));
+        landmarks.iter_mut().zip(places.as_flattened()).for_each(|(to, &from)| *to = from);
+        let [left, top, width, height] = face.detection.bbox;
+        let ([a, b], [c, d]) = (place(left, top), place(left + width, top + height));
+        let is_as_stored = analysis.selfie.as_ref().is_ok_and(|photo| photo.turned == 0);
+        let bbox = match is_as_stored {
+            true => face.detection.bbox,
+            false => [a.min(c), b.min(d), (a - c).abs(), (b - d).abs()],
+        };
         FaceRow {
-            bbox: face.detection.bbox,
+            bbox,
             landmarks,
             role: cast.role(index),
             score: face.detection.score,
@@ -321,6 +353,7 @@ mod tests {
         let photo = SeenPhoto {
             width: 640,
             height: 480,
+            turned: 0,
             fingerprint: Fingerprint { sha256: [0; 32], dhash: 0, mirrored_dhash: 0 },
             traits: Traits::of(&Reduced::of(&nothing), &nothing, &[]),
             faces: faces.iter().map(face).collect(),

@@ -15,8 +15,9 @@ use parquet::arrow::ArrowWriter;
 use parquet::basic::Compression;
 use parquet::file::properties::WriterProperties;
 
+use crate::dump::facts::is_same_name;
 use crate::matching::review::ReviewRow;
-use crate::matching::{Cluster, Enrolment, Pair, decision_code};
+use crate::matching::{Cluster, Enrolment, Pair, UNKNOWN_TIME, decision_code};
 use crate::output::create_private;
 use crate::verdict::{FaceRow, VerdictRow};
 use crate::{Error, Result};
@@ -177,7 +178,13 @@ pub fn write_pairs(path: &Path, enrolments: &[Enrolment], pairs: &[Pair]) -> Res
             ("district_b", text(b, |e| &e.district)),
             ("captured_at_a", when(a)),
             ("captured_at_b", when(b)),
-            ("cross_district", flag(&|x, y| x.district != y.district)),
+            (
+                "cross_district",
+                flag(&|x, y| {
+                    let known = !x.district.is_empty() && !y.district.is_empty();
+                    known && !is_same_name(&x.district, &y.district)
+                }),
+            ),
             ("earlier_night", flag(&|x, y| x.row.is_none() || y.row.is_none())),
             ("decision", Arc::new(sorted.iter().map(|p| p.decision.map(decision_code)).collect::<StringArray>())),
         ],
@@ -191,7 +198,14 @@ pub fn write_pairs(path: &Path, enrolments: &[Enrolment], pairs: &[Pair]) -> Res
 pub fn write_clusters(path: &Path, enrolments: &[Enrolment], clusters: &[Cluster]) -> Result<()> {
     let ids = |c: &Cluster| c.members.iter().map(|&m| enrolments[m].submission_id.clone()).collect::<Vec<_>>();
     let original = |c: &Cluster| &enrolments[c.original];
-    let last = |c: &Cluster| c.members.iter().map(|&m| enrolments[m].captured_at).max().unwrap_or_default();
+    let last = |c: &Cluster| {
+        c.members
+            .iter()
+            .map(|&m| enrolments[m].captured_at)
+            .filter(|&at| at != UNKNOWN_TIME)
+            .max()
+            .unwrap_or(UNKNOWN_TIME)
+    };
     write_table(
         path,
         vec![
@@ -240,7 +254,8 @@ pub fn write_review(path: &Path, rows: &[ReviewRow]) -> Result<()> {
 }
 
 fn instants(values: impl Iterator<Item = i64>) -> ArrayRef {
-    Arc::new(TimestampMicrosecondArray::from_iter_values(values).with_timezone("UTC"))
+    let known = values.map(|at| (at != UNKNOWN_TIME).then_some(at));
+    Arc::new(known.collect::<TimestampMicrosecondArray>().with_timezone("UTC"))
 }
 
 pub(crate) fn write_table(path: &Path, columns: Vec<Column>) -> Result<()> {

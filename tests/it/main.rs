@@ -11,6 +11,7 @@ mod face;
 mod facts;
 mod faults;
 mod gallery;
+mod intake;
 mod iresnet;
 mod kernels;
 mod layering;

@@ -8,9 +8,13 @@
 use std::collections::{HashMap, HashSet};
 
 use crate::config::policy::FactsPolicy;
+use crate::dump::facts::is_same_name;
+use crate::matching::UNKNOWN_TIME;
 
 /// Microseconds in a minute.
 const MINUTE: i64 = 60_000_000;
+/// Microseconds in a day.
+const DAY: i64 = 1_440 * MINUTE;
 
 /// A use is compared with so many members of the number, the ones met last, and with so many uses of each: a number
 /// typed in every row of a night costs no more than the rows.
@@ -28,8 +32,10 @@ pub struct NumberUse<'a> {
     pub worker_id: &'a str,
     /// Where.
     pub district: &'a str,
-    /// When, microseconds since 1970-01-01T00:00:00Z.
+    /// When, microseconds since 1970-01-01T00:00:00Z; [`UNKNOWN_TIME`] where that is not known.
     pub captured_at: i64,
+    /// The submission's other number, in normal form: the voter-ID beside a mobile number, and the other way round.
+    pub other: Option<&'a str>,
 }
 
 /// What another use of a number is.
@@ -139,7 +145,7 @@ fn judge(
         judged.push(verdict.map(|(kind, of)| NumberReuse {
             kind,
             of: of.submission_id.to_owned(),
-            cross_district: of.district != this.district,
+            cross_district: !is_same_name(of.district, this.district),
         }));
     }
     judged
@@ -159,12 +165,16 @@ fn belongs(this: &NumberUse, earlier: &[&NumberUse], same_person: SamePerson, po
     soon && !compared
 }
 
-/// The same worker in the same district, within the minutes of a retry.
+/// The same worker in the same district, within the minutes of a retry; or a day from it, as phones show whose date is off
+/// by one, where both numbers are the same.
 fn soon_after(this: &NumberUse, earlier: &NumberUse, policy: &FactsPolicy) -> bool {
     let gap = this.captured_at.saturating_sub(earlier.captured_at);
+    let minutes = i64::from(policy.retry_minutes) * MINUTE;
+    let both = this.other.is_some() && this.other == earlier.other;
     this.worker_id == earlier.worker_id
-        && this.district == earlier.district
-        && (0..=i64::from(policy.retry_minutes) * MINUTE).contains(&gap)
+        && is_same_name(this.district, earlier.district)
+        && this.captured_at != UNKNOWN_TIME
+        && (gap >= 0 && gap <= minutes || both && gap.abs_diff(DAY) <= minutes.unsigned_abs())
 }
 
 #[cfg(test)]
@@ -172,7 +182,7 @@ mod tests {
     use super::*;
 
     fn sent<'a>(id: &'a str, number: &'a str, worker: &'a str, district: &'a str, minute: i64) -> NumberUse<'a> {
-        NumberUse { number, submission_id: id, worker_id: worker, district, captured_at: minute * MINUTE }
+        NumberUse { number, submission_id: id, worker_id: worker, district, captured_at: minute * MINUTE, other: None }
     }
 
     const UNKNOWN: SamePerson = &|_, _| None;

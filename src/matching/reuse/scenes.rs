@@ -9,6 +9,7 @@ use rayon::prelude::*;
 
 use crate::Result;
 use crate::config::policy::ReusePolicy;
+use crate::dump::facts::is_same_name;
 use crate::gallery::dot::Kernel;
 use crate::gallery::{Gallery, Member, exact};
 use crate::infer::{ModelId, Template};
@@ -100,7 +101,7 @@ pub fn shared_backgrounds<'a>(pictures: &[(Glimpse<'a>, &'a Background)], policy
     let outlines: Vec<_> = compared.par_iter().map(|picture| picture.1.outline()).collect();
     let everywhere = compared.len() <= MOST_COMPARED;
     let asked = |a: &Glimpse, b: &Glimpse| {
-        a.worker_id != b.worker_id && (a.tonight || b.tonight) && (everywhere || a.district == b.district)
+        a.worker_id != b.worker_id && (a.tonight || b.tonight) && (everywhere || is_same_name(a.district, b.district))
     };
     let links: Vec<(usize, usize, f32)> = (0..compared.len())
         .into_par_iter()

@@ -7,6 +7,7 @@ use arrow::array::TimestampMicrosecondArray;
 use arrow::datatypes::{Float32Type, Float64Type};
 
 use crate::Result;
+use crate::dump::facts::is_same_name;
 use crate::reason::Verdict;
 use crate::report::table::{Texts, read, value};
 
@@ -285,7 +286,7 @@ impl Persons {
             worth: LOOSE.to_owned(),
             probability_false: Some(link.probability_false),
             expected_false_matches: expected,
-            cross_district: a.district != b.district,
+            cross_district: a.district.as_deref().zip(b.district.as_deref()).is_some_and(|(a, b)| !is_same_name(a, b)),
             size: 2,
             members: vec![a, b],
             links: vec![link],
