@@ -22,9 +22,9 @@
 //! | [`gallery`] | templates on disk, exact search and HNSW |
 //! | [`decisions`] | what reviewers decided: a log that only grows |
 //! | [`matching`] | candidates -> pairs -> clusters |
+//! | [`pairs`] | members -> candidates -> judged: the one way for a night, a store and look-ups |
 //! | [`verdict`] | rules, policy, tables, run folder |
 //! | [`report`] | progress and summaries for people |
-//! | [`dedup`] | a whole store against itself |
 //! | [`audit`] | the stages above wired in order |
 //! | [`lookup`] | what analysts ask: row filters, one photo against a store, two photos, one photo |
 //! | [`synth`] | dumps with known truth, from any face pictures |
@@ -37,7 +37,6 @@ pub mod bench;
 pub mod cli;
 pub mod config;
 pub mod decisions;
-pub mod dedup;
 pub mod device;
 pub mod dump;
 pub mod error;
@@ -53,6 +52,7 @@ pub mod memory;
 pub mod nn;
 pub mod ops;
 pub mod output;
+pub mod pairs;
 pub mod photo;
 pub mod reason;
 pub mod report;

@@ -9,13 +9,14 @@ use serde_json::{Value, json};
 use crate::cli::setup::{self, EngineArgs};
 use crate::cli::{Common, print};
 use crate::config::Policy;
-use crate::dedup::{self, Against, Found};
+use crate::decisions::Decisions;
 use crate::device;
 use crate::gallery::{self, Engine, Filter, Gallery, SearchPolicy};
 use crate::infer::ModelId;
-use crate::lookup::pairs::{PairRow, listed, pairs, persons};
+use crate::lookup::pairs::{PairRow, listed, pair_rows, persons};
 use crate::lookup::source::{Chosen, Reader, Source};
 use crate::output::{self, Kept};
+use crate::pairs::{self, Found, Members};
 use crate::report::Progress;
 use crate::verdict::{RunFolder, create_private, write_clusters, write_pairs};
 use crate::{Error, Result};
@@ -224,7 +225,7 @@ pub fn run(args: &DedupArgs, common: &Common) -> Result<()> {
     let found = if members.is_empty() && chosen.iter().any(|one| one.rows > 0) {
         None
     } else {
-        let members = dedup::select(&members, args.members.model.as_deref(), &args.members.filter())?;
+        let members = pairs::select(&members, args.members.model.as_deref(), &args.members.filter())?;
         let target =
             target.as_ref().map(|source| Ok::<_, Error>((source, reader.choose(source, None)?))).transpose()?;
         Some(compare(args, &members, target, &policy, progress)?)
@@ -253,14 +254,14 @@ fn compare(
         done = now;
         Ok(())
     };
-    match target {
-        None => dedup::all_pairs(members, &policy.matching, &search, &mut step),
+    let members = match target {
+        None => Members::each_other(members)?,
         Some((source, target)) => {
             let model = members.models().first().map(|(model, _)| (*model).clone());
-            let others = of_model(&target.members, model.as_ref(), source)?;
-            dedup::pairs_against(&Against::new(members, &others), &policy.matching, &search, &mut step)
+            Members::against(members, &of_model(&target.members, model.as_ref(), source)?)?
         }
-    }
+    };
+    pairs::find(&members, Vec::new(), &Decisions::default(), &policy.matching, &search, &mut step)
 }
 
 /// The members of the target that have templates of this model.
@@ -326,7 +327,7 @@ impl Answer<'_> {
         let failed = |e: csv::Error| Error::bug("writing CSV", e);
         let mut writer = csv::WriterBuilder::new().has_headers(false).from_writer(Vec::new());
         writer.write_record(PairRow::NAMES).map_err(failed)?;
-        for row in self.found.map(pairs).unwrap_or_default() {
+        for row in self.found.map(pair_rows).unwrap_or_default() {
             writer.serialize(row).map_err(failed)?;
         }
         let bytes = writer.into_inner().map_err(|e| Error::bug("writing CSV", e))?;
@@ -365,7 +366,7 @@ impl Answer<'_> {
             "policy": self.policy,
         });
         if with_pairs {
-            record["pairs"] = json!(self.found.map(pairs).unwrap_or_default());
+            record["pairs"] = json!(self.found.map(pair_rows).unwrap_or_default());
             record["clusters"] = json!(self.found.map(persons).unwrap_or_default());
         }
         record

@@ -139,6 +139,11 @@ impl Engine {
         &self.jpeg
     }
 
+    /// The policy that it was loaded with: everything done with what it sees follows the same one.
+    pub fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
     /// Name and sum of the embedder's weights: what a template remembers.
     pub fn embedder_id(&self) -> &str {
         self.embedder.id()

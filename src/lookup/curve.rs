@@ -3,11 +3,11 @@
 use serde::Serialize;
 
 use crate::Result;
-use crate::dedup;
 use crate::gallery::Gallery;
 use crate::infer::ModelId;
 use crate::matching::strata::quality_stratum;
 use crate::matching::{Basis, ImpostorReport, Impostors, prior};
+use crate::pairs;
 
 /// False-match rates for one network.
 #[derive(Debug)]
@@ -44,7 +44,7 @@ impl Curve {
     /// # Errors
     /// [`crate::Error::Input`] when a stored row is damaged.
     pub fn of(model: &ModelId, members: &Gallery) -> Result<Curve> {
-        Ok(Curve { impostors: Impostors::new(model, &dedup::impostor_scores(members)?), prior: prior::of(model) })
+        Ok(Curve { impostors: Impostors::new(model, &pairs::of_members(members)?), prior: prior::of(model) })
     }
 
     /// What happens by chance at a similarity of two faces of these qualities.

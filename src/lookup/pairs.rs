@@ -4,8 +4,8 @@ use serde::Serialize;
 
 use super::moment::iso;
 use super::text::{day, expected, table};
-use crate::dedup::Found;
 use crate::matching::Grade;
+use crate::pairs::Found;
 
 /// One pair; the columns are those of `pairs.parquet`, times as ISO 8601 in UTC.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -64,7 +64,7 @@ pub struct PersonRow<'a> {
 }
 
 /// The flagged pairs, most similar first; the older membership of each is `a`.
-pub fn pairs(found: &Found) -> Vec<PairRow<'_>> {
+pub fn pair_rows(found: &Found) -> Vec<PairRow<'_>> {
     let age = |index: usize| (found.enrolments[index].captured_at, &found.enrolments[index].submission_id);
     let row = |pair: &crate::matching::Pair| {
         let (first, second) = if age(pair.a) <= age(pair.b) { (pair.a, pair.b) } else { (pair.b, pair.a) };
@@ -109,7 +109,7 @@ pub fn persons(found: &Found) -> Vec<PersonRow<'_>> {
 
 /// The first of them as a table for people.
 pub fn listed(found: &Found, most: usize) -> String {
-    let rows: Vec<Vec<String>> = pairs(found)
+    let rows: Vec<Vec<String>> = pair_rows(found)
         .iter()
         .take(most)
         .zip(&found.judged.pairs)

@@ -7,11 +7,11 @@ use serde::Serialize;
 use super::people::Population;
 use crate::Result;
 use crate::config::policy::MatchingPolicy;
-use crate::dedup::Pass;
 use crate::evaluate::audit::Rate;
 use crate::gallery::{Engine, Gallery, SearchPolicy};
 use crate::matching::impostor::ImpostorReport;
-use crate::matching::{Cluster, Judged, Pair};
+use crate::matching::{Cluster, Decided, Judged, Pair};
+use crate::pairs::{Candidates, Members};
 
 /// Limits, in expected false pairs of the gallery, at which prediction and truth are held against each other.
 pub const LIMITS: [f64; 6] = [0.01, 0.1, 1.0, 10.0, 100.0, 1000.0];
@@ -138,11 +138,13 @@ pub(super) fn measure(population: &Population, size: usize, policy: &MatchingPol
         ..policy.clone()
     };
     let exact = SearchPolicy { engine: Engine::Exact, ..SearchPolicy::default() };
-    let pass = Pass::of(&gallery, &widest, &exact, &mut |_| Ok(()))?;
+    let members = Members::each_other(&gallery)?;
+    let pass = Candidates::search(&members, Vec::new(), &widest, &exact, &mut |_| Ok(()))?;
+    let undecided = Decided::default();
     let clock = std::time::Instant::now();
-    let judged = pass.judge(&widest);
+    let judged = pass.judge(&undecided, &widest);
     let seconds = Seconds { search: pass.search.seconds, judge: clock.elapsed().as_secs_f64() };
-    let strict = pass.judge(&MatchingPolicy { most_record_evidence: 0.0, ..policy.clone() });
+    let strict = pass.judge(&undecided, &MatchingPolicy { most_record_evidence: 0.0, ..policy.clone() });
     let row = |index: usize| names[&pass.enrolments[index].submission_id];
     let persons = population.persons(size);
     let truth = Truth::new(&persons, &judged.pairs, &row);

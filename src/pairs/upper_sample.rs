@@ -7,12 +7,13 @@
 use std::collections::HashMap;
 use std::hash::Hash;
 
+use super::strangers::differ;
 use crate::Result;
 use crate::gallery::search::Progress;
-use crate::gallery::{self, Engine, Filter, Gallery, Member, Row, SearchPolicy};
+use crate::gallery::{self, Engine, Gallery, Member, Row, SearchPolicy};
 use crate::infer::{ModelId, Template};
 use crate::matching::strata::quality_stratum;
-use crate::matching::{Basis, ImpostorScore, Impostors, UPPER_SHARE, Upper, pairs_of};
+use crate::matching::{Basis, ImpostorScore, Impostors, Searched, UPPER_SHARE, Upper, pairs_of};
 
 /// So many pairs are compared where the gallery has them: half a second of a core with AMX, eight with AVX2.
 const PAIRS: f64 = 1.25e9;
@@ -23,28 +24,27 @@ const SHARE: f64 = 0.02;
 /// And no more than so many members: their templates are held twice.
 const MEMBERS: usize = 200_000;
 
-/// Adds to a fitted curve the top of a sample of the pairs of a gallery, unless the search, which compares so many pairs and
-/// keeps those above `floor`, reaches as deep itself.
+/// Adds to a fitted curve the top of a sample of the pairs of a gallery of one model, unless the search to come reaches as
+/// deep itself.
 ///
 /// # Errors
 /// [`crate::Error::Input`] when the store is damaged; what `progress` returns, which is told nothing but that it goes on.
-pub(crate) fn with_upper(
+pub fn with_upper(
     impostors: Impostors,
-    (gallery, model): (&Gallery, &ModelId),
-    (compared, floor): (f64, f32),
+    gallery: &Gallery,
+    searched: Searched,
     progress: Progress<'_>,
 ) -> Result<Impostors> {
     let start = impostors.pooled().rate().inverse(UPPER_SHARE);
-    if impostors.pooled().report().basis == Basis::Prior || start >= floor {
+    if impostors.pooled().report().basis == Basis::Prior || start >= searched.floor {
         return Ok(impostors);
     }
-    let gallery = gallery.only(model, &Filter::default());
-    let wanted = ((2.0 * PAIRS.max(SHARE * compared)).sqrt() as usize).min(MEMBERS).min(gallery.live());
+    let wanted = ((2.0 * PAIRS.max(SHARE * searched.compared)).sqrt() as usize).min(MEMBERS).min(gallery.live());
     // Evenly over the gallery: each row at which the count of those wanted steps up.
     let drawn = |at: usize| (at + 1) * wanted / gallery.live() != at * wanted / gallery.live();
     let rows: Vec<(u32, Row)> = gallery.iter().enumerate().filter(|(at, _)| drawn(*at)).map(|(_, row)| row).collect();
     let some: Vec<(Member, Template)> =
-        rows.iter().map(|(row, _)| Ok((nobody(model), gallery.template(*row)?))).collect::<Result<_>>()?;
+        rows.iter().map(|(row, _)| Ok((placeholder_member(), gallery.template(*row)?))).collect::<Result<_>>()?;
     let exact = SearchPolicy { engine: Engine::Exact, ..SearchPolicy::default() };
     let sample = Gallery::from_rows(&some)?;
     drop(some);
@@ -60,7 +60,7 @@ pub(crate) fn with_upper(
 }
 
 /// Facts of a row of the sample: it is only scanned, and looked up by its number.
-fn nobody(model: &ModelId) -> Member {
+fn placeholder_member() -> Member {
     Member {
         submission_id: String::new(),
         worker_id: String::new(),
@@ -70,15 +70,10 @@ fn nobody(model: &ModelId) -> Member {
         epic: None,
         member_name: None,
         quality: 0.0,
-        model: model.clone(),
+        model: ModelId(String::new()),
         selfie_sha256: [0; 32],
         selfie_dhash: 0,
     }
-}
-
-/// Members of different districts and workers are almost never one person.
-pub(super) fn differ(one: &Row, other: &Row) -> bool {
-    one.district != other.district && one.worker_id != other.worker_id
 }
 
 /// How many pairs of rows [`differ`]: all but those of one district and those of one worker, of which some are both.
@@ -115,7 +110,8 @@ mod tests {
                     worker_id: format!("W{}", k % 13),
                     district: format!("D{}", k % 5),
                     quality: 1.0,
-                    ..nobody(&ModelId(MODEL.into()))
+                    model: ModelId(MODEL.into()),
+                    ..placeholder_member()
                 };
                 (member, Template::from_embedding(&values).unwrap())
             })
@@ -127,10 +123,11 @@ mod tests {
         let members = members(700);
         let gallery = Gallery::from_rows(&members).unwrap();
         let model = ModelId(MODEL.into());
-        let fitted = Impostors::new(&model, &super::super::impostor_scores(&gallery).unwrap());
+        let fitted = Impostors::new(&model, &super::super::of_members(&gallery).unwrap());
         assert_eq!(fitted.pooled().report().basis, Basis::Fitted);
+        let searched = |floor: f32| Searched { gallery_size: 700, compared: 1.0, floor };
         let with = |floor: f32| {
-            with_upper(fitted.clone(), (&gallery, &model), (1.0, floor), &mut |_| Ok(())).unwrap().upper().cloned()
+            with_upper(fitted.clone(), &gallery, searched(floor), &mut |_| Ok(())).unwrap().upper().cloned()
         };
         let upper = with(0.99).unwrap();
         let mut expected = (0, 0);
@@ -146,7 +143,7 @@ mod tests {
         assert_eq!((upper.compared, upper.scores.len()), (f64::from(expected.0), expected.1));
         assert!(with(upper.floor).is_none(), "the search reaches as deep");
         let few = Impostors::new(&model, &[]);
-        let none = with_upper(few, (&gallery, &model), (1.0, 0.99), &mut |_| Ok(())).unwrap();
+        let none = with_upper(few, &gallery, searched(0.99), &mut |_| Ok(())).unwrap();
         assert!(none.upper().is_none(), "a shipped curve has no place for a sample");
     }
 }
