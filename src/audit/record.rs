@@ -330,7 +330,16 @@ pub fn notes(matching: &MatchingStatistics, queue: &ReviewQueue, budget: Option<
     );
     let budget = budget.map_or_else(String::new, |b| format!(", {} left out by the budget of {b}", queue.left_out));
     let (persons, share) = (queue.rows.len(), 100.0 * queue.expected_false_share);
-    vec![chance, format!("to review: {persons} persons{budget}; {share:.2} % of them are expected to be false flags")]
+    let flagged = match matching.flagged_memberships {
+        0 => None,
+        count => Some(format!(
+            "{count} memberships are flagged by their faces; {:.1} % of them are expected to be wrong, at most {:.1} %",
+            100.0 * matching.expected_false_share,
+            100.0 * matching.expected_false_share_upper
+        )),
+    };
+    let queue = format!("to review: {persons} persons{budget}; {share:.2} % of them are expected to be false flags");
+    matching.impostors.warning().into_iter().chain([chance]).chain(flagged).chain([queue]).collect()
 }
 
 /// The first 24 hexadecimal digits of the SHA-256 of a value.

@@ -420,7 +420,14 @@ fn describe(found: &Found) -> String {
         "{} members: {} pairs flagged, {:.2} of them expected by chance; {} persons with two or more memberships\n",
         statistics.gallery_size, statistics.flagged_pairs, statistics.expected_false_pairs, statistics.clusters,
     );
+    text += &format!(
+        "{} memberships flagged by their faces; {:.1} % of them are expected to be wrong, at most {:.1} %.\n",
+        statistics.flagged_memberships,
+        100.0 * statistics.expected_false_share,
+        100.0 * statistics.expected_false_share_upper
+    );
     text += &format!("False matches from {}.\n", statistics.impostors.source());
+    text += &statistics.impostors.warning().map_or_else(String::new, |warning| warning + ".\n");
     let search = &found.search;
     text += &format!("{:.1} s, {} search on {} ({})", search.seconds, search.engine, search.kernel, search.reason);
     if let Some(c) = &search.certificate {

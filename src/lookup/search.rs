@@ -152,7 +152,8 @@ impl Searchable {
     /// # Errors
     /// [`Error::Input`] when a stored row is damaged.
     pub fn ask(&self, photos: &[PhotoOrProblem], question: &Question<'_>, policy: &Policy) -> Result<SearchAnswer> {
-        let limit = policy.matching.review_expected_false_matches;
+        let matching = &policy.matching;
+        let limit = matching.review_expected_false_matches.unwrap_or(matching.certain_expected_false_matches);
         let faces = || photos.iter().flat_map(|photo| photo.1.iter().flat_map(|picture| picture.read_faces()));
         let probes: Vec<Probe> = faces()
             .map(|(_, _, reading)| Probe { template: &reading.template, model: &self.model, filter: Filter::default() })

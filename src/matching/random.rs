@@ -15,6 +15,7 @@ impl Random {
     }
 
     /// Uniform in (0, 1), never either end.
+    #[cfg(test)]
     pub(crate) fn uniform(&mut self) -> f64 {
         ((self.next() >> 11) as f64 + 0.5) / (1u64 << 53) as f64
     }
@@ -25,6 +26,7 @@ impl Random {
     }
 
     /// Standard normal deviate (Box and Muller, 1958).
+    #[cfg(test)]
     pub(crate) fn normal(&mut self) -> f64 {
         (-2.0 * self.uniform().ln()).sqrt() * (std::f64::consts::TAU * self.uniform()).cos()
     }

@@ -4,10 +4,11 @@
 //! memberships it would strike. A worker who enrols duplicates again and again weighs double. The queue is cut to a
 //! budget and says what share of what remains is probably false.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use serde::Serialize;
 
+use super::clusters::case_of;
 use super::{Cluster, Enrolment, Judged, Pair};
 use crate::decisions::Answer;
 
@@ -104,15 +105,13 @@ pub fn review_queue(
     retry_minutes: u32,
     budget: Option<usize>,
 ) -> ReviewQueue {
-    let links = links(judged);
+    let cases = cases(enrolments, judged);
     let mut repeats: HashMap<&str, usize> = HashMap::new();
     for cluster in judged.clusters.iter().filter(|c| !is_retry(enrolments, c, retry_minutes)) {
         cluster.workers.iter().for_each(|worker| *repeats.entry(worker).or_default() += 1);
     }
-    let mut rows: Vec<ReviewRow> = judged
-        .clusters
+    let mut rows: Vec<ReviewRow> = cases
         .iter()
-        .zip(&links)
         .filter(|(_, links)| !weakest_needed(links).iter().all(|p| p.decision == Some(Answer::Same)))
         .map(|(cluster, links)| {
             let repeated = cluster.workers.iter().any(|w| repeats.get(w.as_str()).is_some_and(|&n| n >= REPEATS));
@@ -123,7 +122,7 @@ pub fn review_queue(
             row(enrolments, cluster, links, worth, repeated)
         })
         .collect();
-    let confirmed = judged.clusters.len() - rows.len();
+    let confirmed = cases.len() - rows.len();
     rows.sort_by(|x, y| {
         let retry = |row: &ReviewRow| row.worth == Worth::Retry;
         retry(x).cmp(&retry(y)).then(y.value.total_cmp(&x.value)).then_with(|| x.cluster_id.cmp(&y.cluster_id))
@@ -142,19 +141,25 @@ pub fn review_queue(
     }
 }
 
-/// The flagged pairs within each cluster.
-fn links(judged: &Judged) -> Vec<Vec<&Pair>> {
+/// What there is to look at, each with its flagged pairs: the clusters, and of any two persons that a pair flags and no
+/// cluster joins the two memberships that are most alike.
+fn cases<'j>(enrolments: &[Enrolment], judged: &'j Judged) -> Vec<(Cluster, Vec<&'j Pair>)> {
     let of: HashMap<usize, usize> =
         judged.clusters.iter().enumerate().flat_map(|(k, c)| c.members.iter().map(move |&m| (m, k))).collect();
-    let mut links = vec![Vec::new(); judged.clusters.len()];
+    let mut cases: Vec<(Cluster, Vec<&Pair>)> = judged.clusters.iter().map(|c| (c.clone(), Vec::new())).collect();
+    let mut between: HashSet<(usize, usize)> = HashSet::new();
+    // A membership of no cluster is a person of its own.
+    let person = |at: usize| of.get(&at).copied().unwrap_or(judged.clusters.len() + at);
+    // The most similar come first.
     for pair in &judged.pairs {
-        if let (Some(&k), Some(&other)) = (of.get(&pair.a), of.get(&pair.b))
-            && k == other
-        {
-            links[k].push(pair);
+        let (a, b) = (person(pair.a), person(pair.b));
+        if a == b {
+            cases[a].1.push(pair);
+        } else if between.insert((a.min(b), a.max(b))) {
+            cases.push((case_of(enrolments, pair), vec![pair]));
         }
     }
-    links
+    cases
 }
 
 fn row(enrolments: &[Enrolment], cluster: &Cluster, links: &[&Pair], worth: Worth, repeated: bool) -> ReviewRow {
@@ -261,7 +266,7 @@ mod tests {
         let links = [(0, 1), (2, 3), (4, 5), (6, 7), (7, 8), (6, 8)];
         let candidates = links.map(|(a, b)| Candidate { a, b, similarity: 0.86 });
         let impostors = Impostors::new(&ModelId("sface".into()), &[]);
-        let searched = Searched { gallery_size: 9, compared: 36.0, floor: 0.35 };
+        let searched = Searched { gallery_size: 9, compared: 36.0, floor: 0.35, near: None };
         let case = Case { enrolments: &people, candidates: &candidates, impostors: &impostors, searched };
         let judged = judge(&case, &MatchingPolicy::default(), &|a, b| if links.contains(&(a, b)) { 0.86 } else { 0.0 });
         let queue = review_queue(&people, &judged, 30, None);
@@ -281,7 +286,7 @@ mod tests {
         let people = [enrolment("first", "W1", "Ujjain", 0), enrolment("again", "W1", "Ujjain", 9)];
         let candidates = [Candidate { a: 0, b: 1, similarity: 0.86 }];
         let impostors = Impostors::new(&ModelId("sface".into()), &[]);
-        let searched = Searched { gallery_size: 2, compared: 1.0, floor: 0.35 };
+        let searched = Searched { gallery_size: 2, compared: 1.0, floor: 0.35, near: None };
         let case = Case { enrolments: &people, candidates: &candidates, impostors: &impostors, searched };
         let judged = judge(&case, &MatchingPolicy::default(), &|_, _| 0.86);
         let worth = |minutes: u32| review_queue(&people, &judged, minutes, None).rows[0].worth;
@@ -291,7 +296,7 @@ mod tests {
     #[test]
     fn nothing_to_review_is_no_division_by_zero() {
         let impostors = Impostors::new(&ModelId("sface".into()), &[]);
-        let searched = Searched { gallery_size: 0, compared: 0.0, floor: 0.35 };
+        let searched = Searched { gallery_size: 0, compared: 0.0, floor: 0.35, near: None };
         let case = Case { enrolments: &[], candidates: &[], impostors: &impostors, searched };
         let judged = judge(&case, &MatchingPolicy::default(), &|_, _| 0.0);
         let queue = review_queue(&[], &judged, 30, Some(500));

@@ -7,7 +7,7 @@ use crate::gallery::search::Progress;
 use crate::gallery::{self, Filter, Gallery, Member, Pair, Probe, Row, SearchPolicy, SearchReport, Want};
 use crate::infer::{ModelId, Template};
 use crate::matching::strata::quality_group;
-use crate::matching::{Enrolment, pairs_of};
+use crate::matching::{EnrolledBy, Enrolment, NearPairs, pairs_of};
 use crate::{Error, Result};
 
 /// Members of one model, and which of them are compared with which.
@@ -142,6 +142,22 @@ impl<'a> Members<'a> {
             Compared::Asked(Asked { rows, target, .. }) => {
                 let inside = rows.iter().filter(|&&row| target.row(row).is_some()).count() as u64;
                 rows.len() as f64 * target.live() as f64 - inside as f64 - pairs_of(inside)
+            }
+        }
+    }
+
+    /// How many of them are of one worker, and of one district.
+    pub(super) fn near_pairs(&self) -> NearPairs {
+        fn by<'r>(row: Row<'r>) -> EnrolledBy<'r> {
+            EnrolledBy { worker: row.worker_id, district: row.district }
+        }
+        let all = || self.all.iter().map(|(_, row)| by(row));
+        match &self.compared {
+            Compared::EachOther => NearPairs::count(all(), all(), all()),
+            Compared::Asked(Asked { rows, target, .. }) => {
+                let asked = rows.iter().filter_map(|&row| self.all.row(row)).map(by);
+                let inside = rows.iter().filter_map(|&row| target.row(row)).map(by);
+                NearPairs::count(asked, inside, target.iter().map(|(_, row)| by(row)))
             }
         }
     }

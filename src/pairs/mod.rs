@@ -94,7 +94,8 @@ impl Candidates {
         let impostors = Impostors::new(members.model(), &known);
         let gallery_size = members.all().live() as u64;
         let floor = candidate_floor(&impostors, gallery_size, policy);
-        let searched = Searched { gallery_size, compared: members.compared_pairs(), floor };
+        let (compared, near) = (members.compared_pairs(), Some(members.near_pairs()));
+        let searched = Searched { gallery_size, compared, floor, near };
         let impostors = upper_sample::with_upper(impostors, members.all(), searched, progress)?;
         let (pairs, search) = members.search(floor, search, progress)?;
         Candidates { enrolments: Vec::new(), search, pairs: Vec::new(), impostors, searched, templates: Vec::new() }

@@ -125,7 +125,7 @@ mod tests {
         let model = ModelId(MODEL.into());
         let fitted = Impostors::new(&model, &super::super::of_members(&gallery).unwrap());
         assert_eq!(fitted.pooled().report().basis, Basis::Fitted);
-        let searched = |floor: f32| Searched { gallery_size: 700, compared: 1.0, floor };
+        let searched = |floor: f32| Searched { gallery_size: 700, compared: 1.0, floor, near: None };
         let with = |floor: f32| {
             with_upper(fitted.clone(), &gallery, searched(floor), &mut |_| Ok(())).unwrap().upper().cloned()
         };

@@ -9,6 +9,7 @@ mod evaluate;
 mod evaluate_dedup;
 mod face;
 mod facts;
+mod farmed;
 mod faults;
 mod gallery;
 mod iresnet;

@@ -172,12 +172,12 @@ impl Night {
             }
         }
         let enrolments = (0..size).map(enrolment).collect();
-        let searched = Searched { gallery_size: size as u64, compared: all, floor };
+        let searched = Searched { gallery_size: size as u64, compared: all, floor, near: None };
         Night { truth, size, mated, impostors, enrolments, candidates, searched }
     }
 
     fn judged(&self, limit: f64) -> Judged {
-        let policy = MatchingPolicy { review_expected_false_matches: limit, ..MatchingPolicy::default() };
+        let policy = MatchingPolicy { review_expected_false_matches: Some(limit), ..MatchingPolicy::default() };
         let case = Case {
             enrolments: &self.enrolments,
             candidates: &self.candidates,
@@ -358,7 +358,7 @@ fn strata_with_enough_scores_have_curves_of_their_own() {
     let enrolments: Vec<Enrolment> =
         (0..4).map(|k| Enrolment { group: u8::from(k >= 2), ..enrolment(k * 1000) }).collect();
     let candidates = [(0, 1), (2, 3)].map(|(a, b)| Candidate { a, b, similarity: 0.6 });
-    let searched = Searched { gallery_size: 4, compared: 6.0, floor: 0.3 };
+    let searched = Searched { gallery_size: 4, compared: 6.0, floor: 0.3, near: None };
     let case = Case { enrolments: &enrolments, candidates: &candidates, impostors: &impostors, searched };
     let judged = judge(&case, &MatchingPolicy::default(), &|_, _| 0.0);
     let own = judged.statistics.strata.iter().find(|s| s.curve == Curve::Own && s.name == "low quality").unwrap();
@@ -394,7 +394,7 @@ fn senseless_scores_are_survived() {
             .enumerate()
             .map(|(k, &similarity)| Candidate { a: k, b: (k + 1) % 4, similarity })
             .collect();
-        let searched = Searched { gallery_size: 4, compared: 6.0, floor: 0.3 };
+        let searched = Searched { gallery_size: 4, compared: 6.0, floor: 0.3, near: None };
         let case = Case { enrolments: &enrolments, candidates: &candidates, impostors: &impostors, searched };
         let judged = judge(&case, &MatchingPolicy::default(), &|_, _| f32::NAN);
         assert!(judged.pairs.iter().all(|p| p.expected_false_matches.is_finite()));

@@ -99,6 +99,7 @@ struct RunView {
     earlier_members: String,
     expected_false: String,
     expected_false_upper: String,
+    poor_fit: bool,
 }
 
 struct Tile {
@@ -329,6 +330,7 @@ fn run_view(run: &Run) -> RunView {
         earlier_members: grouped(run.record.members_of_earlier_nights),
         expected_false: number(matching.expected_false_pairs),
         expected_false_upper: number(matching.expected_false_pairs_upper),
+        poor_fit: matching.impostors.poor_fit.is_some(),
     }
 }
 
