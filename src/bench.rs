@@ -22,7 +22,7 @@ pub use machine::{Machine, cpu_name};
 use crate::audit::{self, Job};
 use crate::dump::Dump;
 use crate::gallery::generate::Crowd;
-use crate::gallery::{Filter, Gallery, Probe, Want, dot::Kernel, exact};
+use crate::gallery::{Filter, Gallery, Probe, Processor, Want, exact};
 use crate::infer::clock::Spent;
 use crate::infer::{Engine, JpegReport, Lanes};
 use crate::ops::{self, Precision};
@@ -186,7 +186,8 @@ pub fn bench(job: &BenchJob, engine: &Engine, precision: Precision, progress: Pr
     }
     let see = see(&dump, engine, rows, job.runs, progress)?;
     let audit = (job.scope >= Scope::All).then(|| whole(job, engine, dump.total_rows())).transpose()?;
-    let search = (job.scope >= Scope::All).then(|| search(job.runs, progress)).transpose()?;
+    let processor = Processor::on(engine.device());
+    let search = (job.scope >= Scope::All).then(|| search(job.runs, &processor, progress)).transpose()?;
     // Before the machine is measured: that takes memory of its own.
     let peak_mib = machine::peak_mib();
     Ok(BenchReport {
@@ -292,7 +293,7 @@ fn whole(job: &BenchJob, engine: &Engine, selfies: u64) -> Result<Whole> {
 }
 
 /// Probes that each have a mate in a gallery of made-up faces.
-fn search(runs: usize, progress: Progress) -> Result<Search> {
+fn search(runs: usize, processor: &Processor, progress: Progress) -> Result<Search> {
     progress.say("making a gallery to search");
     let made = |e| Error::bug("making up templates", e);
     let crowd = Crowd::new(DIM, 1);
@@ -304,11 +305,11 @@ fn search(runs: usize, progress: Progress) -> Result<Search> {
     let probes = (0..PROBES).map(shot).collect::<Result<Vec<_>>>()?;
     let probes: Vec<Probe<'_>> =
         probes.iter().map(|(m, t)| Probe { template: t, model: &m.model, filter: Filter::default() }).collect();
-    let kernel = Kernel::best();
-    let mut found = Search { rows: GALLERY, probes: PROBES, kernel: kernel.name().into(), hits: 0, runs: Vec::new() };
-    exact::search(&gallery, &probes, Want::Above(THRESHOLD), kernel)?;
+    let mut found =
+        Search { rows: GALLERY, probes: PROBES, kernel: processor.name().into(), hits: 0, runs: Vec::new() };
+    exact::search(&gallery, &probes, Want::Above(THRESHOLD), processor)?;
     for _ in 0..runs {
-        let (run, hits) = timed(|| exact::search(&gallery, &probes, Want::Above(THRESHOLD), kernel))?;
+        let (run, hits) = timed(|| exact::search(&gallery, &probes, Want::Above(THRESHOLD), processor))?;
         found.hits = hits.len();
         found.runs.push(run);
     }

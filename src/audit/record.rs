@@ -338,3 +338,31 @@ fn digest(value: &impl Serialize) -> Result<String> {
     let bytes = serde_json::to_vec(value).map_err(|e| Error::bug("naming the run", e))?;
     Ok(Sha256::digest(bytes).iter().take(12).map(|byte| format!("{byte:02x}")).collect())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::verdict::Finding;
+
+    #[test]
+    fn copies_are_counted_by_their_sign_and_tries_are_no_copies() {
+        let copy = |sign: Sign| Finding::repeats(0, Reason::DuplicateSelfie, "A", sign);
+        let findings = Findings {
+            first: vec![
+                copy(Sign::SameFile),
+                copy(Sign::WholeMirrored),
+                copy(Sign::EncodedAnew),
+                copy(Sign::EncodedAnew),
+            ],
+            later: vec![
+                copy(Sign::Part),
+                copy(Sign::PartMirrored),
+                Finding::repeats(0, Reason::Resubmitted, "A", Sign::SameFile),
+                Finding::repeats(0, Reason::DuplicateMember, "A", Sign::Face),
+            ],
+            ..Findings::default()
+        };
+        let counts = ReuseCounts { same_file: 1, encoded_anew: 2, mirrored: 2, cropped: 1, ..ReuseCounts::default() };
+        assert_eq!(ReuseCounts::of(&findings, &[]), counts);
+    }
+}

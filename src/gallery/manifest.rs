@@ -17,6 +17,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use super::curves::CurveFile;
 use super::files::{Pending, sync_folder};
 use super::member::hex;
 use super::pictures::PictureFile;
@@ -59,6 +60,9 @@ pub(super) struct Manifest {
     /// Workers as they were known after a run, oldest first; since version 3.
     #[serde(default)]
     pub(super) workers: Vec<WorkersFile>,
+    /// The curves that nights were judged with, one for each model; what does not know them leaves them behind.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) curves: Vec<CurveFile>,
     /// What was forgotten.
     pub(super) forgotten: Vec<Receipt>,
     /// Who consented anew after that; since version 3.
@@ -240,11 +244,12 @@ impl Manifest {
         self.runs.iter().find(|run| run.key == key)
     }
 
-    /// Whether a file of this number is live: a segment, pictures, or workers.
+    /// Whether a file of this number is live: a segment, pictures, workers, or a curve.
     pub(super) fn is_live(&self, id: u64) -> bool {
         self.segments.iter().any(|s| s.id == id)
             || self.pictures.iter().any(|p| p.id == id)
             || self.workers.iter().any(|w| w.id == id)
+            || self.curves.iter().any(|curve| curve.id == id)
     }
 
     /// The submissions that were forgotten and whose consent was not given anew since: none of them may come in.

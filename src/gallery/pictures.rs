@@ -263,7 +263,7 @@ mod tests {
     /// A run that leaves pictures alone.
     fn left(pictures: &NightPictures) -> super::super::Night<'_> {
         static NOBODY: std::sync::LazyLock<HashSet<String>> = std::sync::LazyLock::new(HashSet::new);
-        super::super::Night { members: &[], pictures, workers: None, renewed: &NOBODY }
+        super::super::Night { members: &[], pictures, workers: None, renewed: &NOBODY, curve: None }
     }
 
     fn kept(store: &Store, key: Option<&str>) -> Vec<Vec<String>> {

@@ -22,7 +22,7 @@ use super::cleared::Cleared;
 use super::counts::{Counts, Seen};
 use super::crowded::{Anchor, Mixture, Stretches, misfit, part, tail};
 use super::graded::Graded;
-use super::impostor::{ImpostorModel, ImpostorScore, LEAST_EXCEEDANCES, RESAMPLES, upper_bound};
+use super::impostor::{Basis, ImpostorModel, ImpostorScore, LEAST_EXCEEDANCES, RESAMPLES, upper_bound};
 use super::mixture;
 use super::pareto::{Belief, Beliefs, Binned};
 use super::prior::FalseMatchRate;
@@ -146,6 +146,9 @@ impl ImpostorModel {
     ///
     /// The curve below bends towards the tail's new rate and keeps its place where it starts to be a tail.
     pub(super) fn with_candidates(mut self, far: &Far) -> (Self, Option<Populations>) {
+        if self.report.basis == Basis::Kept {
+            return (self, None);
+        }
         let found = sorted(far.found.iter().copied(), far.floor);
         let upper = far.upper.filter(|upper| upper.floor < far.floor && upper.compared > 0.0);
         let sample = upper.map_or_else(Vec::new, |upper| sorted(upper.scores.iter().map(Found::from), upper.floor));

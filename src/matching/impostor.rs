@@ -72,6 +72,8 @@ pub enum Basis {
     Fitted,
     /// From the curve shipped for the network: the run has too few scores.
     Prior,
+    /// From the curve that an earlier run was judged with. It is final.
+    Kept,
 }
 
 /// What was fitted, for `run.json`.
@@ -79,7 +81,7 @@ pub enum Basis {
 pub struct ImpostorReport {
     /// Where the body of the curve comes from.
     pub basis: Basis,
-    /// The shipped curve behind a prior.
+    /// The shipped curve behind a prior; behind a kept curve where that came from.
     pub prior: Option<String>,
     /// Finite scores given.
     pub scores: usize,
@@ -104,6 +106,7 @@ impl ImpostorReport {
     pub fn source(&self) -> String {
         let prior = self.prior.as_deref().unwrap_or("for this network");
         match (self.basis, self.scores) {
+            (Basis::Kept, _) => format!("the store's last audit: {prior}"),
             (Basis::Fitted, scores) => format!("a curve fitted on {scores} scores of different people here"),
             (Basis::Prior, 0) => format!("the shipped curve ({prior})"),
             (Basis::Prior, scores) => {
@@ -138,6 +141,13 @@ impl ImpostorModel {
             far: None,
         };
         ImpostorModel { rate, upper, report, resampled: Vec::new() }
+    }
+
+    /// The curve that an earlier run was judged with. `source` says where it came from.
+    pub fn kept(source: &str, rate: FalseMatchRate, upper: FalseMatchRate, scores: usize) -> Self {
+        let mut model = Self::from_prior(source, rate, upper, scores);
+        model.report.basis = Basis::Kept;
+        model
     }
 
     /// Fits the scores, or `None` where they are too few, or all alike. Their order does not matter.
@@ -182,6 +192,11 @@ impl ImpostorModel {
         rates.sort_by(f64::total_cmp);
         let at = |share: f64| rates.get((share * rates.len() as f64) as usize).copied();
         [at(0.05).unwrap_or(0.0), at(0.95).unwrap_or(1.0)]
+    }
+
+    /// Upper bound of the curve, one-sided 95 %.
+    pub fn upper_rate(&self) -> &FalseMatchRate {
+        &self.upper
     }
 
     /// The curve itself.

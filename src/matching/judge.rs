@@ -76,6 +76,8 @@ pub struct Judged {
     pub statistics: MatchingStatistics,
     /// The pooled impostor curve, carried on with the candidates.
     pub strangers: ImpostorModel,
+    /// Those of strata that have their own.
+    pub strata: Vec<(u16, ImpostorModel)>,
 }
 
 /// The run's totals.
@@ -159,7 +161,7 @@ pub fn judge_with(
         models.fdr.prior_log10_odds() + models.fdr.evidence(models.level(case, &c)) + more
     });
     let statistics = models.statistics(case, policy, (candidates.len(), &pairs, clusters.len()), weights);
-    Judged { pairs, cleared, clusters, statistics, strangers: models.pooled }
+    Judged { pairs, cleared, clusters, statistics, strangers: models.pooled, strata: models.strata }
 }
 
 /// The models of one run, fitted.

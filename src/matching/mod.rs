@@ -150,6 +150,12 @@ impl Impostors {
         Impostors { prior, pooled, strata, upper: None }
     }
 
+    /// The curves that an earlier run was judged with: the pooled one, and those of strata that have their own.
+    pub fn kept(model: &ModelId, pooled: ImpostorModel, strata: impl Iterator<Item = (u16, ImpostorModel)>) -> Self {
+        let strata = strata.map(|(name, model)| strata::Stratum::kept(name, model)).collect();
+        Impostors { prior: prior::of(model), pooled, strata, upper: None }
+    }
+
     /// With the top of a larger sample of pairs known to differ: it tells the far end of the curve where a search finds more
     /// mates than strangers.
     pub fn with_upper(self, upper: Upper) -> Self {

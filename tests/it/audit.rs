@@ -207,6 +207,30 @@ fn threads_and_search_engine_change_no_byte() {
     assert_eq!(record(&hnsw)["search"]["certificate"]["missed"], 0);
 }
 
+/// A whole drive of two nights with a store, every search of which walks graphs.
+#[test]
+fn a_drive_that_walks_graphs_finds_the_pairs_of_exact_search() {
+    let place = Place::new();
+    for engine in ["exact", "hnsw"] {
+        for night in ["night", "night2"] {
+            let mut command = chehra();
+            command.args(["audit", "-q", "--search", engine, "--store"]).arg(place.path(&format!("{engine}-store")));
+            let out = place.path(&format!("{engine}-{night}"));
+            let (code, _, stderr) = run(command.arg("--out").arg(&out).arg(fixture(night)));
+            assert_eq!(code, 0, "{stderr}");
+            assert_eq!(record(&out)["search"]["engine"], engine);
+        }
+    }
+    for night in ["night", "night2"] {
+        let [exact, hnsw] = ["exact", "hnsw"].map(|engine| place.path(&format!("{engine}-{night}")));
+        assert!(read(&exact.join("pairs.parquet"))[0].num_rows() > 50);
+        assert_same_tables(&exact, &hnsw);
+        let certificate = record(&hnsw)["search"]["certificate"].clone();
+        assert!(certificate["true_pairs"].as_u64().unwrap() > 0, "{certificate}");
+        assert_eq!(certificate["missed"], 0);
+    }
+}
+
 #[test]
 fn an_unusable_dump_is_refused_before_anything_is_written() {
     let place = Place::new();

@@ -9,8 +9,8 @@ use rayon::prelude::*;
 use serde::Serialize;
 
 use crate::Result;
-use crate::gallery::dot::Kernel;
 use crate::gallery::exact;
+use crate::gallery::processor::Processor;
 use crate::gallery::query::{Filter, Hit, Pair, Probe, Want};
 use crate::gallery::view::Gallery;
 use crate::infer::{ModelId, Template};
@@ -47,11 +47,11 @@ pub fn certify(
     want: Want,
     hits: &[Hit],
     sample: usize,
-    kernel: Kernel,
+    processor: impl Into<Processor>,
 ) -> Result<Certificate> {
     let chosen = spread_sample(probes.len(), sample);
     let checked: Vec<Probe<'_>> = chosen.iter().map(|&at| probes[at]).collect();
-    let truth = exact::search(gallery, &checked, want, kernel)?;
+    let truth = exact::search(gallery, &checked, want, processor)?;
     let found: HashSet<(u32, u32)> = hits.iter().map(|hit| (hit.probe, hit.row)).collect();
     let missed = truth.iter().filter(|hit| !found.contains(&(chosen[hit.probe as usize] as u32, hit.row))).count();
     Ok(Certificate::new(checked.len(), truth.len(), missed))
@@ -67,11 +67,11 @@ pub(super) fn certify_pairs(
     threshold: f32,
     pairs: &[Pair],
     sample: usize,
-    kernel: Kernel,
+    processor: impl Into<Processor>,
 ) -> Result<Certificate> {
     let chosen: Vec<u32> = spread_sample(rows.len(), sample).into_iter().map(|at| rows[at]).collect();
     let own = own_probes(gallery, &chosen)?;
-    let truth = exact::search(gallery, &as_probes(&own), Want::Above(threshold), kernel)?;
+    let truth = exact::search(gallery, &as_probes(&own), Want::Above(threshold), processor)?;
     let truth: HashSet<(u32, u32)> = truth
         .iter()
         .map(|hit| (chosen[hit.probe as usize], hit.row))

@@ -12,7 +12,7 @@ fn face(name: &str) -> PathBuf {
 }
 
 /// The first selfie of the sample night: worker and member.
-fn selfie(place: &Place, row: usize) -> PathBuf {
+pub fn selfie(place: &Place, row: usize) -> PathBuf {
     use arrow::array::AsArray;
     use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
     let file = fs::File::open(fixture("night2/submissions-0.parquet")).unwrap();
