@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use super::moment::iso;
 use super::text::{day, expected, table};
+use crate::matching::Grade;
 use crate::pairs::Found;
 
 /// One pair; the columns are those of `pairs.parquet`, times as ISO 8601 in UTC.
@@ -17,6 +18,7 @@ pub struct PairRow<'a> {
     pub expected_false_matches_upper: f64,
     pub local_fdr: f64,
     pub probability_false: f64,
+    pub grade: Option<&'static str>,
     pub evidence: String,
     pub worker_a: &'a str,
     pub worker_b: &'a str,
@@ -29,7 +31,7 @@ pub struct PairRow<'a> {
 
 impl PairRow<'_> {
     /// Names of the columns, for a CSV file without rows.
-    pub const NAMES: [&'static str; 15] = [
+    pub const NAMES: [&'static str; 16] = [
         "submission_a",
         "submission_b",
         "similarity",
@@ -37,6 +39,7 @@ impl PairRow<'_> {
         "expected_false_matches_upper",
         "local_fdr",
         "probability_false",
+        "grade",
         "evidence",
         "worker_a",
         "worker_b",
@@ -74,6 +77,7 @@ pub fn pair_rows(found: &Found) -> Vec<PairRow<'_>> {
             expected_false_matches_upper: pair.expected_false_matches_upper,
             local_fdr: pair.local_fdr,
             probability_false: pair.probability_false,
+            grade: pair.grade().map(Grade::code),
             evidence: pair.parts.text(),
             worker_a: &a.worker_id,
             worker_b: &b.worker_id,
