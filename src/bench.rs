@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 use cpu_time::ProcessTime;
 use serde::{Deserialize, Serialize};
 
-pub use machine::{Machine, cpu_name};
+pub use machine::Machine;
 
 use crate::audit::{self, Job};
 use crate::dump::Dump;
@@ -230,7 +230,7 @@ fn see(dump: &Dump, engine: &Engine, rows: usize, runs: usize, progress: Progres
     let mut see = See::default();
     let mut waited = Vec::new();
     for _ in 0..runs {
-        let (before, macs) = (engine.spent(), ops::conv::multiply_adds());
+        let (before, macs) = (engine.spent(), ops::multiply_adds());
         let (mut run, seen) = timed(|| see_once(dump, engine, rows, &|count| stage.advance(count)))?;
         let Spent { pictures, faces, stages, elapsed } = engine.spent().since(&before);
         let booked: f64 = stages.iter().map(|s| s.1).sum();
@@ -239,7 +239,7 @@ fn see(dump: &Dump, engine: &Engine, rows: usize, runs: usize, progress: Progres
         waited.push(elapsed);
         (see.selfies, see.pictures, see.faces) = (seen.selfies, pictures, faces);
         see.pixel_bytes = seen.pixel_bytes;
-        see.gmac = (ops::conv::multiply_adds() - macs) as f64 / 1e9;
+        see.gmac = (ops::multiply_adds() - macs) as f64 / 1e9;
         see.runs.push(run);
     }
     if !engine.device().is_cpu() {

@@ -17,7 +17,6 @@ use chehra::infer::engine::DEFAULT_EMBEDDER;
 use chehra::nn::WeightStore;
 use chehra::report::Progress;
 use parquet::arrow::ArrowWriter;
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::basic::Compression;
 use serde_json::Value;
 
@@ -32,10 +31,7 @@ const TABLES: [&str; 6] = [
     "workers_audit.parquet",
 ];
 
-pub fn read(path: &Path) -> Vec<RecordBatch> {
-    let file = File::open(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
-    ParquetRecordBatchReaderBuilder::try_new(file).unwrap().build().unwrap().map(|b| b.unwrap()).collect()
-}
+pub use crate::util::batches as read;
 
 /// A column of texts; of a list column the lists, joined by commas.
 pub fn texts(batches: &[RecordBatch], column: &str) -> Vec<Option<String>> {

@@ -14,6 +14,7 @@ use crate::gallery::processor::Processor;
 use crate::gallery::query::{Filter, Hit, Pair, Probe, Want};
 use crate::gallery::view::Gallery;
 use crate::infer::{ModelId, Template};
+use crate::statistics::wilson;
 
 /// What an HNSW search missed of a sample.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
@@ -33,7 +34,7 @@ pub struct Certificate {
 impl Certificate {
     fn new(probes: usize, true_pairs: usize, missed: usize) -> Certificate {
         let missed_share = if true_pairs == 0 { 0.0 } else { missed as f64 / true_pairs as f64 };
-        Certificate { probes, true_pairs, missed, missed_share, interval: wilson(missed, true_pairs) }
+        Certificate { probes, true_pairs, missed, missed_share, interval: wilson(missed as u64, true_pairs as u64) }
     }
 }
 
@@ -107,32 +108,9 @@ fn spread_sample(count: usize, sample: usize) -> Vec<usize> {
     all
 }
 
-/// 95 % Wilson score interval of `hits` in `trials`.
-pub fn wilson(hits: usize, trials: usize) -> [f64; 2] {
-    if trials == 0 {
-        return [0.0, 1.0];
-    }
-    const Z: f64 = 1.959_963_984_540_054;
-    let (n, p) = (trials as f64, hits as f64 / trials as f64);
-    let centre = p + Z * Z / (2.0 * n);
-    let half = Z * (p * (1.0 - p) / n + Z * Z / (4.0 * n * n)).sqrt();
-    let scale = 1.0 + Z * Z / n;
-    [((centre - half) / scale).max(0.0), ((centre + half) / scale).min(1.0)]
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn wilson_matches_published_values() {
-        // Brown, Cai and DasGupta (2001), and R's binom::binom.wilson.
-        let close = |a: [f64; 2], b: [f64; 2]| a.iter().zip(b).all(|(x, y)| (x - y).abs() < 5e-5);
-        assert!(close(wilson(0, 10), [0.0, 0.27753]), "{:?}", wilson(0, 10));
-        assert!(close(wilson(5, 10), [0.23659, 0.76341]), "{:?}", wilson(5, 10));
-        assert!(close(wilson(1, 1000), [0.00018, 0.00564]), "{:?}", wilson(1, 1000));
-        assert_eq!(wilson(0, 0), [0.0, 1.0]);
-    }
 
     #[test]
     fn a_sample_is_fixed_and_has_no_repetition() {

@@ -27,7 +27,7 @@ use super::{exact, hnsw, on_device};
 use crate::config::policy::HnswPolicy;
 use crate::{Error, Result};
 
-pub use certificate::{Certificate, certify, wilson};
+pub use certificate::{Certificate, certify};
 use certificate::{as_probes, certify_pairs, own_probes};
 pub use cost::{ADVANTAGE, COMPARISONS, Calibration, INSERTION};
 use cost::{Work, choose};

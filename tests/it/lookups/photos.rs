@@ -14,9 +14,7 @@ fn face(name: &str) -> PathBuf {
 /// The first selfie of the sample night: worker and member.
 pub fn selfie(place: &Place, row: usize) -> PathBuf {
     use arrow::array::AsArray;
-    use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
-    let file = fs::File::open(fixture("night2/submissions-0.parquet")).unwrap();
-    let batch = ParquetRecordBatchReaderBuilder::try_new(file).unwrap().build().unwrap().next().unwrap().unwrap();
+    let batch = crate::util::batches(&fixture("night2/submissions-0.parquet")).remove(0);
     let path = place.path("selfie.jpg");
     fs::write(&path, batch.column_by_name("selfie").unwrap().as_binary::<i32>().value(row)).unwrap();
     path
