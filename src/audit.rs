@@ -14,6 +14,7 @@ mod numbers;
 mod ordered;
 mod pictures;
 mod record;
+mod reuse;
 mod see;
 mod standing;
 
@@ -40,7 +41,8 @@ use job::Inputs;
 use members::{enrolled_before, memberships};
 use night::{Everywhere, Night, peers};
 use pictures::{Past, Pictures};
-use record::{Done, ReuseCounts, RunKey, RunRecord, Times, announce};
+use record::{Done, RunKey, RunRecord, Times, announce};
+use reuse::ReuseCounts;
 use see::{Seen, see_dump, worker_photos};
 use standing::{Standing, repeated_ids};
 

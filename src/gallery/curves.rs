@@ -8,11 +8,10 @@ use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::files::Pending;
-use super::manifest::{Manifest, Other, segment_file};
+use super::manifest::{CurveFile, Manifest, Other, segment_file};
 use super::member::hex;
 use super::store::{Store, Writer};
 use crate::infer::ModelId;
@@ -20,22 +19,6 @@ use crate::{Error, Result};
 
 /// Ending of the files.
 pub(super) const ENDING: &str = "curve";
-
-/// A file of a curve as the manifest names it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(super) struct CurveFile {
-    /// Its number, from the same count as the segments'.
-    pub(super) id: u64,
-    /// The commit of the run that left it.
-    pub(super) commit: u64,
-    /// The network of the templates.
-    pub(super) model: String,
-    pub(super) bytes: u64,
-    pub(super) sha256: String,
-    /// Fields of later versions.
-    #[serde(flatten)]
-    pub(super) other: Other,
-}
 
 impl CurveFile {
     pub(super) fn path(&self, store: &Path) -> PathBuf {

@@ -17,11 +17,8 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::curves::CurveFile;
 use super::files::{Pending, sync_folder};
 use super::member::hex;
-use super::pictures::PictureFile;
-use super::workers::WorkersFile;
 use crate::{Error, Result};
 
 /// Name of the manifest in a store's folder.
@@ -102,6 +99,54 @@ pub(super) struct Segment {
     pub(super) facts_sha256: String,
     /// Forgotten rows that the file still holds, ascending.
     pub(super) tombstones: Vec<u32>,
+    /// Fields of later versions.
+    #[serde(flatten)]
+    pub(super) other: Other,
+}
+
+/// A file of a curve as the manifest names it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct CurveFile {
+    /// Its number, from the same count as the segments'.
+    pub(super) id: u64,
+    /// The commit of the run that left it.
+    pub(super) commit: u64,
+    /// The network of the templates.
+    pub(super) model: String,
+    pub(super) bytes: u64,
+    pub(super) sha256: String,
+    /// Fields of later versions.
+    #[serde(flatten)]
+    pub(super) other: Other,
+}
+
+/// A file of workers as the manifest names it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct WorkersFile {
+    /// Its number, from the same count as the segments'.
+    pub(super) id: u64,
+    /// The commit of the run that left it.
+    pub(super) commit: u64,
+    /// Workers in it.
+    pub(super) workers: u64,
+    pub(super) bytes: u64,
+    pub(super) sha256: String,
+    /// Fields of later versions.
+    #[serde(flatten)]
+    pub(super) other: Other,
+}
+
+/// A file of pictures as the manifest names it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct PictureFile {
+    /// Its number, from the same count as the segments'.
+    pub(super) id: u64,
+    /// The commit of the run that left it.
+    pub(super) commit: u64,
+    /// Pictures in it.
+    pub(super) pictures: u64,
+    pub(super) bytes: u64,
+    pub(super) sha256: String,
     /// Fields of later versions.
     #[serde(flatten)]
     pub(super) other: Other,

@@ -21,6 +21,7 @@ mod member;
 mod on_device;
 mod outside;
 mod pictures;
+mod place;
 mod processor;
 mod query;
 mod scan;

@@ -34,6 +34,7 @@ use super::manifest::{self, Manifest, Other, Renewal, Run, Segment, now, segment
 use super::member::Member;
 use super::outside;
 use super::pictures::{self, NightPictures};
+use super::place::SegmentFiles;
 use super::segment::{MAX_ROWS, SegmentReader, SegmentWriter};
 use super::view::{Gallery, Part, by_model};
 use super::workers::{self, KnownWorkers};
@@ -49,45 +50,6 @@ const NIGHT: &str = "NIGHT";
 
 /// How long an audit waits for another writer.
 const PATIENCE: Duration = Duration::from_secs(600);
-
-/// Where a segment's files lie.
-#[derive(Debug, Clone)]
-pub(super) struct SegmentFiles {
-    store: PathBuf,
-    segment: Segment,
-}
-
-impl SegmentFiles {
-    pub(super) fn path(&self, ending: &str) -> PathBuf {
-        segment_file(&self.store, self.segment.id, ending)
-    }
-
-    fn source(&self) -> Source<'_> {
-        Source { dim: self.segment.dim, rows: self.segment.rows as usize, sha256: &self.segment.sha256 }
-    }
-
-    /// After derived files were written: removes them again if a writer has replaced their segment meanwhile, for it has
-    /// swept already, and they hold what it erased.
-    fn keep(&self, derived: &[&Path], written: Result<()>) -> Result<()> {
-        written?;
-        let is_live = Manifest::read(&self.store)?.is_some_and(|manifest| manifest.is_live(self.segment.id));
-        if is_live {
-            return Ok(());
-        }
-        derived.iter().try_for_each(|path| outside::remove_if_there(path))
-    }
-
-    /// Makes the file of masters anew from the segment; in memory if the folder cannot be written.
-    pub(super) fn masters_anew(&self) -> Result<Masters> {
-        let (_, masters) = SegmentReader::new(&self.store, &self.segment).derive()?;
-        let path = self.path(MASTERS.ending);
-        if let Err(error) = self.keep(&[&path], MASTERS.write(&path, self.source(), &[masters.bytes()])) {
-            log::warn!("masters stay in memory: {error}");
-            return Ok(masters);
-        }
-        Ok(Masters::open(&path, self.source()).unwrap_or(masters))
-    }
-}
 
 /// An open store. Reading takes no lock; [`Store::begin`] takes the one for writing.
 #[derive(Debug)]
