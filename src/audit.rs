@@ -14,6 +14,7 @@ mod numbers;
 mod ordered;
 mod pictures;
 mod record;
+mod reuse;
 mod see;
 mod standing;
 
@@ -25,10 +26,10 @@ use std::sync::atomic::AtomicBool;
 
 use crate::Result;
 use crate::dump::Dump;
-use crate::gallery::{self, Commit, Gallery, SearchPolicy, Spool, Store};
+use crate::gallery::{self, Commit, Gallery, Searcher, Spool, Store};
 use crate::infer::{Engine, ModelId};
 use crate::matching::review::review_queue;
-use crate::pairs::{self, Members, of_selfies};
+use crate::pairs::{self, KeptCurve, Members, of_selfies};
 use crate::reason::Reason;
 use crate::report::page::{self, Source};
 use crate::report::{Progress, Summary};
@@ -40,7 +41,8 @@ use job::Inputs;
 use members::{enrolled_before, memberships};
 use night::{Everywhere, Night, peers};
 use pictures::{Past, Pictures};
-use record::{Done, ReuseCounts, RunKey, RunRecord, Times, announce};
+use record::{Done, RunKey, RunRecord, Times, announce};
+use reuse::ReuseCounts;
 use see::{Seen, see_dump, worker_photos};
 use standing::{Standing, repeated_ids};
 
@@ -127,9 +129,9 @@ fn judge(job: &Job, inputs: &Inputs, seen: &Seen, engine: &Engine, past: Past, t
 
     // Who was enrolled before: by face, and by number.
     let members = Members::tonight(&standing.members, &standing.rows, &earlier, &model)?;
-    let search = SearchPolicy::new(job.search, &policy.hnsw);
+    let searcher = Searcher::new(job.search, &policy.hnsw, engine.device());
     let known = of_selfies(analyses, casts);
-    let matched = pairs::find(&members, known, &inputs.decisions, &policy.matching, &search, &mut |_| Ok(()))?;
+    let matched = pairs::find(&members, known, &inputs.decisions, &policy.matching, &searcher, &mut |_| Ok(()))?;
     let numbers = numbers::compare(&matched, standing.named(), &earlier, policy);
     let before = enrolled_before(&matched, &numbers.tries);
     let duplicates = rows_of(&before, |found| found.reason == Reason::DuplicateMember);
@@ -140,7 +142,7 @@ fn judge(job: &Job, inputs: &Inputs, seen: &Seen, engine: &Engine, past: Past, t
     let repeats = rows_of(first.iter().chain(&before).chain(&tries), Finding::is_repeat);
     let copies = pictures.copies(&matched, &repeats, past, policy)?;
     let known = rows_of(first.iter().chain(&copies), |found| found.reason == Reason::DuplicateSelfie);
-    let scenes = pictures.scenes(&known, policy)?;
+    let scenes = pictures.scenes(&known, policy, searcher.processor())?;
     times.ended("reuse");
 
     let later = [before, tries, numbers.reused, copies, scenes.findings].concat();
@@ -180,11 +182,13 @@ fn add_to_store(
     let remembered = writer.workers(Some(&key.store_key), &model)?;
     let workers = night.roles.remember(&remembered, &model, &engine.policy().roles);
     let renewed = inputs.consented_among(&seen.analyses);
+    let curve = KeptCurve::of(&night.matched.judged).to_bytes()?;
     let added = gallery::Night {
         members: &night.enrolled,
         pictures: &night.pictures,
         workers: Some(&workers),
         renewed: &renewed,
+        curve: Some(gallery::Curve { model: &model, bytes: &curve }),
     };
     writer.add_night(&key.store_key, added)
 }

@@ -7,6 +7,7 @@
 //! |---|---|
 //! | [`error`], [`exit`], [`reason`] | what can go wrong with a run, and with a row |
 //! | [`lock`] | lock files |
+//! | [`statistics`] | random numbers that stay the same, and an interval |
 //! | [`output`] | where results may be written |
 //! | [`config`] | policy, column names, what was typed resolved into what it means |
 //! | [`memory`] | how much of it there is, and room for pictures in it |
@@ -58,6 +59,7 @@ pub mod reason;
 pub mod report;
 pub mod review;
 pub mod roles;
+pub mod statistics;
 pub mod synth;
 pub mod verdict;
 

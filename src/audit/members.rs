@@ -88,3 +88,60 @@ fn decision_notes(found: &Found) -> HashMap<usize, Vec<String>> {
     }
     notes
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+    use crate::audit::numbers;
+    use crate::config::Policy;
+    use crate::gallery::Gallery;
+    use crate::matching::Enrolment;
+    use crate::pairs::tests::judged;
+
+    fn sent(id: &str, worker: &str, minute: i64, row: Option<u64>) -> Enrolment {
+        Enrolment {
+            submission_id: id.into(),
+            worker_id: worker.into(),
+            district: "Ujjain".into(),
+            captured_at: minute * 60_000_000,
+            mobile: Some("9000000001".into()),
+            row,
+            ..Enrolment::default()
+        }
+    }
+
+    #[test]
+    fn the_later_membership_names_the_earlier_and_another_try_is_no_duplicate() {
+        let people = vec![
+            sent("first", "W1", 0, Some(0)),
+            sent("again", "W1", 9, Some(1)),
+            sent("other", "W2", 5_000, Some(2)),
+            sent("before", "W3", -90_000, None),
+        ];
+        let found = judged(people.clone(), &[(0, 1), (0, 2), (1, 2)]);
+        let tries = numbers::compare(&found, std::iter::empty(), &Gallery::empty(), &Policy::default()).tries;
+        let of = |found: &Found, tries: &Tries| -> Vec<(u64, Reason, String)> {
+            let mut named: Vec<_> = enrolled_before(found, tries)
+                .into_iter()
+                .map(|finding| (finding.row, finding.reason, finding.original.unwrap().submission_id))
+                .collect();
+            named.sort();
+            named
+        };
+        let (retry, duplicate) = (Reason::Resubmitted, Reason::DuplicateMember);
+        let expected = vec![(1, retry, "first".to_owned()), (2, duplicate, "first".to_owned())];
+        assert_eq!(of(&found, &tries), expected);
+        assert_eq!(tries.findings(&found, &HashSet::from([2])).len(), 1, "whoever is a duplicate is no try");
+        // Without numbers both are members once more.
+        assert_eq!(of(&found, &Tries::default())[0], (1, duplicate, "first".to_owned()));
+        // An earlier night's member is the original, and has no row of its own.
+        let found = judged(people, &[(0, 3)]);
+        assert_eq!(of(&found, &tries), [(0, duplicate, "before".to_owned())]);
+        let memberships = memberships(&found);
+        assert_eq!(memberships.len(), 1);
+        assert_eq!((memberships[0].row, memberships[0].similarity), (0, Some(0.9)));
+        assert_eq!(memberships[0].cluster_id.as_deref(), Some(found.judged.clusters[0].id.as_str()));
+    }
+}

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::record::ReuseCounts;
+use super::reuse::ReuseCounts;
 use crate::config::Policy;
 use crate::dump::Carry;
 use crate::gallery::{Member, NightPictures};

@@ -8,7 +8,7 @@ use crate::Result;
 use crate::config::Policy;
 use crate::dump::RowFacts;
 use crate::dump::facts::Mobile;
-use crate::gallery::{Backdrop, Gallery, KeptPicture, Marks, NightPictures, Store, Stranger};
+use crate::gallery::{Backdrop, Gallery, KeptPicture, Marks, NightPictures, Processor, Store, Stranger};
 use crate::infer::{Analysis, ModelId, SeenPhoto, Template};
 use crate::matching::reuse::{
     Copied, Earlier, Glimpse, Later, Likeness, PictureIndex, PictureUse, Shared, copied, reused_pictures,
@@ -165,14 +165,14 @@ impl<'a> Pictures<'a> {
     ///
     /// # Errors
     /// Only bugs.
-    pub fn scenes(&self, copies: &HashSet<u64>, policy: &Policy) -> Result<Scenes> {
+    pub fn scenes(&self, copies: &HashSet<u64>, policy: &Policy, processor: &Processor) -> Result<Scenes> {
         let mut rooms: Vec<(Glimpse, &Background)> =
             self.tonight.iter().filter_map(|t| Some((glimpse(t)?, &t.photo.traits.background))).collect();
         rooms.extend(self.backdrops.iter().map(|(picture, background)| (kept_glimpse(picture), background)));
         let rooms = shared_backgrounds(&rooms, &policy.reuse);
         let mut faces: Vec<(Glimpse, &Template)> = self.tonight.iter().flat_map(strangers).collect();
         faces.extend(self.strangers.iter().map(|(picture, template)| (kept_glimpse(picture), template)));
-        let people = shared_bystanders(&faces, &policy.reuse)?;
+        let people = shared_bystanders(&faces, &policy.reuse, processor)?;
         let (shared_backgrounds, recurring_bystanders) = (rooms.len() as u64, people.len() as u64);
 
         let places: HashMap<&str, u64> = self.tonight.iter().rev().map(|t| (t.submission_id, t.analysis.row)).collect();

@@ -9,6 +9,7 @@ use sha2::{Digest, Sha256};
 
 use super::job::{Inputs, Job};
 use super::night::Night;
+use super::reuse::ReuseCounts;
 use super::see::{Seen, WorkerPhotos};
 use crate::config::Policy;
 use crate::dump::FilePrint;
@@ -18,10 +19,9 @@ use crate::infer::{Engine, JpegReport};
 use crate::matching::MatchingStatistics;
 use crate::matching::review::ReviewQueue;
 use crate::memory::{self, Limit};
-use crate::reason::Reason;
 use crate::report::{Progress, Summary};
 use crate::roles::{Basis, Roles};
-use crate::verdict::{Findings, RunFolder, Sign, VerdictRow, create_private};
+use crate::verdict::{RunFolder, create_private};
 use crate::{Error, Result, device};
 
 /// What makes a run this run: the same dump, tables of workers and booths, models, limits, decisions and version make the
@@ -115,45 +115,6 @@ impl Times {
     pub fn ended(&mut self, stage: &'static str) {
         self.stages.push(StageTime { stage, seconds: self.clock.elapsed().as_secs_f64() });
         self.clock = Instant::now();
-    }
-}
-
-/// What came again, in numbers.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub struct ReuseCounts {
-    /// Pictures of earlier nights that tonight's were compared with.
-    pub pictures_of_earlier_nights: u64,
-    /// Rows with the file of an earlier row.
-    pub same_file: u64,
-    /// Rows with an earlier row's picture in another encoding or size.
-    pub encoded_anew: u64,
-    /// Rows with the mirror image of an earlier row's picture.
-    pub mirrored: u64,
-    /// Rows with a part of an earlier row's picture.
-    pub cropped: u64,
-    /// Rows that are another try for the same member.
-    pub resubmitted: u64,
-    /// Backgrounds behind several workers.
-    pub shared_backgrounds: u64,
-    /// Bystanders behind several workers.
-    pub recurring_bystanders: u64,
-}
-
-impl ReuseCounts {
-    /// Counts findings and rows; pictures, backgrounds and bystanders are counted by whoever compares them.
-    pub fn of(findings: &Findings, rows: &[VerdictRow]) -> ReuseCounts {
-        let copies = |signs: &[Sign]| {
-            let sign = |f: &&crate::verdict::Finding| f.original.as_ref().is_some_and(|of| signs.contains(&of.sign));
-            findings.iter().filter(|f| f.reason == Reason::DuplicateSelfie).filter(sign).count() as u64
-        };
-        ReuseCounts {
-            same_file: copies(&[Sign::SameFile]),
-            encoded_anew: copies(&[Sign::EncodedAnew]),
-            mirrored: copies(&[Sign::WholeMirrored, Sign::PartMirrored]),
-            cropped: copies(&[Sign::Part]),
-            resubmitted: rows.iter().filter(|row| row.reasons.contains(&Reason::Resubmitted)).count() as u64,
-            ..ReuseCounts::default()
-        }
     }
 }
 

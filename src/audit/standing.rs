@@ -104,3 +104,49 @@ pub fn member(analysis: &Analysis, cast: &Cast, model: &ModelId) -> Option<(Memb
     };
     Some((member, reading.template.clone()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dump::RowFacts;
+    use crate::gallery::generate::Crowd;
+    use crate::reason::Reject;
+
+    fn unread(row: u64, id: &str) -> Analysis {
+        let facts = RowFacts { submission_id: Some(id.into()), ..RowFacts::default() };
+        Analysis { row, facts, selfie: Err(Reject::new(Reason::UnreadableImage, "")), photo: None }
+    }
+
+    #[test]
+    fn an_id_is_repeated_by_the_later_row_and_by_the_first_one_of_a_later_night() {
+        let tonight = [unread(0, "a"), unread(1, "b"), unread(2, "a"), unread(3, "a")];
+        let rows = |found: &[Finding]| found.iter().map(|finding| finding.row).collect::<Vec<u64>>();
+        assert_eq!(rows(&repeated_ids(&tonight, &Gallery::empty())), [2, 3]);
+        let (mut member, template) = Crowd::new(64, 1).rows(0..1).unwrap().remove(0);
+        member.submission_id = "b".into();
+        let earlier = Gallery::from_rows(&[(member, template)]).unwrap();
+        assert_eq!(rows(&repeated_ids(&tonight, &earlier)), [2, 3, 1]);
+    }
+
+    #[test]
+    fn who_may_come_back_or_is_a_worker_is_not_compared() {
+        let policy = VerdictPolicy::default();
+        let is = |reasons: &[Reason]| is_comparable(reasons, &policy);
+        assert!(is(&[]) && is(&[Reason::SubmissionIdRepeated]) && is(&[Reason::Resubmitted]));
+        for reason in [Reason::FaceBlurred, Reason::PhotoOfPhoto, Reason::DuplicateSelfie, Reason::MemberIsWorker] {
+            assert!(!is(&[Reason::Resubmitted, reason]), "{reason:?}");
+        }
+    }
+
+    #[test]
+    fn whoever_repeats_an_id_or_a_picture_is_compared_and_not_enrolled() {
+        let members = Crowd::new(64, 1).rows(0..3).unwrap();
+        let rows = (0..3).map(|row| DumpRow { row: 10 + row, booth_id: None }).collect();
+        let ids: Vec<String> = members.iter().map(|(member, _)| member.submission_id.clone()).collect();
+        let standing = Standing { members, rows, repeated: HashSet::from([11]) };
+        assert_eq!(standing.named().count(), 2);
+        let enrolled = standing.enrolled(&HashSet::from([12]));
+        assert_eq!(enrolled.len(), 1);
+        assert_eq!(enrolled[0].0.submission_id, ids[0]);
+    }
+}

@@ -11,12 +11,12 @@ use crate::cli::{Common, print};
 use crate::config::Policy;
 use crate::decisions::Decisions;
 use crate::device;
-use crate::gallery::{self, Engine, Filter, Gallery, SearchPolicy};
+use crate::gallery::{Engine, Filter, Gallery, Searcher, Store};
 use crate::infer::ModelId;
 use crate::lookup::pairs::{PairRow, listed, pair_rows, persons};
 use crate::lookup::source::{Chosen, Reader, Source};
 use crate::output::{self, Kept};
-use crate::pairs::{self, Found, Members};
+use crate::pairs::{self, Found, KeptCurve, Members};
 use crate::report::Progress;
 use crate::verdict::{RunFolder, create_private, write_clusters, write_pairs};
 use crate::{Error, Result};
@@ -34,7 +34,8 @@ Examples:
 member_name; of a store also quality; of a dump also division, sector, mandalam, booth_id, consent; of a run also its
 verdict, reasons (joined by commas), cluster_id, duplicate_of, cross_district, similarity, member_liveness and others.
 Times are UTC: captured_at >= '2026-11-01', = '2026-11', < '2026-11-02T00:00+05:30'. Nothing is added to any store.
-Expected false matches are stated for all members that take part, those compared with included.";
+Expected false matches are stated for all members that take part, those compared with included; against a store as its
+last audit states them.";
 
 /// How pairs are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -212,7 +213,7 @@ pub fn run(args: &DedupArgs, common: &Common) -> Result<()> {
     let (sources, target) = (args.sources()?, args.target()?);
     let form = args.form(common.json)?;
     args.check_out(&sources, target.as_ref())?;
-    gallery::search_on(&device::open(args.engine.device)?);
+    let searcher = Searcher::new(args.search, &policy.hnsw, &device::open(args.engine.device)?);
     let progress = Progress::new(common.quiet);
     let load = || args.engine.engine(&policy);
     let reader = Reader::new(&policy, &common.settings.columns, args.store.as_deref(), &load, progress);
@@ -228,7 +229,7 @@ pub fn run(args: &DedupArgs, common: &Common) -> Result<()> {
         let members = pairs::select(&members, args.members.model.as_deref(), &args.members.filter())?;
         let target =
             target.as_ref().map(|source| Ok::<_, Error>((source, reader.choose(source, None)?))).transpose()?;
-        Some(compare(args, &members, target, &policy, progress)?)
+        Some(compare(&members, target, &policy, &searcher, progress)?)
     };
     let answer = Answer { args, chosen: &chosen, found: found.as_ref(), policy: &policy };
     answer.give(sink)
@@ -236,13 +237,12 @@ pub fn run(args: &DedupArgs, common: &Common) -> Result<()> {
 
 /// Compares the members with each other, or with those of the target.
 fn compare(
-    args: &DedupArgs,
     members: &Gallery,
     target: Option<(&Source, Chosen)>,
     policy: &Policy,
+    searcher: &Searcher,
     progress: Progress,
 ) -> Result<Found> {
-    let search = SearchPolicy::new(args.search, &policy.hnsw);
     let live = members.live();
     let with = target.as_ref().map_or("each other".to_owned(), |(source, _)| source.name());
     progress.say(&format!("comparing {live} members with {with}"));
@@ -258,10 +258,19 @@ fn compare(
         None => Members::each_other(members)?,
         Some((source, target)) => {
             let model = members.models().first().map(|(model, _)| (*model).clone());
-            Members::against(members, &of_model(&target.members, model.as_ref(), source)?)?
+            let others = of_model(&target.members, model.as_ref(), source)?;
+            Members::against(members, &others)?.with_curve(curve_of(source, model.as_ref())?)
         }
     };
-    pairs::find(&members, Vec::new(), &Decisions::default(), &policy.matching, &search, &mut step)
+    pairs::find(&members, Vec::new(), &Decisions::default(), &policy.matching, searcher, &mut step)
+}
+
+/// The curve that a store's last audit was judged with: what is compared with its members is judged with the same one.
+fn curve_of(source: &Source, model: Option<&ModelId>) -> Result<Option<KeptCurve>> {
+    match (source, model) {
+        (Source::Store(path), Some(model)) => KeptCurve::read(&Store::open(path)?, model),
+        _ => Ok(None),
+    }
 }
 
 /// The members of the target that have templates of this model.

@@ -39,12 +39,12 @@ use sha2::{Digest, Sha256};
 
 pub use booths::{Booths, Place};
 pub use carry::Carry;
-pub use cells::MAX_TEXT;
+pub use cells::{Blob, MAX_TEXT};
 pub use footer::has_columns;
 pub(crate) use footer::open_parquet;
 pub(crate) use inputs::regular;
 pub use inputs::{TRUTH_FILE, WORKERS_FILE};
-pub use submission::{Blob, RowFacts, Submission};
+pub use submission::{RowFacts, Submission};
 pub use table::Batches;
 pub use workers::{WorkerRow, Workers, read_workers};
 

@@ -1,33 +1,10 @@
 //! What one row of the dump is to the rest of the program.
 
-use std::fmt;
-use std::ops::Deref;
-
-use arrow::buffer::Buffer;
-
-use super::cells::{are_long, cut, flags, parse_flag, parse_time, pictures, texts, times};
+use super::cells::{Blob, are_long, cut, flags, parse_flag, parse_time, pictures, texts, times};
 use super::schema::{Kind, Wanted};
 use super::table::{Chunk, Row};
 use crate::config::Columns;
 use crate::{Error, Result};
-
-/// Bytes of one cell, shared with the batch they came from.
-#[derive(Clone)]
-pub struct Blob(pub Buffer);
-
-impl Deref for Blob {
-    type Target = [u8];
-
-    fn deref(&self) -> &[u8] {
-        self.0.as_slice()
-    }
-}
-
-impl fmt::Debug for Blob {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Blob({} bytes)", self.len())
-    }
-}
 
 /// One row of the dump. A `None` is a null cell (or, for optional columns, an absent column).
 #[derive(Debug, Clone)]

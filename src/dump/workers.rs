@@ -6,10 +6,10 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use super::cells::Blob;
 use super::cells::{cut, pictures, texts};
 use super::inputs::DumpFile;
 use super::schema::{Kind, Wanted};
-use super::submission::Blob;
 use super::table::{Batches, Chunk, Row, Table};
 use crate::Result;
 

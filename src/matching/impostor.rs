@@ -90,6 +90,8 @@ pub enum Basis {
     Fitted,
     /// From the curve shipped for the network: the run has too few scores, or no curve fits them.
     Prior,
+    /// From the curve that an earlier run was judged with. It is final.
+    Kept,
 }
 
 /// What was fitted, for `run.json`.
@@ -97,7 +99,7 @@ pub enum Basis {
 pub struct ImpostorReport {
     /// Where the body of the curve comes from.
     pub basis: Basis,
-    /// The shipped curve behind a prior.
+    /// The shipped curve behind a prior; behind a kept curve where that came from.
     pub prior: Option<String>,
     /// Why the run's own scores were not used, though there were enough.
     pub poor_fit: Option<String>,
@@ -137,6 +139,7 @@ impl ImpostorReport {
     pub fn source(&self) -> String {
         let prior = self.prior.as_deref().unwrap_or("for this network");
         match (self.basis, self.scores, &self.poor_fit) {
+            (Basis::Kept, _, _) => format!("the store's last audit: {prior}"),
             (Basis::Fitted, scores, _) => format!("a curve fitted on {scores} scores of different people here"),
             (Basis::Prior, _, Some(why)) => format!("the shipped curve ({prior}; {why})"),
             (Basis::Prior, 0, None) => format!("the shipped curve ({prior})"),
@@ -182,6 +185,13 @@ impl ImpostorModel {
             far: None,
         };
         ImpostorModel { lower: rate.clone(), rate, upper, report, body: None }
+    }
+
+    /// The curve that an earlier run was judged with. `source` says where it came from.
+    pub fn kept(source: &str, rate: FalseMatchRate, upper: FalseMatchRate, scores: usize) -> Self {
+        let mut model = Self::from_prior(source, rate, upper, scores);
+        model.report.basis = Basis::Kept;
+        model
     }
 
     /// Fits scores of which one of each person is left; `removed` were not. `None` where they are too few, or all alike.
@@ -237,7 +247,8 @@ impl ImpostorModel {
     /// Carries the curve on with the top of a sample and with what a search of the gallery found. What they cannot be
     /// described by stays as it was.
     pub(super) fn carried_on(&self, upper: Option<Layer>, search: &SearchLayer, prior: &Prior) -> Self {
-        if self.fmr(search.floor) * search.compared < LEAST_FALSE_CANDIDATES {
+        let few = self.fmr(search.floor) * search.compared < LEAST_FALSE_CANDIDATES;
+        if few || self.report.basis == Basis::Kept {
             return self.clone();
         }
         let floor = f64::from(search.floor);
@@ -265,6 +276,11 @@ impl ImpostorModel {
     /// Lower and upper bound of [`Self::fmr`], each one-sided 95 %.
     pub(super) fn fmr_between(&self, similarity: f32) -> [f64; 2] {
         [self.lower.at(similarity), self.upper.at(similarity)]
+    }
+
+    /// Upper bound of the curve, one-sided 95 %.
+    pub fn upper_rate(&self) -> &FalseMatchRate {
+        &self.upper
     }
 
     /// The curve itself.

@@ -79,6 +79,8 @@ pub struct Judged {
     pub statistics: MatchingStatistics,
     /// The pooled impostor curve, carried on with the candidates.
     pub strangers: ImpostorModel,
+    /// Those of strata that have their own.
+    pub strata: Vec<(u16, ImpostorModel)>,
 }
 
 /// The run's totals.
@@ -191,7 +193,7 @@ pub fn judge_with(
     let left_out = found - candidates.len();
     let totals = Totals { candidates: found, left_out, clusters: clusters.len(), largest: persons.largest() };
     let statistics = judging.statistics(&totals, &pairs);
-    Judged { pairs, cleared, clusters, statistics, strangers: models.pooled }
+    Judged { pairs, cleared, clusters, statistics, strangers: models.pooled, strata: models.strata }
 }
 
 /// Of persons with very many memberships the pairs that hold each together, the surest of which comes first, and the least

@@ -163,6 +163,13 @@ impl Impostors {
         self.upper.as_ref().map(|upper| upper.layer(self.sure, stratum))
     }
 
+    /// The curves that an earlier run was judged with: the pooled one, and those of strata that have their own.
+    pub fn kept(model: &ModelId, pooled: ImpostorModel, strata: impl Iterator<Item = (u16, ImpostorModel)>) -> Self {
+        let strata = strata.map(|(name, model)| strata::Stratum::kept(name, model)).collect();
+        let prior = prior::of(model);
+        Impostors { sure: persons::sure_similarity(&prior.rate()), prior, pooled, strata, upper: None }
+    }
+
     /// With the top of a larger sample of pairs known to differ: it tells the far end of the curve where a search finds more
     /// mates than strangers.
     pub fn with_upper(self, upper: Upper) -> Self {

@@ -1,5 +1,7 @@
 //! The false-match rate as a curve over similarity.
 
+use serde::{Deserialize, Serialize};
+
 use super::deviate::{deviate_of, log_upper_share};
 
 /// Points of a curve per unit of cosine.
@@ -12,7 +14,7 @@ pub const LEAST_LOG10_RATE: f64 = -20.0;
 /// False-match rate (ISO/IEC 19795-1) as a function of similarity: the share of comparisons of two different people
 /// whose cosine reaches it. A table of log10 rates at every thousandth of cosine from -1 to 1, log-linear between,
 /// never rising, never below [`LEAST_LOG10_RATE`].
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct FalseMatchRate {
     log10: Vec<f64>,
 }

@@ -107,6 +107,11 @@ impl Stratum {
         }
     }
 
+    /// One whose own curve an earlier run was judged with.
+    pub(super) fn kept(name: u16, model: ImpostorModel) -> Self {
+        Stratum { name, scores: model.report().scores, curve: Curve::Own, ratio: None, model: Some(model) }
+    }
+
     pub(super) fn report(&self, own: Option<&ImpostorModel>, pooled: &ImpostorModel, rate: f64) -> StratumReport {
         StratumReport {
             name: name(self.name),

@@ -3,8 +3,9 @@
 use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap};
 
+use super::kept::KeptCurve;
 use crate::gallery::search::Progress;
-use crate::gallery::{self, Filter, Gallery, Member, Pair, Probe, Row, SearchPolicy, SearchReport, Want};
+use crate::gallery::{self, Filter, Gallery, Member, Pair, Probe, Row, SearchReport, Searcher, Want};
 use crate::infer::{ModelId, Template};
 use crate::matching::strata::quality_group;
 use crate::matching::{EnrolledBy, Enrolment, NearPairs, pairs_of};
@@ -21,6 +22,8 @@ pub struct Members<'a> {
     sampled: Gallery,
     /// The first of those asked about, as memberships of tonight.
     named: Vec<Enrolment>,
+    /// The curve that their store's last night was judged with.
+    kept_curve: Option<KeptCurve>,
 }
 
 #[derive(Debug)]
@@ -58,7 +61,7 @@ impl<'a> Members<'a> {
         let model = model_of(gallery)
             .ok_or_else(|| Error::usage("--store", "the store holds no members", "audit a dump into it first"))?;
         let (all, sampled) = (gallery.clone(), gallery.clone());
-        Ok(Members { model, all, compared: Compared::EachOther, sampled, named: Vec::new() })
+        Ok(Members { model, all, compared: Compared::EachOther, sampled, named: Vec::new(), kept_curve: None })
     }
 
     /// The members asked about with those of a target, both of one model; two rows of one submission are one membership.
@@ -76,7 +79,7 @@ impl<'a> Members<'a> {
         let rows: Vec<u32> = places.into_iter().collect();
         let templates = rows.iter().map(|&row| Ok(Cow::Owned(all.template(row)?))).collect::<Result<_>>()?;
         let compared = Compared::Asked(Asked { rows, templates, target: target.clone() });
-        Ok(Members { model, sampled: all.clone(), all, compared, named: Vec::new() })
+        Ok(Members { model, sampled: all.clone(), all, compared, named: Vec::new(), kept_curve: None })
     }
 
     /// Tonight's members with each other and with those of earlier nights who have templates of the same model; `rows`
@@ -103,7 +106,17 @@ impl<'a> Members<'a> {
         let rows: Vec<u32> = (earlier.rows() as u32..).take(tonight.len()).collect();
         let templates = tonight.iter().map(|(_, template)| Cow::Borrowed(template)).collect();
         let compared = Compared::Asked(Asked { rows, templates, target: all.clone() });
-        Ok(Members { model: model.clone(), all, compared, sampled, named })
+        Ok(Members { model: model.clone(), all, compared, sampled, named, kept_curve: None })
+    }
+
+    /// Judged with the curve of a store's last night, where it left one: expected false matches are then what that night
+    /// would say, for its gallery or for all members who take part, whichever is larger.
+    pub fn with_curve(self, kept_curve: Option<KeptCurve>) -> Members<'a> {
+        Members { kept_curve, ..self }
+    }
+
+    pub(super) fn kept_curve(&self) -> Option<&KeptCurve> {
+        self.kept_curve.as_ref()
     }
 
     /// The network of their templates.
@@ -166,16 +179,16 @@ impl<'a> Members<'a> {
     pub(super) fn search(
         &self,
         floor: f32,
-        search: &SearchPolicy,
+        searcher: &Searcher,
         progress: Progress<'_>,
     ) -> Result<(Vec<Pair>, SearchReport)> {
         let Compared::Asked(Asked { rows, templates, target }) = &self.compared else {
-            return gallery::all_pairs(&self.all, floor, search, progress);
+            return gallery::all_pairs(&self.all, floor, searcher, progress);
         };
         let model = &self.model;
         let probes: Vec<Probe> =
             templates.iter().map(|template| Probe { template, model, filter: Filter::default() }).collect();
-        let (hits, report) = gallery::search_with(target, &probes, Want::Above(floor), search, progress)?;
+        let (hits, report) = gallery::search_with(target, &probes, Want::Above(floor), searcher, progress)?;
         let mut pairs: Vec<Pair> = Vec::with_capacity(hits.len());
         for hit in &hits {
             let (one, other) = (rows[hit.probe as usize], hit.row);

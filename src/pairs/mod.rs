@@ -9,6 +9,7 @@
 //! who is compared with whom ([`Members`]) and calls [`find`]; nothing else here differs between a night, a store and a
 //! part of it.
 
+mod kept;
 mod members;
 mod select;
 mod strangers;
@@ -20,13 +21,14 @@ use crate::Result;
 use crate::config::policy::MatchingPolicy;
 use crate::decisions::Decisions;
 use crate::gallery::search::Progress;
-use crate::gallery::{self, SearchPolicy, SearchReport};
+use crate::gallery::{self, SearchReport, Searcher};
 use crate::infer::Template;
 use crate::infer::template::similarity;
 use crate::matching::{
     Candidate, Case, Decided, Enrolment, ImpostorScore, Impostors, Judged, Searched, candidate_floor, judge_with,
 };
 
+pub use kept::KeptCurve;
 pub use members::{DumpRow, Members};
 pub use select::select;
 pub(crate) use strangers::{of_members, of_selfies};
@@ -54,10 +56,10 @@ pub fn find(
     known: Vec<ImpostorScore>,
     decisions: &Decisions,
     policy: &MatchingPolicy,
-    search: &SearchPolicy,
+    searcher: &Searcher,
     progress: Progress<'_>,
 ) -> Result<Found> {
-    let candidates = Candidates::search(members, known, policy, search, progress)?;
+    let candidates = Candidates::search(members, known, policy, searcher, progress)?;
     let decided = Decided::among(&candidates.enrolments, decisions);
     let judged = candidates.judge(&decided, policy);
     let Candidates { enrolments, search, .. } = candidates;
@@ -79,7 +81,7 @@ pub struct Candidates {
 }
 
 impl Candidates {
-    /// Fits the curve, and compares the members down to where it says.
+    /// Fits the curve, unless the members come with one, and compares the members down to where it says.
     ///
     /// # Errors
     /// As [`find`].
@@ -87,17 +89,22 @@ impl Candidates {
         members: &Members,
         mut known: Vec<ImpostorScore>,
         policy: &MatchingPolicy,
-        search: &SearchPolicy,
+        searcher: &Searcher,
         progress: Progress<'_>,
     ) -> Result<Candidates> {
-        known.extend(of_members(members.sampled())?);
-        let impostors = Impostors::new(members.model(), &known);
-        let gallery_size = members.all().live() as u64;
+        let live = members.all().live() as u64;
+        let (impostors, gallery_size) = match members.kept_curve() {
+            Some(kept) => (kept.impostors(members.model()), live.max(kept.gallery_size)),
+            None => {
+                known.extend(of_members(members.sampled())?);
+                (Impostors::new(members.model(), &known), live)
+            }
+        };
         let floor = candidate_floor(&impostors, gallery_size, policy);
         let (compared, near) = (members.compared_pairs(), Some(members.near_pairs()));
         let searched = Searched { gallery_size, compared, floor, near };
-        let impostors = upper_sample::with_upper(impostors, members.all(), searched, progress)?;
-        let (pairs, search) = members.search(floor, search, progress)?;
+        let impostors = upper_sample::with_upper(impostors, members.all(), searched, searcher, progress)?;
+        let (pairs, search) = members.search(floor, searcher, progress)?;
         Candidates { enrolments: Vec::new(), search, pairs: Vec::new(), impostors, searched, templates: Vec::new() }
             .enrol(members, &pairs)
     }
@@ -140,5 +147,26 @@ impl Candidates {
         let (enrolments, candidates, impostors) = (&self.enrolments, &self.pairs, &self.impostors);
         let case = Case { enrolments, candidates, impostors, searched: self.searched };
         judge_with(&case, decided, policy, &score)
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use crate::infer::ModelId;
+
+    /// Enrolments of which these are alike, judged.
+    pub(crate) fn judged(enrolments: Vec<Enrolment>, alike: &[(usize, usize)]) -> Found {
+        let impostors = Impostors::new(&ModelId("sface".into()), &[]);
+        let pairs: Vec<Candidate> = alike.iter().map(|&(a, b)| Candidate { a, b, similarity: 0.9 }).collect();
+        let size = enrolments.len() as u64;
+        let searched =
+            Searched { gallery_size: size, compared: crate::matching::pairs_of(size), floor: 0.35, near: None };
+        let case = Case { enrolments: &enrolments, candidates: &pairs, impostors: &impostors, searched };
+        let decided = Decided::default();
+        let score = |a: usize, b: usize| if alike.contains(&(a.min(b), a.max(b))) { 0.9 } else { 0.0 };
+        let judged = judge_with(&case, &decided, &MatchingPolicy::default(), &score);
+        let search = gallery::search(&gallery::Gallery::empty(), &[], gallery::Want::Above(0.35), Searcher::default());
+        Found { enrolments, judged, search: search.unwrap().1, decided }
     }
 }

@@ -10,7 +10,7 @@ use std::hash::Hash;
 use super::strangers::differ;
 use crate::Result;
 use crate::gallery::search::Progress;
-use crate::gallery::{self, Engine, Gallery, Member, Row, SearchPolicy};
+use crate::gallery::{self, Gallery, Member, Row, Searcher};
 use crate::infer::{ModelId, Template};
 use crate::matching::strata::quality_stratum;
 use crate::matching::{Basis, ImpostorScore, Impostors, Searched, UPPER_SHARE, Upper, pairs_of};
@@ -33,10 +33,11 @@ pub fn with_upper(
     impostors: Impostors,
     gallery: &Gallery,
     searched: Searched,
+    searcher: &Searcher,
     progress: Progress<'_>,
 ) -> Result<Impostors> {
     let start = impostors.pooled().rate().inverse(UPPER_SHARE);
-    if impostors.pooled().report().basis == Basis::Prior || start >= searched.floor {
+    if impostors.pooled().report().basis != Basis::Fitted || start >= searched.floor {
         return Ok(impostors);
     }
     let wanted = ((2.0 * PAIRS.max(SHARE * searched.compared)).sqrt() as usize).min(MEMBERS).min(gallery.live());
@@ -45,10 +46,9 @@ pub fn with_upper(
     let rows: Vec<(u32, Row)> = gallery.iter().enumerate().filter(|(at, _)| drawn(*at)).map(|(_, row)| row).collect();
     let some: Vec<(Member, Template)> =
         rows.iter().map(|(row, _)| Ok((placeholder_member(), gallery.template(*row)?))).collect::<Result<_>>()?;
-    let exact = SearchPolicy { engine: Engine::Exact, ..SearchPolicy::default() };
     let sample = Gallery::from_rows(&some)?;
     drop(some);
-    let (pairs, _) = gallery::all_pairs(&sample, start, &exact, &mut |_| progress(0))?;
+    let (pairs, _) = gallery::all_pairs(&sample, start, searcher.exact(), &mut |_| progress(0))?;
     let scores = pairs.iter().filter_map(|pair| {
         let ((a, one), (b, other)) = (&rows[pair.first as usize], &rows[pair.second as usize]);
         let stratum = quality_stratum(one.quality, other.quality);
@@ -127,7 +127,10 @@ mod tests {
         assert_eq!(fitted.pooled().report().basis, Basis::Fitted);
         let searched = |floor: f32| Searched { gallery_size: 700, compared: 1.0, floor, near: None };
         let with = |floor: f32| {
-            with_upper(fitted.clone(), &gallery, searched(floor), &mut |_| Ok(())).unwrap().upper().cloned()
+            with_upper(fitted.clone(), &gallery, searched(floor), &Searcher::default(), &mut |_| Ok(()))
+                .unwrap()
+                .upper()
+                .cloned()
         };
         let upper = with(0.99).unwrap();
         let mut expected = (0, 0);
@@ -143,7 +146,7 @@ mod tests {
         assert_eq!((upper.compared, upper.scores.len()), (f64::from(expected.0), expected.1));
         assert!(with(upper.floor).is_none(), "the search reaches as deep");
         let few = Impostors::new(&model, &[]);
-        let none = with_upper(few, &gallery, searched(0.99), &mut |_| Ok(())).unwrap();
+        let none = with_upper(few, &gallery, searched(0.99), &Searcher::default(), &mut |_| Ok(())).unwrap();
         assert!(none.upper().is_none(), "a shipped curve has no place for a sample");
     }
 }

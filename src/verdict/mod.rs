@@ -9,6 +9,7 @@ pub mod rules;
 mod statistics;
 pub mod suspects;
 mod tables;
+mod tallies;
 
 pub(crate) use crate::output::create_private;
 pub use findings::{Finding, Findings, Membership, Original, Sign, assemble, rows_of};

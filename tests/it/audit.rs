@@ -17,7 +17,6 @@ use chehra::infer::engine::DEFAULT_EMBEDDER;
 use chehra::nn::WeightStore;
 use chehra::report::Progress;
 use parquet::arrow::ArrowWriter;
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::basic::Compression;
 use serde_json::Value;
 
@@ -32,10 +31,7 @@ const TABLES: [&str; 6] = [
     "workers_audit.parquet",
 ];
 
-pub fn read(path: &Path) -> Vec<RecordBatch> {
-    let file = File::open(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
-    ParquetRecordBatchReaderBuilder::try_new(file).unwrap().build().unwrap().map(|b| b.unwrap()).collect()
-}
+pub use crate::util::batches as read;
 
 /// A column of texts; of a list column the lists, joined by commas.
 pub fn texts(batches: &[RecordBatch], column: &str) -> Vec<Option<String>> {
@@ -205,6 +201,30 @@ fn threads_and_search_engine_change_no_byte() {
     assert_same_tables(&plain, &hnsw);
     assert_eq!(record(&hnsw)["search"]["engine"], "hnsw");
     assert_eq!(record(&hnsw)["search"]["certificate"]["missed"], 0);
+}
+
+/// A whole drive of two nights with a store, every search of which walks graphs.
+#[test]
+fn a_drive_that_walks_graphs_finds_the_pairs_of_exact_search() {
+    let place = Place::new();
+    for engine in ["exact", "hnsw"] {
+        for night in ["night", "night2"] {
+            let mut command = chehra();
+            command.args(["audit", "-q", "--search", engine, "--store"]).arg(place.path(&format!("{engine}-store")));
+            let out = place.path(&format!("{engine}-{night}"));
+            let (code, _, stderr) = run(command.arg("--out").arg(&out).arg(fixture(night)));
+            assert_eq!(code, 0, "{stderr}");
+            assert_eq!(record(&out)["search"]["engine"], engine);
+        }
+    }
+    for night in ["night", "night2"] {
+        let [exact, hnsw] = ["exact", "hnsw"].map(|engine| place.path(&format!("{engine}-{night}")));
+        assert!(read(&exact.join("pairs.parquet"))[0].num_rows() > 50);
+        assert_same_tables(&exact, &hnsw);
+        let certificate = record(&hnsw)["search"]["certificate"].clone();
+        assert!(certificate["true_pairs"].as_u64().unwrap() > 0, "{certificate}");
+        assert_eq!(certificate["missed"], 0);
+    }
 }
 
 #[test]

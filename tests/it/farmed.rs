@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use chehra::config::policy::MatchingPolicy;
 use chehra::decisions::Decisions;
-use chehra::gallery::{Gallery, Member, SearchPolicy};
+use chehra::gallery::{Gallery, Member, Searcher};
 use chehra::infer::{ModelId, Template};
 use chehra::pairs::{Found, Members, find};
 
@@ -108,7 +108,7 @@ fn night(farm: Farm) -> Found {
     }
     let gallery = Gallery::from_rows(&rows).unwrap();
     let members = Members::each_other(&gallery).unwrap();
-    let (policy, search) = (MatchingPolicy::default(), SearchPolicy::default());
+    let (policy, search) = (MatchingPolicy::default(), Searcher::default());
     find(&members, Vec::new(), &Decisions::default(), &policy, &search, &mut |_| Ok(())).unwrap()
 }
 

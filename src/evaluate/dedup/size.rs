@@ -8,7 +8,7 @@ use super::people::Population;
 use crate::Result;
 use crate::config::policy::MatchingPolicy;
 use crate::evaluate::audit::Rate;
-use crate::gallery::{Engine, Gallery, SearchPolicy};
+use crate::gallery::{Gallery, Searcher};
 use crate::matching::impostor::ImpostorReport;
 use crate::matching::{Cluster, Decided, Judged, Pair};
 use crate::pairs::{Candidates, Members};
@@ -162,7 +162,7 @@ pub(super) fn measure(population: &Population, size: usize, policy: &MatchingPol
         most_record_evidence: 0.0,
         ..policy.clone()
     };
-    let exact = SearchPolicy { engine: Engine::Exact, ..SearchPolicy::default() };
+    let exact = Searcher::default().exact();
     let members = Members::each_other(&gallery)?;
     let pass = Candidates::search(&members, Vec::new(), &widest, &exact, &mut |_| Ok(()))?;
     let undecided = Decided::default();

@@ -2,7 +2,8 @@
 
 use std::fmt::{Display, Formatter, Result};
 
-use super::{DedupReport, SizeReport};
+use super::report::DedupReport;
+use super::size::SizeReport;
 
 impl Display for DedupReport {
     fn fmt(&self, f: &mut Formatter<'_>) -> Result {

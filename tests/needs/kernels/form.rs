@@ -12,8 +12,7 @@ use chehra::ops::params::{
 use super::shim::dialects;
 
 /// The check itself can fail: each mistake in a list of arguments is found, and named by its place.
-#[test]
-fn arguments_that_do_not_fit_are_refused() {
+pub fn arguments_that_do_not_fit_are_refused() {
     let kernel = Kernel { file: File::Pointwise, name: "sigmoid_f32", grid: Grid::elements(3).unwrap() };
     let floats = || Storage::Cpu(CpuStorage::F32(vec![0.0; 3]));
     let (x, count, short) = (floats(), 3i64, 3i32);
@@ -38,8 +37,7 @@ fn arguments_that_do_not_fit_are_refused() {
     }
 }
 
-#[test]
-fn a_launch_has_as_many_threads_as_elements() {
+pub fn a_launch_has_as_many_threads_as_elements() {
     for (count, blocks) in [(1, 1), (255, 1), (256, 1), (257, 2), (1 << 20, 4096)] {
         let grid = Grid::elements(count).unwrap();
         assert_eq!((grid.blocks, grid.threads), ([blocks, 1], 256));
@@ -48,8 +46,7 @@ fn a_launch_has_as_many_threads_as_elements() {
 }
 
 /// The structures of `src/ops/params.rs` and those of `kernels/core`, field by field.
-#[test]
-fn structures_are_those_of_the_kernels() {
+pub fn structures_are_those_of_the_kernels() {
     let core = ["faces.h", "network.h", "search.h"].map(|name| source(&format!("core/{name}"))).concat();
     check::<PixelParams>(&core, "PixelParams");
     check::<WarpFace>(&core, "WarpFace");
@@ -120,8 +117,7 @@ fn product(terms: &str, text: &str) -> usize {
 
 /// The n-th argument of a Metal entry is buffer n, there are at most 31 of them, and the arrays that threads share fit into
 /// the 32 KiB that every Metal GPU has.
-#[test]
-fn metal_buffers_are_numbered_in_order() {
+pub fn metal_buffers_are_numbered_in_order() {
     let mut entries = 0;
     let all = chehra::ops::gpu::msl::source();
     for name in ["faces", "conv", "pointwise", "pool", "search"] {

@@ -6,10 +6,12 @@ use std::process::Command;
 use std::sync::OnceLock;
 
 use candle_core::{CpuStorage, DType, Device, Result, Storage, bail};
-use chehra::ops::gpu::search::{cuda_scan, metal_scan};
 use chehra::ops::gpu::{Arg, Card, Gpu, Kernel};
+use chehra::ops::gpu::{cuda_scan, metal_scan};
 use half::{bf16, f16};
 use libloading::{Library, Symbol};
+
+use crate::skip;
 
 /// The kernels of one dialect on the CPU, with tensors of the CPU.
 pub struct Shim {
@@ -122,13 +124,12 @@ fn given(arg: &mut Arg<'_>) -> Result<Given> {
     }
 }
 
-/// CUDA's and Metal's kernels, CUDA's with either of its scans; none, said aloud, without a C++ compiler.
+/// CUDA's and Metal's kernels, CUDA's with either of its scans.
 pub fn dialects() -> &'static [Shim] {
     static BUILT: OnceLock<Vec<Shim>> = OnceLock::new();
     BUILT.get_or_init(|| {
         let Some(compiler) = compiler() else {
-            eprintln!("skipped: no C++ compiler ($CXX, c++, g++ or clang++), so kernels cannot be run on the CPU");
-            return Vec::new();
+            skip("no C++ compiler ($CXX, c++, g++ or clang++), so kernels cannot be run on the CPU");
         };
         let [cuda, metal] = ["cuda", "metal"].map(|dialect| build(&compiler, dialect));
         vec![

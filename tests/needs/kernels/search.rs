@@ -99,8 +99,7 @@ const FIRST_ROW: usize = 1000;
 
 /// More pairs within reach than a list holds: that is said, and parts of the same rows still give every pair. A list that is just
 /// full is none of that.
-#[test]
-fn a_list_that_overflows_is_said_to_be_full() {
+pub fn a_list_that_overflows_is_said_to_be_full() {
     let bench = Bench::new(64, 401, 70, &mut Noise(23));
     let expected = bench.expected(-1.0);
     assert_eq!(expected.len(), 401 * 70);
@@ -125,8 +124,7 @@ fn a_list_that_overflows_is_said_to_be_full() {
     }
 }
 
-#[test]
-fn every_row_within_reach_is_found_with_the_sum_of_the_cpu() {
+pub fn every_row_within_reach_is_found_with_the_sum_of_the_cpu() {
     let mut noise = Noise(21);
     // Several blocks across, several panels down, and rows that fill no block.
     for (dim, rows, probes) in [(64, 300, 5), (100, 17, 70), (512, 33, 9), (1024, 5, 3), (64, 1, 1), (64, 16, 8)] {
@@ -144,8 +142,7 @@ fn every_row_within_reach_is_found_with_the_sum_of_the_cpu() {
 }
 
 /// With a running list fewer rows come back where a kernel raises limits, and never is one of the best lost.
-#[test]
-fn the_best_rows_always_come_back() {
+pub fn the_best_rows_always_come_back() {
     let mut noise = Noise(22);
     for (dim, rows, probes, top) in [(64, 900, 66, 3), (128, 1100, 3, MOST_TOP)] {
         let bench = Bench::new(dim, rows, probes, &mut noise);

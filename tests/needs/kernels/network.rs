@@ -115,8 +115,7 @@ impl Case {
 }
 
 /// Patches, a plain matrix product, bias and activation: together a convolution.
-#[test]
-fn dense_convolutions_are_those_of_the_cpu() {
+pub fn dense_convolutions_are_those_of_the_cpu() {
     let mut noise = Noise(11);
     for (dtype, epsilon) in TYPES {
         for case in DENSE.into_iter().flat_map(|conv| Case::all(&mut noise, dtype, conv, false)) {
@@ -139,8 +138,7 @@ fn dense_convolutions_are_those_of_the_cpu() {
 }
 
 /// In f32 to the last bit: the order of arithmetic is the CPU's.
-#[test]
-fn depthwise_convolutions_are_those_of_the_cpu() {
+pub fn depthwise_convolutions_are_those_of_the_cpu() {
     let mut noise = Noise(12);
     for (dtype, epsilon) in TYPES {
         for case in DEPTHWISE.into_iter().flat_map(|conv| Case::all(&mut noise, dtype, conv, true)) {
@@ -162,8 +160,7 @@ fn depthwise_convolutions_are_those_of_the_cpu() {
     }
 }
 
-#[test]
-fn elementwise_operations_are_those_of_the_cpu() {
+pub fn elementwise_operations_are_those_of_the_cpu() {
     let mut noise = Noise(13);
     // Of more than one block of threads, and of less.
     for ([n, h, w, c], (dtype, epsilon)) in [[2usize, 6, 8, 5], [1, 2, 2, 1], [3, 2, 10, 17], [2, 4, 6, 16]]
@@ -212,8 +209,7 @@ fn elementwise_operations_are_those_of_the_cpu() {
     }
 }
 
-#[test]
-fn pooling_is_that_of_the_cpu() {
+pub fn pooling_is_that_of_the_cpu() {
     let mut noise = Noise(14);
     for (shape, (dtype, epsilon)) in
         [[2usize, 7, 9, 5], [1, 2, 2, 1], [3, 4, 6, 33]].into_iter().flat_map(|shape| TYPES.map(|of| (shape, of)))

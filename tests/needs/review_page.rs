@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use serde_json::json;
 
-use super::chromium::Chromium;
-use super::client::{Desk, lines, runs};
+use crate::chromium::Chromium;
+use crate::review::client::{Desk, lines, runs};
 use crate::util::Place;
 
 const READY: &str = "(() => { const pair = document.querySelector('#pair'); if (!pair) return false; const shown = [...document.images]; \
@@ -30,9 +30,8 @@ fn assert_fits(browser: &mut Chromium, what: &str) {
     assert_eq!(hidden, json!(true), "{what}: the keys are in sight");
 }
 
-#[test]
-fn a_queue_is_worked_through_by_keys_alone() {
-    let Some(mut browser) = Chromium::start() else { return };
+pub fn a_queue_is_worked_through_by_keys_alone() {
+    let mut browser = Chromium::start();
     let place = Place::new();
     let log = place.path("d.jsonl");
     let desk = Desk::start(&runs().join("two"), &log, &["--second-share", "0", "--seeded-share", "0.2"]);
@@ -120,9 +119,8 @@ fn a_queue_is_worked_through_by_keys_alone() {
     assert_eq!(browser.complaints(), Vec::<serde_json::Value>::new());
 }
 
-#[test]
-fn the_page_fits_phone_and_desktop_in_both_languages_light_and_dark() {
-    let Some(mut browser) = Chromium::start() else { return };
+pub fn the_page_fits_phone_and_desktop_in_both_languages_light_and_dark() {
+    let mut browser = Chromium::start();
     let place = Place::new();
     let desk = Desk::start(&runs().join("two"), &place.path("d.jsonl"), &["--reviewer", "Asha"]);
     browser.size(390, 844, true);
@@ -166,9 +164,8 @@ fn the_page_fits_phone_and_desktop_in_both_languages_light_and_dark() {
     assert_eq!(browser.complaints(), Vec::<serde_json::Value>::new());
 }
 
-#[test]
-fn a_page_without_its_desk_says_so_and_loses_nothing() {
-    let Some(mut browser) = Chromium::start() else { return };
+pub fn a_page_without_its_desk_says_so_and_loses_nothing() {
+    let mut browser = Chromium::start();
     let place = Place::new();
     let log = place.path("d.jsonl");
     let mut desk = Desk::start(&runs().join("one"), &log, &["--reviewer", "Asha"]);

@@ -10,6 +10,8 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::skip;
+
 /// A browser with one page.
 pub struct Chromium {
     child: Child,
@@ -22,14 +24,13 @@ pub struct Chromium {
 }
 
 impl Chromium {
-    /// `None`, with a word, where there is no Chromium.
-    pub fn start() -> Option<Chromium> {
+    /// Starts a browser with an empty profile.
+    pub fn start() -> Chromium {
         let names = ["chromium", "chromium-browser", "google-chrome", "chrome"];
         let given = std::env::var("CHEHRA_CHROMIUM").ok();
         let works = |name: &&str| Command::new(name).arg("--version").output().is_ok_and(|out| out.status.success());
         let Some(name) = given.as_deref().into_iter().chain(names).find(works) else {
-            eprintln!("skipped: no Chromium (Debian: apt-get install chromium; or name one in CHEHRA_CHROMIUM)");
-            return None;
+            skip("no Chromium (Debian: apt-get install chromium; or name one in CHEHRA_CHROMIUM)");
         };
         let place = tempfile::tempdir().unwrap();
         let (commands, answers) = (place.path().join("commands"), place.path().join("answers"));
@@ -64,7 +65,7 @@ impl Chromium {
         for domain in ["Page.enable", "Runtime.enable", "Network.enable", "Log.enable"] {
             browser.call(domain, json!({}));
         }
-        Some(browser)
+        browser
     }
 
     /// Sends a command and waits for its answer; events that come meanwhile are kept.

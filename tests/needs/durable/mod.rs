@@ -4,10 +4,10 @@
 //! `just durable` runs all of it at every operation and prints the counts; without `CHEHRA_SLOW` a share of the points.
 #![cfg(target_os = "linux")]
 
-mod erasure;
-mod kills;
+pub mod erasure;
+pub mod kills;
 mod model;
-mod power;
+pub mod power;
 mod scene;
 
 use std::fs;
@@ -16,26 +16,27 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
-/// The compiled shim; none, and says so, where there is no C compiler.
-fn shim() -> Option<&'static Path> {
-    static SHIM: OnceLock<Option<PathBuf>> = OnceLock::new();
-    let shim = SHIM.get_or_init(|| {
+use crate::skip;
+
+/// The compiled shim.
+fn shim() -> &'static Path {
+    static SHIM: OnceLock<PathBuf> = OnceLock::new();
+    SHIM.get_or_init(|| {
         let library = Path::new(env!("CARGO_TARGET_TMPDIR")).join("durable.so");
-        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/durable/shim.c");
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/needs/durable/shim.c");
         let compiler = std::env::var_os("CC").unwrap_or("cc".into());
         let mut command = Command::new(compiler);
         command.args(["-shared", "-fPIC", "-O1", "-o"]).arg(&library).arg(source).arg("-ldl");
-        command.status().is_ok_and(|status| status.success()).then_some(library)
-    });
-    if shim.is_none() {
-        eprintln!("skipped: no C compiler for tests/it/durable/shim.c");
-    }
-    shim.as_deref()
+        if !command.status().is_ok_and(|status| status.success()) {
+            skip("no C compiler ($CC or cc) for tests/needs/durable/shim.c");
+        }
+        library
+    })
 }
 
 /// Loads the shim into a command, to watch what it changes below `root`.
 fn watched<'a>(command: &'a mut Command, root: &Path) -> &'a mut Command {
-    command.env("LD_PRELOAD", shim().unwrap()).env("DURABLE_ROOT", root).stdout(Stdio::piped()).stderr(Stdio::piped())
+    command.env("LD_PRELOAD", shim()).env("DURABLE_ROOT", root).stdout(Stdio::piped()).stderr(Stdio::piped())
 }
 
 /// How a command ended.
@@ -95,7 +96,7 @@ fn copy(from: &Path, to: &Path) {
 }
 
 /// All files below a folder.
-fn files(folder: &Path) -> Vec<PathBuf> {
+pub fn files(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     let mut open = vec![folder.to_owned()];
     while let Some(path) = open.pop() {

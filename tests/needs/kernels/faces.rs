@@ -52,8 +52,7 @@ fn transforms(noise: &mut Noise, photo: &Photo) -> Vec<Similarity> {
     all
 }
 
-#[test]
-fn faces_are_warped_as_on_the_cpu() {
+pub fn faces_are_warped_as_on_the_cpu() {
     let mut noise = Noise(1);
     let photos = photos(&mut noise);
     let mut faces = Vec::new();
@@ -89,8 +88,7 @@ fn ordered(pixels: &[f32], blue_first: bool) -> impl Iterator<Item = f32> {
     pixels.chunks_exact(3).flat_map(move |p| if blue_first { [p[2], p[1], p[0]] } else { [p[0], p[1], p[2]] })
 }
 
-#[test]
-fn surroundings_are_resized_as_on_the_cpu() {
+pub fn surroundings_are_resized_as_on_the_cpu() {
     let mut noise = Noise(2);
     let photos = photos(&mut noise);
     let places = placed(&photos);
@@ -119,8 +117,7 @@ fn surroundings_are_resized_as_on_the_cpu() {
     }
 }
 
-#[test]
-fn photos_are_shrunk_as_on_the_cpu() {
+pub fn photos_are_shrunk_as_on_the_cpu() {
     let mut noise = Noise(3);
     // One size after padding, different sizes before.
     for (sizes, long) in [([(640, 480), (637, 470), (1281, 959)], 640), ([(33, 20), (64, 31), (61, 32)], 64)] {
@@ -155,8 +152,7 @@ fn photos_are_shrunk_as_on_the_cpu() {
 }
 
 /// All eight orientations of every size, turned, and then gathered from there and from the host into one buffer.
-#[test]
-fn pictures_are_turned_upright_and_gathered_as_on_the_cpu() {
+pub fn pictures_are_turned_upright_and_gathered_as_on_the_cpu() {
     let mut noise = Noise(5);
     let photos = photos(&mut noise);
     let stored: Vec<u8> = photos.iter().flat_map(|photo| photo.rgb.iter().copied()).collect();
@@ -217,8 +213,7 @@ fn sigmoid(x: f32) -> f32 {
 }
 
 /// Two levels of three pictures of two photos: the first photo is looked at twice.
-#[test]
-fn boxes_become_the_same_faces() {
+pub fn boxes_become_the_same_faces() {
     let (max_iou, max_faces, min_score) = (0.3, 9, 0.6);
     let mut noise = Noise(4);
     let places = [(2.0, 2.0, 150.0, 90.0), (4.0, 4.0, 75.0, 45.0), (1.0, 1.5, 160.0, 96.0)];
@@ -281,8 +276,7 @@ fn boxes_become_the_same_faces() {
 }
 
 /// A list that is full is said to be, and none has lost a face in silence; a photo without candidates has no faces.
-#[test]
-fn more_candidates_than_a_list_holds_are_left_to_the_host() {
+pub fn more_candidates_than_a_list_holds_are_left_to_the_host() {
     let side = 48usize;
     assert!(side * side > MOST_CANDIDATES);
     let heads = vec![0.0f32; 2 * side * side * CELL_VALUES];

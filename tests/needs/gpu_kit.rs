@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::setup::tool;
+use crate::tool;
 use crate::util::{Place, chehra, run};
 
 const DEVICE_ABSENT: i32 = 69;
@@ -41,8 +41,7 @@ fn bash() -> Command {
     command
 }
 
-#[test]
-fn a_kit_that_cannot_run_here_is_refused_before_any_work() {
+pub fn a_kit_that_cannot_run_here_is_refused_before_any_work() {
     let place = Place::new();
     let machine = std::env::consts::ARCH;
     let cases: [(&dyn Fn() -> PathBuf, &[&str]); 5] = [
@@ -78,8 +77,7 @@ fn a_kit_that_cannot_run_here_is_refused_before_any_work() {
 }
 
 /// The program's own message, once, and no step on the CPU instead.
-#[test]
-fn a_card_that_is_not_there_ends_the_scripts_with_what_was_looked_for() {
+pub fn a_card_that_is_not_there_ends_the_scripts_with_what_was_looked_for() {
     let place = Place::new();
     let kit = kit(&place, "2.17", std::env::consts::ARCH);
     for name in ["check.sh", "measure.sh"] {
@@ -94,8 +92,8 @@ fn a_card_that_is_not_there_ends_the_scripts_with_what_was_looked_for() {
 }
 
 /// Steps that pass, hang, fail, are cut off in what they print, and come too late: each says so, the archive has all of them.
-#[test]
-fn a_step_that_fails_or_hangs_hides_no_other() {
+pub fn a_step_that_fails_or_hangs_hides_no_other() {
+    tool("python3", |command| command.arg("--version"));
     let place = Place::new();
     let kit = kit(&place, "2.17", std::env::consts::ARCH);
     let steps = place.path("steps.sh");
@@ -115,9 +113,6 @@ fn a_step_that_fails_or_hangs_hides_no_other() {
         place.path("out").display()
     );
     fs::write(&steps, text).unwrap();
-    if tool("python3", |command| command.arg("--version")).is_none() {
-        return;
-    }
     let (code, table, stderr) = run(bash().arg(&steps));
     assert_eq!(code, 1, "{stderr}");
     for row in [

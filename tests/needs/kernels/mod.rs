@@ -1,14 +1,13 @@
 //! The kernels of `kernels/`, compiled for the CPU through the host shim, against the CPU's own operations on random inputs,
 //! odd sizes included, and launched by the code that launches them on a GPU: order and sizes of arguments, what is written,
-//! and grids are checked with them. Needs a C++ compiler (`$CXX`, `c++`, `g++` or `clang++`); says so and skips where there
-//! is none.
+//! and grids are checked with them. Needs a C++ compiler (`$CXX`, `c++`, `g++` or `clang++`).
 //!
 //! What this cannot see: races, the order of memory accesses, and what a real compiler makes of the source.
 
-mod faces;
-mod form;
-mod network;
-mod search;
+pub mod faces;
+pub mod form;
+pub mod network;
+pub mod search;
 mod shim;
 
 use candle_core::{DType, Tensor};
