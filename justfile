@@ -19,7 +19,7 @@ slow *args:
 
 # Kills and power cuts at every operation that changes a file, with their counts (Linux, a C compiler)
 durable *args:
-    CHEHRA_SLOW=1 cargo test --release --test it durable:: -- --nocapture --test-threads 1 {{args}}
+    CHEHRA_SLOW=1 cargo test --release --test needs durable:: -- --nocapture --test-threads 1 {{args}}
 
 # Formatting, lints
 lint:

@@ -12,9 +12,8 @@ use std::time::{Duration, Instant};
 
 use candle_core::{Device, Tensor};
 use chehra::nn::{WeightStore, Yunet, load_embedder, load_liveness};
-use chehra::ops::conv::multiply_adds;
 use chehra::ops::cpu::{Isa, fma_peak};
-use chehra::ops::{Precision, conv};
+use chehra::ops::{Precision, multiply_adds};
 use cpu_time::ThreadTime;
 
 #[global_allocator]
@@ -147,7 +146,7 @@ fn main() {
             for batch in args.batch.map_or(BATCHES.to_vec(), |batch| vec![batch]) {
                 let before = multiply_adds();
                 measure(&network, sides, batch, &Args { threads: 1, seconds: 0.0, ..Args::default() });
-                let macs = (conv::multiply_adds() - before) as f64 / (2 * batch) as f64;
+                let macs = (multiply_adds() - before) as f64 / (2 * batch) as f64;
                 let Figures { images, wall, cpu, least } = measure(&network, sides, batch, &args);
                 let (rate, each, least) = (images as f64 / wall, 1e3 * cpu / images as f64, 1e3 * least / batch as f64);
                 let (mmac, gmac) = (macs / 1e6, macs / each / 1e6);

@@ -1,234 +1,207 @@
 //! The nightly job: the stages wired in order.
 //!
 //! ```text
-//! dump -> see (photo, face, infer; durable batch by batch) -> roles -> first look -> reuse -> duplicates -> tables
+//! dump -> see (photo, face, infer; durable batch by batch) -> judge (roles, findings, pairs) -> tables, store, record
 //! ```
-//! Only `see` touches pictures and networks, and only it is long; its batches survive a stop. Everything after it is a
-//! pure function of what was seen and of the store, and is computed anew. The store is committed before the run folder:
-//! a run that is stopped in between finds its own rows in the store and gives the same verdicts.
+//! Only `see` touches pictures and networks, and only it is long; its batches survive a stop. Judging is a pure function
+//! of what was seen and of the store, and is done anew. The store is committed before the run folder: a run that is
+//! stopped in between finds its own rows in the store and gives the same verdicts.
 
-mod duplicates;
-mod impostors;
+mod job;
+mod members;
+mod night;
 mod numbers;
 mod ordered;
 mod pictures;
 mod record;
+mod reuse;
 mod see;
+mod standing;
 mod warnings;
 
-pub(crate) use duplicates::{member, stands};
+pub use job::{Job, read_ids};
 pub(crate) use see::{References, Selection, references, see_rows};
+pub(crate) use standing::{is_comparable, member};
 
-use std::collections::HashSet;
-use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
-use crate::config::{Columns, Policy};
-use crate::decisions::Decisions;
-use crate::dump::{Booths, Carry, Dump, Workers};
-use crate::gallery::{Gallery, Night, SearchPolicy, Spool, Store};
-use crate::infer::{Analysis, Engine, ModelId};
-use crate::matching::Pair;
+use crate::Result;
+use crate::dump::Dump;
+use crate::gallery::{self, Commit, Gallery, Searcher, Spool, Store};
+use crate::infer::{Engine, ModelId};
 use crate::matching::review::review_queue;
-use crate::output::{self, Kept};
+use crate::pairs::{self, KeptCurve, Members, of_selfies};
 use crate::reason::Reason;
-use crate::report::page::{self, PageOptions, Source};
+use crate::report::page::{self, Source};
 use crate::report::{Progress, Summary};
 use crate::roles::assign;
-use crate::verdict::peers::{Judged, UnitRow, compare};
-use crate::verdict::rules::Given;
-use crate::verdict::{
-    RunFolder, VerdictRow, VerdictWriter, rules, suspects, write_clusters, write_pairs, write_review, write_suspects,
-    write_workers_audit,
-};
-use crate::{Error, Result};
+use crate::verdict::rules::{self, Given};
+use crate::verdict::{Finding, Findings, RunFolder, assemble, rows_of};
 
-use duplicates::Duplicates;
-use pictures::{Pictures, ReuseCounts};
-use record::Record;
+use job::Inputs;
+use members::{enrolled_before, memberships};
+use night::{Everywhere, Night, peers};
+use pictures::{Past, Pictures};
+use record::{Done, RunKey, RunRecord, Times, announce};
+use reuse::ReuseCounts;
+use see::{Seen, see_dump, worker_photos};
+use standing::{Standing, repeated_ids};
 
-/// What to audit, against what, and where to put the result.
-#[derive(Debug, Clone)]
-pub struct Job {
-    /// Parquet files, folders or globs.
-    pub inputs: Vec<PathBuf>,
-    /// What the dump's columns are called.
-    pub columns: Columns,
-    /// Columns carried through to the verdict table.
-    pub carry: Vec<String>,
-    /// The workers table; `None` for the one beside the dump, if there is one.
-    pub workers: Option<PathBuf>,
-    /// The table of booths: in which district each one lies.
-    pub booths: Option<PathBuf>,
-    /// The store of earlier nights; `None` compares this dump with itself alone.
-    pub store: Option<PathBuf>,
-    /// The run folder to create.
-    pub out: PathBuf,
-    /// Replace the run folder if it exists.
-    pub force: bool,
-    /// Most persons in the review queue; `None` for all.
-    pub review_budget: Option<usize>,
-    /// Logs of reviewers' decisions, or folders of them.
-    pub decisions: Vec<PathBuf>,
-    /// A list of submission ids, one a line: members who were forgotten and consented anew.
-    pub consent_renewed: Option<PathBuf>,
-    /// How to search.
-    pub search: SearchPolicy,
-    /// Limits and verdicts.
-    pub policy: Policy,
-    /// The page for people; `None` for none.
-    pub page: Option<PageOptions>,
-}
-
-impl Job {
-    /// An audit of a dump into a run folder, with every default.
-    pub fn of(inputs: Vec<PathBuf>, out: PathBuf) -> Self {
-        Job {
-            inputs,
-            columns: Columns::default(),
-            carry: Vec::new(),
-            workers: None,
-            booths: None,
-            store: None,
-            out,
-            force: false,
-            review_budget: None,
-            decisions: Vec::new(),
-            consent_renewed: None,
-            search: SearchPolicy::default(),
-            policy: Policy::default(),
-            page: Some(PageOptions::default()),
-        }
-    }
-}
-
-/// Audits a dump and commits the run folder.
+/// Audits a dump and commits the run folder, under the policy that the networks were loaded with.
 ///
 /// # Errors
-/// Before any work: an unusable dump, store or run folder. Later only [`Error::Io`], [`Error::Interrupted`] and bugs: a
+/// Before any work: an unusable dump, store or run folder. Later only [`crate::Error::Io`], [`crate::Error::Interrupted`] and bugs: a
 /// bad row is a row.
 pub fn run(job: &Job, engine: &Engine, progress: Progress, stop: &AtomicBool) -> Result<Summary> {
-    let dump = Dump::open(&job.inputs, &job.columns)?;
-    output::check("--out", &job.out, &kept(job, &dump))?;
-    RunFolder::check(&job.out, job.force)?;
-    if let Some(workers) = job.workers.as_deref().or_else(|| dump.workers_path()) {
-        Workers::check(workers)?;
-    }
-    let survey = dump.survey(jiff::Timestamp::now().as_microsecond())?;
-    survey.warnings().iter().for_each(|warning| log::warn!("{warning}"));
-    let booths = job.booths.as_deref().map(Booths::read).transpose()?;
-    let decisions = Decisions::read(&job.decisions)?;
-    let mut carry = dump.carry(&job.carry)?;
-    let consented = job.consent_renewed.as_deref().map(|path| read_ids(path, "--consent-renewed")).transpose()?;
-    let consented: HashSet<String> = consented.unwrap_or_default().into_iter().collect();
+    let mut inputs = Inputs::open(job)?;
     let store = job.store.as_ref().map(Store::open_or_create).transpose()?;
     let _night = store.as_ref().map(Store::begin_night).transpose()?;
     // All of it, now: damage must not be found only when hours of seeing are done.
     store.as_ref().map(Store::check).transpose()?;
     let folder = RunFolder::begin(&job.out, job.force)?;
-    if let Some(store) = &store {
-        for spool in store.sweep_abandoned_spools(&folder.spool())? {
-            progress.say(&format!("{}: removed, for its run was not gone on with for a week", spool.display()));
-        }
-    }
-    let mut record = Record::begin(job, (&dump, &decisions), engine, progress)?;
-    if folder.is_done(record.run_id()) {
+    sweep_spools(store.as_ref(), &folder, progress)?;
+    let mut times = Times::start();
+    announce(&inputs, engine, progress);
+    let key = RunKey::of(job, &inputs, engine)?;
+    times.ended("hash");
+    if folder.is_done(&key.run_id) {
         return done_already(&folder, progress);
     }
     folder.start()?;
 
-    let references = see::enrolled_workers(job, &dump, engine, progress, &mut record)?;
-    let mut spool = Spool::open(&folder.spool(), record.run_id(), store.as_ref(), &consented)?;
-    let analyses = see::see(&dump, engine, &mut spool, progress, stop, &mut record)?;
+    let photos = worker_photos(inputs.workers.as_deref(), engine, progress)?;
+    times.ended("workers");
+    let mut spool = Spool::open(&folder.spool(), &key.run_id, store.as_ref(), &inputs.consented)?;
+    let seen = see_dump(&inputs.dump, photos, engine, &mut spool, progress, stop)?;
+    times.ended("see");
 
-    let model = ModelId(engine.embedder_id().to_owned());
-    let enrolled = references.settle(&analyses, &job.policy.roles);
-    let known_workers = |store: &Store| store.workers(Some(record.store_key()), &model);
-    let remembered = store.as_ref().map(known_workers).transpose()?.unwrap_or_default();
-    let roles = assign(&analyses, &enrolled, &remembered, &job.policy.roles);
-    record.workers(&roles);
-    let casts = &roles.casts;
-    let read_at = Some(record.read_at(store.as_ref())?);
-    let given = Given { has_consent: dump.has_column("consent"), read_at, booths: booths.as_ref() };
-    let first_look = |(analysis, cast)| rules::first_look(analysis, cast, given, &job.policy);
-    let mut rows: Vec<VerdictRow> = analyses.iter().zip(casts).map(first_look).collect();
+    let past = Past { store: store.as_ref(), key: &key.store_key, read_at: key.read_at(store.as_ref(), seen.begun)? };
+    let night = judge(job, &inputs, &seen, engine, past, &mut times)?;
 
-    let earlier = store.as_ref().map_or_else(|| Ok(Gallery::empty()), |s| s.view(Some(record.store_key())))?;
-    let pictures = Pictures::gather(&analyses, casts, store.as_ref(), record.store_key(), &model, &rows)?;
-    let mut reuse = ReuseCounts::default();
-    duplicates::mark_repeated_ids(&analyses, &earlier, &mut rows);
-    pictures.mark_same(&earlier, &job.policy, &mut rows, &mut reuse);
-    settle(&mut rows, &job.policy);
-    let mut found = duplicates::find(&analyses, casts, &rows, &earlier, (&model, job, &decisions))?;
-    let numbers = numbers::compare(&found, &earlier, &job.policy);
-    duplicates::mark(&found, &numbers.retries, &mut rows);
-    numbers.retries.mark(&found, &mut rows);
-    numbers.reused.iter().for_each(|&(row, reason)| rows[row as usize].add(reason));
-    record.search(&found, earlier.live());
-    pictures.mark_copies(&found, (store.as_ref(), record.store_key()), &job.policy, &mut rows, &mut reuse)?;
-    pictures.mark_scenes(&job.policy, &mut rows, &mut reuse)?;
-    found.keep_first_tries(&rows);
-    settle(&mut rows, &job.policy);
-    reuse.resubmitted = rows.iter().filter(|row| row.reasons.contains(&Reason::Resubmitted)).count() as u64;
-    record.reuse(reuse);
-
-    let mut summary = write(&folder, &rows, &found, &mut carry, engine, &mut record)?;
-    let queue = review_queue(&found.enrolments, &found.judged, job.review_budget);
-    write_review(&folder.tables().join("review.parquet"), &queue.rows)?;
-    record.review(&queue, job.review_budget);
-    summary.notes = record.notes();
-    let workers = job.workers.as_deref().or_else(|| dump.workers_path());
-    summary.warnings = warnings::of_columns(&survey, &analyses, workers)?;
-    let peers = peers(&analyses, &rows, &job.policy);
-    write_workers_audit(&folder.tables().join("workers_audit.parquet"), &peers)?;
-    write_suspects(&folder.tables().join("suspects.parquet"), &suspects::queue(&rows, &peers))?;
-    if let Some(store) = &store {
-        let pictures = pictures.leave(&model, &job.policy, &rows);
-        let mut writer = store.begin_in_turn()?;
-        // Once more, under the lock: somebody may have been forgotten since.
-        let remembered = writer.workers(Some(record.store_key()), &model)?;
-        let workers = Some(&roles.remember(&remembered, &model, &job.policy.roles));
-        let renewed = &consented_among(&analyses, &consented);
-        let members = &found.enrolled;
-        let night = Night { members, pictures: &pictures, workers, renewed };
-        let commit = writer.add_night(record.store_key(), night)?;
-        record.stored(commit);
+    let everywhere = Everywhere { models: engine.models().join(" "), run_id: &key.run_id };
+    night.write(&folder.tables(), &mut inputs.carry, everywhere)?;
+    times.ended("write");
+    let commit = past.store.map(|store| add_to_store(store, &key, &inputs, &seen, &night, engine)).transpose()?;
+    if commit.is_some() {
+        times.ended("store");
     }
-    record.write(&folder, &summary)?;
-    summary.no_page = report(job, &dump, &folder);
+    let notes = record::notes(&night.matched.judged.statistics, &night.queue, job.review_budget);
+    let mut summary = night.summary(inputs.dump.total_rows(), notes)?;
+    summary.warnings = warnings::of_columns(&inputs.survey, &seen.analyses, inputs.workers.as_deref())?;
+    let done = Done {
+        job,
+        inputs: &inputs,
+        engine,
+        key: &key,
+        seen: &seen,
+        night: &night,
+        commit,
+        times: &times,
+        summary: &summary,
+    };
+    RunRecord::of(done).write(&folder)?;
+    summary.no_page = write_page(job, &inputs.dump, &folder);
     folder.commit()?;
     Ok(summary)
 }
 
-/// Which of the renewed submissions are in this dump.
-fn consented_among(analyses: &[Analysis], consented: &HashSet<String>) -> HashSet<String> {
-    let ids = analyses.iter().filter_map(|analysis| analysis.facts.submission_id.as_ref());
-    ids.filter(|id| consented.contains(*id)).cloned().collect()
-}
+/// Everything after seeing. Stages return findings; none changes what another has found, and what a stage needs of
+/// another's it is given.
+fn judge(job: &Job, inputs: &Inputs, seen: &Seen, engine: &Engine, past: Past, times: &mut Times) -> Result<Night> {
+    let (analyses, policy) = (&seen.analyses, engine.policy());
+    let model = ModelId(engine.embedder_id().to_owned());
+    let earlier = past.store.map_or_else(|| Ok(Gallery::empty()), |store| store.view(Some(past.key)))?;
 
-/// Submission ids of a text file, one a line, as `flag` names it.
-///
-/// # Errors
-/// [`Error::Input`] when the file cannot be read or has no id.
-pub fn read_ids(path: &Path, flag: &str) -> Result<Vec<String>> {
-    let refuse = |found: String| {
-        let fix = format!("check {flag}");
-        Error::input(path, "list of submission ids", "a text file, one id a line", found, fix)
+    // Who is who, and what each row says by itself.
+    let remembered = past.store.map(|store| store.workers(Some(past.key), &model)).transpose()?.unwrap_or_default();
+    let roles = assign(analyses, &seen.photos.settle(analyses, &policy.roles), &remembered, &policy.roles);
+    let casts = &roles.casts;
+    times.ended("roles");
+    let given = Given {
+        has_consent: inputs.dump.has_column("consent"),
+        read_at: Some(past.read_at),
+        booths: inputs.booths.as_ref(),
     };
-    let text = std::fs::read_to_string(path).map_err(|e| refuse(e.to_string()))?;
-    let ids: Vec<String> = text.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned).collect();
-    if ids.is_empty() { Err(refuse("no id".into())) } else { Ok(ids) }
+    let own: Vec<_> = analyses.iter().zip(casts).map(|(a, cast)| rules::first_look(a, cast, given, policy)).collect();
+
+    // Copies, and with them who is compared.
+    let pictures = Pictures::gather(analyses, casts, past, &model, &own)?;
+    let first = [repeated_ids(analyses, &earlier), pictures.same(&earlier, policy)].concat();
+    let standing = Standing::decide(analyses, casts, &own, &first, &policy.verdicts, &model);
+
+    // Who was enrolled before: by face, and by number.
+    let members = Members::tonight(&standing.members, &standing.rows, &earlier, &model)?;
+    let searcher = Searcher::new(job.search, &policy.hnsw, engine.device());
+    let known = of_selfies(analyses, casts);
+    let matched = pairs::find(&members, known, &inputs.decisions, &policy.matching, &searcher, &mut |_| Ok(()))?;
+    let numbers = numbers::compare(&matched, standing.named(), &earlier, policy);
+    let before = enrolled_before(&matched, &numbers.tries);
+    let duplicates = rows_of(&before, |found| found.reason == Reason::DuplicateMember);
+    let tries = numbers.tries.findings(&matched, &duplicates);
+    times.ended("search");
+
+    // What else came again.
+    let repeats = rows_of(first.iter().chain(&before).chain(&tries), Finding::is_repeat);
+    let copies = pictures.copies(&matched, &repeats, past, policy)?;
+    let known = rows_of(first.iter().chain(&copies), |found| found.reason == Reason::DuplicateSelfie);
+    let scenes = pictures.scenes(&known, policy, searcher.processor())?;
+    times.ended("reuse");
+
+    let later = [before, tries, numbers.reused, copies, scenes.findings].concat();
+    let findings = Findings { first, memberships: memberships(&matched), later };
+    let rows = assemble(own, &findings, &policy.verdicts);
+    let reuse = ReuseCounts {
+        pictures_of_earlier_nights: pictures.count_of_earlier_nights(),
+        shared_backgrounds: scenes.shared_backgrounds,
+        recurring_bystanders: scenes.recurring_bystanders,
+        ..ReuseCounts::of(&findings, &rows)
+    };
+    Ok(Night {
+        read_at: past.read_at,
+        queue: review_queue(&matched.enrolments, &matched.judged, policy.facts.retry_minutes, job.review_budget),
+        peers: peers(analyses, &rows, policy),
+        enrolled: standing.enrolled(&rows_of(findings.iter(), Finding::is_repeat)),
+        pictures: pictures.to_store(&model, policy, &rows),
+        members_of_earlier_nights: earlier.live(),
+        roles,
+        rows,
+        matched,
+        reuse,
+    })
 }
 
-/// What the run folder must leave alone: all that is read, and the store.
-fn kept(job: &Job, dump: &Dump) -> Vec<Kept> {
-    let workers = job.workers.as_deref().or_else(|| dump.workers_path());
-    let store = job.store.iter().map(|store| Kept::whole("the store", store));
-    let workers = workers.into_iter().map(|path| Kept::itself("the table of workers", path));
-    let booths = job.booths.iter().map(|path| Kept::itself("the table of booths", path));
-    let decisions = job.decisions.iter().map(|path| Kept::itself("decisions", path));
-    let renewed = job.consent_renewed.iter().map(|path| Kept::itself("the list of renewed consents", path));
-    dump.kept().into_iter().chain(store).chain(workers).chain(booths).chain(decisions).chain(renewed).collect()
+/// Adds the night to the store. The lock is taken now: somebody may have been forgotten since the store was read.
+fn add_to_store(
+    store: &Store,
+    key: &RunKey,
+    inputs: &Inputs,
+    seen: &Seen,
+    night: &Night,
+    engine: &Engine,
+) -> Result<Commit> {
+    let model = ModelId(engine.embedder_id().to_owned());
+    let mut writer = store.begin_in_turn()?;
+    let remembered = writer.workers(Some(&key.store_key), &model)?;
+    let workers = night.roles.remember(&remembered, &model, &engine.policy().roles);
+    let renewed = inputs.consented_among(&seen.analyses);
+    let curve = KeptCurve::of(&night.matched.judged).to_bytes()?;
+    let added = gallery::Night {
+        members: &night.enrolled,
+        pictures: &night.pictures,
+        workers: Some(&workers),
+        renewed: &renewed,
+        curve: Some(gallery::Curve { model: &model, bytes: &curve }),
+    };
+    writer.add_night(&key.store_key, added)
+}
+
+/// Removes spools of runs with which nobody went on for a week.
+fn sweep_spools(store: Option<&Store>, folder: &RunFolder, progress: Progress) -> Result<()> {
+    let Some(store) = store else { return Ok(()) };
+    for spool in store.sweep_abandoned_spools(&folder.spool())? {
+        progress.say(&format!("{}: removed, for its run was not gone on with for a week", spool.display()));
+    }
+    Ok(())
 }
 
 /// The same command as one that was stopped after its run was whole and in its place: nothing is left but to clean up.
@@ -241,7 +214,7 @@ fn done_already(folder: &RunFolder, progress: Progress) -> Result<Summary> {
 
 /// Writes the page for people. It can be made anew at any time, so a page that cannot be made does not cost the night; but
 /// somebody has to know, so what was in the way is returned.
-fn report(job: &Job, dump: &Dump, folder: &RunFolder) -> Option<String> {
+fn write_page(job: &Job, dump: &Dump, folder: &RunFolder) -> Option<String> {
     let options = job.page.as_ref()?;
     let (tables, out) = (folder.tables(), folder.out());
     let file = tables.join(page::FILE);
@@ -249,65 +222,4 @@ fn report(job: &Job, dump: &Dump, folder: &RunFolder) -> Option<String> {
     // Half a page would be taken for a whole one.
     drop(std::fs::remove_file(&file));
     Some(format!("no {}: {error}\n  `chehra report {} --dump DUMP` makes it", page::FILE, out.display()))
-}
-
-/// Brings the verdicts up to the reasons.
-fn settle(rows: &mut [VerdictRow], policy: &Policy) {
-    for row in rows {
-        row.verdict = policy.verdicts.decide(&row.reasons);
-    }
-}
-
-/// Workers, booths and districts against their peers.
-fn peers(analyses: &[Analysis], rows: &[VerdictRow], policy: &Policy) -> Vec<UnitRow> {
-    let judged: Vec<Judged> = analyses
-        .iter()
-        .zip(rows)
-        .map(|(Analysis { facts, .. }, row)| Judged {
-            worker_id: facts.worker_id.as_deref(),
-            booth_id: facts.booth_id.as_deref(),
-            district: facts.district.as_deref(),
-            division: facts.division.as_deref(),
-            verdict: row.verdict,
-            reasons: &row.reasons,
-        })
-        .collect();
-    compare(&judged, &policy.verdicts, &policy.peers)
-}
-
-/// Rows per write: large enough for good row groups, small beside the analyses in memory.
-const WRITE_ROWS: usize = 16_384;
-
-fn write(
-    folder: &RunFolder,
-    rows: &[VerdictRow],
-    found: &Duplicates,
-    carry: &mut Carry,
-    engine: &Engine,
-    record: &mut Record,
-) -> Result<Summary> {
-    let tables = folder.tables();
-    let fields = carry.schema().fields().iter().cloned().collect();
-    let models = engine.models().join(" ");
-    let path = tables.join("verdicts.parquet");
-    let mut writer = VerdictWriter::create(&path, fields, models, record.run_id().to_owned())?;
-    for (chunk, first) in rows.chunks(WRITE_ROWS).zip((0u64..).step_by(WRITE_ROWS)) {
-        writer.write(chunk, &carry.read(first, chunk.len())?)?;
-    }
-    writer.finish()?;
-    let pairs: Vec<Pair> = found.judged.pairs.iter().chain(&found.judged.cleared).copied().collect();
-    write_pairs(&tables.join("pairs.parquet"), &found.enrolments, &pairs)?;
-    write_clusters(&tables.join("clusters.parquet"), &found.enrolments, &found.judged.clusters)?;
-    record.stage("write");
-    let mut summary = Summary {
-        pairs: found.judged.pairs.len() as u64,
-        clusters: found.judged.clusters.len() as u64,
-        cross_district_clusters: found.judged.clusters.iter().filter(|c| c.cross_district()).count() as u64,
-        ..Summary::default()
-    };
-    summary.count(rows);
-    match summary.rows == rows.len() as u64 {
-        true => Ok(summary),
-        false => Err(Error::bug("writing verdicts", format!("{} rows for {}", summary.rows, rows.len()))),
-    }
 }

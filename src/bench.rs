@@ -17,12 +17,12 @@ use std::time::{Duration, Instant};
 use cpu_time::ProcessTime;
 use serde::{Deserialize, Serialize};
 
-pub use machine::{Machine, cpu_name};
+pub use machine::Machine;
 
 use crate::audit::{self, Job};
 use crate::dump::Dump;
 use crate::gallery::generate::Crowd;
-use crate::gallery::{Filter, Gallery, Probe, Want, dot::Kernel, exact};
+use crate::gallery::{Filter, Gallery, Probe, Processor, Want, exact};
 use crate::infer::clock::Spent;
 use crate::infer::{Engine, JpegReport, Lanes};
 use crate::ops::{self, Precision};
@@ -186,7 +186,8 @@ pub fn bench(job: &BenchJob, engine: &Engine, precision: Precision, progress: Pr
     }
     let see = see(&dump, engine, rows, job.runs, progress)?;
     let audit = (job.scope >= Scope::All).then(|| whole(job, engine, dump.total_rows())).transpose()?;
-    let search = (job.scope >= Scope::All).then(|| search(job.runs, progress)).transpose()?;
+    let processor = Processor::on(engine.device());
+    let search = (job.scope >= Scope::All).then(|| search(job.runs, &processor, progress)).transpose()?;
     // Before the machine is measured: that takes memory of its own.
     let peak_mib = machine::peak_mib();
     Ok(BenchReport {
@@ -229,7 +230,7 @@ fn see(dump: &Dump, engine: &Engine, rows: usize, runs: usize, progress: Progres
     let mut see = See::default();
     let mut waited = Vec::new();
     for _ in 0..runs {
-        let (before, macs) = (engine.spent(), ops::conv::multiply_adds());
+        let (before, macs) = (engine.spent(), ops::multiply_adds());
         let (mut run, seen) = timed(|| see_once(dump, engine, rows, &|count| stage.advance(count)))?;
         let Spent { pictures, faces, stages, elapsed } = engine.spent().since(&before);
         let booked: f64 = stages.iter().map(|s| s.1).sum();
@@ -238,7 +239,7 @@ fn see(dump: &Dump, engine: &Engine, rows: usize, runs: usize, progress: Progres
         waited.push(elapsed);
         (see.selfies, see.pictures, see.faces) = (seen.selfies, pictures, faces);
         see.pixel_bytes = seen.pixel_bytes;
-        see.gmac = (ops::conv::multiply_adds() - macs) as f64 / 1e9;
+        see.gmac = (ops::multiply_adds() - macs) as f64 / 1e9;
         see.runs.push(run);
     }
     if !engine.device().is_cpu() {
@@ -292,7 +293,7 @@ fn whole(job: &BenchJob, engine: &Engine, selfies: u64) -> Result<Whole> {
 }
 
 /// Probes that each have a mate in a gallery of made-up faces.
-fn search(runs: usize, progress: Progress) -> Result<Search> {
+fn search(runs: usize, processor: &Processor, progress: Progress) -> Result<Search> {
     progress.say("making a gallery to search");
     let made = |e| Error::bug("making up templates", e);
     let crowd = Crowd::new(DIM, 1);
@@ -304,11 +305,11 @@ fn search(runs: usize, progress: Progress) -> Result<Search> {
     let probes = (0..PROBES).map(shot).collect::<Result<Vec<_>>>()?;
     let probes: Vec<Probe<'_>> =
         probes.iter().map(|(m, t)| Probe { template: t, model: &m.model, filter: Filter::default() }).collect();
-    let kernel = Kernel::best();
-    let mut found = Search { rows: GALLERY, probes: PROBES, kernel: kernel.name().into(), hits: 0, runs: Vec::new() };
-    exact::search(&gallery, &probes, Want::Above(THRESHOLD), kernel)?;
+    let mut found =
+        Search { rows: GALLERY, probes: PROBES, kernel: processor.name().into(), hits: 0, runs: Vec::new() };
+    exact::search(&gallery, &probes, Want::Above(THRESHOLD), processor)?;
     for _ in 0..runs {
-        let (run, hits) = timed(|| exact::search(&gallery, &probes, Want::Above(THRESHOLD), kernel))?;
+        let (run, hits) = timed(|| exact::search(&gallery, &probes, Want::Above(THRESHOLD), processor))?;
         found.hits = hits.len();
         found.runs.push(run);
     }

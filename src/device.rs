@@ -3,19 +3,29 @@
 //! A binary built with the feature `cuda` needs nothing of CUDA to start: the libraries are opened here, at run time, and
 //! what is missing is named. What runs on the device is left to `ops`.
 
-#[cfg_attr(not(feature = "cuda"), path = "device/no_cuda.rs")]
+#[cfg(feature = "cuda")]
 mod cuda;
-#[cfg_attr(not(feature = "metal"), path = "device/no_metal.rs")]
+#[cfg(feature = "metal")]
 mod metal;
 #[cfg(any(feature = "cuda", test))]
 mod needs;
+#[cfg(not(feature = "cuda"))]
+mod no_cuda;
+#[cfg(not(feature = "metal"))]
+mod no_metal;
 #[cfg(feature = "cuda")]
 pub mod nvjpeg;
+pub mod processor;
+mod survey;
 
 use std::fmt;
 use std::str::FromStr;
 
-use serde::Serialize;
+#[cfg(not(feature = "cuda"))]
+use no_cuda as cuda;
+#[cfg(not(feature = "metal"))]
+use no_metal as metal;
+pub use survey::{Card, Survey};
 
 use crate::{Error, Result};
 
@@ -169,34 +179,6 @@ fn card_name(survey: &Survey, kind: &str, number: usize) -> String {
         Some(card) => format!("{kind}:{number} ({})", card.name),
         None => format!("{kind}:{number}"),
     }
-}
-
-/// What there is of one kind of GPU.
-#[derive(Debug, Clone, Default, PartialEq, Serialize)]
-pub struct Survey {
-    /// Whether this binary can use it.
-    pub built: bool,
-    /// Version of the driver's interface, such as "13.0".
-    pub driver: Option<String>,
-    /// Why there are no cards to use, and what was looked for.
-    pub problem: Option<String>,
-    /// The cards, by number.
-    pub cards: Vec<Card>,
-}
-
-/// One GPU.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Card {
-    /// As it calls itself.
-    pub name: String,
-    /// Bytes of its memory.
-    pub memory: u64,
-    /// Bytes of it that are free, where the driver says.
-    pub free: Option<u64>,
-    /// CUDA's compute capability, such as "9.0".
-    pub compute_capability: Option<String>,
-    /// Multiprocessors, where the driver says.
-    pub processors: Option<u32>,
 }
 
 /// NVIDIA cards.

@@ -7,6 +7,7 @@
 //! |---|---|
 //! | [`error`], [`exit`], [`reason`] | what can go wrong with a run, and with a row |
 //! | [`lock`] | lock files |
+//! | [`statistics`] | random numbers that stay the same, and an interval |
 //! | [`output`] | where results may be written |
 //! | [`config`] | policy, column names, what was typed resolved into what it means |
 //! | [`memory`] | how much of it there is, and room for pictures in it |
@@ -22,9 +23,9 @@
 //! | [`gallery`] | templates on disk, exact search and HNSW |
 //! | [`decisions`] | what reviewers decided: a log that only grows |
 //! | [`matching`] | candidates -> pairs -> clusters |
+//! | [`pairs`] | members -> candidates -> judged: the one way for a night, a store and look-ups |
 //! | [`verdict`] | rules, policy, tables, run folder |
 //! | [`report`] | progress and summaries for people |
-//! | [`dedup`] | a whole store against itself |
 //! | [`audit`] | the stages above wired in order |
 //! | [`lookup`] | what analysts ask: row filters, one photo against a store, two photos, one photo |
 //! | [`synth`] | dumps with known truth, from any face pictures |
@@ -37,7 +38,6 @@ pub mod bench;
 pub mod cli;
 pub mod config;
 pub mod decisions;
-pub mod dedup;
 pub mod device;
 pub mod dump;
 pub mod error;
@@ -53,11 +53,13 @@ pub mod memory;
 pub mod nn;
 pub mod ops;
 pub mod output;
+pub mod pairs;
 pub mod photo;
 pub mod reason;
 pub mod report;
 pub mod review;
 pub mod roles;
+pub mod statistics;
 pub mod synth;
 pub mod verdict;
 

@@ -2,16 +2,16 @@
 
 use std::collections::{HashMap, HashSet};
 
-use crate::audit::duplicates::Duplicates;
 use crate::config::Policy;
 use crate::decisions::Answer;
-use crate::gallery::{Gallery, Row};
+use crate::gallery::{Gallery, Member, Row};
 use crate::infer::Template;
 use crate::infer::template::similarity;
 use crate::matching::Enrolment;
 use crate::matching::reuse::{Kind, NumberUse, reused_numbers};
+use crate::pairs::Found;
 use crate::reason::Reason;
-use crate::verdict::VerdictRow;
+use crate::verdict::{Finding, Sign};
 
 /// One of the two numbers of a submission.
 struct Number {
@@ -23,23 +23,11 @@ struct Number {
 
 /// Submissions that are another try of the same worker for the same member, each with the try before it.
 #[derive(Debug, Default)]
-pub struct Retries(HashMap<String, String>);
+pub struct Tries(HashMap<String, String>);
 
-impl Retries {
-    /// Marks those of them that nothing marked yet: their faces are not alike enough to be flagged among all members.
-    pub fn mark(&self, found: &Duplicates, rows: &mut [VerdictRow]) {
-        for enrolment in &found.enrolments {
-            let row = enrolment.row.and_then(|row| rows.get_mut(row as usize));
-            let (Some(row), Some(first)) = (row, self.first_try(&enrolment.submission_id)) else { continue };
-            if !row.reasons.contains(&Reason::DuplicateMember) {
-                row.add(Reason::Resubmitted);
-                row.duplicate_of.get_or_insert_with(|| first.to_owned());
-            }
-        }
-    }
-
+impl Tries {
     /// The first of the tries that end with this submission; `None` for one that is no other try.
-    pub fn first_try(&self, submission_id: &str) -> Option<&str> {
+    pub fn first_of(&self, submission_id: &str) -> Option<&str> {
         let mut first = self.0.get(submission_id)?;
         // Each try names an earlier one, so this ends; two ids that are one would go in a circle.
         for _ in 0..self.0.len() {
@@ -50,31 +38,46 @@ impl Retries {
         }
         Some(first)
     }
+
+    /// Rows that are another try and no `duplicates`: their faces are not alike enough to be flagged among all members.
+    pub fn findings(&self, found: &Found, duplicates: &HashSet<u64>) -> Vec<Finding> {
+        let again = |enrolment: &Enrolment| {
+            let row = enrolment.row.filter(|row| !duplicates.contains(row))?;
+            let first = self.first_of(&enrolment.submission_id)?;
+            Some(Finding::repeats(row, Reason::Resubmitted, first, Sign::Number))
+        };
+        found.enrolments.iter().filter_map(again).collect()
+    }
 }
 
 /// What numbers say of rows.
 #[derive(Debug, Default)]
 pub struct Numbers {
     /// Rows whose number was used before for another member, or for the same one elsewhere.
-    pub reused: Vec<(u64, Reason)>,
+    pub reused: Vec<Finding>,
     /// Other tries.
-    pub retries: Retries,
+    pub tries: Tries,
 }
 
-/// Compares the numbers of tonight's members with each other and with earlier nights.
+/// Compares the numbers of tonight's members with each other and with earlier nights. `members` are tonight's whom their id
+/// names.
 ///
 /// Two submissions show the same member when their faces are in one cluster. Two of tonight's with one number do so also
 /// when their faces pass as one person by themselves (1:1, `matching.photo_similarity`): to be found among all members of
 /// a state takes far more than to be told from one. Others differ, and so do those whom a reviewer told apart.
-pub fn compare(found: &Duplicates, earlier: &Gallery, policy: &Policy) -> Numbers {
+pub fn compare<'a>(
+    found: &Found,
+    members: impl Iterator<Item = &'a (Member, Template)>,
+    earlier: &Gallery,
+    policy: &Policy,
+) -> Numbers {
     let mut cluster: HashMap<&str, &str> = HashMap::new();
     for group in &found.judged.clusters {
         for &member in &group.members {
             cluster.insert(&found.enrolments[member].submission_id, &group.id);
         }
     }
-    let faces: HashMap<&str, &Template> =
-        found.enrolled.iter().map(|(member, face)| (member.submission_id.as_str(), face)).collect();
+    let faces: HashMap<&str, &Template> = members.map(|(member, face)| (member.submission_id.as_str(), face)).collect();
     let id = |place: usize| found.enrolments[place].submission_id.as_str();
     let told = found.decided.mates();
     let mut apart: HashSet<(&str, &str)> = HashSet::new();
@@ -103,9 +106,9 @@ pub fn compare(found: &Duplicates, earlier: &Gallery, policy: &Policy) -> Number
         let reused = reused_numbers(&tonight, past, number.members, &same_person, &policy.facts);
         for ((place, this), reuse) in places.into_iter().zip(&tonight).zip(reused) {
             match reuse {
-                Some(reuse) if reuse.counts() => numbers.reused.push((place, number.reason)),
+                Some(reuse) if reuse.counts() => numbers.reused.push(Finding::new(place, number.reason)),
                 Some(reuse) if reuse.kind == Kind::Retry && number.reason == Reason::MobileReused => {
-                    numbers.retries.0.insert(this.submission_id.to_owned(), reuse.of);
+                    numbers.tries.0.insert(this.submission_id.to_owned(), reuse.of);
                 }
                 _ => {}
             }

@@ -3,48 +3,26 @@
 use std::collections::{HashMap, HashSet};
 
 use rayon::prelude::*;
-use serde::Serialize;
 
 use crate::Result;
-use crate::audit::duplicates::Duplicates;
 use crate::config::Policy;
 use crate::dump::RowFacts;
 use crate::dump::facts::{Epic, Mobile, is_same_name};
-use crate::gallery::{Backdrop, Gallery, KeptPicture, Marks, NightPictures, Store, Stranger};
+use crate::gallery::{Backdrop, Gallery, KeptPicture, Marks, NightPictures, Processor, Store, Stranger};
 use crate::infer::{Analysis, ModelId, SeenPhoto, Template};
 use crate::matching::UNKNOWN_TIME;
 use crate::matching::reuse::{
     Copied, Earlier, Glimpse, Later, Likeness, PictureIndex, PictureUse, Shared, copied, reused_pictures,
     shared_backgrounds, shared_bystanders, usual_backgrounds,
 };
+use crate::pairs::Found;
 use crate::photo::Background;
 use crate::reason::Reason;
 use crate::roles::{Cast, Role};
-use crate::verdict::VerdictRow;
+use crate::verdict::{Finding, Sign, VerdictRow};
 
 /// Faces of a selfie whose landmarks are kept: the member's and so many others, tallest first.
 const OTHERS_KEPT: usize = 3;
-
-/// What came again, in numbers.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub struct ReuseCounts {
-    /// Pictures of earlier nights that tonight's were compared with.
-    pub pictures_of_earlier_nights: u64,
-    /// Rows with the file of an earlier row.
-    pub same_file: u64,
-    /// Rows with an earlier row's picture in another encoding or size.
-    pub encoded_anew: u64,
-    /// Rows with the mirror image of an earlier row's picture.
-    pub mirrored: u64,
-    /// Rows with a part of an earlier row's picture.
-    pub cropped: u64,
-    /// Rows that are another try for the same member.
-    pub resubmitted: u64,
-    /// Backgrounds behind several workers.
-    pub shared_backgrounds: u64,
-    /// Bystanders behind several workers.
-    pub recurring_bystanders: u64,
-}
 
 /// One of tonight's selfies that can be named.
 struct Tonight<'a> {
@@ -73,20 +51,19 @@ impl<'a> Pictures<'a> {
     pub fn gather(
         analyses: &'a [Analysis],
         casts: &'a [Cast],
-        store: Option<&Store>,
-        store_key: &str,
+        past: Past,
         model: &ModelId,
-        rows: &[VerdictRow],
+        own: &[VerdictRow],
     ) -> Result<Self> {
         let mut tonight: Vec<Tonight> = analyses.iter().zip(casts).filter_map(|(a, cast)| named(a, cast)).collect();
         // A time that cannot be makes no picture the first.
-        let is_late = |t: &Tonight| rows[t.analysis.row as usize].reasons.contains(&Reason::CapturedAtImplausible);
+        let is_late = |t: &Tonight| own[t.analysis.row as usize].reasons.contains(&Reason::CapturedAtImplausible);
         tonight.iter_mut().filter(|t| is_late(t)).for_each(|t| t.captured_at = UNKNOWN_TIME);
         let uses: Vec<PictureUse> = tonight.iter().map(picture_use).collect();
         let index = PictureIndex::of(&uses);
         let mut pictures =
             Pictures { near: Vec::new(), backdrops: Vec::new(), strangers: Vec::new(), count: 0, tonight: Vec::new() };
-        for night in store.map(|s| s.pictures(Some(store_key))).transpose()?.into_iter().flatten() {
+        for night in past.pictures()? {
             let night = night?;
             pictures.count += night.pictures.len() as u64;
             let of = |at: u32| night.pictures.get(at as usize).cloned();
@@ -104,10 +81,14 @@ impl<'a> Pictures<'a> {
         Ok(pictures)
     }
 
-    /// Marks rows with the file, or the whole picture, of an earlier row. `earlier` knows files of stores that kept no
-    /// pictures yet.
-    pub fn mark_same(&self, earlier: &Gallery, policy: &Policy, rows: &mut [VerdictRow], counts: &mut ReuseCounts) {
-        counts.pictures_of_earlier_nights = self.count;
+    /// Pictures of earlier nights that tonight's were compared with.
+    pub fn count_of_earlier_nights(&self) -> u64 {
+        self.count
+    }
+
+    /// Rows with the file, or the whole picture, of an earlier row. `earlier` knows files of stores that kept no pictures
+    /// yet.
+    pub fn same(&self, earlier: &Gallery, policy: &Policy) -> Vec<Finding> {
         let uses: Vec<PictureUse> = self.tonight.iter().map(picture_use).collect();
         let files: HashSet<&[u8; 32]> = uses.iter().map(|p| p.sha256).collect();
         let members: Vec<PictureUse> = earlier
@@ -125,120 +106,95 @@ impl<'a> Pictures<'a> {
         let past = self.near.par_iter().map(kept_use).chain(members.par_iter().copied());
         let facts: HashMap<&str, &RowFacts> =
             self.tonight.iter().rev().map(|t| (t.submission_id, &t.analysis.facts)).collect();
-        let found = reused_pictures(&uses, past, policy.reuse.picture_difference);
-        for (this, reuse) in self.tonight.iter().zip(found) {
+        let reuses = reused_pictures(&uses, past, policy.reuse.picture_difference);
+        let mut found = Vec::new();
+        for (this, reuse) in self.tonight.iter().zip(reuses) {
             let Some(reuse) = reuse.filter(|reuse| reuse.likeness > Likeness::Alike) else { continue };
-            let row = &mut rows[this.analysis.row as usize];
+            let (sign, what) = match (reuse.likeness, reuse.mirrored) {
+                (Likeness::SameFile, _) => (Sign::SameFile, "the file of"),
+                (_, true) => (Sign::WholeMirrored, "the mirror image of"),
+                _ => (Sign::EncodedAnew, "encoded anew: the picture of"),
+            };
             let first = facts.get(reuse.of.as_str());
-            if first.is_some_and(|first| is_retry(&this.analysis.facts, first, policy)) {
-                row.add(Reason::Resubmitted);
-            } else {
-                row.add(Reason::DuplicateSelfie);
-                let (count, what) = match (reuse.likeness, reuse.mirrored) {
-                    (Likeness::SameFile, _) => (&mut counts.same_file, "the file of"),
-                    (_, true) => (&mut counts.mirrored, "the mirror image of"),
-                    _ => (&mut counts.encoded_anew, "encoded anew: the picture of"),
-                };
-                *count += 1;
-                row.note(format!("{what} {}", reuse.of));
-            }
-            row.duplicate_of = Some(reuse.of);
+            let repeats = |reason: Reason| Finding::repeats(this.analysis.row, reason, &reuse.of, sign);
+            found.push(match first.is_some_and(|first| is_retry(&this.analysis.facts, first, policy)) {
+                true => repeats(Reason::Resubmitted),
+                false => repeats(Reason::DuplicateSelfie).noted(format!("{what} {}", reuse.of)),
+            });
         }
+        found
     }
 
-    /// Marks rows whose picture is a part, or the mirror image, of the picture of a row with the same member.
+    /// Rows whose picture is a part, or the mirror image, of the picture of a row with the same member; but those that are
+    /// `repeats` already. The first one that a row is a copy of is named.
     ///
     /// # Errors
     /// [`crate::Error::Input`] when a file of the store is damaged.
-    pub fn mark_copies(
-        &self,
-        found: &Duplicates,
-        past: (Option<&Store>, &str),
-        policy: &Policy,
-        rows: &mut [VerdictRow],
-        counts: &mut ReuseCounts,
-    ) -> Result<()> {
-        let age = |index: usize| (found.enrolments[index].captured_at, &found.enrolments[index].submission_id);
-        let mut pairs: Vec<(usize, usize)> = Vec::with_capacity(found.judged.pairs.len());
-        for pair in &found.judged.pairs {
+    pub fn copies(&self, matched: &Found, repeats: &HashSet<u64>, past: Past, policy: &Policy) -> Result<Vec<Finding>> {
+        let age = |index: usize| (matched.enrolments[index].captured_at, &matched.enrolments[index].submission_id);
+        let mut pairs: Vec<(usize, usize)> = Vec::with_capacity(matched.judged.pairs.len());
+        for pair in &matched.judged.pairs {
             pairs.push(if age(pair.a) <= age(pair.b) { (pair.a, pair.b) } else { (pair.b, pair.a) });
         }
         pairs.sort_by_key(|&(first, second)| (age(second), age(first)));
         let asked: HashSet<&str> = pairs
             .iter()
-            .map(|&(first, _)| &found.enrolments[first])
+            .map(|&(first, _)| &matched.enrolments[first])
             .filter(|e| e.row.is_none())
             .map(|e| e.submission_id.as_str())
             .collect();
-        let kept = of_earlier_nights(past, &asked)?;
+        let kept = past.pictures_of(&asked)?;
         let tonight: HashMap<u64, &Tonight> = self.tonight.iter().map(|t| (t.analysis.row, t)).collect();
-        let known = |row: &VerdictRow| {
-            [Reason::DuplicateSelfie, Reason::Resubmitted].iter().any(|reason| row.reasons.contains(reason))
-        };
         let copy = |&(first, second): &(usize, usize)| {
-            let later = tonight.get(&found.enrolments[second].row?)?;
-            if known(&rows[later.analysis.row as usize]) {
-                return None;
-            }
-            let first = &found.enrolments[first];
+            let row = matched.enrolments[second].row.filter(|row| !repeats.contains(row))?;
+            let later = tonight.get(&row)?;
+            let first = &matched.enrolments[first];
             let (size, faces, miniature) = match first.row {
                 Some(row) => tonight.get(&row).map(|t| (size_of(t), marks(t), &t.photo.traits.miniature))?,
                 None => kept.get(first.submission_id.as_str()).map(|p| (p.size, p.faces.clone(), &p.miniature))?,
             };
             let one = Earlier { size, faces: &faces, miniature };
             let other = Later { size: size_of(later), faces: &marks(later), thumbnail: &later.photo.traits.thumbnail };
-            copied(one, other, &policy.reuse).map(|copy| (later.analysis.row, &first.submission_id, copy))
+            copied(one, other, &policy.reuse).map(|copy| (row, first.submission_id.as_str(), copy))
         };
-        let copies: Vec<(u64, &String, Copied)> = pairs.par_iter().filter_map(copy).collect();
-        for (row, name, copy) in copies {
-            let row = &mut rows[row as usize];
-            // The first one that it is a copy of is named.
-            if known(row) {
-                continue;
-            }
-            row.add(Reason::DuplicateSelfie);
-            row.duplicate_of = Some(name.clone());
-            let (count, what) = match copy.mirrored {
-                true => (&mut counts.mirrored, "the mirror image of"),
-                false => (&mut counts.cropped, "a part of"),
+        let copies: Vec<(u64, &str, Copied)> = pairs.par_iter().filter_map(copy).collect();
+        let (mut found, mut named) = (Vec::new(), HashSet::new());
+        for (row, first, copy) in copies.into_iter().filter(|&(row, ..)| named.insert(row)) {
+            let (sign, what) = match copy.mirrored {
+                true => (Sign::PartMirrored, "the mirror image of"),
+                false => (Sign::Part, "a part of"),
             };
-            *count += 1;
-            row.note(format!("{what} the picture of {name} (differs by {:.3})", copy.fit.residual));
+            let note = format!("{what} the picture of {first} (differs by {:.3})", copy.fit.residual);
+            found.push(Finding::repeats(row, Reason::DuplicateSelfie, first, sign).noted(note));
         }
-        Ok(())
+        Ok(found)
     }
 
-    /// Marks rows with a background or a bystander that stands behind earlier selfies of other workers.
+    /// Rows with a background or a bystander that stands behind earlier selfies of other workers; but `copies`, for a
+    /// picture that is known itself has the background of that picture.
     ///
     /// # Errors
     /// Only bugs.
-    pub fn mark_scenes(&self, policy: &Policy, rows: &mut [VerdictRow], counts: &mut ReuseCounts) -> Result<()> {
+    pub fn scenes(&self, copies: &HashSet<u64>, policy: &Policy, processor: &Processor) -> Result<Scenes> {
         let mut rooms: Vec<(Glimpse, &Background)> =
             self.tonight.iter().filter_map(|t| Some((glimpse(t)?, &t.photo.traits.background))).collect();
         rooms.extend(self.backdrops.iter().map(|(picture, background)| (kept_glimpse(picture), background)));
         let rooms = shared_backgrounds(&rooms, &policy.reuse);
-        counts.shared_backgrounds = rooms.len() as u64;
         let mut faces: Vec<(Glimpse, &Template)> = self.tonight.iter().flat_map(strangers).collect();
         faces.extend(self.strangers.iter().map(|(picture, template)| (kept_glimpse(picture), template)));
-        let people = shared_bystanders(&faces, &policy.reuse)?;
-        counts.recurring_bystanders = people.len() as u64;
+        let people = shared_bystanders(&faces, &policy.reuse, processor)?;
+        let (shared_backgrounds, recurring_bystanders) = (rooms.len() as u64, people.len() as u64);
 
         let places: HashMap<&str, u64> = self.tonight.iter().rev().map(|t| (t.submission_id, t.analysis.row)).collect();
-        let kinds = [
-            (rooms, Reason::BackgroundShared, "the background of"),
-            (people, Reason::BystanderRecurs, "a bystander of"),
-        ];
-        for (groups, reason, what) in kinds {
-            for group in &groups {
-                mark_group(group, reason, what, &places, rows);
-            }
-        }
-        Ok(())
+        let row_of = |submission_id: &str| places.get(submission_id).copied().filter(|row| !copies.contains(row));
+        let mut findings = in_groups(&rooms, Reason::BackgroundShared, "the background of", &row_of);
+        findings.extend(in_groups(&people, Reason::BystanderRecurs, "a bystander of", &row_of));
+        Ok(Scenes { findings, shared_backgrounds, recurring_bystanders })
     }
 
     /// What this night leaves: every selfie that can be named, of members who consented; rows whose id was there before
     /// leave nothing, for their id would name two pictures.
-    pub fn leave(&self, model: &ModelId, policy: &Policy, rows: &[VerdictRow]) -> NightPictures {
+    pub fn to_store(&self, model: &ModelId, policy: &Policy, rows: &[VerdictRow]) -> NightPictures {
         let unkept = [Reason::ConsentMissing, Reason::SubmissionIdRepeated, Reason::RequiredFieldMissing];
         let stays = |t: &&Tonight| !unkept.iter().any(|r| rows[t.analysis.row as usize].reasons.contains(r));
         let kept: Vec<&Tonight> = self.tonight.iter().filter(stays).collect();
@@ -262,22 +218,25 @@ impl<'a> Pictures<'a> {
     }
 }
 
-/// Marks tonight's rows of a group but the earliest of all.
-fn mark_group(group: &Shared, reason: Reason, what: &str, places: &HashMap<&str, u64>, rows: &mut [VerdictRow]) {
-    let Some(first) = group.glimpses.first() else { return };
-    for seen in group.glimpses.iter().filter(|g| g.tonight && g.submission_id != first.submission_id) {
-        // The earliest one of another worker: one's own room and company are nobody's business.
-        let other = group.glimpses.iter().find(|g| g.worker_id != seen.worker_id && g.captured_at <= seen.captured_at);
-        if let (Some(&row), Some(other)) = (places.get(seen.submission_id), other) {
-            let row = &mut rows[row as usize];
-            // A picture that is known itself has the background of that picture.
-            if !row.reasons.contains(&reason) && !row.reasons.contains(&Reason::DuplicateSelfie) {
-                row.add(reason);
+/// Tonight's rows in these groups, each once, but for the earliest of all in its group.
+fn in_groups(groups: &[Shared], reason: Reason, what: &str, row_of: &dyn Fn(&str) -> Option<u64>) -> Vec<Finding> {
+    let (mut found, mut named) = (Vec::new(), HashSet::new());
+    for group in groups {
+        let Some(first) = group.glimpses.first() else { continue };
+        for seen in group.glimpses.iter().filter(|g| g.tonight && g.submission_id != first.submission_id) {
+            // The earliest one of another worker: one's own room and company are nobody's business.
+            let is_other = |g: &&Glimpse| g.worker_id != seen.worker_id && g.captured_at <= seen.captured_at;
+            let other = group.glimpses.iter().find(is_other);
+            if let (Some(row), Some(other)) = (row_of(seen.submission_id), other)
+                && named.insert(row)
+            {
                 let (id, worker, least) = (other.submission_id, other.worker_id, group.weakest);
-                row.note(format!("{what} {id} (worker {worker}, similarity {least:.3} or more)"));
+                let note = format!("{what} {id} (worker {worker}, similarity {least:.3} or more)");
+                found.push(Finding::new(row, reason).noted(note));
             }
         }
     }
+    found
 }
 
 /// Whether a submission is another try: the same worker, district and mobile number, minutes later.
@@ -303,20 +262,46 @@ fn is_retry(this: &RowFacts, first: &RowFacts, policy: &Policy) -> bool {
     soon && same && mobile(this).is_some() && mobile(this) == mobile(first)
 }
 
-/// Kept pictures of these submissions.
-fn of_earlier_nights(
-    (store, key): (Option<&Store>, &str),
-    asked: &HashSet<&str>,
-) -> Result<HashMap<String, KeptPicture>> {
-    let mut found = HashMap::new();
-    if asked.is_empty() {
-        return Ok(found);
+/// What earlier nights left, as the run's dump sees it.
+#[derive(Debug, Clone, Copy)]
+pub struct Past<'a> {
+    /// The store; `None` compares the dump with itself alone.
+    pub store: Option<&'a Store>,
+    /// By what the store knows the dump.
+    pub key: &'a str,
+    /// When the dump was first read, microseconds since 1970-01-01T00:00:00Z.
+    pub read_at: i64,
+}
+
+impl Past<'_> {
+    /// What each night before this run left of its pictures, one at a time.
+    fn pictures(&self) -> Result<impl Iterator<Item = Result<NightPictures>>> {
+        Ok(self.store.map(|store| store.pictures(Some(self.key))).transpose()?.into_iter().flatten())
     }
-    for night in store.map(|s| s.pictures(Some(key))).transpose()?.into_iter().flatten() {
-        let wanted = night?.pictures.into_iter().filter(|p| asked.contains(p.submission_id.as_str()));
-        found.extend(wanted.map(|p| (p.submission_id.clone(), p)));
+
+    /// Kept pictures of these submissions.
+    fn pictures_of(&self, asked: &HashSet<&str>) -> Result<HashMap<String, KeptPicture>> {
+        let mut found = HashMap::new();
+        if asked.is_empty() {
+            return Ok(found);
+        }
+        for night in self.pictures()? {
+            let wanted = night?.pictures.into_iter().filter(|p| asked.contains(p.submission_id.as_str()));
+            found.extend(wanted.map(|p| (p.submission_id.clone(), p)));
+        }
+        Ok(found)
     }
-    Ok(found)
+}
+
+/// Backgrounds and bystanders that came again.
+#[derive(Debug, Default)]
+pub struct Scenes {
+    /// The rows with them.
+    pub findings: Vec<Finding>,
+    /// Backgrounds behind several workers.
+    pub shared_backgrounds: u64,
+    /// Bystanders behind several workers.
+    pub recurring_bystanders: u64,
 }
 
 fn named<'a>(analysis: &'a Analysis, cast: &'a Cast) -> Option<Tonight<'a>> {

@@ -1,15 +1,14 @@
 //! Pictures in, analyses out: the one long stage, durable batch by batch.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::audit::Job;
 use crate::audit::ordered::{Window, in_order};
-use crate::audit::record::Record;
 use crate::config::policy::RolePolicy;
 use crate::dump::{Dump, Submission, Workers};
 use crate::gallery::{Spool, withhold};
+use crate::infer::clock::Spent;
 use crate::infer::template::similarity;
 use crate::infer::{Analysis, Engine, Lanes, SeenPhoto, Template};
 use crate::report::Progress;
@@ -22,21 +21,36 @@ const BATCH_BYTES: usize = 64 << 20;
 /// Rows that may be finished while one before them is not: about four kilobytes each.
 const WAITING_ROWS: usize = 8192;
 
+/// What was seen in a dump.
+#[derive(Debug)]
+pub struct Seen {
+    /// Each row, in order.
+    pub analyses: Vec<Analysis>,
+    /// The workers' reference photos.
+    pub photos: WorkerPhotos,
+    /// Rows that came from an earlier attempt.
+    pub resumed: u64,
+    /// When the first attempt began, microseconds since 1970-01-01T00:00:00Z.
+    pub begun: i64,
+    /// Processor seconds by stage.
+    pub spent: Spent,
+}
+
 /// Sees every row of the dump, going on after the batches that an earlier attempt finished. Rows of submissions that the
 /// store has forgotten are not looked at, and what was seen of those forgotten meanwhile is let go.
-pub fn see(
+pub fn see_dump(
     dump: &Dump,
+    photos: WorkerPhotos,
     engine: &Engine,
     spool: &mut Spool<'_>,
     progress: Progress,
     stop: &AtomicBool,
-    record: &mut Record,
-) -> Result<Vec<Analysis>> {
+) -> Result<Seen> {
     let mut analyses = Vec::with_capacity(dump.total_rows() as usize);
     for batch in spool.read() {
         analyses.extend(batch?);
     }
-    record.resumed(analyses.len() as u64, spool.begun());
+    let resumed = analyses.len() as u64;
     let stage = progress.stage("see", "selfies", dump.total_rows(), analyses.len() as u64);
     let before = engine.spent();
     let mut spooled = analyses.len();
@@ -59,10 +73,9 @@ pub fn see(
     ended?;
     drop(stage);
     withhold(&mut analyses, &spool.withheld()?);
-    record.stage("see");
-    record.seen(&engine.spent().since(&before));
+    let spent = engine.spent().since(&before);
     match analyses.len() as u64 == dump.total_rows() {
-        true => Ok(analyses),
+        true => Ok(Seen { analyses, photos, resumed, begun: spool.begun(), spent }),
         false => Err(Error::bug("seeing the dump", format!("{} of {} rows", analyses.len(), dump.total_rows()))),
     }
 }
@@ -128,7 +141,7 @@ pub struct References(BTreeMap<String, Vec<Template>>);
 impl References {
     /// The reference face of each worker. Where the photo shows several people, the one who is in most of the worker's
     /// selfies; if none is in more than another, the one nearest the middle.
-    pub fn settle(self, analyses: &[Analysis], policy: &RolePolicy) -> BTreeMap<String, Template> {
+    pub fn settle(&self, analyses: &[Analysis], policy: &RolePolicy) -> BTreeMap<String, Template> {
         let mut selfies: BTreeMap<&str, Vec<&Analysis>> = BTreeMap::new();
         for analysis in analyses {
             if let Some(id) =
@@ -142,11 +155,11 @@ impl References {
             seen.map(|r| &r.template).any(|t| t.dim() == face.dim() && similarity(t, face) >= policy.worker_similarity)
         };
         let mut settled = BTreeMap::new();
-        for (id, faces) in self.0 {
+        for (id, faces) in &self.0 {
             let own = selfies.get(id.as_str()).map_or(&[][..], |own| own);
             let count = |face: &Template| own.iter().filter(|analysis| shows(analysis, face)).count();
-            let best = faces.into_iter().enumerate().max_by_key(|(at, face)| (count(face), std::cmp::Reverse(*at)));
-            settled.extend(best.map(|(_, face)| (id, face)));
+            let best = faces.iter().enumerate().max_by_key(|(at, face)| (count(face), std::cmp::Reverse(*at)));
+            settled.extend(best.map(|(_, face)| (id.clone(), face.clone())));
         }
         settled
     }
@@ -166,18 +179,33 @@ fn foreground(photo: &SeenPhoto, ratio: f32) -> Vec<Template> {
     faces.into_iter().map(|(_, template)| template.clone()).collect()
 }
 
-/// The reference faces of the workers table of a night's audit; see [`references`].
-pub fn enrolled_workers(
-    job: &Job,
-    dump: &Dump,
-    engine: &Engine,
-    progress: Progress,
-    record: &mut Record,
-) -> Result<References> {
-    let Some(path) = job.workers.as_deref().or_else(|| dump.workers_path()) else { return Ok(References::default()) };
-    let (found, refused) = references(path, &|_| true, engine, &job.policy.roles, progress)?;
-    record.enrolled(path, found.0.len() as u64, refused);
-    Ok(found)
+/// What a night's workers table gave.
+#[derive(Debug, Default)]
+pub struct WorkerPhotos {
+    /// The table.
+    pub table: Option<PathBuf>,
+    /// Workers with a face.
+    pub enrolled: u64,
+    /// Rows that enrol nobody.
+    pub refused: u64,
+    references: References,
+}
+
+impl WorkerPhotos {
+    /// As [`References::settle`].
+    pub fn settle(&self, analyses: &[Analysis], policy: &RolePolicy) -> BTreeMap<String, Template> {
+        self.references.settle(analyses, policy)
+    }
+}
+
+/// Sees the workers table of a night, where there is one; see [`references`].
+///
+/// # Errors
+/// As [`references`].
+pub fn worker_photos(table: Option<&Path>, engine: &Engine, progress: Progress) -> Result<WorkerPhotos> {
+    let Some(path) = table else { return Ok(WorkerPhotos::default()) };
+    let (references, refused) = references(path, &|_| true, engine, &engine.policy().roles, progress)?;
+    Ok(WorkerPhotos { table: Some(path.to_path_buf()), enrolled: references.0.len() as u64, refused, references })
 }
 
 /// The reference faces in a workers table of those workers that `wanted` names: of each those of the first photo that

@@ -90,11 +90,11 @@ fn measure_on(
     (0..WARM_UP).try_for_each(|_| once())?;
     let batches = faces.div_ceil(batch as u64);
     let mut done = Vec::new();
-    let before = ops::conv::multiply_adds();
+    let before = ops::multiply_adds();
     for _ in 0..runs {
         done.push(timed(|| (0..batches).try_for_each(|_| once()))?.0);
     }
-    let macs = (ops::conv::multiply_adds() - before) / runs.max(1) as u64;
+    let macs = (ops::multiply_adds() - before) / runs.max(1) as u64;
     Ok((batches * batch as u64, done, macs))
 }
 

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
+use crate::device::processor;
 use crate::gallery::dot::Kernel;
 use crate::ops::Precision;
 use crate::ops::cpu::{Isa, fma_peak};
@@ -38,10 +39,10 @@ impl Machine {
     pub fn measure() -> Self {
         let time = Duration::from_millis(100);
         Machine {
-            cpu: cpu_name(),
+            cpu: processor::name(),
             cores: std::thread::available_parallelism().map_or(1, usize::from),
             threads: rayon::current_num_threads(),
-            features: features(),
+            features: processor::features(),
             isa: Isa::current().map_or_else(|e| e.to_string(), |isa| isa.to_string()),
             kernel: Kernel::best().name().to_owned(),
             peak_gmac_s: peak(Precision::F32, time),
@@ -72,27 +73,6 @@ fn read_rate(time: Duration) -> f64 {
             return best;
         }
     }
-}
-
-/// The processor, as it calls itself.
-pub fn cpu_name() -> String {
-    fact(&["model name"]).unwrap_or_else(|| std::env::consts::ARCH.to_owned())
-}
-
-/// Those of the processor's features that our kernels use or could use.
-fn features() -> Vec<String> {
-    const PREFIXES: [&str; 9] = ["ssse3", "avx", "fma", "f16c", "bmi2", "sha", "amx", "asimd", "sve"];
-    const OTHERS: [&str; 3] = ["bf16", "i8mm", "sme"];
-    let flags = fact(&["flags", "Features"]).unwrap_or_default();
-    let ours = |flag: &&str| PREFIXES.iter().any(|p| flag.starts_with(p)) || OTHERS.contains(flag);
-    flags.split_whitespace().filter(ours).map(str::to_owned).collect()
-}
-
-/// What Linux says of the first processor under one of these names.
-fn fact(names: &[&str]) -> Option<String> {
-    let facts = std::fs::read_to_string("/proc/cpuinfo").ok()?;
-    let mut pairs = facts.lines().filter_map(|line| line.split_once(':'));
-    pairs.find(|(name, _)| names.contains(&name.trim())).map(|(_, value)| value.trim().to_owned())
 }
 
 /// Peak of resident memory in MiB; Linux alone says.

@@ -9,9 +9,10 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::{Run, THRESHOLD, median, timed};
+use crate::config::policy::HnswPolicy;
 use crate::device;
 use crate::gallery::generate::Crowd;
-use crate::gallery::{Gallery, SearchPolicy, search};
+use crate::gallery::{Gallery, Searcher, search};
 use crate::report::Progress;
 use crate::{Error, Result};
 
@@ -58,7 +59,7 @@ pub fn measure(
     progress: Progress,
 ) -> Result<Pairs> {
     let gallery = gallery(rows, dim, progress)?;
-    let policy = SearchPolicy { engine: search::Engine::Exact, ..SearchPolicy::default() };
+    let searcher = Searcher::new(search::Engine::Exact, &HnswPolicy::default(), device);
     let mut done = Vec::new();
     let (mut found, mut kernel) = (0, "");
     for _ in 0..runs {
@@ -69,7 +70,7 @@ pub fn measure(
             before = now;
             Ok(())
         };
-        let (run, (pairs, report)) = timed(|| search::all_pairs(&gallery, THRESHOLD, &policy, &mut advance))?;
+        let (run, (pairs, report)) = timed(|| search::all_pairs(&gallery, THRESHOLD, &searcher, &mut advance))?;
         (found, kernel) = (pairs.len(), report.kernel);
         done.push(run);
     }

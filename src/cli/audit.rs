@@ -10,7 +10,7 @@ use crate::audit::{self, Job};
 use crate::cli::setup::{self, EngineArgs};
 use crate::cli::{Common, json, print};
 use crate::dump::listed;
-use crate::gallery::{Engine as SearchEngine, SearchPolicy};
+use crate::gallery::Engine as SearchEngine;
 use crate::report::page::PageOptions;
 use crate::report::{PROGRESS, Progress};
 use crate::{Error, Result};
@@ -94,11 +94,10 @@ pub fn run(args: &AuditArgs, common: &Common) -> Result<()> {
         review_budget: args.review_budget,
         decisions: args.decisions.clone(),
         consent_renewed: args.consent_renewed.clone(),
-        search: SearchPolicy::new(args.search, &policy.hnsw),
-        policy,
+        search: args.search,
         page: (!args.no_report).then(|| PageOptions { crops: args.crops, ..PageOptions::default() }),
     };
-    let engine = args.engine.engine(&job.policy)?;
+    let engine = args.engine.engine(&policy)?;
     let summary = audit::run(&job, &engine, Progress::new(common.quiet), stop_on_request()?.as_ref())?;
     match (common.json, common.quiet) {
         (true, _) => json(&serde_json::json!({ "run": job.out, "summary": summary }))?,

@@ -9,7 +9,6 @@ use crate::audit::Job;
 use crate::bench::{self, BenchJob, Scope, compare};
 use crate::cli::setup::{self, EngineArgs};
 use crate::cli::{Common, json, print, print_as};
-use crate::gallery::SearchPolicy;
 use crate::report::Progress;
 use crate::synth::{self, Collections, Plan};
 
@@ -112,14 +111,8 @@ pub fn run(args: &BenchArgs, common: &Common) -> Result<()> {
             vec![dump.join("night-1")]
         }
     };
-    let audit = Job {
-        columns: common.settings.columns.clone(),
-        page: None,
-        search: SearchPolicy::default(),
-        policy,
-        ..Job::of(inputs, out)
-    };
-    let engine = args.engine.engine(&audit.policy)?;
+    let audit = Job { columns: common.settings.columns.clone(), page: None, ..Job::of(inputs, out) };
+    let engine = args.engine.engine(&policy)?;
     let scope = match args.stage {
         StageArg::See => Scope::See,
         StageArg::All => Scope::All,

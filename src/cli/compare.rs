@@ -12,6 +12,7 @@ use crate::infer::ModelId;
 use crate::lookup::compare;
 use crate::lookup::curve::Curve;
 use crate::lookup::faces::Picture;
+use crate::pairs::KeptCurve;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -46,11 +47,13 @@ pub struct CompareArgs {
 /// Runs it.
 pub fn run(args: &CompareArgs, common: &Common) -> Result<()> {
     let policy = setup::working_policy(args.engine.policy.as_deref())?;
-    let members = args.store.as_ref().map_or_else(|| Ok(Gallery::empty()), |path| Store::open(path)?.view(None))?;
+    let store = args.store.as_ref().map(Store::open).transpose()?;
+    let members = store.as_ref().map_or_else(|| Ok(Gallery::empty()), |store| store.view(None))?;
     let engine = args.engine.engine(&policy)?;
     let model = ModelId(engine.embedder_id().to_owned());
     let [a, b] = [Picture::look(&args.a, &engine, &policy)?, Picture::look(&args.b, &engine, &policy)?];
-    let curve = Curve::of(&model, &members.only(&model, &Filter::default()))?;
+    let kept = store.as_ref().map(|store| KeptCurve::read(store, &model)).transpose()?.flatten();
+    let curve = Curve::of(&model, &members.only(&model, &Filter::default()), kept.as_ref())?;
     let answer = compare::compare([&a, &b], args.all_faces, (&model.0, &curve), &policy)?;
     print_as(&answer, common.json)
 }

@@ -9,7 +9,7 @@ use clap_complete::Shell;
 use clap_mangen::Man;
 use serde_json::json;
 
-use crate::cli::{Common, command, json, print};
+use crate::cli::{Common, json, print};
 use crate::config::options::variable;
 use crate::exit::Exit;
 use crate::output;
@@ -45,9 +45,9 @@ pub struct ManArgs {
 }
 
 /// Prints the completions of a shell.
-pub fn completions(args: &CompletionsArgs, common: &Common) -> Result<()> {
+pub fn completions(mut root: Command, args: &CompletionsArgs, common: &Common) -> Result<()> {
     let mut script = Vec::new();
-    clap_complete::generate(args.shell, &mut command(), "chehra", &mut script);
+    clap_complete::generate(args.shell, &mut root, "chehra", &mut script);
     let script = String::from_utf8(script).map_err(|error| Error::bug("writing completions", error))?;
     match common.json {
         true => json(&json!({ "shell": args.shell.to_string(), "script": script })),
@@ -56,10 +56,10 @@ pub fn completions(args: &CompletionsArgs, common: &Common) -> Result<()> {
 }
 
 /// Writes a page for every command.
-pub fn man(args: &ManArgs, common: &Common) -> Result<()> {
+pub fn man(root: Command, args: &ManArgs, common: &Common) -> Result<()> {
     output::check("--out", &args.out, &[])?;
     std::fs::create_dir_all(&args.out).map_err(Error::io("create", &args.out))?;
-    let mut root = command().disable_help_subcommand(true);
+    let mut root = root.disable_help_subcommand(true);
     root.build();
     let mut pages = Vec::new();
     write_pages(&root, &args.out, &mut pages)?;

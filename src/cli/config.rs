@@ -4,13 +4,13 @@ use std::ffi::OsString;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use clap::{Args, Subcommand};
+use clap::{Args, Command, Subcommand};
 use serde_json::{Value, json};
 
-use crate::cli::start::Typed;
-use crate::cli::{Common, command, json, print};
+use crate::cli::typed::Typed;
+use crate::cli::{Common, json, print};
 use crate::config::layers::{Layers, Origin, Setting, own_variable};
-use crate::config::options::{CommandOptions, Kind, commands};
+use crate::config::options::{CommandOptions, OptionKind, commands};
 use crate::config::sample::sample;
 use crate::config::{Columns, file};
 use crate::{Error, Result};
@@ -54,16 +54,16 @@ pub struct InitArgs {
 }
 
 /// Runs it.
-pub fn run(args: &ConfigCommand, common: &Common) -> Result<()> {
+pub fn run(root: &Command, args: &ConfigCommand, common: &Common) -> Result<()> {
     match args {
-        ConfigCommand::Show(args) => show(args, common),
-        ConfigCommand::Path => path(common),
-        ConfigCommand::Init(args) => init(args, common),
+        ConfigCommand::Show(args) => show(root, args, common),
+        ConfigCommand::Path => path(root, common),
+        ConfigCommand::Init(args) => init(root, args, common),
     }
 }
 
 /// The command line that `config show` is asked about, with the outer one's own choice of file.
-fn asked(words: &[OsString], common: &Common, known: &[CommandOptions]) -> Result<(Typed, bool)> {
+fn asked(root: &Command, words: &[OsString], common: &Common, known: &[CommandOptions]) -> Result<(Typed, bool)> {
     let mut words = words.to_vec();
     // What follows the command is its own, `--json` too; it can only be meant for the answer.
     let as_json = common.json || words.iter().any(|word| word == "--json");
@@ -85,13 +85,13 @@ fn asked(words: &[OsString], common: &Common, known: &[CommandOptions]) -> Resul
         ));
     }
     argv.extend(words);
-    let typed = Typed::read(&command(), known, argv).map_err(|e| Error::bug("reading a command line", e))?;
+    let typed = Typed::read(root, known, argv).map_err(|e| Error::bug("reading a command line", e))?;
     Ok((typed, as_json))
 }
 
-fn show(args: &ShowArgs, common: &Common) -> Result<()> {
-    let known = commands(&command());
-    let (typed, as_json) = asked(&args.command, common, &known)?;
+fn show(root: &Command, args: &ShowArgs, common: &Common) -> Result<()> {
+    let known = commands(root);
+    let (typed, as_json) = asked(root, &args.command, common, &known)?;
     if let (Some(first), true) = (args.command.first(), typed.path.is_empty()) {
         let names: Vec<String> = known.iter().map(|command| command.path[0].clone()).collect();
         let fix = match file::nearest(&first.to_string_lossy(), &names) {
@@ -123,10 +123,10 @@ fn value(setting: &Setting<'_>) -> Value {
     let texts: Vec<String> = setting.values.iter().map(|value| value.to_string_lossy().into_owned()).collect();
     match (setting.option.kind, texts.first()) {
         (_, None) => Value::Null,
-        (Kind::Flag, Some(text)) => json!(text == "true"),
-        (Kind::Count, Some(text)) => text.parse::<u8>().map_or(Value::Null, Value::from),
-        (Kind::One, Some(text)) => json!(text),
-        (Kind::Many, Some(_)) => json!(texts),
+        (OptionKind::Flag, Some(text)) => json!(text == "true"),
+        (OptionKind::Count, Some(text)) => text.parse::<u8>().map_or(Value::Null, Value::from),
+        (OptionKind::One, Some(text)) => json!(text),
+        (OptionKind::Many, Some(_)) => json!(texts),
     }
 }
 
@@ -226,8 +226,8 @@ fn place(setting: &Setting<'_>) -> String {
     }
 }
 
-fn path(common: &Common) -> Result<()> {
-    let (typed, _) = asked(&[], common, &[])?;
+fn path(root: &Command, common: &Common) -> Result<()> {
+    let (typed, _) = asked(root, &[], common, &[])?;
     let found = typed.file(&Layers::of(std::env::vars_os(), None))?;
     match (&found, common.json) {
         (path, true) => json(&json!({ "path": path }))?,
@@ -240,8 +240,8 @@ fn path(common: &Common) -> Result<()> {
     })
 }
 
-fn init(args: &InitArgs, common: &Common) -> Result<()> {
-    let text = sample(&commands(&command()));
+fn init(root: &Command, args: &InitArgs, common: &Common) -> Result<()> {
+    let text = sample(&commands(root));
     if args.out == Path::new("-") {
         return match common.json {
             true => json(&json!({ "path": null, "text": text })),

@@ -9,13 +9,14 @@ use serde_json::{Value, json};
 use crate::cli::setup::{self, EngineArgs};
 use crate::cli::{Common, print};
 use crate::config::Policy;
-use crate::dedup::{self, Against, Found};
+use crate::decisions::Decisions;
 use crate::device;
-use crate::gallery::{self, Engine, Filter, Gallery, SearchPolicy};
+use crate::gallery::{Engine, Filter, Gallery, Searcher, Store};
 use crate::infer::ModelId;
-use crate::lookup::pairs::{PairRow, listed, pairs, persons};
+use crate::lookup::pairs::{PairRow, listed, pair_rows, persons};
 use crate::lookup::source::{Chosen, Reader, Source};
 use crate::output::{self, Kept};
+use crate::pairs::{self, Found, KeptCurve, Members};
 use crate::report::Progress;
 use crate::verdict::{RunFolder, create_private, write_clusters, write_pairs};
 use crate::{Error, Result};
@@ -33,7 +34,8 @@ Examples:
 member_name; of a store also quality; of a dump also division, sector, mandalam, booth_id, consent; of a run also its
 verdict, reasons (joined by commas), cluster_id, duplicate_of, cross_district, similarity, member_liveness and others.
 Times are UTC: captured_at >= '2026-11-01', = '2026-11', < '2026-11-02T00:00+05:30'. Nothing is added to any store.
-Expected false matches are stated for all members that take part, those compared with included.";
+Expected false matches are stated for all members that take part, those compared with included; against a store as its
+last audit states them.";
 
 /// How pairs are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -211,7 +213,7 @@ pub fn run(args: &DedupArgs, common: &Common) -> Result<()> {
     let (sources, target) = (args.sources()?, args.target()?);
     let form = args.form(common.json)?;
     args.check_out(&sources, target.as_ref())?;
-    gallery::search_on(&device::open(args.engine.device)?);
+    let searcher = Searcher::new(args.search, &policy.hnsw, &device::open(args.engine.device)?);
     let progress = Progress::new(common.quiet);
     let load = || args.engine.engine(&policy);
     let reader = Reader::new(&policy, &common.settings.columns, args.store.as_deref(), &load, progress);
@@ -224,10 +226,10 @@ pub fn run(args: &DedupArgs, common: &Common) -> Result<()> {
     let found = if members.is_empty() && chosen.iter().any(|one| one.rows > 0) {
         None
     } else {
-        let members = dedup::select(&members, args.members.model.as_deref(), &args.members.filter())?;
+        let members = pairs::select(&members, args.members.model.as_deref(), &args.members.filter())?;
         let target =
             target.as_ref().map(|source| Ok::<_, Error>((source, reader.choose(source, None)?))).transpose()?;
-        Some(compare(args, &members, target, &policy, progress)?)
+        Some(compare(&members, target, &policy, &searcher, progress)?)
     };
     let answer = Answer { args, chosen: &chosen, found: found.as_ref(), policy: &policy };
     answer.give(sink)
@@ -235,13 +237,12 @@ pub fn run(args: &DedupArgs, common: &Common) -> Result<()> {
 
 /// Compares the members with each other, or with those of the target.
 fn compare(
-    args: &DedupArgs,
     members: &Gallery,
     target: Option<(&Source, Chosen)>,
     policy: &Policy,
+    searcher: &Searcher,
     progress: Progress,
 ) -> Result<Found> {
-    let search = SearchPolicy::new(args.search, &policy.hnsw);
     let live = members.live();
     let with = target.as_ref().map_or("each other".to_owned(), |(source, _)| source.name());
     progress.say(&format!("comparing {live} members with {with}"));
@@ -253,13 +254,22 @@ fn compare(
         done = now;
         Ok(())
     };
-    match target {
-        None => dedup::all_pairs(members, &policy.matching, &search, &mut step),
+    let members = match target {
+        None => Members::each_other(members)?,
         Some((source, target)) => {
             let model = members.models().first().map(|(model, _)| (*model).clone());
             let others = of_model(&target.members, model.as_ref(), source)?;
-            dedup::pairs_against(&Against::new(members, &others), &policy.matching, &search, &mut step)
+            Members::against(members, &others)?.with_curve(curve_of(source, model.as_ref())?)
         }
+    };
+    pairs::find(&members, Vec::new(), &Decisions::default(), &policy.matching, searcher, &mut step)
+}
+
+/// The curve that a store's last audit was judged with: what is compared with its members is judged with the same one.
+fn curve_of(source: &Source, model: Option<&ModelId>) -> Result<Option<KeptCurve>> {
+    match (source, model) {
+        (Source::Store(path), Some(model)) => KeptCurve::read(&Store::open(path)?, model),
+        _ => Ok(None),
     }
 }
 
@@ -326,7 +336,7 @@ impl Answer<'_> {
         let failed = |e: csv::Error| Error::bug("writing CSV", e);
         let mut writer = csv::WriterBuilder::new().has_headers(false).from_writer(Vec::new());
         writer.write_record(PairRow::NAMES).map_err(failed)?;
-        for row in self.found.map(pairs).unwrap_or_default() {
+        for row in self.found.map(pair_rows).unwrap_or_default() {
             writer.serialize(row).map_err(failed)?;
         }
         let bytes = writer.into_inner().map_err(|e| Error::bug("writing CSV", e))?;
@@ -365,7 +375,7 @@ impl Answer<'_> {
             "policy": self.policy,
         });
         if with_pairs {
-            record["pairs"] = json!(self.found.map(pairs).unwrap_or_default());
+            record["pairs"] = json!(self.found.map(pair_rows).unwrap_or_default());
             record["clusters"] = json!(self.found.map(persons).unwrap_or_default());
         }
         record
@@ -419,7 +429,14 @@ fn describe(found: &Found) -> String {
         "{} members: {} pairs flagged, {:.2} of them expected by chance; {} persons with two or more memberships\n",
         statistics.gallery_size, statistics.flagged_pairs, statistics.expected_false_pairs, statistics.clusters,
     );
+    text += &format!(
+        "{} memberships flagged by their faces; {:.1} % of them are expected to be wrong, at most {:.1} %.\n",
+        statistics.flagged_memberships,
+        100.0 * statistics.expected_false_share,
+        100.0 * statistics.expected_false_share_upper
+    );
     text += &format!("False matches from {}.\n", statistics.impostors.source());
+    text += &statistics.impostors.warning().map_or_else(String::new, |warning| warning + ".\n");
     let search = &found.search;
     text += &format!("{:.1} s, {} search on {} ({})", search.seconds, search.engine, search.kernel, search.reason);
     if let Some(c) = &search.certificate {

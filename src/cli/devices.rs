@@ -6,9 +6,8 @@ use clap::Args;
 use serde::Serialize;
 
 use crate::Result;
-use crate::bench::cpu_name;
 use crate::cli::{Common, print_as};
-use crate::device::{Survey, survey_cuda, survey_metal};
+use crate::device::{Survey, processor, survey_cuda, survey_metal};
 use crate::gallery::dot::Kernel;
 use crate::ops::Precision;
 use crate::ops::cpu::Isa;
@@ -59,7 +58,7 @@ pub fn run(common: &Common) -> Result<()> {
     let devices = Devices {
         features: features.into_iter().filter_map(|(name, built)| built.then_some(name)).collect(),
         cpu: Cpu {
-            name: cpu_name(),
+            name: processor::name(),
             cores: std::thread::available_parallelism().map_or(1, usize::from),
             networks: Isa::current()?.to_string(),
             bf16: Precision::Bf16.is_supported(),

@@ -7,7 +7,7 @@ use clap::Args;
 use crate::cli::setup::{self, EngineArgs};
 use crate::cli::{Common, print_as};
 use crate::dump::Dump;
-use crate::gallery::{Engine, SearchPolicy, Store};
+use crate::gallery::{Engine, Searcher, Store};
 use crate::lookup::faces::Picture;
 use crate::lookup::search::{PhotoOrProblem, Question, Searchable};
 use crate::lookup::thumbnails;
@@ -22,7 +22,7 @@ Examples:
   chehra search photo.jpg --store /data/store --dump /data/dump/2026-11-21 --thumbnails faces --json > found.json
 
 Every face of a photo is asked about separately; faces are numbered from the left. For each member found the answer
-says how many of the members searched would be as like a stranger by chance. A face alone proves nothing: kin look
+says, as an audit does, how many pairs as alike the whole store holds by chance. A face alone proves nothing: kin look
 alike. Mobile and voter-ID numbers are masked. A photo that cannot be read is named, the others are answered, and
 the exit code is 65; a photo without a face, or a filter that selects nobody, is an answer.";
 
@@ -61,20 +61,17 @@ pub struct SearchArgs {
 /// Runs it.
 pub fn run(args: &SearchArgs, common: &Common) -> Result<()> {
     let policy = setup::working_policy(args.engine.policy.as_deref())?;
-    let members = Store::open(&args.store)?.view(None)?;
+    let store = Store::open(&args.store)?;
     let dump = (!args.dump.is_empty()).then(|| Dump::open(&args.dump, &common.settings.columns)).transpose()?;
     if let (Some(dump), Some(folder)) = (&dump, &args.thumbnails) {
         let kept: Vec<Kept> = dump.kept().into_iter().chain([Kept::whole("the store", &args.store)]).collect();
         output::check("--thumbnails", folder, &kept)?;
     }
     let engine = args.engine.engine(&policy)?;
-    let question = Question {
-        top: args.top.into(),
-        filter: args.filter.as_deref(),
-        unmask: args.unmask,
-        search: SearchPolicy::new(args.search, &policy.hnsw),
-    };
-    let searchable = Searchable::new(&members, &engine, &question)?;
+    let searcher = Searcher::new(args.search, &policy.hnsw, engine.device());
+    let question =
+        Question { top: args.top.into(), filter: args.filter.as_deref(), unmask: args.unmask, searcher: &searcher };
+    let searchable = Searchable::new(&store, &engine, &question)?;
     let mut problem = None;
     let mut photos: Vec<PhotoOrProblem> = Vec::new();
     for path in &args.photos {

@@ -38,11 +38,10 @@ pub struct EngineArgs {
 }
 
 impl EngineArgs {
-    /// Opens the device, on which searches of this process then run too.
+    /// Opens the device.
     pub fn device(&self) -> Result<candle_core::Device> {
         let device = device::open(self.device)?;
         log::info!("device: {}", device::describe(&device));
-        crate::gallery::search_on(&device);
         Ok(device)
     }
 

@@ -11,7 +11,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use crate::config::Columns;
-use crate::config::options::{CommandOptions, Kind, Opt};
+use crate::config::options::{CommandOptions, Opt, OptionKind};
 use crate::{Error, Result};
 
 /// Name of the file that is looked for.
@@ -295,13 +295,13 @@ pub(super) fn shape(option: &Opt, value: &Value) -> Result<(), (&'static str, St
         Value::List(words) => format!("a list of {}", words.len()),
     };
     match (option.kind, value) {
-        (Kind::Flag, Value::Bool(_)) | (Kind::One, Value::Word(_)) => Ok(()),
-        (Kind::Many, Value::Word(_) | Value::List(_)) => Ok(()),
-        (Kind::Count, Value::Word(word)) if word.parse::<u8>().is_ok() => Ok(()),
-        (Kind::Flag, _) => Err(("true or false", found)),
-        (Kind::Count, _) => Err(("a small whole number", found)),
-        (Kind::One, _) => Err(("one text or number", found)),
-        (Kind::Many, _) => Err(("a text or a list of texts", found)),
+        (OptionKind::Flag, Value::Bool(_)) | (OptionKind::One, Value::Word(_)) => Ok(()),
+        (OptionKind::Many, Value::Word(_) | Value::List(_)) => Ok(()),
+        (OptionKind::Count, Value::Word(word)) if word.parse::<u8>().is_ok() => Ok(()),
+        (OptionKind::Flag, _) => Err(("true or false", found)),
+        (OptionKind::Count, _) => Err(("a small whole number", found)),
+        (OptionKind::One, _) => Err(("one text or number", found)),
+        (OptionKind::Many, _) => Err(("a text or a list of texts", found)),
     }
 }
 

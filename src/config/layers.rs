@@ -13,7 +13,7 @@ use clap::error::{ContextKind, ContextValue};
 use clap::parser::ValueSource;
 
 use crate::config::file::{File, Value, nearest};
-use crate::config::options::{CommandOptions, Kind, Opt, variable};
+use crate::config::options::{CommandOptions, Opt, OptionKind, variable};
 use crate::{Error, Result};
 
 /// What variables that configure the program begin with.
@@ -52,15 +52,15 @@ impl Setting<'_> {
     /// Whether something other than the default was asked for.
     fn is_given(&self) -> bool {
         let off = |value: &OsString| value == "false" || value == "0";
-        let is_off = matches!(self.option.kind, Kind::Flag | Kind::Count) && self.values.iter().all(off);
+        let is_off = matches!(self.option.kind, OptionKind::Flag | OptionKind::Count) && self.values.iter().all(off);
         self.origin > Origin::Default && !is_off
     }
 
     fn unset(option: &Opt) -> Setting<'_> {
         let values: Vec<OsString> = match option.kind {
-            Kind::Flag => vec!["false".into()],
-            Kind::Count => vec!["0".into()],
-            Kind::One | Kind::Many => option.defaults.iter().map(OsString::from).collect(),
+            OptionKind::Flag => vec!["false".into()],
+            OptionKind::Count => vec!["0".into()],
+            OptionKind::One | OptionKind::Many => option.defaults.iter().map(OsString::from).collect(),
         };
         let origin = if values.is_empty() { Origin::Unset } else { Origin::Default };
         Setting { option, values, origin }
@@ -78,15 +78,15 @@ impl Setting<'_> {
             }
         };
         match self.option.kind {
-            Kind::Flag => vec![name.into()],
-            Kind::Count => {
+            OptionKind::Flag => vec![name.into()],
+            OptionKind::Count => {
                 let times = self.values.first().and_then(|v| v.to_str()?.parse().ok()).unwrap_or(0);
                 vec![name.into(); times]
             }
-            Kind::Many if self.option.is_tuple => {
+            OptionKind::Many if self.option.is_tuple => {
                 [OsString::from(name)].into_iter().chain(self.values.iter().cloned()).collect()
             }
-            Kind::One | Kind::Many => self.values.iter().map(with_value).collect(),
+            OptionKind::One | OptionKind::Many => self.values.iter().map(with_value).collect(),
         }
     }
 }
@@ -192,9 +192,9 @@ impl Layers {
 
 fn typed_setting<'a>(option: &'a Opt, typed: &ArgMatches) -> Setting<'a> {
     let values = match option.kind {
-        Kind::Flag => vec!["true".into()],
-        Kind::Count => vec![typed.get_count(&option.id).to_string().into()],
-        Kind::One | Kind::Many => {
+        OptionKind::Flag => vec!["true".into()],
+        OptionKind::Count => vec![typed.get_count(&option.id).to_string().into()],
+        OptionKind::One | OptionKind::Many => {
             let raw = typed.try_get_raw(&option.id).ok().flatten();
             raw.map(|values| values.map(ToOwned::to_owned).collect()).unwrap_or_default()
         }
@@ -228,14 +228,14 @@ fn yes_or_no(name: &str, value: &str) -> Result<bool> {
 fn from_variable(option: &Opt, name: &str, value: &OsString) -> Result<Vec<OsString>> {
     let text = value.to_str();
     match option.kind {
-        Kind::Flag => Ok(vec![yes_or_no(name, &value.to_string_lossy())?.to_string().into()]),
-        Kind::Count => match text.and_then(|text| text.parse::<u8>().ok()) {
+        OptionKind::Flag => Ok(vec![yes_or_no(name, &value.to_string_lossy())?.to_string().into()]),
+        OptionKind::Count => match text.and_then(|text| text.parse::<u8>().ok()) {
             Some(count) => Ok(vec![count.to_string().into()]),
             None => Err(Error::usage(name, format!("{value:?} is no small number"), "set it to 0, 1 or 2")),
         },
-        Kind::One => Ok(vec![value.clone()]),
-        Kind::Many if option.is_path => Ok(std::env::split_paths(value).map(PathBuf::into_os_string).collect()),
-        Kind::Many => match (option.delimiter, text) {
+        OptionKind::One => Ok(vec![value.clone()]),
+        OptionKind::Many if option.is_path => Ok(std::env::split_paths(value).map(PathBuf::into_os_string).collect()),
+        OptionKind::Many => match (option.delimiter, text) {
             (None, Some(text)) => Ok(text.split(',').map(OsString::from).collect()),
             (Some(_), _) | (_, None) => Ok(vec![value.clone()]),
         },

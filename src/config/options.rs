@@ -12,7 +12,7 @@ const APART: [&str; 3] = ["config", "completions", "man"];
 
 /// What a value of an option looks like.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum OptionKind {
     /// Given or not.
     Flag,
     /// Given so many times.
@@ -37,7 +37,7 @@ pub struct Opt {
     /// Whether it is told by its place and not by a name.
     pub is_positional: bool,
     /// What its value looks like.
-    pub kind: Kind,
+    pub kind: OptionKind,
     /// Whether its values belong together, as the two of `--diff A B`.
     pub is_tuple: bool,
     /// Whether values are paths, which in a file start from the file's folder.
@@ -175,13 +175,13 @@ fn describe(command: &Command, arg: &Arg) -> Opt {
     }
 }
 
-fn kind(arg: &Arg) -> Kind {
+fn kind(arg: &Arg) -> OptionKind {
     match arg.get_action() {
-        ArgAction::SetTrue | ArgAction::SetFalse => Kind::Flag,
-        ArgAction::Count => Kind::Count,
-        ArgAction::Append => Kind::Many,
-        _ if arg.get_num_args().is_some_and(|range| range.max_values() > 1) => Kind::Many,
-        _ => Kind::One,
+        ArgAction::SetTrue | ArgAction::SetFalse => OptionKind::Flag,
+        ArgAction::Count => OptionKind::Count,
+        ArgAction::Append => OptionKind::Many,
+        _ if arg.get_num_args().is_some_and(|range| range.max_values() > 1) => OptionKind::Many,
+        _ => OptionKind::One,
     }
 }
 
@@ -256,7 +256,7 @@ pub(super) mod tests {
         assert_eq!(names, ["audit", "gallery forget", "config show"]);
         let audit = &commands[0];
         let kinds = ["dump", "store", "carry", "force", "verbose"].map(|key| audit.option(key).unwrap().kind);
-        assert_eq!(kinds, [Kind::Many, Kind::One, Kind::Many, Kind::Flag, Kind::Count]);
+        assert_eq!(kinds, [OptionKind::Many, OptionKind::One, OptionKind::Many, OptionKind::Flag, OptionKind::Count]);
         assert!(audit.option("store").unwrap().is_path && !audit.option("carry").unwrap().is_path);
         assert_eq!(audit.option("templates").unwrap().conflicts, ["faces"]);
         assert!(audit.option("help").is_none());

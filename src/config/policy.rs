@@ -106,7 +106,14 @@ impl Policy {
             v if v > 0.0 && v.is_finite() => Ok(()),
             v => Err(format!("{name} = {v}; a number above 0 expected")),
         };
-        above_zero("matching.review_expected_false_matches", self.matching.review_expected_false_matches)?;
+        let share = self.matching.review_false_share;
+        if !(share > 0.0 && share <= 0.5) {
+            return Err(format!("matching.review_false_share = {share}; a share above 0 and up to 0.5 expected"));
+        }
+        if let Some(limit) = self.matching.review_expected_false_matches {
+            above_zero("matching.review_expected_false_matches", limit)?;
+        }
+        above_zero("matching.certain_expected_false_matches", self.matching.certain_expected_false_matches)?;
         above_zero("matching.candidate_false_pairs", self.matching.candidate_false_pairs)?;
         above_zero("matching.duplicate_share", self.matching.duplicate_share)?;
         unit("matching.duplicate_share", self.matching.duplicate_share as f32)?;
@@ -313,10 +320,18 @@ impl Default for RolePolicy {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct MatchingPolicy {
-    /// Pairs of members are flagged while at most so many pairs as similar are expected in the whole gallery by chance.
-    pub review_expected_false_matches: f64,
-    /// A search reaches down to where so many pairs of the whole gallery are expected by chance; on them the limit
-    /// above is fitted.
+    /// Pairs of members are flagged while at most this share of the memberships flagged is expected to be false: one wrong
+    /// look in twenty is 0.05. Held within a worker, within a district and across districts apart.
+    pub review_false_share: f64,
+    /// Where it is set, pairs are flagged while at most so many pairs as similar are expected in the whole gallery by
+    /// chance, and the share above has no meaning.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub review_expected_false_matches: Option<f64>,
+    /// Pairs join memberships to one person while at most so many pairs as similar are expected in the whole gallery by
+    /// chance. They are always flagged.
+    pub certain_expected_false_matches: f64,
+    /// A search reaches down to where so many pairs of the whole gallery are expected by chance; on them the limits
+    /// above are fitted.
     pub candidate_false_pairs: f64,
     /// Agreement of records (mobile, EPIC, place, time, name, picture) weighs at most so many decades, for kin share
     /// records and look alike.
@@ -330,7 +345,9 @@ pub struct MatchingPolicy {
 impl Default for MatchingPolicy {
     fn default() -> Self {
         MatchingPolicy {
-            review_expected_false_matches: 0.01,
+            review_false_share: 0.05,
+            review_expected_false_matches: None,
+            certain_expected_false_matches: 0.01,
             candidate_false_pairs: 20_000.0,
             most_record_evidence: 2.0,
             duplicate_share: 0.02,
@@ -556,7 +573,7 @@ mod tests {
         let mut policy = Policy::default();
         policy.matching.photo_similarity = 1.5;
         assert!(policy.check().unwrap_err().contains("matching.photo_similarity = 1.5"));
-        policy.matching = MatchingPolicy { review_expected_false_matches: 0.0, ..MatchingPolicy::default() };
+        policy.matching = MatchingPolicy { review_expected_false_matches: Some(0.0), ..MatchingPolicy::default() };
         assert!(policy.check().unwrap_err().contains("matching.review_expected_false_matches = 0"));
     }
 }

@@ -1,7 +1,7 @@
 //! A commented `chehra.toml` with every option of every command, made from the command line's own help.
 
 use crate::config::Columns;
-use crate::config::options::{CommandOptions, Kind, Opt};
+use crate::config::options::{CommandOptions, Opt, OptionKind};
 
 const HEAD: &str = "\
 # chehra.toml: what stays the same from night to night.
@@ -66,10 +66,10 @@ fn value(option: &Opt) -> String {
     };
     let default = option.defaults.first().map_or_else(|| quoted(&option.value_name), |default| quoted(default));
     match option.kind {
-        Kind::Flag => "false".into(),
-        Kind::Count => "0".into(),
-        Kind::One => default,
-        Kind::Many => format!("[{default}]"),
+        OptionKind::Flag => "false".into(),
+        OptionKind::Count => "0".into(),
+        OptionKind::One => default,
+        OptionKind::Many => format!("[{default}]"),
     }
 }
 

@@ -12,7 +12,8 @@ use std::sync::{Arc, OnceLock};
 use candle_core::cuda_backend::cudarc::driver::{CudaContext, result, sys};
 use libloading::Library;
 
-use super::{Card, Survey, needs};
+use super::needs;
+use super::survey::{Card, Survey};
 
 /// Whether this binary can use CUDA.
 pub(super) const BUILT: bool = true;

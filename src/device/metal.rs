@@ -3,7 +3,7 @@
 use candle_metal_kernels::metal::Device;
 use objc2_metal::{MTLDevice as _, MTLGPUFamily};
 
-use super::{Card, Survey};
+use super::survey::{Card, Survey};
 
 /// Whether this binary can use Metal.
 pub(super) const BUILT: bool = true;

@@ -1,6 +1,6 @@
-//! Stands in for [`cuda`](super::cuda) in a binary built without it.
+//! Stands in for `device/cuda.rs` in a binary built without it.
 
-use super::Survey;
+use super::survey::Survey;
 
 /// Whether this binary can use CUDA.
 pub(super) const BUILT: bool = false;

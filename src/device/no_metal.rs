@@ -1,6 +1,6 @@
-//! Stands in for [`metal`](super::metal) in a binary built without it.
+//! Stands in for `device/metal.rs` in a binary built without it.
 
-use super::Survey;
+use super::survey::Survey;
 
 /// Whether this binary can use Metal.
 pub(super) const BUILT: bool = false;

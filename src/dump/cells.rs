@@ -4,6 +4,8 @@
 //! trouble alone: it becomes null, or keeps what can be read of it, and never ends a run.
 
 use std::borrow::Cow;
+use std::fmt;
+use std::ops::Deref;
 
 use arrow::array::{Array, ArrayRef, AsArray, BinaryViewArray};
 use arrow::buffer::Buffer;
@@ -12,7 +14,6 @@ use arrow::datatypes::{DataType, Decimal128Type, Float64Type, Int64Type, TimeUni
 
 use sha2::{Digest, Sha256};
 
-use super::blob::Blob;
 use super::encoded;
 use super::schema::PICTURE_BYTES;
 use super::times::{Clock, number_since_1970};
@@ -20,6 +21,24 @@ use crate::{Error, Result};
 
 /// Buffers this much larger than the pictures that are kept from them are not kept alive: the pictures are copied out.
 const SHARED_SLACK: usize = 1 << 20;
+
+/// Bytes of one cell, shared with the batch they came from.
+#[derive(Clone)]
+pub struct Blob(pub Buffer);
+
+impl Deref for Blob {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        self.0.as_slice()
+    }
+}
+
+impl fmt::Debug for Blob {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Blob({} bytes)", self.len())
+    }
+}
 
 /// Pictures, one per row.
 ///

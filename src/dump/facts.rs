@@ -5,6 +5,7 @@
 //! number of its kind is malformed, and so is a placeholder (9999999999): both ask for another try, neither accuses
 //! anybody. Whether a number was used before is for [`crate::matching`] to say.
 
+use super::digits::digit;
 use crate::config::policy::FactsPolicy;
 use crate::dump::RowFacts;
 use crate::reason::Reason;
@@ -199,18 +200,6 @@ fn groups(typed: &str) -> Option<Vec<String>> {
     }
     groups.retain(|group| !group.is_empty());
     (!groups.is_empty()).then_some(groups)
-}
-
-/// A decimal digit of a script used in India (Unicode 16, general category Nd), as ASCII.
-pub(super) fn digit(letter: char) -> Option<char> {
-    /// Zero in Devanagari, Bengali, Gurmukhi, Gujarati, Odia, Tamil, Telugu, Kannada, Malayalam, Arabic-Indic, its
-    /// eastern form (Urdu), and full width; the other nine follow each.
-    const ZEROS: [u32; 12] = [0x966, 0x9e6, 0xa66, 0xae6, 0xb66, 0xbe6, 0xc66, 0xce6, 0xd66, 0x660, 0x6f0, 0xff10];
-    if letter.is_ascii_digit() {
-        return Some(letter);
-    }
-    let value = ZEROS.iter().find_map(|&zero| u32::from(letter).checked_sub(zero).filter(|v| *v < 10))?;
-    char::from_digit(value, 10)
 }
 
 /// The normal form of a name of a place or an id, for comparison alone: one case, single spaces.

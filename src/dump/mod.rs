@@ -11,16 +11,16 @@
 //! | `schema` | which column is which, and whether its type will do |
 //! | `times`, `survey` | how times are written, and what is wrong with whole columns: before any work |
 //! | `footer`, `footer_scan`, `table` | what files say of themselves, hostile ones included; row groups, streaming |
-//! | `cells`, `encoded`, `blob` | Arrow columns -> pictures (base64 and hex too), texts, times, flags |
+//! | `cells`, `encoded` | Arrow columns -> pictures (base64 and hex too), texts, times, flags |
 //! | `submission`, `workers`, `booths` | the rows of the dump, and of the tables beside it |
 //! | [`facts`] | numbers, consent and time of a row, in normal form and checked |
 //! | `carry` | other columns, passed on untouched |
 //! | `pick` | single rows by their position |
 
-mod blob;
 mod booths;
 mod carry;
 mod cells;
+mod digits;
 mod encoded;
 pub mod facts;
 mod footer;
@@ -40,10 +40,9 @@ mod workers;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-pub use blob::Blob;
 pub use booths::{Booths, Place};
 pub use carry::Carry;
-pub use cells::MAX_TEXT;
+pub use cells::{Blob, MAX_TEXT};
 pub use footer::has_columns;
 pub(crate) use footer::open_parquet;
 pub use inputs::{TRUTH_FILE, WORKERS_FILE, listed};
@@ -54,12 +53,11 @@ pub use survey::{Survey, first_ids};
 pub use table::Batches;
 pub use workers::{WorkerRow, Workers, read_workers, worker_ids};
 
+use table::FACTS_ROWS;
+
 use crate::config::Columns;
 use crate::output::Kept;
 use crate::{Error, Result};
-
-/// Rows per batch where no picture is read.
-const FACTS_ROWS: usize = 4096;
 
 /// An opened dump: its footers are read and its columns are checked.
 #[derive(Debug, Clone)]

@@ -1,7 +1,6 @@
 //! What one row of the dump is to the rest of the program.
 
-use super::blob::Blob;
-use super::cells::{are_long, cut, flag, flags, pictures, texts, time, times, trimmed};
+use super::cells::{Blob, are_long, cut, flag, flags, pictures, texts, time, times, trimmed};
 use super::schema::{Kind, Wanted};
 use super::table::{Chunk, Row};
 use crate::config::Columns;

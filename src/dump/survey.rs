@@ -13,7 +13,7 @@ use super::cells::{Said, texts, times};
 use super::inputs::DumpFile;
 use super::schema::{Source, Wanted};
 use super::submission::Submission;
-use super::table::{Chunk, Row, Table};
+use super::table::{Chunk, FACTS_ROWS, Row, Table};
 use super::times::{Clock, DateOrder};
 use crate::{Error, Result};
 
@@ -165,7 +165,7 @@ fn look_at(input: &DumpFile, captured_at: &Wanted, clock: &Clock) -> Result<Look
     let table = Arc::new(Table::open(std::slice::from_ref(input), &only, clock)?);
     let mut look = Look::default();
     let mut row = 0;
-    for batch in table.batches::<TimeCell>(super::FACTS_ROWS, usize::MAX, 0) {
+    for batch in table.batches::<TimeCell>(FACTS_ROWS, usize::MAX, 0) {
         for TimeCell(text) in batch? {
             row += 1;
             look.values += 1;

@@ -27,6 +27,9 @@ use super::schema::{Plan, Source, Wanted};
 use super::times::Clock;
 use crate::{Error, Result};
 
+/// Rows per batch where no picture is read.
+pub(super) const FACTS_ROWS: usize = 4096;
+
 /// Several files read as one table.
 #[derive(Debug, Clone)]
 pub struct Table {

@@ -12,6 +12,7 @@ use jiff::civil::{Date, DateTime, Time};
 use jiff::fmt::strtime;
 use jiff::tz::{Offset, TimeZone};
 
+use super::digits::digit;
 use crate::config::Columns;
 use crate::{Error, Result};
 
@@ -267,7 +268,7 @@ pub fn number_since_1970(number: i64) -> Option<jiff::Timestamp> {
 
 /// Digits of Indian scripts as ASCII.
 fn latin_digits(text: &str) -> String {
-    text.chars().map(|c| super::facts::digit(c).unwrap_or(c)).collect()
+    text.chars().map(|c| digit(c).unwrap_or(c)).collect()
 }
 
 fn is_numeric(text: &str) -> bool {

@@ -6,8 +6,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::blob::Blob;
-use super::cells::{pictures, texts};
+use super::cells::{Blob, pictures, texts};
 use super::inputs::DumpFile;
 use super::schema::{Kind, Wanted};
 use super::submission::from_folder;

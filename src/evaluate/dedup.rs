@@ -13,14 +13,14 @@ mod charts;
 mod crowd;
 mod labelled;
 mod people;
+mod report;
 mod size;
 mod text;
 
 use std::path::{Path, PathBuf};
 
-use serde::Serialize;
-
 pub use labelled::{Face, Labelled};
+pub use report::DedupReport;
 pub use size::{ClusterReport, DetPoint, FalsePair, LIMITS, LimitReport, SizeReport};
 
 use crate::config::policy::MatchingPolicy;
@@ -41,27 +41,6 @@ pub struct DedupPlan {
     pub each: usize,
     /// Everything drawn follows from it.
     pub seed: u64,
-}
-
-/// The result, ready for JSON or for people.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct DedupReport {
-    /// Network and weights of the templates.
-    pub model: String,
-    /// Labelled templates.
-    pub labelled: usize,
-    /// Labelled people.
-    pub people: usize,
-    /// Pictures without a face.
-    pub failed_to_enrol: Vec<String>,
-    /// Share of the drawn memberships that are duplicates.
-    pub duplicates: f64,
-    /// The seed.
-    pub seed: u64,
-    /// How alike drawn people of one kind are, as fitted to the labelled people's scores.
-    pub alike: Option<f64>,
-    /// One per gallery size.
-    pub sizes: Vec<SizeReport>,
 }
 
 /// Measures each size.

@@ -6,7 +6,6 @@
 //! lies, and sampled from those averages; the embedding of a face then does not depend on the camera's resolution.
 
 use super::Detection;
-use super::quality::Luma;
 use crate::ops::cpu::{self, Loop};
 use crate::photo::Photo;
 
@@ -86,15 +85,14 @@ pub struct Crop {
 impl Crop {
     /// Cuts the face out of the photo; `None` if its landmarks coincide or are not numbers.
     pub fn new(photo: &Photo, face: &Detection) -> Option<Crop> {
-        let transform = Similarity::to_template(face)?;
-        let mut rgb = vec![0.0; SIDE * SIDE * 3];
-        warp_into(photo, &transform, (SIDE, SIDE), &mut rgb);
-        Some(Crop { rgb, transform })
+        Some(Crop::cut(photo, Similarity::to_template(face)?))
     }
 
-    /// The crop's luma.
-    pub fn luma(&self) -> Luma {
-        Luma::of(&self.rgb, SIDE)
+    /// Cuts out what this transform takes to the crop.
+    pub fn cut(photo: &Photo, transform: Similarity) -> Crop {
+        let mut rgb = vec![0.0; SIDE * SIDE * 3];
+        warp_into(photo, &transform, (SIDE, SIDE), &mut rgb);
+        Crop { rgb, transform }
     }
 }
 

@@ -84,7 +84,7 @@ impl Luma {
 /// to 1 at twice it, pose is `cos(yaw) * cos(pitch)`, exposure falls from 1 in the middle half of the range to 0 at
 /// black and white.
 pub fn assess(face: &Detection, crop: &Crop, policy: &QualityPolicy) -> Quality {
-    let luma = crop.luma();
+    let luma = Luma::of(&crop.rgb, SIDE);
     debug_assert_eq!(luma.side, SIDE);
     let (mean, deviation) = luma.mean_and_deviation();
     let (yaw, pitch, roll) = pose(face);

@@ -8,37 +8,64 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use half::f16;
-use rayon::prelude::*;
 
-use super::dot::filter::{Reach, reaching};
-use super::dot::{Kernel, LANES, Probes, TILE_BLOCKS, TILE_PROBES};
 use super::on_device::{self, Resident};
+use super::processor::Processor;
 use super::query::{Hit, Pair, Probe, Want, settle};
+use super::scan::{Found, Near, Panel, Scan};
 use super::view::{Gallery, Part, Seen};
-use crate::infer::template::{SCAN_SLACK, similarity_of_masters};
-use crate::{Error, Result};
+use crate::Result;
+use crate::infer::template::similarity_of_masters;
 
 /// Probes per pass over the gallery: enough that reading it costs little beside the arithmetic. On a device more.
 const PANEL: usize = 1024;
 
-fn panel() -> usize {
-    if on_device::chosen().is_some() { on_device::PANEL } else { PANEL }
+/// One search's processor, with what a device keeps of the gallery meanwhile.
+struct Runner {
+    processor: Processor,
+    resident: Resident,
 }
 
-/// Bytes of codes that one task works on with a whole panel: inside a core's second-level cache.
-const CHUNK: usize = 512 << 10;
+impl Runner {
+    fn new(processor: impl Into<Processor>) -> Runner {
+        Runner { processor: processor.into(), resident: Resident::default() }
+    }
+
+    /// Probes that pass over the gallery together.
+    fn panel(&self) -> usize {
+        match self.processor {
+            Processor::Cpu(_) => PANEL,
+            Processor::Card(_) => on_device::PANEL,
+        }
+    }
+
+    /// Scans a part from row `from` on; what comes back is in no order on a card.
+    fn run<T: Send>(&self, scan: &Scan<T>, from: usize) -> Result<Vec<T>> {
+        match &self.processor {
+            _ if scan.is_empty() => Ok(Vec::new()),
+            Processor::Cpu(kernel) => scan.run(*kernel, from),
+            Processor::Card(card) => on_device::run(scan, card, &self.resident, from),
+        }
+    }
+}
 
 /// Finds what is wanted for each probe; answers in order of probe, most similar first, then by row.
 ///
 /// # Errors
-/// [`Error::Input`] when a stored master is damaged.
-pub fn search(gallery: &Gallery, probes: &[Probe<'_>], want: Want, kernel: Kernel) -> Result<Vec<Hit>> {
-    let (mut hits, most, resident) = (Vec::new(), panel(), Resident::default());
+/// [`crate::Error::Input`] when a stored master is damaged.
+pub fn search(
+    gallery: &Gallery,
+    probes: &[Probe<'_>],
+    want: Want,
+    processor: impl Into<Processor>,
+) -> Result<Vec<Hit>> {
+    let runner = Runner::new(processor);
+    let (mut hits, most) = (Vec::new(), runner.panel());
     for (number, panel) in probes.chunks(most).enumerate() {
         let first = (number * most) as u32;
         let found = match want {
-            Want::Above(threshold) => above(gallery, panel, threshold, kernel, &resident)?,
-            Want::Top { count, floor } => top(gallery, panel, (count, floor), kernel, &resident)?,
+            Want::Above(threshold) => above(gallery, panel, threshold, &runner)?,
+            Want::Top { count, floor } => top(gallery, panel, Top { count, floor }, &runner)?,
         };
         let found = settle(found, want);
         hits.extend(found.into_iter().map(|hit| Hit { probe: hit.probe + first, ..hit }));
@@ -50,14 +77,15 @@ pub fn search(gallery: &Gallery, probes: &[Probe<'_>], want: Want, kernel: Kerne
 /// the number of rows that have been compared with all that follow them.
 ///
 /// # Errors
-/// [`Error::Input`] when a stored master is damaged; what `sink` returns.
+/// [`crate::Error::Input`] when a stored master is damaged; what `sink` returns.
 pub fn all_pairs(
     gallery: &Gallery,
     threshold: f32,
-    kernel: Kernel,
+    processor: impl Into<Processor>,
     sink: &mut dyn FnMut(usize, &[Pair]) -> Result<()>,
 ) -> Result<()> {
-    let (mut done, most, resident) = (0, panel(), Resident::default());
+    let runner = Runner::new(processor);
+    let (mut done, most) = (0, runner.panel());
     for (at, seen) in gallery.parts.iter().enumerate() {
         let rows = seen.part.rows();
         for start in (0..rows).step_by(most) {
@@ -66,7 +94,7 @@ pub fn all_pairs(
             done += panel.owners.len();
             let mut pairs = Vec::new();
             for other in gallery.parts[at..].iter().filter(|other| other.part.model == seen.part.model) {
-                pairs.extend(pairs_of((seen, &panel), other, threshold, kernel, &resident)?);
+                pairs.extend(pairs_of(seen, &panel, other, threshold, &runner)?);
             }
             pairs.sort_unstable_by_key(|pair| (pair.first, pair.second));
             sink(done, &pairs)?;
@@ -76,13 +104,7 @@ pub fn all_pairs(
 }
 
 /// Pairs of a panel of `seen`'s rows with later rows of `other`.
-fn pairs_of(
-    (seen, panel): (&Seen, &Panel),
-    other: &Seen,
-    threshold: f32,
-    kernel: Kernel,
-    resident: &Resident,
-) -> Result<Vec<Pair>> {
+fn pairs_of(seen: &Seen, panel: &Panel, other: &Seen, threshold: f32, runner: &Runner) -> Result<Vec<Pair>> {
     let same = seen.first == other.first;
     let from = if same { panel.owners.first().map_or(0, |&row| row as usize) } else { 0 };
     let limit = |_| threshold;
@@ -101,16 +123,10 @@ fn pairs_of(
         }
         Ok(())
     };
-    Scan { seen: other, panel, kernel, resident, rising: false, limit: &limit, each: &each }.run(from)
+    runner.run(&Scan { seen: other, panel, rising: false, limit: &limit, each: &each }, from)
 }
 
-fn above(
-    gallery: &Gallery,
-    probes: &[Probe<'_>],
-    threshold: f32,
-    kernel: Kernel,
-    resident: &Resident,
-) -> Result<Vec<Hit>> {
+fn above(gallery: &Gallery, probes: &[Probe<'_>], threshold: f32, runner: &Runner) -> Result<Vec<Hit>> {
     let mut hits = Vec::new();
     for seen in &gallery.parts {
         let panel = Panel::of_probes(probes, &seen.part);
@@ -127,8 +143,8 @@ fn above(
             Ok(())
         };
         let limit = |_| threshold;
-        let scan = Scan { seen, panel: &panel, kernel, resident, rising: false, limit: &limit, each: &each };
-        hits.extend(scan.run(0)?);
+        let scan = Scan { seen, panel: &panel, rising: false, limit: &limit, each: &each };
+        hits.extend(runner.run(&scan, 0)?);
     }
     Ok(hits)
 }
@@ -142,13 +158,15 @@ struct Candidate {
     most: f32,
 }
 
-fn top(
-    gallery: &Gallery,
-    probes: &[Probe<'_>],
-    (count, floor): (usize, f32),
-    kernel: Kernel,
-    resident: &Resident,
-) -> Result<Vec<Hit>> {
+/// The most similar rows that are wanted, none below a floor.
+#[derive(Clone, Copy)]
+struct Top {
+    count: usize,
+    floor: f32,
+}
+
+fn top(gallery: &Gallery, probes: &[Probe<'_>], wanted: Top, runner: &Runner) -> Result<Vec<Hit>> {
+    let Top { count, floor } = wanted;
     // For each probe, a similarity that `count` rows are known to reach: what surely lies below cannot be an answer.
     // Any order of updates leaves the same answers, for a bound never exceeds the similarity of the last of them.
     let bounds: Vec<Bound> = probes.iter().map(|_| Bound::new(floor)).collect();
@@ -171,7 +189,8 @@ fn top(
             bound.raise(into.ranks(near.probe, near.least, count));
             Ok(())
         };
-        let found = Scan { seen, panel: &panel, kernel, resident, rising: true, limit: &limit, each: &each }.run(0)?;
+        let scan = Scan { seen, panel: &panel, rising: true, limit: &limit, each: &each };
+        let found = runner.run(&scan, 0)?;
         candidates.extend(found.into_iter().filter(|c| c.most >= bounds[c.probe as usize].get()));
     }
     // The best `count` of the lower ends, over all chunks, is the last and sharpest bound.
@@ -220,183 +239,4 @@ impl Bound {
 fn rescore(probe: &Probe<'_>, part: &Part, row: usize, master: &mut Vec<f16>) -> Result<f32> {
     part.master(row, master)?;
     Ok(similarity_of_masters(&probe.template.master, master))
-}
-
-/// Probes of one model with what the scan needs of them.
-pub(super) struct Panel {
-    pub(super) probes: Probes,
-    pub(super) scales: Vec<f32>,
-    pub(super) residuals: Vec<f32>,
-    /// Position in the list of probes, or row of the part.
-    owners: Vec<u32>,
-}
-
-impl Panel {
-    fn new(dim: usize) -> Panel {
-        Panel { probes: Probes::new(dim), scales: Vec::new(), residuals: Vec::new(), owners: Vec::new() }
-    }
-
-    fn push(&mut self, owner: usize, codes: &[i8], scale: f32, residual: f32) {
-        self.probes.push(codes);
-        self.scales.push(scale);
-        self.residuals.push(residual);
-        self.owners.push(owner as u32);
-    }
-
-    fn of_probes(probes: &[Probe<'_>], part: &Part) -> Panel {
-        let mut panel = Panel::new(part.codes.dim);
-        for (at, probe) in probes.iter().enumerate().filter(|(_, p)| *p.model == part.model) {
-            let t = probe.template;
-            if t.dim() == part.codes.dim {
-                panel.push(at, &t.codes, t.scale, t.residual);
-            }
-        }
-        panel
-    }
-
-    fn of_rows(seen: &Seen, rows: std::ops::Range<usize>) -> Panel {
-        let codes = &seen.part.codes;
-        let mut panel = Panel::new(codes.dim);
-        let mut row_codes = vec![0; codes.dim];
-        for row in rows.filter(|&row| !seen.is_hidden(row)) {
-            codes.read(row, &mut row_codes);
-            panel.push(row, &row_codes, codes.scales[row], codes.residuals[row]);
-        }
-        panel
-    }
-}
-
-/// A row whose codes say that it may be similar enough.
-pub(super) struct Near {
-    /// Position in the panel.
-    probe: usize,
-    /// Row of the part.
-    row: usize,
-    /// The similarity is at least this.
-    least: f32,
-    /// The similarity is at most this.
-    most: f32,
-}
-
-/// What one task finds, and its scratch space.
-pub(super) struct Found<T> {
-    pub(super) items: Vec<T>,
-    masters: [Vec<f16>; 2],
-    /// Per probe of the panel, the highest lower ends seen by this task, ascending.
-    best: Vec<Vec<f32>>,
-}
-
-impl<T> Default for Found<T> {
-    fn default() -> Self {
-        Found { items: Vec::new(), masters: [Vec::new(), Vec::new()], best: Vec::new() }
-    }
-}
-
-impl<T> Found<T> {
-    /// Notes a lower end; returns the `count`-th highest so far, if there are as many.
-    fn ranks(&mut self, probe: usize, least: f32, count: usize) -> Option<f32> {
-        if self.best.len() <= probe {
-            self.best.resize_with(probe + 1, Vec::new);
-        }
-        let best = &mut self.best[probe];
-        let at = best.partition_point(|&v| v < least);
-        best.insert(at, least);
-        if best.len() > count {
-            best.remove(0);
-        }
-        if best.len() == count { best.first().copied() } else { None }
-    }
-}
-
-/// One pass of a panel over a part.
-pub(super) struct Scan<'a, T> {
-    pub(super) seen: &'a Seen,
-    pub(super) panel: &'a Panel,
-    kernel: Kernel,
-    /// What a device has already.
-    pub(super) resident: &'a Resident,
-    /// Whether limits rise while rows are found.
-    pub(super) rising: bool,
-    /// The similarity that a row must be able to reach, per probe of the panel; may rise meanwhile.
-    pub(super) limit: &'a (dyn Fn(usize) -> f32 + Sync),
-    /// Called for every row that may reach it.
-    each: &'a (dyn Fn(Near, &mut Found<T>) -> Result<()> + Sync),
-}
-
-impl<T: Send> Scan<'_, T> {
-    /// Scans the part from the chunk of row `from` on; what `each` collects comes back in order of chunks.
-    fn run(&self, from: usize) -> Result<Vec<T>> {
-        let codes = &self.seen.part.codes;
-        if self.panel.probes.is_empty() || codes.rows == 0 {
-            return Ok(Vec::new());
-        }
-        if let Some(card) = on_device::chosen() {
-            return self.run_on(card, from);
-        }
-        let size = codes.block_size();
-        let per_chunk = (CHUNK / size).next_multiple_of(TILE_BLOCKS).max(TILE_BLOCKS);
-        let skip = from / LANES / per_chunk;
-        let chunks: Vec<&[u8]> = codes.blocks().chunks(per_chunk * size).skip(skip).collect();
-        let found: Result<Vec<Vec<T>>, Error> = chunks
-            .into_par_iter()
-            .enumerate()
-            .map(|(number, chunk)| self.chunk(chunk, (skip + number) * per_chunk * LANES))
-            .collect();
-        Ok(found?.into_iter().flatten().collect())
-    }
-
-    fn chunk(&self, chunk: &[u8], first_row: usize) -> Result<Vec<T>> {
-        let codes = &self.seen.part.codes;
-        let size = codes.block_size();
-        let probes = self.panel.probes.len();
-        let mut into = Found::default();
-        let mut sums = [0; TILE_PROBES * TILE_BLOCKS * LANES];
-        for start in (0..probes).step_by(TILE_PROBES) {
-            let tile = start..(start + TILE_PROBES).min(probes);
-            let reaches: Vec<Reach> = tile.clone().map(|p| self.reach(p)).collect();
-            for (at, blocks) in chunk.chunks(TILE_BLOCKS * size).enumerate() {
-                self.kernel.dots(&self.panel.probes, tile.clone(), blocks, &mut sums);
-                let rows = first_row + at * TILE_BLOCKS * LANES
-                    ..first_row + at * TILE_BLOCKS * LANES + blocks.len() / size * LANES;
-                let (scales, residuals) = (&codes.scales[rows.clone()], &codes.residuals[rows.clone()]);
-                let mut mask = reaching(self.kernel, &sums, &reaches, scales, residuals);
-                while mask != 0 {
-                    let p = mask.trailing_zeros() as usize;
-                    mask &= mask - 1;
-                    self.near(start + p, reaches[p], rows.start, &sums[p * rows.len()..][..rows.len()], &mut into)?;
-                }
-            }
-        }
-        Ok(into.items)
-    }
-
-    /// What a probe asks of the sums: that the similarity may reach the limit, which is
-    /// `sum * scales + e_p (1 + e_g) + e_g = sum * scales + e_g (1 + e_p) + e_p >= limit`.
-    pub(super) fn reach(&self, probe: usize) -> Reach {
-        let (scale, residual) = (self.panel.scales[probe], self.panel.residuals[probe]);
-        Reach { scale, grown: 1.0 + residual, least: (self.limit)(probe) - (residual + SCAN_SLACK) }
-    }
-
-    /// Hands on those rows, from `first` on, that may reach the limit of one probe.
-    #[cold]
-    pub(super) fn near(
-        &self,
-        probe: usize,
-        reach: Reach,
-        first: usize,
-        sums: &[i32],
-        into: &mut Found<T>,
-    ) -> Result<()> {
-        let codes = &self.seen.part.codes;
-        for (row, &sum) in (first..codes.rows).zip(sums) {
-            let (scale, residual) = (codes.scales[row], codes.residuals[row]);
-            let most = reach.most(sum, scale, residual);
-            if most >= reach.least {
-                let most = most + self.panel.residuals[probe] + SCAN_SLACK;
-                let least = 2.0 * (sum as f32 * (reach.scale * scale)) - most;
-                (self.each)(Near { probe, row, least, most }, into)?;
-            }
-        }
-        Ok(())
-    }
 }

@@ -13,6 +13,14 @@ use crate::{Error, Result};
 /// Ending of files that are not whole yet.
 pub(super) const TEMPORARY: &str = "tmp";
 
+/// Removes a file, for good; one that is not there is gone already.
+pub(super) fn remove_if_there(path: &Path) -> Result<()> {
+    match fs::remove_file(path) {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(Error::io("remove", path)(e)),
+        _ => path.parent().filter(|parent| parent.exists()).map_or(Ok(()), sync_folder),
+    }
+}
+
 /// Creates a file for its owner alone (0600 on Unix), truncating what was there.
 pub(super) fn create_private(path: &Path) -> Result<File> {
     let mut options = OpenOptions::new();

@@ -10,6 +10,7 @@
 use super::member::Member;
 use crate::infer::template::BadEmbedding;
 use crate::infer::{ModelId, Template};
+use crate::statistics::SplitMix64;
 
 /// A population of rows.
 #[derive(Debug, Clone)]
@@ -169,27 +170,23 @@ fn spread(values: &mut [f32], seed: u64) {
     }
 }
 
-/// SplitMix64 (Steele, Lea and Flood, 2014): a stream of numbers per key.
-struct Dice(u64);
+/// A stream of numbers per key.
+struct Dice(SplitMix64);
 
 impl Dice {
     fn new(seed: u64, key: u64, use_of: u64) -> Dice {
-        let mut dice = Dice(seed ^ key.wrapping_mul(0xd134_2543_de82_ef95) ^ use_of << 56);
+        let mut dice = Dice(SplitMix64::new(seed ^ key.wrapping_mul(0xd134_2543_de82_ef95) ^ use_of << 56));
         dice.next();
         dice
     }
 
     fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ z >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ z >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ z >> 31
+        self.0.next()
     }
 
     /// 0..1.
     fn share(&mut self) -> f64 {
-        (self.next() >> 11) as f64 / (1u64 << 53) as f64
+        self.0.unit()
     }
 
     /// Near enough to a standard normal: the sum of eight uniform 16-bit numbers.

@@ -19,8 +19,6 @@ use sha2::{Digest, Sha256};
 
 use super::files::{Pending, sync_folder};
 use super::member::hex;
-use super::pictures::PictureFile;
-use super::workers::WorkersFile;
 use crate::{Error, Result};
 
 /// Name of the manifest in a store's folder.
@@ -59,6 +57,9 @@ pub(super) struct Manifest {
     /// Workers as they were known after a run, oldest first; since version 3.
     #[serde(default)]
     pub(super) workers: Vec<WorkersFile>,
+    /// The curves that nights were judged with, one for each model; what does not know them leaves them behind.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) curves: Vec<CurveFile>,
     /// What was forgotten.
     pub(super) forgotten: Vec<Receipt>,
     /// Who consented anew after that; since version 3.
@@ -98,6 +99,54 @@ pub(super) struct Segment {
     pub(super) facts_sha256: String,
     /// Forgotten rows that the file still holds, ascending.
     pub(super) tombstones: Vec<u32>,
+    /// Fields of later versions.
+    #[serde(flatten)]
+    pub(super) other: Other,
+}
+
+/// A file of a curve as the manifest names it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct CurveFile {
+    /// Its number, from the same count as the segments'.
+    pub(super) id: u64,
+    /// The commit of the run that left it.
+    pub(super) commit: u64,
+    /// The network of the templates.
+    pub(super) model: String,
+    pub(super) bytes: u64,
+    pub(super) sha256: String,
+    /// Fields of later versions.
+    #[serde(flatten)]
+    pub(super) other: Other,
+}
+
+/// A file of workers as the manifest names it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct WorkersFile {
+    /// Its number, from the same count as the segments'.
+    pub(super) id: u64,
+    /// The commit of the run that left it.
+    pub(super) commit: u64,
+    /// Workers in it.
+    pub(super) workers: u64,
+    pub(super) bytes: u64,
+    pub(super) sha256: String,
+    /// Fields of later versions.
+    #[serde(flatten)]
+    pub(super) other: Other,
+}
+
+/// A file of pictures as the manifest names it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct PictureFile {
+    /// Its number, from the same count as the segments'.
+    pub(super) id: u64,
+    /// The commit of the run that left it.
+    pub(super) commit: u64,
+    /// Pictures in it.
+    pub(super) pictures: u64,
+    pub(super) bytes: u64,
+    pub(super) sha256: String,
     /// Fields of later versions.
     #[serde(flatten)]
     pub(super) other: Other,
@@ -240,11 +289,12 @@ impl Manifest {
         self.runs.iter().find(|run| run.key == key)
     }
 
-    /// Whether a file of this number is live: a segment, pictures, or workers.
+    /// Whether a file of this number is live: a segment, pictures, workers, or a curve.
     pub(super) fn is_live(&self, id: u64) -> bool {
         self.segments.iter().any(|s| s.id == id)
             || self.pictures.iter().any(|p| p.id == id)
             || self.workers.iter().any(|w| w.id == id)
+            || self.curves.iter().any(|curve| curve.id == id)
     }
 
     /// The submissions that were forgotten and whose consent was not given anew since: none of them may come in.

@@ -6,6 +6,7 @@
 
 #[cfg(test)]
 mod crash;
+mod curves;
 mod derived;
 pub mod dot;
 pub mod exact;
@@ -20,7 +21,10 @@ mod member;
 mod on_device;
 mod outside;
 mod pictures;
+mod place;
+mod processor;
 mod query;
+mod scan;
 pub mod search;
 mod segment;
 mod spool;
@@ -32,12 +36,12 @@ mod workers;
 pub use forget::{CompactPolicy, Compaction, Forgotten};
 pub use manifest::{Receipt, Renewal, Run};
 pub use member::{Member, Row};
-pub use on_device::search_on;
 pub use pictures::{Backdrop, KeptPicture, Marks, NightPictures, Stranger};
+pub use processor::Processor;
 pub use query::{Filter, Hit, Pair, Probe, Want};
-pub use search::{Engine, SearchPolicy, SearchReport, all_pairs, search, search_with};
+pub use search::{Engine, SearchPolicy, SearchReport, Searcher, all_pairs, search, search_with};
 pub use spool::{Spool, withhold};
-pub use store::{Commit, Night, Store, Writer};
+pub use store::{Commit, Curve, Night, Store, Writer};
 pub use verify::{SegmentStats, Stats, Verification};
 pub use view::{Gallery, Memory};
 pub use workers::KnownWorkers;

@@ -7,33 +7,18 @@
 
 use std::collections::HashMap;
 use std::ops::Range;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use candle_core::Device;
 use rayon::prelude::*;
 
 use super::derived::Codes;
 use super::dot::LANES;
-use super::exact::{Found, Scan};
+use super::scan::{Found, Panel, Scan};
 use crate::infer::template::SCAN_SLACK;
 use crate::ops::gpu::search::{CAPACITY, Chunk, DeviceChunk, DevicePanel, Pass};
 use crate::ops::gpu::{Card, is_out_of_memory};
 use crate::ops::params::{SearchHit, SearchReach, limit_key};
 use crate::{Error, Result, device};
-
-static CHOSEN: OnceLock<Card> = OnceLock::new();
-
-/// Lets the exact searches of this process run on a device; the first call counts. The CPU is chosen by not calling.
-pub fn search_on(device: &Device) {
-    if let Ok(card) = Card::of(device) {
-        CHOSEN.get_or_init(|| card);
-    }
-}
-
-/// The device on which exact searches run; `None` for the CPU.
-pub(super) fn chosen() -> Option<&'static Card> {
-    CHOSEN.get()
-}
 
 /// Probes that pass over the gallery together on a device: reading a row once for so many, over a bus that is slow beside the
 /// matrix units, takes about as long as multiplying it.
@@ -82,79 +67,77 @@ impl Resident {
     }
 }
 
-impl<T: Send> Scan<'_, T> {
-    /// As `Scan::run`, on a device; what is collected comes back in another order.
-    pub(super) fn run_on(&self, card: &Card, from: usize) -> Result<Vec<T>> {
-        let failed = |error: String| match is_out_of_memory(&error) {
-            true => device::out_of_memory(card.device(), "searching on it", &error),
-            false => Error::bug("searching on the device", error),
-        };
-        let codes = &self.seen.part.codes;
-        let (width, rows_of_probes, starts) = self.panel.probes.parts();
-        let limits = || -> Vec<u32> { (0..starts.len()).map(|p| limit_key((self.limit)(p))).collect() };
-        let (reaches, first) = (self.reaches(), limits());
-        let mut panel = DevicePanel::new(card, width, rows_of_probes, starts, &reaches, &first)
-            .map_err(|e| failed(e.to_string()))?;
-        let mut whole = (BYTES / codes.block_size()).max(1) * LANES;
-        // Hits are counted in 32 bits.
-        let most = (u32::MAX as usize / starts.len().max(1) / LANES).max(1) * LANES;
-        let start = (CAPACITY / starts.len().max(1) / LANES).max(1) * LANES;
-        let mut rows = if self.rising { FIRST_ROWS.min(start) } else { most };
-        let mut at = from / LANES * LANES;
-        let mut items = Vec::new();
-        while at < codes.rows {
-            let first = at / whole * whole;
-            let last = (first + whole).min(codes.rows);
-            let end = (at + rows).min(last);
-            let pass = self.resident.chunk(card, codes, first..last).and_then(|chunk| {
-                if self.rising {
-                    panel.set_limits(&limits())?;
-                }
-                panel.scan_part(&chunk, at - first..end - first, 0)
-            });
-            match pass {
-                Ok(Pass::Hits(hits)) => {
-                    items.extend(self.judge(hits)?);
-                    at = end;
-                    rows = (rows * 2).min(most);
-                }
-                Ok(Pass::Full) if end - at > LANES => rows = ((end - at) / 4).max(LANES).next_multiple_of(LANES),
-                Ok(Pass::Full) => return Err(failed("a full list for one block".to_owned())),
-                Err(error) if !is_out_of_memory(&error.to_string()) => return Err(failed(error.to_string())),
-                Err(_) if self.resident.make_room() => {}
-                Err(_) if whole > LANES => whole = (whole / 2).next_multiple_of(LANES),
-                Err(error) => return Err(failed(error.to_string())),
+/// As [`Scan::run`], on a device; what is collected comes back in another order.
+pub(super) fn run<T: Send>(scan: &Scan<T>, card: &Card, resident: &Resident, from: usize) -> Result<Vec<T>> {
+    let failed = |error: String| match is_out_of_memory(&error) {
+        true => device::out_of_memory(card.device(), "searching on it", &error),
+        false => Error::bug("searching on the device", error),
+    };
+    let codes = &scan.seen.part.codes;
+    let (width, rows_of_probes, starts) = scan.panel.probes.parts();
+    let limits = || -> Vec<u32> { (0..starts.len()).map(|p| limit_key((scan.limit)(p))).collect() };
+    let (reaches, first) = (reaches(scan.panel), limits());
+    let mut panel =
+        DevicePanel::new(card, width, rows_of_probes, starts, &reaches, &first).map_err(|e| failed(e.to_string()))?;
+    let mut whole = (BYTES / codes.block_size()).max(1) * LANES;
+    // Hits are counted in 32 bits.
+    let most = (u32::MAX as usize / starts.len().max(1) / LANES).max(1) * LANES;
+    let start = (CAPACITY / starts.len().max(1) / LANES).max(1) * LANES;
+    let mut rows = if scan.rising { FIRST_ROWS.min(start) } else { most };
+    let mut at = from / LANES * LANES;
+    let mut items = Vec::new();
+    while at < codes.rows {
+        let first = at / whole * whole;
+        let last = (first + whole).min(codes.rows);
+        let end = (at + rows).min(last);
+        let pass = resident.chunk(card, codes, first..last).and_then(|chunk| {
+            if scan.rising {
+                panel.set_limits(&limits())?;
             }
+            panel.scan_part(&chunk, at - first..end - first, 0)
+        });
+        match pass {
+            Ok(Pass::Hits(hits)) => {
+                items.extend(judge(scan, hits)?);
+                at = end;
+                rows = (rows * 2).min(most);
+            }
+            Ok(Pass::Full) if end - at > LANES => rows = ((end - at) / 4).max(LANES).next_multiple_of(LANES),
+            Ok(Pass::Full) => return Err(failed("a full list for one block".to_owned())),
+            Err(error) if !is_out_of_memory(&error.to_string()) => return Err(failed(error.to_string())),
+            Err(_) if resident.make_room() => {}
+            Err(_) if whole > LANES => whole = (whole / 2).next_multiple_of(LANES),
+            Err(error) => return Err(failed(error.to_string())),
         }
-        Ok(items)
     }
+    Ok(items)
+}
 
-    fn reaches(&self) -> Vec<SearchReach> {
-        let scales = self.panel.scales.iter().zip(&self.panel.residuals);
-        let reach = |(&scale, &residual): (&f32, &f32)| SearchReach {
-            scale,
-            grown: 1.0 + residual,
-            slack: residual + SCAN_SLACK,
-            residual,
-            rounding: SCAN_SLACK,
-        };
-        scales.map(reach).collect()
-    }
+fn reaches(panel: &Panel) -> Vec<SearchReach> {
+    let scales = panel.scales.iter().zip(&panel.residuals);
+    let reach = |(&scale, &residual): (&f32, &f32)| SearchReach {
+        scale,
+        grown: 1.0 + residual,
+        slack: residual + SCAN_SLACK,
+        residual,
+        rounding: SCAN_SLACK,
+    };
+    scales.map(reach).collect()
+}
 
-    /// Hands every hit on, as the scan on the CPU does.
-    fn judge(&self, mut hits: Vec<SearchHit>) -> Result<Vec<T>> {
-        hits.par_sort_unstable();
-        let parts: Result<Vec<Vec<T>>> = hits
-            .par_chunks(TOGETHER)
-            .map(|hits| {
-                let mut into = Found::default();
-                for hit in hits {
-                    let (probe, row) = (hit.probe as usize, hit.row as usize);
-                    self.near(probe, self.reach(probe), row, &[hit.sum], &mut into)?;
-                }
-                Ok(into.items)
-            })
-            .collect();
-        Ok(parts?.into_iter().flatten().collect())
-    }
+/// Hands every hit on, as the scan on the CPU does.
+fn judge<T: Send>(scan: &Scan<T>, mut hits: Vec<SearchHit>) -> Result<Vec<T>> {
+    hits.par_sort_unstable();
+    let parts: Result<Vec<Vec<T>>> = hits
+        .par_chunks(TOGETHER)
+        .map(|hits| {
+            let mut into = Found::default();
+            for hit in hits {
+                let (probe, row) = (hit.probe as usize, hit.row as usize);
+                scan.near(probe, scan.reach(probe), row, &[hit.sum], &mut into)?;
+            }
+            Ok(into.items)
+        })
+        .collect();
+    Ok(parts?.into_iter().flatten().collect())
 }

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::failpoint;
-use super::files::{Pending, create_private_folder, sync_folder};
+use super::files::{Pending, create_private_folder, remove_if_there, sync_folder};
 use super::manifest::{Manifest, now};
 use super::member::hex;
 use super::spool;
@@ -273,13 +273,6 @@ impl Writer<'_> {
 fn unreachable(note: &Note) -> String {
     let path = note.path.display();
     format!("{path}: its disk is not there; mount it, or make its folder anew if it was deleted, and run compact")
-}
-
-pub(super) fn remove_if_there(path: &Path) -> Result<()> {
-    match fs::remove_file(path) {
-        Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(Error::io("remove", path)(e)),
-        _ => path.parent().filter(|parent| parent.exists()).map_or(Ok(()), sync_folder),
-    }
 }
 
 /// The ids of a manifest that must not come in, as owned texts.

@@ -16,7 +16,7 @@ use sha2::{Digest, Sha256};
 
 use super::failpoint;
 use super::files::Pending;
-use super::manifest::{Manifest, Other, segment_file};
+use super::manifest::{Manifest, Other, PictureFile, segment_file};
 use super::member::hex;
 use super::store::{Store, Writer};
 use crate::infer::{ModelId, Template};
@@ -116,22 +116,6 @@ impl NightPictures {
         let strangers = self.strangers.iter().filter_map(stranger).collect();
         NightPictures { model: self.model.clone(), pictures, backdrops, strangers }
     }
-}
-
-/// A file of pictures as the manifest names it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(super) struct PictureFile {
-    /// Its number, from the same count as the segments'.
-    pub(super) id: u64,
-    /// The commit of the run that left it.
-    pub(super) commit: u64,
-    /// Pictures in it.
-    pub(super) pictures: u64,
-    pub(super) bytes: u64,
-    pub(super) sha256: String,
-    /// Fields of later versions.
-    #[serde(flatten)]
-    pub(super) other: Other,
 }
 
 impl PictureFile {
@@ -263,7 +247,7 @@ mod tests {
     /// A run that leaves pictures alone.
     fn left(pictures: &NightPictures) -> super::super::Night<'_> {
         static NOBODY: std::sync::LazyLock<HashSet<String>> = std::sync::LazyLock::new(HashSet::new);
-        super::super::Night { members: &[], pictures, workers: None, renewed: &NOBODY }
+        super::super::Night { members: &[], pictures, workers: None, renewed: &NOBODY, curve: None }
     }
 
     fn kept(store: &Store, key: Option<&str>) -> Vec<Vec<String>> {

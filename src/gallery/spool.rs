@@ -16,8 +16,8 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest, Sha256};
 
 use super::failpoint;
-use super::files::{Pending, TEMPORARY, create_private_folder, sync_folder};
-use super::outside::{Noted, Place, note, remove_if_there};
+use super::files::{Pending, TEMPORARY, create_private_folder, remove_if_there, sync_folder};
+use super::outside::{Noted, Place, note};
 use super::store::Store;
 use crate::infer::Analysis;
 use crate::reason::{Reason, Reject};

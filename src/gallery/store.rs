@@ -7,6 +7,7 @@
 //! store/segments/00000001.parquet     templates and facts: the record
 //! store/segments/00000002.pictures    what is kept of the night's selfies
 //! store/segments/00000003.workers     workers' faces as they were known after the night
+//! store/segments/00000004.curve       how similar different people were when the night was judged
 //! store/segments/00000001.codes       derived: what a scan reads        )
 //! store/segments/00000001.masters     derived: what decides             ) rebuilt when missing, stale or damaged
 //! store/segments/00000001.graph       derived: HNSW, on first use       )
@@ -22,6 +23,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
+use super::curves;
 use super::derived::{CODES, Codes, GRAPH, MASTERS, Masters, Source, write_both};
 use super::dot::Kernel;
 use super::failpoint;
@@ -32,6 +34,7 @@ use super::manifest::{self, Manifest, Other, Renewal, Run, Segment, now, segment
 use super::member::Member;
 use super::outside;
 use super::pictures::{self, NightPictures};
+use super::place::SegmentFiles;
 use super::segment::{MAX_ROWS, SegmentReader, SegmentWriter};
 use super::view::{Gallery, Part, by_model};
 use super::workers::{self, KnownWorkers};
@@ -47,45 +50,6 @@ const NIGHT: &str = "NIGHT";
 
 /// How long an audit waits for another writer.
 const PATIENCE: Duration = Duration::from_secs(600);
-
-/// Where a segment's files lie.
-#[derive(Debug, Clone)]
-pub(super) struct SegmentFiles {
-    store: PathBuf,
-    segment: Segment,
-}
-
-impl SegmentFiles {
-    pub(super) fn path(&self, ending: &str) -> PathBuf {
-        segment_file(&self.store, self.segment.id, ending)
-    }
-
-    fn source(&self) -> Source<'_> {
-        Source { dim: self.segment.dim, rows: self.segment.rows as usize, sha256: &self.segment.sha256 }
-    }
-
-    /// After derived files were written: removes them again if a writer has replaced their segment meanwhile, for it has
-    /// swept already, and they hold what it erased.
-    fn keep(&self, derived: &[&Path], written: Result<()>) -> Result<()> {
-        written?;
-        let is_live = Manifest::read(&self.store)?.is_some_and(|manifest| manifest.is_live(self.segment.id));
-        if is_live {
-            return Ok(());
-        }
-        derived.iter().try_for_each(|path| outside::remove_if_there(path))
-    }
-
-    /// Makes the file of masters anew from the segment; in memory if the folder cannot be written.
-    pub(super) fn masters_anew(&self) -> Result<Masters> {
-        let (_, masters) = SegmentReader::new(&self.store, &self.segment).derive()?;
-        let path = self.path(MASTERS.ending);
-        if let Err(error) = self.keep(&[&path], MASTERS.write(&path, self.source(), &[masters.bytes()])) {
-            log::warn!("masters stay in memory: {error}");
-            return Ok(masters);
-        }
-        Ok(Masters::open(&path, self.source()).unwrap_or(masters))
-    }
-}
 
 /// An open store. Reading takes no lock; [`Store::begin`] takes the one for writing.
 #[derive(Debug)]
@@ -357,6 +321,17 @@ pub struct Night<'a> {
     pub workers: Option<&'a KnownWorkers>,
     /// Submissions of it that were forgotten and whose consent was given anew.
     pub renewed: &'a HashSet<String>,
+    /// The curve that it was judged with; `None` leaves the last one.
+    pub curve: Option<Curve<'a>>,
+}
+
+/// The curve that a night was judged with.
+#[derive(Debug, Clone, Copy)]
+pub struct Curve<'a> {
+    /// The network of the templates.
+    pub model: &'a ModelId,
+    /// The curve as [`crate::pairs`] writes it.
+    pub bytes: &'a [u8],
 }
 
 /// The one process that may write a store, until it is dropped.
@@ -374,7 +349,8 @@ impl Writer<'_> {
     /// [`Error::Io`] when the disk refuses; the store is then as it was.
     pub fn add_run(&mut self, run_key: &str, rows: &[(Member, Template)]) -> Result<Commit> {
         let pictures = NightPictures::empty(ModelId(String::new()));
-        self.add_night(run_key, Night { members: rows, pictures: &pictures, workers: None, renewed: &HashSet::new() })
+        let renewed = &HashSet::new();
+        self.add_night(run_key, Night { members: rows, pictures: &pictures, workers: None, renewed, curve: None })
     }
 
     /// Adds a run with everything it leaves, in one commit, but for what receipts name: whoever was forgotten while the
@@ -408,6 +384,9 @@ impl Writer<'_> {
         if earlier.is_none() {
             if let Some(workers) = night.workers {
                 self.write_workers(&mut next, commit, workers.clone())?;
+            }
+            if let Some(Curve { model, bytes }) = night.curve {
+                self.write_curve(&mut next, model, bytes)?;
             }
             next.runs.push(Run { key: run_key.to_owned(), commit, rows: members.len() as u64, at: now() });
         }
@@ -537,9 +516,11 @@ impl Store {
             let name = path.file_name().unwrap_or_default().to_string_lossy();
             let mut words = name.split('.');
             let (stem, ending) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
-            let endings = ["parquet", pictures::ENDING, workers::ENDING, CODES.ending, MASTERS.ending, GRAPH.ending];
+            let kept = [pictures::ENDING, workers::ENDING, curves::ENDING];
+            let derived = [CODES.ending, MASTERS.ending, GRAPH.ending];
+            let is_ours = ending == "parquet" || kept.contains(&ending) || derived.contains(&ending);
             match stem.parse::<u64>() {
-                Ok(id) if endings.contains(&ending) => ends_in_temporary(path) || !manifest.is_live(id),
+                Ok(id) if is_ours => ends_in_temporary(path) || !manifest.is_live(id),
                 _ => stem == manifest::NAME && ends_in_temporary(path),
             }
         };

@@ -155,6 +155,7 @@ impl Store {
             found.pictures += 1;
         }
         self.verify_workers(&manifest, &mut ids, &mut found)?;
+        found.rebuildable.extend(manifest.curves.iter().filter_map(|file| file.read(self.path()).err()));
         if let Err(error) = self.verify_outside(&ids, &mut found) {
             found.damaged.push(error.to_string());
         }

@@ -8,10 +8,10 @@ use std::sync::{Arc, OnceLock};
 use half::f16;
 
 use super::derived::{Builder, Codes, Masters};
-use super::hnsw::Graph;
+use super::hnsw::graph::Graph;
 use super::member::{Facts, Member, Row};
+use super::place::SegmentFiles;
 use super::query::Filter;
-use super::store::SegmentFiles;
 use crate::infer::{ModelId, Template};
 use crate::{Error, Result};
 

@@ -11,12 +11,11 @@ use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::failpoint;
 use super::files::Pending;
-use super::manifest::{Manifest, Other, segment_file};
+use super::manifest::{Manifest, Other, WorkersFile, segment_file};
 use super::member::hex;
 use super::store::{Store, Writer};
 use crate::infer::ModelId;
@@ -35,22 +34,6 @@ const MAGIC_OF_VERSION_1: &[u8; 16] = b"chehra workers 1";
 
 /// Known workers by id.
 pub type KnownWorkers = BTreeMap<String, WorkerMemory>;
-
-/// A file of workers as the manifest names it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(super) struct WorkersFile {
-    /// Its number, from the same count as the segments'.
-    pub(super) id: u64,
-    /// The commit of the run that left it.
-    pub(super) commit: u64,
-    /// Workers in it.
-    pub(super) workers: u64,
-    pub(super) bytes: u64,
-    pub(super) sha256: String,
-    /// Fields of later versions.
-    #[serde(flatten)]
-    pub(super) other: Other,
-}
 
 impl WorkersFile {
     pub(super) fn path(&self, store: &Path) -> PathBuf {

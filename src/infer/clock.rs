@@ -61,7 +61,7 @@ pub struct StageClock {
 /// The sums at one moment.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Spent {
-    /// Pictures given to the engine, readable or not.
+    /// Pictures that could be decoded and were looked at.
     pub pictures: u64,
     /// Faces whose liveness and template were taken.
     pub faces: u64,

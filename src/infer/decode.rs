@@ -16,15 +16,15 @@ use crate::photo::{Photo, Walked};
 use crate::reason::Reject;
 
 /// A photo, and where else its pixels are.
-pub(super) struct Source {
+pub(super) struct DecodedPhoto {
     pub(super) photo: Photo,
     on_card: Option<(Arc<Storage>, usize)>,
 }
 
-impl Source {
+impl DecodedPhoto {
     /// Of a photo that is on the host alone.
-    pub(super) fn on_host(photo: Photo) -> Source {
-        Source { photo, on_card: None }
+    pub(super) fn on_host(photo: Photo) -> DecodedPhoto {
+        DecodedPhoto { photo, on_card: None }
     }
 
     /// Its pixels where a device has them soonest.
@@ -39,7 +39,7 @@ impl Source {
 }
 
 /// A photo, or why there is none.
-type Decoded = Result<Source, Reject>;
+type Decoded = Result<DecodedPhoto, Reject>;
 
 /// A picture on its way. Those for the card wait for each other.
 enum Next<'a> {
@@ -82,7 +82,7 @@ impl Engine {
         let mut lap = self.clock.start();
         let next = match crate::photo::walk(bytes, &self.policy.photo) {
             Ok(walked) if self.on_card(&walked) => Next::ForCard(walked),
-            Ok(walked) => Next::Done(walked.decode().map(|photo| Source { photo, on_card: None })),
+            Ok(walked) => Next::Done(walked.decode().map(|photo| DecodedPhoto { photo, on_card: None })),
             Err(reject) => Next::Done(Err(reject)),
         };
         lap.book(Stage::Decode);
@@ -154,7 +154,7 @@ mod card {
             drop(decoder);
             // Whatever the library did not take: the cores' work, as if there were no card.
             let by_cores = |(done, walked): (Option<Decoded>, &&Walked<'_>)| {
-                done.unwrap_or_else(|| walked.decode().map(|photo| Source { photo, on_card: None }))
+                done.unwrap_or_else(|| walked.decode().map(|photo| DecodedPhoto { photo, on_card: None }))
             };
             Ok(done.into_par_iter().zip(pictures).map(by_cores).collect())
         }
@@ -184,7 +184,7 @@ mod card {
                     log::info!("the cores decode a picture that the card refused: {error}");
                     let walked = part.first().map(|(at, job)| (*at, job.walked));
                     walked.into_iter().for_each(|(at, walked)| {
-                        done[at] = Some(walked.decode().map(|photo| Source { photo, on_card: None }));
+                        done[at] = Some(walked.decode().map(|photo| DecodedPhoto { photo, on_card: None }));
                     });
                     Ok(())
                 }
@@ -195,11 +195,11 @@ mod card {
             &self,
             decoder: &mut Decoder,
             part: &[(usize, Job<'_>)],
-        ) -> std::result::Result<Vec<Source>, String> {
+        ) -> std::result::Result<Vec<DecodedPhoto>, String> {
             let card = self.device.as_cuda_device().map_err(|error| error.to_string())?;
             let pictures: Vec<_> = part.iter().map(|(_, job)| (job.plain, job.taken)).collect();
             let decoded = decoder.decode(card, &pictures)?;
-            let source = |OnCard { photo, buffer, from }| Source { photo, on_card: Some((buffer, from)) };
+            let source = |OnCard { photo, buffer, from }| DecodedPhoto { photo, on_card: Some((buffer, from)) };
             Ok(decoded.into_iter().map(source).collect())
         }
     }

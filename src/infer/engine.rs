@@ -5,24 +5,22 @@
 //! with [`Engine::lanes`] how it is best called. What is seen in a picture does not depend on its group, on
 //! the number of threads or on the order: every operation gives the same bits for a row alone as for a row in a batch.
 
-use candle_core::{DType, Device, Tensor};
+use candle_core::Device;
 use rayon::prelude::*;
 
 use crate::config::Policy;
 use crate::dump::Submission;
-use crate::face::align::{Crop, SIDE};
 use crate::face::detect::Detector;
-use crate::face::{Detection, quality};
-use crate::infer::analysis::Traits;
+use crate::infer::assembly::{self, Networks, look};
 use crate::infer::clock::{Spent, Stage, StageClock};
-use crate::infer::looks::Subject;
+use crate::infer::cores::Cores;
 use crate::infer::parts::{Turns, told};
-use crate::infer::{Analysis, JpegChoice, JpegReport, Reading, SeenFace, SeenPhoto, Template};
+use crate::infer::{Analysis, JpegChoice, JpegReport, SeenPhoto};
 use crate::memory::{LookingAt, room};
-use crate::nn::{Embedder, Liveness, WeightStore, Yunet, load_embedder, load_liveness};
+use crate::nn::{WeightStore, Yunet, load_embedder, load_liveness};
 use crate::ops::Precision;
 use crate::ops::cpu::Isa;
-use crate::photo::{Fingerprint, Photo, Reduced};
+use crate::photo::Photo;
 use crate::reason::{Reason, Reject};
 use crate::{Error, Result};
 
@@ -52,9 +50,7 @@ const LOOKS: &str = ":wide+close+middle";
 
 /// The networks, ready to run.
 pub struct Engine {
-    pub(super) detector: Detector<Yunet>,
-    pub(super) embedder: Box<dyn Embedder>,
-    pub(super) liveness: Box<dyn Liveness>,
+    pub(super) networks: Networks,
     pub(super) policy: Policy,
     pub(super) device: Device,
     detector_id: String,
@@ -101,9 +97,11 @@ impl Engine {
         Ok(Engine {
             arithmetic,
             detector_id: yunet.id().to_owned(),
-            detector: Detector::new(yunet, policy.detection.clone()),
-            embedder: load_embedder(weights, embedder)?,
-            liveness: load_liveness(&exact, DEFAULT_LIVENESS)?,
+            networks: Networks {
+                detector: Detector::new(yunet, policy.detection.clone()),
+                embedder: load_embedder(weights, embedder)?,
+                liveness: load_liveness(&exact, DEFAULT_LIVENESS)?,
+            },
             policy: policy.clone(),
             jpeg: JpegReport::cpu(JpegChoice::Cpu, "not asked"),
             #[cfg(feature = "cuda")]
@@ -139,19 +137,24 @@ impl Engine {
         &self.jpeg
     }
 
+    /// The policy that it was loaded with: everything done with what it sees follows the same one.
+    pub fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
     /// Name and sum of the embedder's weights: what a template remembers.
     pub fn embedder_id(&self) -> &str {
-        self.embedder.id()
+        self.networks.embedder.id()
     }
 
     /// Name and sum of the liveness network's weights, and how often it looks.
     pub fn liveness_id(&self) -> String {
-        format!("{}{LOOKS}", self.liveness.id())
+        format!("{}{LOOKS}", self.networks.liveness.id())
     }
 
     /// All networks: detector, liveness, embedder.
     pub fn models(&self) -> [String; 3] {
-        [self.detector_id.clone(), self.liveness_id(), self.embedder.id().to_owned()]
+        [self.detector_id.clone(), self.liveness_id(), self.networks.embedder.id().to_owned()]
     }
 
     /// What results depend on beside models and device: the precision, and where it is not f32 the instruction set.
@@ -245,90 +248,16 @@ impl Engine {
         Ok(seen)
     }
 
-    /// As [`Engine::see`], of pictures that are decoded; on the CPU.
+    /// As [`Engine::see`], of pictures that are decoded; on the cores.
     pub(super) fn see_decoded(
         &self,
         decoded: Vec<Result<Photo, Reject>>,
         pictures: &[&[u8]],
     ) -> Result<Vec<Result<SeenPhoto, Reject>>> {
-        let mut lap = self.clock.start();
         let photos: Vec<&Photo> = decoded.iter().filter_map(|photo| photo.as_ref().ok()).collect();
-        let mut faces = self.detector.detect_batch(&photos)?;
-        for faces in &mut faces {
-            // Tallest first; equal heights keep the detector's order, best score first.
-            faces.sort_by(|a, b| b.bbox[3].total_cmp(&a.bbox[3]));
-        }
-        lap.book(Stage::Detect);
-        let mut readings = self.read(&photos, &faces)?.into_iter();
-        let mut faces = faces.into_iter();
-        let mut lap = self.clock.start();
-        let seen = decoded
-            .iter()
-            .zip(pictures)
-            .map(|(photo, bytes)| {
-                let photo = photo.as_ref().map_err(Reject::clone)?;
-                let faces = faces.next().unwrap_or_default();
-                let boxes: Vec<[f32; 4]> = faces.iter().map(|face| face.bbox).collect();
-                let readings = readings.next().unwrap_or_default().into_iter().chain(std::iter::repeat(None));
-                let reduced = Reduced::of(photo);
-                Ok(SeenPhoto {
-                    width: photo.width as u32,
-                    height: photo.height as u32,
-                    turned: 0,
-                    fingerprint: Fingerprint::from_reduced(bytes, &reduced),
-                    traits: Traits::of(&reduced, photo, &boxes),
-                    faces: faces
-                        .into_iter()
-                        .zip(readings)
-                        .map(|(detection, reading)| SeenFace { detection, reading })
-                        .collect(),
-                })
-            })
-            .collect();
-        lap.book(Stage::Fingerprint);
-        Ok(seen)
-    }
-
-    /// Reads the tallest faces of each photo: liveness and template in one batch over all photos.
-    fn read(&self, photos: &[&Photo], faces: &[Vec<Detection>]) -> Result<Vec<Vec<Option<Reading>>>> {
-        let chosen: Vec<(usize, &Detection)> = faces
-            .iter()
-            .enumerate()
-            .flat_map(|(photo, faces)| faces.iter().take(self.policy.detection.max_read).map(move |face| (photo, face)))
-            .collect();
-        self.clock.count(photos.len(), chosen.len());
-        let mut lap = self.clock.start();
-        let crops: Vec<Option<Crop>> = chosen.iter().map(|&(photo, face)| Crop::new(photos[photo], face)).collect();
-        lap.book(Stage::Align);
-        let subject = |&(photo, face): &(usize, _)| self.subject(photo, photos[photo], face, &faces[photo]);
-        let subjects: Vec<Subject> = chosen.iter().map(subject).collect();
-        let looks =
-            self.look_at(&subjects, &|views| self.liveness.log_odds(&self.cut_views(photos, &subjects, views)?))?;
-        lap.book(Stage::Liveness);
-        let embeddings = self.embed(crops.iter().flatten())?;
-        lap.book(Stage::Embed);
-        let mut embeddings = embeddings.into_iter();
-        let mut readings = vec![Vec::new(); photos.len()];
-        for ((subject, crop), looks) in subjects.iter().zip(&crops).zip(looks) {
-            let &Subject { photo, face, grain, .. } = subject;
-            let reading = crop.as_ref().and_then(|crop| {
-                let template = Template::from_embedding(&embeddings.next()?).ok()?;
-                let quality = quality::assess(face, crop, &self.policy.quality);
-                Some(Reading { quality, looks, grain, template })
-            });
-            readings[photo].push(reading);
-        }
-        lap.book(Stage::Quality);
-        Ok(readings)
-    }
-
-    fn embed<'a>(&self, crops: impl Iterator<Item = &'a Crop>) -> Result<Vec<Vec<f32>>> {
-        let input: Vec<f32> = crops.flat_map(|crop| crop.rgb.iter().copied()).collect();
-        let count = input.len() / (SIDE * SIDE * 3);
-        if count == 0 {
-            return Ok(Vec::new());
-        }
-        let crops = Tensor::from_vec(input, (count, SIDE, SIDE, 3), &self.device)?;
-        Ok(self.embedder.embed(&crops)?.to_dtype(DType::F32)?.to_vec2::<f32>()?)
+        let (networks, device, clock) = (&self.networks, &self.device, &self.clock);
+        let looked = look(&Cores { networks, device, clock, photos: &photos }, &photos, &self.policy, clock)?;
+        let pictures = assembly::pictures(pictures, decoded, looked);
+        Ok(pictures.into_iter().map(|picture| picture.finish(&self.policy, clock)).collect())
     }
 }

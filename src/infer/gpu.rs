@@ -9,28 +9,29 @@
 use candle_core::{DType, Device, Tensor};
 use rayon::prelude::*;
 
-use super::decode::Source;
+use super::assembly::{self, Backend, Embedded, LookedFace, look};
+use super::cores::cut_glances;
+use super::decode::DecodedPhoto;
 use super::engine::{DEVICE_LANES, Engine};
-use super::looks::{Subject, View};
+use super::looks::{Glance, Subject, View};
 use super::parts::{Turns, in_parts, told};
 use crate::Result;
 use crate::device;
-use crate::face::align::{Crop, SIDE, Similarity};
+use crate::face::Detection;
+use crate::face::align::{Crop, SIDE};
 use crate::face::crop::Region;
 use crate::face::decode::Placement;
 use crate::face::detect::fits;
 use crate::face::device::{Placed, decode_picture};
 use crate::face::resize::Fit;
-use crate::face::{Detection, quality};
-use crate::infer::analysis::Traits;
+use crate::infer::SeenPhoto;
 use crate::infer::clock::Stage;
-use crate::infer::{Looks, Reading, SeenFace, SeenPhoto, Template};
 use crate::memory::room;
 use crate::nn::yunet::STRIDES;
 use crate::ops::gpu::Card;
 use crate::ops::gpu::faces::{Candidates, Pictures, Pixels};
 use crate::ops::params::PixelParams;
-use crate::photo::{Fingerprint, Photo, Reduced};
+use crate::photo::Photo;
 use crate::reason::Reject;
 
 /// Device memory that a picture is reckoned to need while its part is on the device: its pixels, the detector's maps, and
@@ -40,22 +41,6 @@ const BYTES_A_PICTURE: u64 = 192 << 20;
 const MOST_PICTURES: usize = 256;
 /// Pictures of one size that go through the detector at a time.
 const DETECTED_TOGETHER: usize = 64;
-
-/// What the device saw in one photo.
-struct Looked {
-    /// Tallest first.
-    faces: Vec<Detection>,
-    /// Of the tallest ones: what was read, `None` where landmarks coincide.
-    read: Vec<Option<Face>>,
-}
-
-/// What the device read in one face.
-struct Face {
-    crop: Crop,
-    embedding: Vec<f32>,
-    looks: Looks,
-    grain: f32,
-}
 
 impl Engine {
     /// As [`Engine::see`], on the device.
@@ -88,109 +73,73 @@ impl Engine {
     /// As [`Engine::see_on_device`], of pictures that are decoded.
     pub(super) fn see_sources(
         &self,
-        decoded: Vec<Result<Source, Reject>>,
+        decoded: Vec<Result<DecodedPhoto, Reject>>,
         pictures: &[&[u8]],
     ) -> Result<Vec<Result<SeenPhoto, Reject>>> {
-        let sources: Vec<&Source> = decoded.iter().filter_map(|source| source.as_ref().ok()).collect();
+        let sources: Vec<&DecodedPhoto> = decoded.iter().filter_map(|source| source.as_ref().ok()).collect();
         let looked = {
             let _turn = self.turns.take();
             let free = device::free(&self.device).unwrap_or(0) / Turns::AT_A_TIME as u64;
             let most = ((free / BYTES_A_PICTURE) as usize).clamp(1, MOST_PICTURES);
-            in_parts(&sources, most, |part| self.look(part)).map_err(|error| told(&self.device, error))?
+            in_parts(&sources, most, |part| self.look_on_device(part)).map_err(|error| told(&self.device, error))?
         };
-        self.clock.count(pictures.len(), looked.iter().map(|looked| looked.read.len()).sum());
-        let mut looked = looked.into_iter();
-        let rows: Vec<_> = decoded
-            .into_iter()
-            .zip(pictures)
-            .map(|(source, bytes)| {
-                let photo = source.map(|source| source.photo);
-                let looked = if photo.is_ok() { looked.next() } else { None };
-                (photo, bytes, looked)
-            })
-            .collect();
-        Ok(rows
-            .into_par_iter()
-            .map(|(photo, bytes, looked)| {
-                let photo = photo?;
-                Ok(self.finish(&photo, bytes, looked.unwrap_or(Looked { faces: Vec::new(), read: Vec::new() })))
-            })
-            .collect())
-    }
-
-    /// What the CPU measures beside the networks.
-    fn finish(&self, photo: &Photo, bytes: &[u8], looked: Looked) -> SeenPhoto {
-        let Looked { faces, read } = looked;
-        let mut readings = Vec::with_capacity(read.len());
-        for (face, read) in faces.iter().zip(read) {
-            let mut lap = self.clock.start();
-            readings.push(read.and_then(|Face { crop, embedding, looks, grain }| {
-                let template = Template::from_embedding(&embedding).ok()?;
-                let quality = quality::assess(face, &crop, &self.policy.quality);
-                Some(Reading { quality, looks, grain, template })
-            }));
-            lap.book(Stage::Quality);
-        }
-        let mut lap = self.clock.start();
-        let boxes: Vec<[f32; 4]> = faces.iter().map(|face| face.bbox).collect();
-        let readings = readings.into_iter().chain(std::iter::repeat(None));
-        let faces = faces.into_iter().zip(readings).map(|(detection, reading)| SeenFace { detection, reading });
-        let reduced = Reduced::of(photo);
-        let seen = SeenPhoto {
-            width: photo.width as u32,
-            height: photo.height as u32,
-            turned: 0,
-            fingerprint: Fingerprint::from_reduced(bytes, &reduced),
-            traits: Traits::of(&reduced, photo, &boxes),
-            faces: faces.collect(),
-        };
-        lap.book(Stage::Fingerprint);
-        seen
+        let photos = decoded.into_iter().map(|source| source.map(|source| source.photo)).collect();
+        let pictures = assembly::pictures(pictures, photos, looked);
+        Ok(pictures.into_par_iter().map(|picture| picture.finish(&self.policy, &self.clock)).collect())
     }
 
     /// Everything that the device does for some photos.
-    fn look(&self, sources: &[&Source]) -> Result<Vec<Looked>> {
-        let mut lap = self.clock.start();
-        let pixels: Vec<Pixels<'_>> = sources.iter().map(|source| source.pixels()).collect();
-        let pictures = Pictures::gather(&Card::of(&self.device)?, &pixels)?;
+    fn look_on_device(&self, sources: &[&DecodedPhoto]) -> Result<Vec<Vec<LookedFace>>> {
         let photos: Vec<&Photo> = sources.iter().map(|source| &source.photo).collect();
-        let photos = photos.as_slice();
-        let mut offset = 0;
-        let placed: Vec<Placed> = photos
-            .iter()
-            .map(|photo| {
-                let place = Placed { offset, width: photo.width, height: photo.height };
-                offset += photo.rgb.len();
-                place
-            })
-            .collect();
-        let mut faces = self.find(photos, &placed, &pictures)?;
-        for faces in &mut faces {
-            // Tallest first; equal heights keep the detector's order, best score first.
-            faces.sort_by(|a, b| b.bbox[3].total_cmp(&a.bbox[3]));
-        }
-        lap.book(Stage::Detect);
-        self.read_faces(photos, &placed, &pictures, faces)
+        let backend = OnDevice::upload(self, sources, &photos)?;
+        look(&backend, &photos, &self.policy, &self.clock)
     }
+}
 
-    /// The faces of each photo, best score first.
-    fn find(&self, photos: &[&Photo], placed: &[Placed], pictures: &Pictures) -> Result<Vec<Vec<Detection>>> {
-        let policy = &self.policy.detection;
+/// Some photos in the memory of a device, and the networks there.
+struct OnDevice<'a> {
+    engine: &'a Engine,
+    photos: &'a [&'a Photo],
+    /// Where each photo lies among the pixels.
+    placed: Vec<Placed>,
+    pixels: Pictures,
+}
+
+impl<'a> OnDevice<'a> {
+    fn upload(engine: &'a Engine, sources: &[&DecodedPhoto], photos: &'a [&'a Photo]) -> Result<Self> {
+        let mut lap = engine.clock.start();
+        let pixels: Vec<Pixels<'_>> = sources.iter().map(|source| source.pixels()).collect();
+        let pixels = Pictures::gather(&Card::of(&engine.device)?, &pixels)?;
+        let mut offset = 0;
+        let place = |photo: &&Photo| {
+            let place = Placed { offset, width: photo.width, height: photo.height };
+            offset += photo.rgb.len();
+            place
+        };
+        let placed = photos.iter().map(place).collect();
+        lap.book(Stage::Detect);
+        Ok(OnDevice { engine, photos, placed, pixels })
+    }
+}
+
+impl Backend for OnDevice<'_> {
+    fn find(&self) -> Result<Vec<Vec<Detection>>> {
+        let (policy, detector) = (&self.engine.policy.detection, &self.engine.networks.detector);
         let mut groups = std::collections::BTreeMap::<(usize, usize), Vec<(usize, Fit)>>::new();
-        for (index, photo) in photos.iter().enumerate() {
+        for (index, photo) in self.photos.iter().enumerate() {
             for fit in fits(photo, &policy.scales) {
                 groups.entry(fit.padded()).or_default().push((index, fit));
             }
         }
-        let mut candidates = Candidates::new(&Card::of(&self.device)?, photos.len())?;
+        let mut candidates = Candidates::new(&Card::of(&self.engine.device)?, self.photos.len())?;
         for ((width, height), jobs) in groups {
             for jobs in jobs.chunks(DETECTED_TOGETHER) {
-                let from: Vec<_> = jobs.iter().map(|&(index, fit)| placed[index].shrink(fit)).collect();
+                let from: Vec<_> = jobs.iter().map(|&(index, fit)| self.placed[index].shrink(fit)).collect();
                 let p = PixelParams { blue_first: 1, ..plain(jobs.len(), width, height) };
-                let heads = self.detector.network().raw(&pictures.shrink(DType::F32, &from, p)?)?;
+                let heads = detector.network().raw(&self.pixels.shrink(DType::F32, &from, p)?)?;
                 let inside = |fit: &Fit| (fit.width as f32, fit.height as f32);
                 let place = |&(index, fit): &(usize, Fit)| {
-                    let place = Placement { ratio: fit.ratio(photos[index]), inside: inside(&fit) };
+                    let place = Placement { ratio: fit.ratio(self.photos[index]), inside: inside(&fit) };
                     decode_picture(index, place)
                 };
                 let places: Vec<_> = jobs.iter().map(place).collect();
@@ -201,111 +150,88 @@ impl Engine {
         }
         let kept = candidates.suppress(policy.nms_iou, policy.max_faces)?;
         kept.into_iter()
-            .zip(photos)
+            .zip(self.photos)
             .map(|(kept, photo)| match kept {
                 Some(faces) => Ok(faces.iter().map(detection).collect()),
                 // More candidates than a block of threads can sort.
-                None => self.detector.detect(photo),
+                None => detector.detect(photo),
             })
             .collect()
     }
 
-    /// Liveness and embedding of the tallest faces, all photos together.
-    fn read_faces(
-        &self,
-        photos: &[&Photo],
-        placed: &[Placed],
-        pictures: &Pictures,
-        faces: Vec<Vec<Detection>>,
-    ) -> Result<Vec<Looked>> {
-        let most = self.policy.detection.max_read;
-        let mut chosen: Vec<(usize, Detection, Similarity)> = Vec::new();
-        for (photo, faces) in faces.iter().enumerate() {
-            let upright = |face: &Detection| Some((photo, *face, Similarity::to_template(face)?));
-            chosen.extend(faces.iter().take(most).filter_map(upright));
+    fn embed(&self, subjects: &[Subject]) -> Result<Vec<Embedded>> {
+        let mut lap = self.engine.clock.start();
+        let warp = |subject: &Subject| self.placed[subject.photo_index].warp(&subject.transform);
+        let warps: Vec<_> = subjects.iter().map(warp).collect();
+        let crops = self.pixels.warp(DType::F32, &warps, plain(warps.len(), SIDE, SIDE))?;
+        let embeddings = self.engine.networks.embedder.embed(&crops)?.to_device(&Device::Cpu)?;
+        let embeddings = embeddings.to_dtype(DType::F32)?.to_vec2::<f32>()?;
+        lap.book(Stage::Embed);
+        let crops = crops.flatten_from(1)?.to_vec2::<f32>()?;
+        lap.book(Stage::Align);
+        let embedded = |((subject, rgb), embedding): ((&Subject, _), _)| Embedded {
+            crop: Crop { rgb, transform: subject.transform },
+            embedding,
+        };
+        Ok(subjects.iter().zip(crops).zip(embeddings).map(embedded).collect())
+    }
+
+    /// Those of grainy faces, which are few, are cut out and denoised by the host.
+    fn score(&self, glances: &[Glance]) -> Result<Vec<f32>> {
+        let liveness = self.engine.networks.liveness.as_ref();
+        let side = liveness.input_size();
+        let mut order: Vec<usize> = (0..glances.len()).collect();
+        order.sort_by_key(|&at| Cut::of(&glances[at]));
+        let cut_so = |wanted: Cut| -> Vec<Glance> {
+            order.iter().map(|&at| glances[at]).filter(|glance| Cut::of(glance) == wanted).collect()
+        };
+        let (resized, warped, by_host) = (cut_so(Cut::Resized), cut_so(Cut::Warped), cut_so(Cut::ByHost));
+        let mut crops = Vec::new();
+        if !resized.is_empty() {
+            let region = |&Glance { subject, .. }: &Glance| {
+                let Photo { width, height, .. } = *subject.photo;
+                let region = Region::around(&subject.detection, liveness.box_scale(), width, height);
+                self.placed[subject.photo_index].crop(region)
+            };
+            let regions: Vec<_> = resized.iter().map(region).collect();
+            crops.push(self.pixels.crop_resize(DType::F32, &regions, plain(regions.len(), side, side))?);
         }
-        let mut read = Vec::new();
-        if !chosen.is_empty() {
-            let mut lap = self.clock.start();
-            let warps: Vec<_> = chosen.iter().map(|(photo, _, transform)| placed[*photo].warp(transform)).collect();
-            let crops = pictures.warp(DType::F32, &warps, plain(warps.len(), SIDE, SIDE))?;
-            let embeddings = self.embedder.embed(&crops)?.to_device(&Device::Cpu)?;
-            let embeddings = embeddings.to_dtype(DType::F32)?.to_vec2::<f32>()?;
-            lap.book(Stage::Embed);
-            let subjects: Vec<Subject> = chosen
-                .par_iter()
-                .map(|(photo, face, _)| self.subject(*photo, photos[*photo], face, &faces[*photo]))
-                .collect();
-            let looks =
-                self.look_at(&subjects, &|views| self.score_on_device(photos, (placed, pictures), &subjects, views))?;
-            lap.book(Stage::Liveness);
-            let crops = crops.flatten_from(1)?.to_vec2::<f32>()?;
-            lap.book(Stage::Align);
-            let seen = embeddings.into_iter().zip(looks.into_iter().zip(&subjects));
-            for (((_, _, transform), rgb), (embedding, (looks, subject))) in chosen.iter().zip(crops).zip(seen) {
-                let grain = subject.grain;
-                read.push(Face { crop: Crop { rgb, transform: *transform }, embedding, looks, grain });
-            }
+        if !warped.is_empty() {
+            let square = |&Glance { subject, view, .. }: &Glance| {
+                self.placed[subject.photo_index].warp(&subject.square(view, side))
+            };
+            let squares: Vec<_> = warped.iter().map(square).collect();
+            crops.push(self.pixels.warp(DType::F32, &squares, plain(squares.len(), side, side))?);
         }
-        let mut read = read.into_iter();
-        Ok(faces
-            .into_iter()
-            .map(|faces| {
-                let own = faces.iter().take(most);
-                let read = own.map(|face| Similarity::to_template(face).and_then(|_| read.next())).collect();
-                Looked { faces, read }
-            })
-            .collect())
+        if !by_host.is_empty() {
+            crops.push(cut_glances(liveness, &self.engine.device, &by_host)?);
+        }
+        let scored = liveness.log_odds(&Tensor::cat(&crops, 0)?)?;
+        let mut odds = vec![0.0; glances.len()];
+        order.into_iter().zip(scored).for_each(|(at, score)| odds[at] = score);
+        Ok(odds)
+    }
+
+    fn leaves_cores_idle(&self) -> bool {
+        true
     }
 }
 
-impl Engine {
-    /// The log-odds of single views. Those of grainy faces, which are few, are cut out and denoised by the host.
-    fn score_on_device(
-        &self,
-        photos: &[&Photo],
-        (placed, pictures): (&[Placed], &Pictures),
-        subjects: &[Subject],
-        views: &[(usize, View)],
-    ) -> Result<Vec<f32>> {
-        let side = self.liveness.input_size();
-        // By how they are cut out: 0 resized, 1 warped, 2 by the host.
-        let way = |&(index, view): &(usize, View)| match (subjects[index].is_grainy(), view) {
-            (true, _) => 2,
-            (false, View::Wide) => 0,
-            (false, _) => 1,
-        };
-        let mut order: Vec<usize> = (0..views.len()).collect();
-        order.sort_by_key(|&at| way(&views[at]));
-        let of_way = |wanted: usize| -> Vec<(usize, View)> {
-            order.iter().map(|&at| views[at]).filter(|view| way(view) == wanted).collect()
-        };
-        let (resized, warped, by_host) = (of_way(0), of_way(1), of_way(2));
-        let mut crops = Vec::new();
-        if !resized.is_empty() {
-            let region = |&(index, _): &(usize, View)| {
-                let Subject { photo, face, .. } = subjects[index];
-                let Photo { width, height, .. } = *photos[photo];
-                placed[photo].crop(Region::around(face, self.liveness.box_scale(), width, height))
-            };
-            let regions: Vec<_> = resized.iter().map(region).collect();
-            crops.push(pictures.crop_resize(DType::F32, &regions, plain(regions.len(), side, side))?);
+/// How the crop of a glance is cut out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Cut {
+    Resized,
+    Warped,
+    ByHost,
+}
+
+impl Cut {
+    fn of(glance: &Glance) -> Cut {
+        match (glance.subject.is_grainy(), glance.view) {
+            (true, _) => Cut::ByHost,
+            (false, View::Wide) => Cut::Resized,
+            (false, _) => Cut::Warped,
         }
-        if !warped.is_empty() {
-            let square = |&(index, view): &(usize, View)| {
-                let photo = subjects[index].photo;
-                placed[photo].warp(&subjects[index].square(view, side, photos[photo]))
-            };
-            let squares: Vec<_> = warped.iter().map(square).collect();
-            crops.push(pictures.warp(DType::F32, &squares, plain(squares.len(), side, side))?);
-        }
-        if !by_host.is_empty() {
-            crops.push(self.cut_views(photos, subjects, &by_host)?);
-        }
-        let scored = self.liveness.log_odds(&Tensor::cat(&crops, 0)?)?;
-        let mut odds = vec![0.0; views.len()];
-        order.into_iter().zip(scored).for_each(|(at, score)| odds[at] = score);
-        Ok(odds)
     }
 }
 

@@ -1,7 +1,9 @@
 //! Aligned crops in batches -> liveness and templates.
 
 pub mod analysis;
+mod assembly;
 pub mod clock;
+mod cores;
 mod decode;
 pub mod engine;
 mod gpu;

@@ -4,7 +4,7 @@
 //! upright faces alone: of a picture in which none surely stands upright the three other turns are tried, and the one with more
 //! faces of which the detector is sure is what was seen. A picture with a face that is surely upright costs nothing.
 
-use super::decode::Source;
+use super::decode::DecodedPhoto;
 use super::engine::Engine;
 use crate::Result;
 use crate::face::Detection;
@@ -60,7 +60,7 @@ impl Engine {
     fn see_one(&self, photo: Photo, bytes: &[u8]) -> Result<Option<SeenPhoto>> {
         let seen = match self.device.is_cpu() {
             true => self.see_decoded(vec![Ok(photo)], &[bytes])?,
-            false => self.see_sources(vec![Ok(Source::on_host(photo))], &[bytes])?,
+            false => self.see_sources(vec![Ok(DecodedPhoto::on_host(photo))], &[bytes])?,
         };
         Ok(seen.into_iter().next().and_then(std::result::Result::ok))
     }

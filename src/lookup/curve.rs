@@ -3,17 +3,19 @@
 use serde::Serialize;
 
 use crate::Result;
-use crate::dedup;
 use crate::gallery::Gallery;
 use crate::infer::ModelId;
 use crate::matching::strata::quality_stratum;
 use crate::matching::{Basis, ImpostorReport, Impostors, prior};
+use crate::pairs::{self, KeptCurve};
 
 /// False-match rates for one network.
 #[derive(Debug)]
 pub struct Curve {
     impostors: Impostors,
     prior: prior::Prior,
+    measured_down_to: f64,
+    gallery_size: u64,
 }
 
 /// What a curve rests on.
@@ -39,12 +41,35 @@ pub struct Chance {
 }
 
 impl Curve {
-    /// Fitted on members known to differ; the curve that ships for the network where they are too few.
+    /// The curve that the store's last night was judged with; else fitted on members known to differ; else the curve that
+    /// ships for the network, where they are too few.
     ///
     /// # Errors
     /// [`crate::Error::Input`] when a stored row is damaged.
-    pub fn of(model: &ModelId, members: &Gallery) -> Result<Curve> {
-        Ok(Curve { impostors: Impostors::new(model, &dedup::impostor_scores(members)?), prior: prior::of(model) })
+    pub fn of(model: &ModelId, members: &Gallery, kept: Option<&KeptCurve>) -> Result<Curve> {
+        let (prior, live) = (prior::of(model), members.live() as u64);
+        Ok(match kept {
+            Some(kept) => Curve {
+                impostors: kept.impostors(model),
+                prior,
+                measured_down_to: kept.measured_down_to,
+                gallery_size: kept.gallery_size.max(live),
+            },
+            None => {
+                let impostors = Impostors::new(model, &pairs::of_members(members)?);
+                let report = impostors.pooled().report();
+                let measured_down_to = match report.basis {
+                    Basis::Fitted => 1.0 / report.scores.max(1) as f64,
+                    Basis::Prior | Basis::Kept => 1.0 / prior::PAIRS,
+                };
+                Curve { impostors, prior, measured_down_to, gallery_size: live }
+            }
+        })
+    }
+
+    /// Members of the gallery for all pairs of which expected false matches are stated.
+    pub fn gallery_size(&self) -> u64 {
+        self.gallery_size
     }
 
     /// What happens by chance at a similarity of two faces of these qualities.
@@ -54,7 +79,7 @@ impl Curve {
         Chance {
             false_match_rate: rate,
             false_match_rate_upper: model.fmr_upper(similarity),
-            extrapolated: rate < self.measured_down_to(),
+            extrapolated: rate < self.measured_down_to,
         }
     }
 
@@ -63,17 +88,9 @@ impl Curve {
         self.prior.fnmr(similarity)
     }
 
-    fn measured_down_to(&self) -> f64 {
-        let report = self.impostors.pooled().report();
-        match report.basis {
-            Basis::Fitted => 1.0 / report.scores.max(1) as f64,
-            Basis::Prior => 1.0 / prior::PAIRS,
-        }
-    }
-
     /// What it rests on.
     pub fn report(&self) -> CurveReport {
         let impostors = self.impostors.pooled().report().clone();
-        CurveReport { source: impostors.source(), measured_down_to: self.measured_down_to(), impostors }
+        CurveReport { source: impostors.source(), measured_down_to: self.measured_down_to, impostors }
     }
 }

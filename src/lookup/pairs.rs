@@ -4,7 +4,8 @@ use serde::Serialize;
 
 use super::moment::iso;
 use super::text::{day, expected, table};
-use crate::dedup::Found;
+use crate::matching::Grade;
+use crate::pairs::Found;
 
 /// One pair; the columns are those of `pairs.parquet`, times as ISO 8601 in UTC.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -17,6 +18,7 @@ pub struct PairRow<'a> {
     pub expected_false_matches_upper: f64,
     pub local_fdr: f64,
     pub probability_false: f64,
+    pub grade: Option<&'static str>,
     pub evidence: String,
     pub worker_a: &'a str,
     pub worker_b: &'a str,
@@ -29,7 +31,7 @@ pub struct PairRow<'a> {
 
 impl PairRow<'_> {
     /// Names of the columns, for a CSV file without rows.
-    pub const NAMES: [&'static str; 15] = [
+    pub const NAMES: [&'static str; 16] = [
         "submission_a",
         "submission_b",
         "similarity",
@@ -37,6 +39,7 @@ impl PairRow<'_> {
         "expected_false_matches_upper",
         "local_fdr",
         "probability_false",
+        "grade",
         "evidence",
         "worker_a",
         "worker_b",
@@ -61,7 +64,7 @@ pub struct PersonRow<'a> {
 }
 
 /// The flagged pairs, most similar first; the older membership of each is `a`.
-pub fn pairs(found: &Found) -> Vec<PairRow<'_>> {
+pub fn pair_rows(found: &Found) -> Vec<PairRow<'_>> {
     let age = |index: usize| (found.enrolments[index].captured_at, &found.enrolments[index].submission_id);
     let row = |pair: &crate::matching::Pair| {
         let (first, second) = if age(pair.a) <= age(pair.b) { (pair.a, pair.b) } else { (pair.b, pair.a) };
@@ -74,6 +77,7 @@ pub fn pairs(found: &Found) -> Vec<PairRow<'_>> {
             expected_false_matches_upper: pair.expected_false_matches_upper,
             local_fdr: pair.local_fdr,
             probability_false: pair.probability_false,
+            grade: pair.grade().map(Grade::code),
             evidence: pair.parts.text(),
             worker_a: &a.worker_id,
             worker_b: &b.worker_id,
@@ -105,7 +109,7 @@ pub fn persons(found: &Found) -> Vec<PersonRow<'_>> {
 
 /// The first of them as a table for people.
 pub fn listed(found: &Found, most: usize) -> String {
-    let rows: Vec<Vec<String>> = pairs(found)
+    let rows: Vec<Vec<String>> = pair_rows(found)
         .iter()
         .take(most)
         .zip(&found.judged.pairs)

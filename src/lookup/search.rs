@@ -11,8 +11,10 @@ use super::moment::iso;
 use super::predicate::Predicate;
 use super::text::{day, expected, masked, table};
 use crate::config::Policy;
-use crate::gallery::{self, Filter, Gallery, Probe, Row, SearchPolicy, Want};
+use crate::gallery::{self, Filter, Gallery, Probe, Row, Searcher, Store, Want};
 use crate::infer::{Engine, ModelId};
+use crate::matching::pairs_of;
+use crate::pairs::KeptCurve;
 use crate::{Error, Result};
 
 /// Whom to look for and where.
@@ -25,7 +27,7 @@ pub struct Question<'a> {
     /// Whether mobile and voter-ID numbers are shown whole.
     pub unmask: bool,
     /// How the store is searched.
-    pub search: SearchPolicy,
+    pub searcher: &'a Searcher,
 }
 
 /// A member found.
@@ -39,7 +41,8 @@ pub struct FoundMember {
     /// How often chance makes two people as alike.
     #[serde(flatten)]
     pub chance: Chance,
-    /// How many of the members searched would be as like a stranger's face by chance: the rate times their number.
+    /// How many pairs at least that similar the whole gallery would hold by chance, as an audit states it: the rate times
+    /// the number of its pairs.
     pub expected_false_matches: f64,
     /// Whether that is within the policy's limit for review.
     pub within_limit: bool,
@@ -93,6 +96,9 @@ pub struct SearchAnswer {
     pub members: usize,
     /// Of these, members searched.
     pub searched: usize,
+    /// Members of the gallery for all pairs of which expected false matches are stated: those of the store's last audit, or
+    /// of the store where that is larger.
+    pub gallery_size: u64,
     /// The policy's limit in expected false matches.
     pub limit: f64,
     /// Where false-match rates come from.
@@ -115,7 +121,8 @@ impl Searchable {
     ///
     /// # Errors
     /// [`Error::Usage`] when the store is empty or has no template of this network, or the filter is wrong.
-    pub fn new(whole: &Gallery, engine: &Engine, question: &Question<'_>) -> Result<Searchable> {
+    pub fn new(store: &Store, engine: &Engine, question: &Question<'_>) -> Result<Searchable> {
+        let whole = store.view(None)?;
         let model = ModelId(engine.embedder_id().to_owned());
         let predicate = question.filter.map(|text| Predicate::new(text, "a store", STORED)).transpose()?;
         let models: Vec<&str> = whole.models().iter().map(|(model, _)| model.0.as_str()).collect();
@@ -139,7 +146,8 @@ impl Searchable {
             }
         };
         // The curve is the whole store's: it says how alike different people are, whoever is asked about.
-        Ok(Searchable { curve: Curve::of(&model, &all)?, members: all.live(), model, gallery })
+        let kept = KeptCurve::read(store, &model)?;
+        Ok(Searchable { curve: Curve::of(&model, &all, kept.as_ref())?, members: all.live(), model, gallery })
     }
 
     /// The members that are searched.
@@ -152,7 +160,8 @@ impl Searchable {
     /// # Errors
     /// [`Error::Input`] when a stored row is damaged.
     pub fn ask(&self, photos: &[PhotoOrProblem], question: &Question<'_>, policy: &Policy) -> Result<SearchAnswer> {
-        let limit = policy.matching.review_expected_false_matches;
+        let matching = &policy.matching;
+        let limit = matching.review_expected_false_matches.unwrap_or(matching.certain_expected_false_matches);
         let faces = || photos.iter().flat_map(|photo| photo.1.iter().flat_map(|picture| picture.read_faces()));
         let probes: Vec<Probe> = faces()
             .map(|(_, _, reading)| Probe { template: &reading.template, model: &self.model, filter: Filter::default() })
@@ -161,10 +170,10 @@ impl Searchable {
         if !probes.is_empty() && !self.gallery.is_empty() {
             let want = Want::Top { count: question.top, floor: -1.0 };
             let qualities: Vec<f32> = faces().map(|(_, _, reading)| reading.quality.score).collect();
-            for hit in gallery::search(&self.gallery, &probes, want, &question.search)?.0 {
+            for hit in gallery::search(&self.gallery, &probes, want, question.searcher)?.0 {
                 let Some(row) = self.gallery.row(hit.row) else { continue };
                 let chance = self.curve.at(hit.similarity, [qualities[hit.probe as usize], row.quality]);
-                let expected = chance.false_match_rate * self.gallery.live() as f64;
+                let expected = chance.false_match_rate * pairs_of(self.curve.gallery_size());
                 let member = FoundMember { within_limit: expected <= limit, ..member(hit.row, &row, question.unmask) };
                 found[hit.probe as usize].push(FoundMember {
                     similarity: hit.similarity,
@@ -194,6 +203,7 @@ impl Searchable {
             model: self.model.0.clone(),
             members: self.members,
             searched: self.gallery.live(),
+            gallery_size: self.curve.gallery_size(),
             limit,
             curve: self.curve.report(),
             photos,
@@ -250,9 +260,14 @@ impl std::fmt::Display for SearchAnswer {
         }
         write!(
             f,
-            "{} of {} members searched. 'by chance' is how many of them would be as like a stranger: the false-match rate \
-             times {}, from {}. * is within the limit of {}.",
-            self.searched, self.members, self.searched, self.curve.source, self.limit
+            "{} of {} members searched. 'by chance' is how many pairs as alike a gallery of {} holds by chance, as an audit \
+             says it: the false-match rate times {:.0} pairs, from {}. * is within the limit of {}.",
+            self.searched,
+            self.members,
+            self.gallery_size,
+            pairs_of(self.gallery_size),
+            self.curve.source,
+            self.limit
         )
     }
 }

@@ -25,7 +25,7 @@ pub struct Cluster {
     pub districts: Vec<String>,
     /// Workers of the memberships, sorted, each once.
     pub workers: Vec<String>,
-    /// The least similar of the cluster's flagged pairs.
+    /// The least similar of the pairs that join it.
     pub weakest: f32,
 }
 
@@ -36,7 +36,7 @@ impl Cluster {
     }
 }
 
-/// Groups memberships into persons: flagged pairs propose, all pairs of a proposal decide. `odds` gives log10 of the odds
+/// Groups memberships into persons: certain pairs propose, all pairs of a proposal decide. `odds` gives log10 of the odds
 /// that two memberships are one person. The result depends on the set of pairs alone, not on their order, nor on the order
 /// of the memberships.
 pub fn clusters(enrolments: &[Enrolment], pairs: &[Pair], odds: &dyn Fn(usize, usize) -> f64) -> Vec<Cluster> {
@@ -251,6 +251,16 @@ fn heard(odds: f64) -> (f64, f64) {
 /// What cannot be compared speaks neither for nor against.
 fn finite(odds: f64) -> f64 {
     if odds.is_nan() { 0.0 } else { odds.clamp(-300.0, 300.0) }
+}
+
+/// Two memberships that a pair flags and no cluster joins, as something to look at. Its id is of both, so that it is no
+/// cluster's.
+pub(super) fn case_of(enrolments: &[Enrolment], pair: &Pair) -> Cluster {
+    let case = cluster(enrolments, vec![pair.a, pair.b], pair.similarity);
+    let mut digest = Sha256::new();
+    case.members.iter().for_each(|&m| digest.update(format!("{}\n", enrolments[m].submission_id)));
+    let id = digest.finalize().iter().take(8).map(|b| format!("{b:02x}")).collect::<String>();
+    Cluster { id: format!("Q{id}"), ..case }
 }
 
 fn cluster(enrolments: &[Enrolment], mut members: Vec<usize>, weakest: f32) -> Cluster {

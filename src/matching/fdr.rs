@@ -1,19 +1,15 @@
-//! The local false discovery rate: how probable it is that a pair is of two different people, given its similarity.
+//! The local error: how probable it is that a pair is of two different people, given its similarity.
 //!
-//! Efron, "Large-scale inference" (2010), chapter 5: `fdr(s) = null(s) / (null(s) + mates(s))`, both as densities of the
-//! pairs compared. The null is the impostor curve; the mates are what the nearest-neighbour scores of the run show beyond
-//! it, taken apart in [`super::crowded`]. A pair enters when it is the best of either of its members, so that one picture
-//! enrolled five hundred times, which makes 125,000 pairs, does not speak for everybody.
+//! Efron, "Large-scale inference" (2010), chapter 5: among the pairs of one similarity, the share that the null expects. The
+//! null is the impostor curve; the pairs are those found, of a large person one membership alone ([`super::persons`]), so
+//! that one picture enrolled five hundred times, which makes 125,000 pairs, does not speak for everybody. The share is made to fall steadily with similarity by pooling adjacent violators, as Strimmer does ("A unified
+//! approach to false discovery rate estimation", 2008).
 //!
-//! It is made to fall steadily with similarity. Where the run shows too few mates, their density is the one shipped for the
-//! network and only their number is the run's; where it shows nothing at all, that number is a belief from the policy,
-//! and the statistics say [`Basis::Prior`].
+//! Where the run shows too few mates, their density is the one shipped for the network and only their number is the run's;
+//! where it shows nothing at all, that number is a belief from the policy, and the statistics say [`Basis::Prior`].
 
 use serde::Serialize;
 
-use super::counts::{Counts, Seen};
-use super::crowded::beside;
-use super::far::{Found, Populations};
 use super::impostor::{Basis, ImpostorModel};
 use super::prior::Prior;
 
@@ -44,9 +40,9 @@ pub struct LocalFdr {
 pub struct FdrReport {
     /// Where the density of mates comes from.
     pub basis: Basis,
-    /// Mated pairs believed to be among the pairs compared (each membership's nearest alone, where fitted).
+    /// Mated pairs believed to be among the pairs compared (of a large person one membership alone, where fitted).
     pub mated_pairs: f64,
-    /// Nearest-neighbour pairs above the floor.
+    /// Pairs above the floor, those left out that do not speak for all: of large persons, copies, other tries, decided.
     pub nearest_pairs: usize,
 }
 
@@ -59,66 +55,72 @@ pub(super) struct Scene<'a> {
     pub prior: &'a Prior,
     /// Pairs compared.
     pub compared: f64,
+    /// The part of them that is of two who vote.
+    pub voting: f64,
     /// Mated pairs among them, believed where nothing is seen.
     pub believed_mates: f64,
+    /// Least similarity of those found.
+    pub floor: f32,
 }
 
 impl LocalFdr {
-    /// Estimates from the nearest-neighbour pairs among `found` (each pair once) and the populations above the floor,
-    /// where those could be fitted.
-    pub(super) fn new(scene: &Scene, found: &[Found], populations: Option<&Populations>) -> Self {
-        let Some(populations) = populations else {
-            return Self::assumed(scene, scene.believed_mates.max(f64::MIN_POSITIVE), 0);
-        };
-        let nearest = nearest(found, populations.floor);
-        let start = populations.floor;
-        let counts = Counts::new(&[Seen { floor: start, pairs: scene.compared, scores: &nearest }], populations.width);
-        // The null is settled; only the mates are sought.
-        let Some(mates) = beside(&counts, &populations.tail) else {
-            return Self::assumed(scene, UNSEEN_MATES, nearest.len());
-        };
-        let above: f64 = mates.iter().sum();
-        let missed = share_below(scene.prior, start as f32);
-        let mated = above / (1.0 - missed).max(0.05);
-        if above < LEAST_MATES {
-            return Self::assumed(scene, mated.max(UNSEEN_MATES), nearest.len());
+    /// Estimates from the similarities of pairs of two who vote, most similar first.
+    pub(super) fn new(scene: &Scene, nearest: &[f32]) -> Self {
+        let strangers = |s: f32| scene.strangers.fmr(s) * scene.compared * scene.voting;
+        let mates = nearest.len() as f64 - strangers(scene.floor);
+        let seen = mates > 2.0 * (nearest.len() as f64).sqrt();
+        let all = mates.max(0.0) / (1.0 - scene.prior.fnmr(scene.floor)).max(0.05);
+        match (nearest.is_empty(), seen) {
+            (true, _) => Self::assumed(scene, scene.believed_mates.max(f64::MIN_POSITIVE), 0),
+            (_, false) => Self::assumed(scene, top_mates(scene, nearest, &strangers), nearest.len()),
+            (_, true) if all < LEAST_MATES => Self::assumed(scene, all.max(UNSEEN_MATES), nearest.len()),
+            _ => Self::fitted(scene, nearest, all, &strangers),
         }
-        let density = |s: f32| {
-            // One more mate, spread as shipped, keeps empty bins from being certain.
-            let at = (f64::from(s) - start) / counts.width - 0.5;
-            let here = |k: f64| mates[(k.max(0.0) as usize).min(mates.len() - 1)];
-            let part = at - at.floor();
-            let counted = match f64::from(s) >= start {
-                true => (here(at.floor()) * (1.0 - part) + here(at.floor() + 1.0) * part) / counts.width,
-                // Below the floor nothing was seen: the shipped shape, as high as the first bin.
-                false => here(0.0) / counts.width * ratio(scene.prior, s, start as f32),
-            };
-            (counted + scene.prior.mated_density(s)) / (mated + 1.0)
-        };
-        let report = FdrReport { basis: Basis::Fitted, mated_pairs: mated, nearest_pairs: nearest.len() };
-        Self::tabulate(scene, density, report)
     }
 
     /// With the shipped density of mates.
     fn assumed(scene: &Scene, mated: f64, nearest_pairs: usize) -> Self {
         let report = FdrReport { basis: Basis::Prior, mated_pairs: mated, nearest_pairs };
-        Self::tabulate(scene, |s| scene.prior.mated_density(s), report)
+        Self::tabulate(scene, report, |_| None)
     }
 
-    fn tabulate(scene: &Scene, mates: impl Fn(f32) -> f64, report: FdrReport) -> Self {
-        let mut most = EVIDENCE.0;
+    fn fitted(scene: &Scene, nearest: &[f32], mated: f64, strangers: &dyn Fn(f32) -> f64) -> Self {
+        let knots = pooled(nearest, strangers);
+        let report = FdrReport { basis: Basis::Fitted, mated_pairs: mated, nearest_pairs: nearest.len() };
+        let prior = log10_odds_before(scene, mated);
+        let least = nearest.last().copied().unwrap_or(1.0);
+        Self::tabulate(scene, report, |s| {
+            // Knots ascend; between them the log odds are linear, beyond the last they stay.
+            let at = knots.partition_point(|&(x, _)| x <= s);
+            match (at.checked_sub(1).map(|k| knots[k]), knots.get(at)) {
+                _ if s < least => None,
+                (Some((x0, y0)), Some(&(x1, y1))) => Some(y0 + (y1 - y0) * f64::from((s - x0) / (x1 - x0)) - prior),
+                (Some((_, y)), None) | (None, Some(&(_, y))) => Some(y - prior),
+                (None, None) => None,
+            }
+        })
+    }
+
+    /// `own` says the evidence where the run shows it.
+    fn tabulate(scene: &Scene, report: FdrReport, own: impl Fn(f32) -> Option<f64>) -> Self {
+        let at = |k: usize| k as f32 / (STEPS as f32 / 2.0) - 1.0;
+        let first = (0..=STEPS).find_map(|k| own(at(k)));
         // Below the middle of the strangers their density falls off too; that speaks for nobody.
         let middle = scene.strangers.rate().inverse(0.5);
+        let mut most = EVIDENCE.0;
         let evidence = (0..=STEPS)
             .map(|k| {
-                let s = k as f32 / (STEPS as f32 / 2.0) - 1.0;
-                let here = (mates(s).max(1e-300) / scene.strangers.rate().density(s)).log10();
-                most = if s < middle { most } else { here.clamp(most, EVIDENCE.1) };
+                let s = at(k);
+                let shipped = || {
+                    let ratio = scene.prior.mated_density(s).max(1e-300) / scene.strangers.rate().density(s);
+                    ratio.log10().min(first.unwrap_or(EVIDENCE.1))
+                };
+                let here = own(s).unwrap_or_else(shipped);
+                most = if s < middle { most } else { here.clamp(most, EVIDENCE.1.max(most)) };
                 most
             })
             .collect();
-        let prior_log10_odds = (report.mated_pairs / scene.compared.max(1.0)).min(1.0).log10();
-        LocalFdr { prior_log10_odds, evidence, report }
+        LocalFdr { prior_log10_odds: log10_odds_before(scene, report.mated_pairs), evidence, report }
     }
 
     /// log10 of the likelihood ratio of a similarity: how many times likelier among mates than among strangers.
@@ -150,34 +152,47 @@ impl LocalFdr {
     }
 }
 
-/// Scores of the pairs that are the best of either of their members, ascending.
-fn nearest(found: &[Found], start: f64) -> Vec<f32> {
-    let mut best: std::collections::HashMap<u64, (f32, u64)> = std::collections::HashMap::new();
-    for (one, other, s) in found.iter().flat_map(|f| [(f.a, f.b, f.similarity), (f.b, f.a, f.similarity)]) {
-        let entry = best.entry(one).or_insert((s, other));
-        // The smaller name settles ties, so that the order of the pairs does not.
-        if s > entry.0 || (s == entry.0 && other < entry.1) {
-            *entry = (s, other);
+fn log10_odds_before(scene: &Scene, mated: f64) -> f64 {
+    (mated / scene.compared.max(1.0)).min(1.0).log10()
+}
+
+/// Mates where among all found they do not stand out: those at the top, where strangers are next to none.
+fn top_mates(scene: &Scene, nearest: &[f32], strangers: &dyn Fn(f32) -> f64) -> f64 {
+    let top = (1..).zip(nearest).take_while(|(count, s)| strangers(**s) <= 0.1 * f64::from(*count)).last();
+    top.map_or(UNSEEN_MATES, |(count, &s)| (f64::from(count) / (1.0 - scene.prior.fnmr(s)).max(0.05)).max(UNSEEN_MATES))
+}
+
+/// Similarity and log10 of the odds for mates, both ascending: the expected strangers between neighbours over how many were
+/// found, neighbours pooled until the share falls with similarity. `nearest` most similar first.
+fn pooled(nearest: &[f32], strangers: &dyn Fn(f32) -> f64) -> Vec<(f32, f64)> {
+    struct Block {
+        expected: f64,
+        found: f64,
+        similarities: f64,
+    }
+    let mut blocks: Vec<Block> = Vec::new();
+    let mut above = 0.0;
+    for &s in nearest {
+        let up_to = strangers(s).max(above);
+        blocks.push(Block { expected: up_to - above, found: 1.0, similarities: f64::from(s) });
+        above = up_to;
+        while let [.., higher, lower] = blocks.as_mut_slice() {
+            if lower.expected * higher.found > higher.expected * lower.found {
+                break;
+            }
+            higher.expected += lower.expected;
+            higher.found += lower.found;
+            higher.similarities += lower.similarities;
+            blocks.pop();
         }
     }
-    let is_best = |one: u64, other: u64| best.get(&one).is_some_and(|&(_, mate)| mate == other);
-    let mut scores: Vec<f32> = found
-        .iter()
-        .filter(|f| f64::from(f.similarity) >= start && (is_best(f.a, f.b) || is_best(f.b, f.a)))
-        .map(|f| f.similarity)
-        .collect();
-    scores.sort_by(f32::total_cmp);
-    scores
-}
-
-/// Share of mates below a similarity, as shipped.
-fn share_below(prior: &Prior, similarity: f32) -> f64 {
-    let at = prior.mates.partition_point(|&(x, _)| x <= similarity);
-    at.checked_sub(1).map_or(0.0, |below| prior.mates[below].1)
-}
-
-fn ratio(prior: &Prior, s: f32, start: f32) -> f64 {
-    (prior.mated_density(s) / prior.mated_density(start).max(1e-12)).min(1.0)
+    let knot = |block: &Block| {
+        let error = (block.expected / block.found).clamp(1e-30, 1.0 - 1e-9);
+        ((block.similarities / block.found) as f32, ((1.0 - error) / error).log10())
+    };
+    let mut knots: Vec<(f32, f64)> = blocks.iter().rev().map(knot).collect();
+    knots.dedup_by(|later, earlier| later.0 <= earlier.0);
+    knots
 }
 
 #[cfg(test)]
@@ -188,9 +203,15 @@ mod tests {
     #[test]
     fn a_prior_falls_with_similarity_and_rises_with_the_gallery() {
         let strangers = SFACE.model(0);
-        let at =
-            |compared: f64| Scene { strangers: &strangers, prior: &SFACE, compared, believed_mates: compared.sqrt() };
-        let (small, large) = (LocalFdr::new(&at(1e4), &[], None), LocalFdr::new(&at(1e12), &[], None));
+        let at = |compared: f64| Scene {
+            strangers: &strangers,
+            prior: &SFACE,
+            compared,
+            voting: 1.0,
+            believed_mates: compared.sqrt(),
+            floor: 0.4,
+        };
+        let (small, large) = (LocalFdr::new(&at(1e4), &[]), LocalFdr::new(&at(1e12), &[]));
         assert_eq!(small.report().basis, Basis::Prior);
         let mut last = 1.0;
         for k in 0..=100 {
@@ -207,11 +228,14 @@ mod tests {
     }
 
     #[test]
-    fn a_pair_enters_once_when_it_is_the_best_of_either() {
-        let f = |a, b, similarity| Found { a, b, similarity };
-        let found = [f(1, 2, 0.8), f(2, 3, 0.7), f(1, 3, 0.6), f(4, 3, 0.65)];
-        // 1-2 is best of both, 2-3 of 3, 4-3 of 4; 1-3 of nobody.
-        assert_eq!(nearest(&found, 0.0), [0.65, 0.7, 0.8]);
-        assert!(nearest(&[], 0.0).is_empty());
+    fn neighbours_are_pooled_until_the_share_falls() {
+        // Expected strangers above: 0.1, 0.2, 1.2, 1.4; the last two steps, 1.0 and 0.2, are one block of 0.6.
+        let strangers =
+            |s: f32| [(0.9, 0.1), (0.8, 0.2), (0.7, 1.2), (0.6, 1.4)].iter().find(|p| p.0 <= s + 1e-6).unwrap().1;
+        let knots = pooled(&[0.9, 0.8, 0.7, 0.6], &strangers);
+        let errors: Vec<f64> = knots.iter().map(|&(_, odds)| 1.0 / (1.0 + 10f64.powf(odds))).collect();
+        assert_eq!(knots.len(), 2);
+        assert!((errors[0] - 0.6).abs() < 1e-6 && (errors[1] - 0.1).abs() < 1e-6, "{errors:?}");
+        assert!((knots[0].0 - 0.65).abs() < 1e-6 && (knots[1].0 - 0.85).abs() < 1e-6);
     }
 }

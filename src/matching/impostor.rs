@@ -1,55 +1,37 @@
 //! How similar different people are: the false-match rate, fitted on the run's own scores.
 //!
 //! # What it is fitted on
-//! Scores of pairs known to be different people without any label: the two people of one selfie, and members of
-//! different districts drawn at random, which almost never are one person.
+//! - **Body**: pairs known to be different people without any label: the two people of one selfie, and members of
+//!   different districts and workers drawn at random, which almost never are one person.
+//! - **Top of a larger sample** of such pairs ([`Upper`]), and **the search** of the whole gallery, which returns every pair
+//!   above its floor. They reach down to one pair in all pairs of a gallery.
 //!
-//! # How
-//! 1. **True duplicates out.** The upper end is taken apart into different people and mates ([`super::mixture`]);
-//!    in each of its bins as many scores as are mates' are removed, and how many is reported.
-//! 2. **Body**: the empirical distribution of what remains.
-//! 3. **Tail**: a generalised Pareto tail ([`super::pareto`]) above the lowest of several thresholds from which on it fits
-//!    (Anderson-Darling p at least [`GOOD_FIT`]; Bader, Yan and Zhang 2018). A lower threshold has more scores, a
-//!    higher one is nearer to what is extrapolated; goodness of fit decides.
-//! 4. **Upper bound**: the 95th percentile of [`RESAMPLES`] fits, each with every identity drawn anew (a pair weighs the
-//!    product of its two people's draws: Owen, "The pigeonhole bootstrap", 2007), for one odd face spoils all its
-//!    pairs at once. The belief about the shape is drawn anew as well.
-//! 5. **Far end**: what a search of the gallery and a larger sample of pairs add is [`super::far`]'s.
+//! Persons who are there many times vote once ([`super::persons`]). The curve is [`super::null`]'s; where it does not
+//! describe the scores, the one shipped for the network stands in, and [`ImpostorReport::poor_fit`] says so.
 //!
 //! NIST FRTE (Part 2, and Part 3 on demographic differentials, NISTIR 8280) shows false-match rates that differ tenfold
 //! and more between groups of people: hence the fit on the run's own scores, in strata where they suffice.
 
-use rayon::prelude::*;
+use std::collections::HashSet;
+
 use serde::Serialize;
 
-use super::far::FarReport;
-use super::mixture::{Anchor, part};
-use super::pareto::{Belief, Beliefs, Binned, Tail, fit, goodness};
-use super::prior::{FalseMatchRate, STEPS};
-use super::random::{Random, mix, poisson_weight};
+use super::null::{Histogram, Layer, Null, TOP_DISPERSION, dispersion_of};
+use super::persons::{Persons, pairs_left};
+use super::prior::Prior;
+use super::rate::FalseMatchRate;
 
-/// Least number of scores a tail is fitted on.
+/// Least number of scores a curve is fitted on.
 pub const LEAST_SCORES: usize = 5_000;
 
-/// Least number of scores in the tail.
-pub(super) const LEAST_EXCEEDANCES: usize = 60;
+/// What is found in a search says something when at least so many pairs of strangers are expected in it.
+const LEAST_FALSE_CANDIDATES: f64 = 30.0;
 
-/// Most scores in the tail: beyond, more of them only bring the tail's start nearer to the body.
-const MOST_EXCEEDANCES: usize = 4_000;
+/// The share of a sample of pairs that [`Upper`] should hold.
+pub const UPPER_SHARE: f64 = 3e-5;
 
-/// Anderson-Darling p-value from which on a tail fits.
-pub const GOOD_FIT: f64 = 0.10;
-
-/// Number of resamples behind an upper bound.
-pub const RESAMPLES: usize = 200;
-
-/// Shares of the scores tried as tails, largest first.
-const TAIL_SHARES: [f64; 7] = [0.05, 0.03, 0.02, 0.01, 0.005, 0.002, 0.001];
-
-/// Shapes of impostor tails before the data. On the pictures behind the shipped curves ([`super::prior`]) the shape above
-/// false-match rates of 1e-2, 1e-3, 1e-4 and 3e-5 is -0.08, -0.06, -0.05, -0.04 (SFace) and -0.12, -0.09, -0.06, -0.04
-/// (MobileFaceNet-192): the deeper, the nearer to 0, as theory has it for anything near normal.
-const SHAPE: Belief = Belief { mean: -0.06, deviation: 0.04 };
+/// Standard deviations from the estimate to a one-sided 95 % bound.
+const BOUND: f64 = 1.645;
 
 /// Score of two people known to differ.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -64,14 +46,52 @@ pub struct ImpostorScore {
     pub stratum: u16,
 }
 
+/// The most similar pairs of a sample too large to be kept: all of `compared` pairs known to be of different people at or
+/// above `floor`. What is known of them is what is known of [`ImpostorScore`]: some may be mates all the same.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Upper {
+    /// Least similarity.
+    pub floor: f32,
+    /// Pairs compared.
+    pub compared: f64,
+    /// Those at or above the floor.
+    pub scores: Vec<ImpostorScore>,
+}
+
+impl Upper {
+    /// Its layer; of one stratum, where one is named with its share of the pairs compared. One of each person votes.
+    pub(super) fn layer(&self, sure: f32, stratum: Option<(u16, f64)>) -> Layer {
+        let persons = Persons::of(self.scores.iter().map(|s| (s.a, s.b, s.similarity)), sure);
+        let members = (2.0 * self.compared).sqrt();
+        let pairs = pairs_left(self.compared, members, members - persons.silent() as f64);
+        let wanted = |s: &&ImpostorScore| persons.vote(s.a, s.b) && stratum.is_none_or(|(name, _)| s.stratum == name);
+        let scores = Histogram::of(self.scores.iter().filter(wanted).map(|s| s.similarity));
+        let share = stratum.map_or(1.0, |(_, share)| share);
+        Layer { floor: f64::from(self.floor), pairs: pairs * share, scores, dispersion: TOP_DISPERSION }
+    }
+}
+
+/// What a search found, one of each person.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct SearchLayer {
+    /// Pairs compared.
+    pub compared: f64,
+    /// Every compared pair at least this similar is among those found.
+    pub floor: f32,
+    /// The similarities found.
+    pub scores: Histogram,
+}
+
 /// Where a model comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Basis {
     /// From this run's own scores.
     Fitted,
-    /// From the curve shipped for the network: the run has too few scores.
+    /// From the curve shipped for the network: the run has too few scores, or no curve fits them.
     Prior,
+    /// From the curve that an earlier run was judged with. It is final.
+    Kept,
 }
 
 /// What was fitted, for `run.json`.
@@ -79,47 +99,75 @@ pub enum Basis {
 pub struct ImpostorReport {
     /// Where the body of the curve comes from.
     pub basis: Basis,
-    /// The shipped curve behind a prior.
+    /// The shipped curve behind a prior; behind a kept curve where that came from.
     pub prior: Option<String>,
+    /// Why the run's own scores were not used, though there were enough.
+    pub poor_fit: Option<String>,
     /// Finite scores given.
     pub scores: usize,
-    /// Scores removed because they are rather mates'.
+    /// Scores left out because they are of memberships whose person votes already.
     pub removed: usize,
-    /// The tail's start, cosine.
-    pub threshold: Option<f64>,
-    /// Scores in the tail.
-    pub exceedances: usize,
-    /// The tail's scale, cosine.
-    pub scale: Option<f64>,
-    /// The tail's shape.
-    pub shape: Option<f64>,
-    /// Anderson-Darling p-value of the tail.
-    pub goodness: Option<f64>,
+    /// Coefficients of the normal deviate of the rate, over `(cosine - origin) x slope` of the shipped curve at 1e-4.
+    pub deviate: Option<Vec<f64>>,
+    /// Beyond this cosine no scores were fitted, and the deviate goes on as a line.
+    pub measured_up_to: Option<f64>,
+    /// Variance of the counts over what the curve expects; near 1 where it describes them.
+    pub misfit: Option<f64>,
     /// What the candidates of the search added.
     pub far: Option<FarReport>,
+}
+
+/// The far end, fitted on the candidates of a search.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct FarReport {
+    /// Pairs compared in a sample of pairs known to differ, where it was used.
+    pub sample: Option<f64>,
+    /// Every compared pair at least this similar was a candidate.
+    pub floor: f64,
+    /// Candidates, one of each person.
+    pub candidates: usize,
+    /// False pairs the curve predicted above the floor before the candidates were seen.
+    pub predicted: f64,
+    /// False pairs among the candidates after fitting.
+    pub false_pairs: f64,
+    /// True pairs among the candidates.
+    pub mated_pairs: f64,
 }
 
 impl ImpostorReport {
     /// Where the curve comes from, for people.
     pub fn source(&self) -> String {
         let prior = self.prior.as_deref().unwrap_or("for this network");
-        match (self.basis, self.scores) {
-            (Basis::Fitted, scores) => format!("a curve fitted on {scores} scores of different people here"),
-            (Basis::Prior, 0) => format!("the shipped curve ({prior})"),
-            (Basis::Prior, scores) => {
+        match (self.basis, self.scores, &self.poor_fit) {
+            (Basis::Kept, _, _) => format!("the store's last audit: {prior}"),
+            (Basis::Fitted, scores, _) => format!("a curve fitted on {scores} scores of different people here"),
+            (Basis::Prior, _, Some(why)) => format!("the shipped curve ({prior}; {why})"),
+            (Basis::Prior, 0, None) => format!("the shipped curve ({prior})"),
+            (Basis::Prior, scores, None) => {
                 format!("the shipped curve ({prior}; only {scores} scores of different people here)")
             }
         }
+    }
+
+    /// A warning for people, where a curve was expected and none fits.
+    pub fn warning(&self) -> Option<String> {
+        let why = self.poor_fit.as_ref()?;
+        Some(format!(
+            "WARNING: false matches are counted with the shipped curve, for {why}. People here may be more alike than those \
+             behind it: look at the pairs before you trust the numbers"
+        ))
     }
 }
 
 /// A false-match rate with its upper bound.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ImpostorModel {
-    pub(super) rate: FalseMatchRate,
-    pub(super) upper: FalseMatchRate,
-    pub(super) report: ImpostorReport,
-    pub(super) resampled: Vec<FalseMatchRate>,
+    rate: FalseMatchRate,
+    upper: FalseMatchRate,
+    lower: FalseMatchRate,
+    report: ImpostorReport,
+    /// The scores known to differ that it was fitted on.
+    body: Option<Layer>,
 }
 
 impl ImpostorModel {
@@ -128,42 +176,91 @@ impl ImpostorModel {
         let report = ImpostorReport {
             basis: Basis::Prior,
             prior: Some(name.to_owned()),
+            poor_fit: None,
             scores,
             removed: 0,
-            threshold: None,
-            exceedances: 0,
-            scale: None,
-            shape: None,
-            goodness: None,
+            deviate: None,
+            measured_up_to: None,
+            misfit: None,
             far: None,
         };
-        ImpostorModel { rate, upper, report, resampled: Vec::new() }
+        ImpostorModel { lower: rate.clone(), rate, upper, report, body: None }
     }
 
-    /// Fits the scores, or `None` where they are too few, or all alike. Their order does not matter.
-    pub fn fit(scores: &[ImpostorScore]) -> Option<Self> {
-        let sample = Sample::new(scores)?;
-        let (chosen, goodness) = sample.choose_tail()?;
-        let rate = sample.curve(&sample.histogram(&vec![1.0; sample.people.len()]), &chosen);
-        let resampled: Vec<FalseMatchRate> = (0..RESAMPLES as u64)
-            // Each resample depends on its number alone, and they come back in order, whatever thread made them.
-            .into_par_iter()
-            .filter_map(|r| sample.resample(r, &chosen))
-            .collect();
-        let upper = upper_bound(&resampled, &rate);
-        let report = ImpostorReport {
-            basis: Basis::Fitted,
-            prior: None,
-            scores: sample.scores.len() + sample.removed,
-            removed: sample.removed,
-            threshold: Some(chosen.start),
-            exceedances: (chosen.rate * sample.scores.len() as f64).round() as usize,
-            scale: Some(chosen.scale),
-            shape: Some(chosen.shape),
-            goodness: Some(goodness),
-            far: None,
-        };
-        Some(ImpostorModel { rate, upper, report, resampled })
+    /// The curve that an earlier run was judged with. `source` says where it came from.
+    pub fn kept(source: &str, rate: FalseMatchRate, upper: FalseMatchRate, scores: usize) -> Self {
+        let mut model = Self::from_prior(source, rate, upper, scores);
+        model.report.basis = Basis::Kept;
+        model
+    }
+
+    /// Fits scores of which one of each person is left; `removed` were not. `None` where they are too few, or all alike.
+    pub(super) fn fit(scores: &[ImpostorScore], removed: usize, prior: &Prior) -> Option<Self> {
+        let finite = || scores.iter().map(|s| s.similarity).filter(|s| s.is_finite());
+        let (count, low, high) =
+            finite().fold((0, f32::INFINITY, f32::NEG_INFINITY), |(n, low, high), s| (n + 1, low.min(s), high.max(s)));
+        if count < LEAST_SCORES || low == high {
+            return None;
+        }
+        let people: HashSet<u64> = scores.iter().flat_map(|s| [s.a, s.b]).collect();
+        let dispersion = dispersion_of(count, people.len());
+        let histogram = Histogram::of(finite());
+        let body = Layer { floor: -1.0, pairs: count as f64, scores: histogram, dispersion };
+        let model = Self { body: Some(body), ..prior.model(count + removed) };
+        let fitted = model.fitted(&[], prior, removed);
+        Some(fitted.unwrap_or_else(|| {
+            let misfit = "the scores of different people here follow no curve that is known".to_owned();
+            let mut poor = prior.model(count + removed);
+            (poor.report.poor_fit, poor.report.removed) = (Some(misfit), removed);
+            poor
+        }))
+    }
+
+    /// With deeper layers; `None` where no curve describes them.
+    fn fitted(&self, deeper: &[Layer], prior: &Prior, removed: usize) -> Option<Self> {
+        let layers: Vec<Layer> = self.body.iter().chain(deeper).cloned().collect();
+        let null = Null::fit(&layers, prior).filter(|null| !null.is_poor())?;
+        let body = self.body.as_ref().map_or_else(|| self.rate.clone(), |body| empirical(&body.scores));
+        let rate = null.rate(&body, 0.0);
+        let upper = null.rate(&body, BOUND).widest(&rate);
+        let mut report = self.report.clone();
+        if self.body.is_some() {
+            (report.basis, report.prior) = (Basis::Fitted, None);
+        }
+        report.removed = removed;
+        report.deviate = Some(null.coefficients.to_vec());
+        report.measured_up_to = Some(null.last);
+        report.misfit = Some(null.misfit);
+        if let Some(search) = deeper.last() {
+            report.far = Some(FarReport {
+                sample: deeper.len().checked_sub(2).map(|at| deeper[at].pairs),
+                floor: search.floor,
+                candidates: search.scores.total() as usize,
+                predicted: self.fmr(search.floor as f32) * search.pairs,
+                false_pairs: rate.at(search.floor as f32) * search.pairs,
+                mated_pairs: null.mates * (1.0 - prior.fnmr(search.floor as f32)),
+            });
+        }
+        Some(ImpostorModel { lower: null.rate(&body, -BOUND), rate, upper, report, body: self.body.clone() })
+    }
+
+    /// Carries the curve on with the top of a sample and with what a search of the gallery found. What they cannot be
+    /// described by stays as it was.
+    pub(super) fn carried_on(&self, upper: Option<Layer>, search: &SearchLayer, prior: &Prior) -> Self {
+        let few = self.fmr(search.floor) * search.compared < LEAST_FALSE_CANDIDATES;
+        if few || self.report.basis == Basis::Kept {
+            return self.clone();
+        }
+        let floor = f64::from(search.floor);
+        let mut deeper: Vec<Layer> = upper.into_iter().filter(|u| u.floor < floor && u.pairs > 0.0).collect();
+        let scores = search.scores.clone();
+        deeper.push(Layer { floor, pairs: search.compared, scores, dispersion: TOP_DISPERSION });
+        self.fitted(&deeper, prior, self.report.removed).unwrap_or_else(|| {
+            let mut poor = prior.model(self.report.scores);
+            let why = "what the search found does not go on from the scores of different people here";
+            (poor.report.poor_fit, poor.report.removed) = (Some(why.to_owned()), self.report.removed);
+            poor
+        })
     }
 
     /// The false-match rate at a similarity: the share of pairs of different people at least this similar, 0..=1.
@@ -176,12 +273,14 @@ impl ImpostorModel {
         self.upper.at(similarity)
     }
 
-    /// Lower and upper bound of [`Self::fmr`], each one-sided 95 %: what the resamples show.
+    /// Lower and upper bound of [`Self::fmr`], each one-sided 95 %.
     pub(super) fn fmr_between(&self, similarity: f32) -> [f64; 2] {
-        let mut rates: Vec<f64> = self.resampled.iter().map(|curve| curve.at(similarity)).collect();
-        rates.sort_by(f64::total_cmp);
-        let at = |share: f64| rates.get((share * rates.len() as f64) as usize).copied();
-        [at(0.05).unwrap_or(0.0), at(0.95).unwrap_or(1.0)]
+        [self.lower.at(similarity), self.upper.at(similarity)]
+    }
+
+    /// Upper bound of the curve, one-sided 95 %.
+    pub fn upper_rate(&self) -> &FalseMatchRate {
+        &self.upper
     }
 
     /// The curve itself.
@@ -195,138 +294,8 @@ impl ImpostorModel {
     }
 }
 
-/// At each similarity the rate that 95 % of the resamples do not exceed, and never less than the estimate itself.
-pub(super) fn upper_bound(resampled: &[FalseMatchRate], rate: &FalseMatchRate) -> FalseMatchRate {
-    let at = |s: f64| {
-        let mut values: Vec<f64> = resampled.iter().map(|curve| curve.log10(s as f32)).collect();
-        values.sort_by(f64::total_cmp);
-        let index = (values.len() as f64 * 0.95).ceil() as usize;
-        values.get(index.saturating_sub(1)).copied().unwrap_or(0.0)
-    };
-    FalseMatchRate::from_log(|s| at(s) * std::f64::consts::LN_10).widest(rate)
-}
-
-/// Scores cleaned of mates, ascending.
-struct Sample {
-    scores: Vec<ImpostorScore>,
-    removed: usize,
-    /// Who is in them, ascending.
-    people: Vec<u64>,
-    /// The two people of each score, as places in `people`.
-    places: Vec<[u32; 2]>,
-}
-
-impl Sample {
-    fn new(scores: &[ImpostorScore]) -> Option<Self> {
-        let mut scores: Vec<ImpostorScore> = scores.iter().filter(|s| s.similarity.is_finite()).copied().collect();
-        scores.sort_by(|x, y| x.similarity.total_cmp(&y.similarity).then((x.a, x.b).cmp(&(y.a, y.b))));
-        if scores.len() < LEAST_SCORES || scores.first()?.similarity == scores.last()?.similarity {
-            return None;
-        }
-        let before = scores.len();
-        // Not below where a tail would be fitted: the body bends, and humps would be found to make up for it.
-        let upper = (before / 50).min(MOST_EXCEEDANCES);
-        let start = f64::from(scores[before - upper].similarity);
-        let counts = Binned::new(scores.iter().map(|s| (f64::from(s.similarity), 1.0)), start, 0.002);
-        let anchor = Anchor { beliefs: Beliefs { shape: SHAPE, log_scale: None }, log_rate: None };
-        if let Some(mixture) = part(&counts, start, before as f64, &anchor) {
-            let bin = |s: f32| (((f64::from(s) - start) / counts.width) as usize).min(counts.weights.len() - 1);
-            // As many as are mates' in each bin, spread through it, so that what stays is distributed as strangers are.
-            let mut owed = vec![0.0; counts.weights.len()];
-            scores.retain(|s| {
-                if f64::from(s.similarity) < start {
-                    return true;
-                }
-                let owed = &mut owed[bin(s.similarity)];
-                *owed += 1.0 - mixture.stranger_share(bin(s.similarity));
-                let stays = *owed < 0.5;
-                *owed -= f64::from(u8::from(!stays));
-                stays
-            });
-        }
-        let mut people: Vec<u64> = scores.iter().flat_map(|s| [s.a, s.b]).collect();
-        people.sort_unstable();
-        people.dedup();
-        let place = |who: u64| people.partition_point(|&p| p < who) as u32;
-        let places = scores.iter().map(|s| [place(s.a), place(s.b)]).collect();
-        Some(Sample { removed: before - scores.len(), scores, people, places })
-    }
-
-    fn exceedances(&self, count: usize) -> (f64, Vec<f64>) {
-        let first = self.scores.len() - count;
-        let start = f64::from(self.scores[first].similarity);
-        (start, self.scores[first..].iter().map(|s| f64::from(s.similarity) - start).collect())
-    }
-
-    /// The largest tail that fits, or else the one that fits best; with its p-value.
-    fn choose_tail(&self) -> Option<(Tail, f64)> {
-        let n = self.scores.len();
-        let mut counts: Vec<usize> = TAIL_SHARES.iter().map(|share| (share * n as f64) as usize).collect();
-        counts.push(MOST_EXCEEDANCES.min(n / 20));
-        counts.retain(|c| (LEAST_EXCEEDANCES..=MOST_EXCEEDANCES).contains(c));
-        counts.sort_unstable_by(|x, y| y.cmp(x));
-        counts.dedup();
-        let mut best: Option<(Tail, f64)> = None;
-        for count in counts {
-            let (start, exceedances) = self.exceedances(count);
-            let beliefs = Beliefs { shape: SHAPE, log_scale: None };
-            let mean = exceedances.iter().sum::<f64>() / count as f64;
-            let width = (mean / 20.0).max(1e-5);
-            let binned = Binned::new(exceedances.iter().map(|&y| (y, 1.0)), 0.0, width);
-            let Some((scale, shape)) = fit(&binned, &beliefs) else { continue };
-            let p = goodness(&exceedances, width, (scale, shape), &beliefs);
-            if best.is_none_or(|(_, before)| p > before) {
-                best = Some((Tail { start, rate: count as f64 / n as f64, scale, shape }, p));
-            }
-            if p >= GOOD_FIT {
-                break;
-            }
-        }
-        best
-    }
-
-    /// Weight of a score: that of its two people.
-    fn weight(&self, score: usize, people: &[f64]) -> f64 {
-        let [a, b] = self.places[score];
-        people[a as usize] * people[b as usize]
-    }
-
-    /// Weighted scores at or above each point of a curve.
-    fn histogram(&self, people: &[f64]) -> Vec<f64> {
-        let mut counts = vec![0.0; (2.0 * STEPS) as usize + 1];
-        for (at, score) in self.scores.iter().enumerate() {
-            let bin = ((f64::from(score.similarity) + 1.0) * STEPS).clamp(0.0, 2.0 * STEPS) as usize;
-            counts[bin] += self.weight(at, people);
-        }
-        (0..counts.len() - 1).rev().for_each(|k| counts[k] += counts[k + 1]);
-        counts
-    }
-
-    /// The empirical body with a tail.
-    fn curve(&self, above: &[f64], tail: &Tail) -> FalseMatchRate {
-        let total = above[0].max(1e-300);
-        let body = |s: f64| {
-            let at = ((s + 1.0) * STEPS).round().clamp(0.0, 2.0 * STEPS) as usize;
-            (above[at] / total).max(tail.rate)
-        };
-        FalseMatchRate::from_log(|s| if s >= tail.start { tail.log_survival(s) } else { body(s).ln() })
-    }
-
-    /// The curve with every identity drawn anew.
-    fn resample(&self, r: u64, chosen: &Tail) -> Option<FalseMatchRate> {
-        let people: Vec<f64> = self.people.iter().map(|&who| poisson_weight(who, r)).collect();
-        let mut belief = SHAPE;
-        belief.mean += SHAPE.deviation * Random::new(mix(r)).normal();
-        let from = self.scores.partition_point(|s| f64::from(s.similarity) < chosen.start);
-        let tail_scores =
-            (from..self.scores.len()).map(|k| (f64::from(self.scores[k].similarity), self.weight(k, &people)));
-        let binned = Binned::new(tail_scores, chosen.start, (chosen.scale / 20.0).max(1e-5));
-        let (scale, shape) = fit(&binned, &Beliefs { shape: belief, log_scale: None })?;
-        let above = self.histogram(&people);
-        if above[0] <= 0.0 {
-            return None;
-        }
-        let rate = (binned.total() / above[0]).clamp(1e-300, 1.0);
-        Some(self.curve(&above, &Tail { start: chosen.start, rate, scale, shape }))
-    }
+/// The share of scores at or above each similarity.
+fn empirical(scores: &Histogram) -> FalseMatchRate {
+    let above = scores.shares_above();
+    FalseMatchRate::from_log(|s| above(s).max(1e-300).ln())
 }

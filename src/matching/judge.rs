@@ -1,23 +1,23 @@
 //! Candidates -> pairs, clusters and the run's statistics: the one entry that a run calls.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
-use super::cleared::cleared;
 use super::clusters::{Cluster, clusters_with};
-use super::evidence::{Levels, Weights, compare};
-use super::far::{Far, FarReport, Found};
+use super::evidence::{Levels, Parts, Weights, compare};
 use super::fdr::{FdrReport, LocalFdr, Scene};
-use super::impostor::{ImpostorModel, ImpostorReport};
+use super::impostor::{ImpostorModel, ImpostorReport, SearchLayer};
+use super::limit::{Link, Memberships, NearPairs, Reach, ReachReport, is_copy_or_retry, review_rates};
+use super::null::Histogram;
+use super::persons::{Groups, MOST_VOTES, Persons, pairs_left};
 use super::strata::{NOT_TOLD, StratumReport};
 use super::{Candidate, Decided, Enrolment, Grounds, Impostors, Pair, stratum};
 use crate::config::policy::MatchingPolicy;
 use crate::decisions::Answer;
 
-/// From so many mates on among the candidates, and so many a stranger, strangers are sought from below and among pairs
-/// cleared of mates. Up to 14,000 drawn mates three humps describe them well enough; with 17,000 beside 10,000 strangers, of
-/// 1,000,000 members, the tail was ten times too heavy where ten pairs were expected.
-const CROWD: f64 = 15_000.0;
-const CROWDED: f64 = 0.15;
+/// Of a person with more memberships, who are beyond doubt one person, not all pairs are kept.
+const MANY: usize = 150;
 
 /// Never ask a search for more than this share of all pairs.
 const MOST_CANDIDATES: f64 = 1e-3;
@@ -33,7 +33,8 @@ pub fn pairs_of(size: u64) -> f64 {
 pub fn candidate_floor(impostors: &Impostors, gallery_size: u64, policy: &MatchingPolicy) -> f32 {
     let all = pairs_of(gallery_size).max(1.0);
     // Records may make up for some decades of face; and a stratum whose people are less alike is searched deeper.
-    let limit = policy.review_expected_false_matches * 10f64.powf(policy.most_record_evidence);
+    let limit = policy.review_expected_false_matches.unwrap_or(policy.certain_expected_false_matches)
+        * 10f64.powf(policy.most_record_evidence);
     let floor = |model: &ImpostorModel, expected: f64| model.rate().inverse((expected / all).min(MOST_CANDIDATES));
     let pooled = floor(impostors.pooled(), policy.candidate_false_pairs.max(limit));
     impostors.strata().map(|(_, model)| floor(model, limit)).fold(pooled, f32::min)
@@ -48,6 +49,8 @@ pub struct Searched {
     pub compared: f64,
     /// Every compared pair at least this similar is among the candidates.
     pub floor: f32,
+    /// How many of the compared pairs are of one worker, and of one district; `None` where nobody counted.
+    pub near: Option<NearPairs>,
 }
 
 /// All that matching is told.
@@ -76,6 +79,8 @@ pub struct Judged {
     pub statistics: MatchingStatistics,
     /// The pooled impostor curve, carried on with the candidates.
     pub strangers: ImpostorModel,
+    /// Those of strata that have their own.
+    pub strata: Vec<(u16, ImpostorModel)>,
 }
 
 /// The run's totals.
@@ -91,10 +96,27 @@ pub struct MatchingStatistics {
     pub candidate_floor: f32,
     /// Candidates, each pair once.
     pub candidates: usize,
-    /// The policy's limit in expected false matches.
+    /// The policy's share of false ones among the memberships flagged; `None` where a number of expected false matches is
+    /// the limit instead.
+    pub review_false_share: Option<f64>,
+    /// Pairs are flagged while at most so many as similar are expected in the whole gallery: what the share comes to across
+    /// districts, or the policy's own number.
     pub review_expected_false_matches: f64,
     /// The similarity that this limit comes to (for pairs outside the strata with curves of their own).
     pub review_similarity: f32,
+    /// What is flagged within a worker, within a district and across districts.
+    pub reaches: Vec<ReachReport>,
+    /// Memberships flagged by their faces, a person as three at most.
+    pub flagged_memberships: usize,
+    /// Share of them expected to be false.
+    pub expected_false_share: f64,
+    /// Upper bound of it, one-sided 95 %.
+    pub expected_false_share_upper: f64,
+    /// Memberships of the person with the most of them, of those who are beyond doubt one person.
+    pub largest_person: usize,
+    /// Pairs within persons of very many memberships that are not listed: of each the pairs that hold it together are, and the
+    /// least similar.
+    pub pairs_not_listed: usize,
     /// Pairs flagged.
     pub flagged_pairs: usize,
     /// Of these, how many because their records agree.
@@ -137,97 +159,204 @@ pub fn judge_with(
     policy: &MatchingPolicy,
     score: &dyn Fn(usize, usize) -> f32,
 ) -> Judged {
-    let candidates = each_once(case);
-    let models = Models::new(case, &candidates, policy, score);
+    let everything = each_once(case);
+    let sure = case.impostors.sure;
+    let mut persons = Persons::of(everything.iter().map(|c| (c.a, c.b, c.similarity)), sure);
+    let found = everything.len();
+    let candidates = thinned(everything, &mut persons);
+    let models = Models::new(case, &candidates, &persons);
+    let links = models.links(case, decided, &mut persons, &candidates);
+    let limits = Limits::new(case, policy, &models, links);
     let levels: Vec<Levels> =
         candidates.iter().map(|c| compare(&case.enrolments[c.a], &case.enrolments[c.b])).collect();
+    let fdr = models.local_fdr(case, policy, &persons, &candidates, decided);
     let odds: Vec<f64> =
-        candidates.iter().map(|c| models.fdr.prior_log10_odds() + models.fdr.evidence(models.level(case, c))).collect();
+        candidates.iter().map(|c| fdr.prior_log10_odds() + fdr.evidence(models.level(case, c))).collect();
     let weights = Weights::estimate(case.enrolments, &levels, &odds);
+    let judging = Judging { case, policy, models: &models, limits: &limits, fdr: &fdr, weights: &weights };
     let flagged = candidates.iter().zip(levels).filter_map(|(c, levels)| {
-        let pair = models.pair(case, policy, c, (&weights, levels));
+        let pair = judging.pair(c, levels);
         let decision = decided.of(c.a, c.b);
         // What people confirmed stays, also when the gallery has grown and the limit with it.
         let stays = pair.grounds != Grounds::Decision || decision == Some(Answer::Same);
         stays.then_some(Pair { decision, ..pair })
     });
     let (cleared, pairs): (Vec<Pair>, Vec<Pair>) = flagged.partition(|p| p.decision == Some(Answer::Different));
-    let clusters = clusters_with(case.enrolments, &pairs, decided, &|a, b| {
+    // A queue with one wrong look in twenty must not chain people together.
+    let certain: Vec<Pair> = pairs.iter().filter(|pair| judging.is_certain(pair)).copied().collect();
+    let clusters = clusters_with(case.enrolments, &certain, decided, &|a, b| {
         let c = Candidate { a, b, similarity: score(a, b) };
         let parts = weights.parts(0.0, compare(&case.enrolments[a], &case.enrolments[b]));
         let more = parts.record_total().clamp(-policy.most_record_evidence, policy.most_record_evidence);
-        models.fdr.prior_log10_odds() + models.fdr.evidence(models.level(case, &c)) + more
+        fdr.prior_log10_odds() + fdr.evidence(models.level(case, &c)) + more
     });
-    let statistics = models.statistics(case, policy, (candidates.len(), &pairs, clusters.len()), weights);
-    Judged { pairs, cleared, clusters, statistics, strangers: models.pooled }
+    let left_out = found - candidates.len();
+    let totals = Totals { candidates: found, left_out, clusters: clusters.len(), largest: persons.largest() };
+    let statistics = judging.statistics(&totals, &pairs);
+    Judged { pairs, cleared, clusters, statistics, strangers: models.pooled, strata: models.strata }
+}
+
+/// Of persons with very many memberships the pairs that hold each together, the surest of which comes first, and the least
+/// similar: memory grows with memberships, not with their square. Candidates are most similar first.
+fn thinned(candidates: Vec<Candidate>, persons: &mut Persons<usize>) -> Vec<Candidate> {
+    if persons.largest() <= MANY {
+        return candidates;
+    }
+    let mut of_many = |c: &Candidate| {
+        let ((one, size), (other, _)) = (persons.person(c.a), persons.person(c.b));
+        (one == other && size > MANY).then_some(one)
+    };
+    let mut weakest: BTreeMap<usize, usize> = BTreeMap::new();
+    let of: Vec<Option<usize>> = candidates.iter().map(&mut of_many).collect();
+    of.iter().enumerate().filter_map(|(at, person)| Some((at, (*person)?))).for_each(|(at, person)| {
+        weakest.insert(person, at);
+    });
+    let mut joined: Groups<usize> = Groups::new();
+    let stays = |(at, c): (usize, &Candidate)| match of[at] {
+        Some(person) => joined.join(c.a, c.b).is_some() || weakest[&person] == at,
+        None => true,
+    };
+    let stays: Vec<bool> = candidates.iter().enumerate().map(stays).collect();
+    candidates.into_iter().zip(stays).filter_map(|(c, stays)| stays.then_some(c)).collect()
+}
+
+/// Counts of one run.
+struct Totals {
+    candidates: usize,
+    left_out: usize,
+    clusters: usize,
+    largest: usize,
+}
+
+/// The limits of each reach, as false-match rates.
+struct Limits {
+    reaches: [ReachReport; 3],
+    rates: [f64; 3],
+}
+
+impl Limits {
+    fn new(case: &Case, policy: &MatchingPolicy, models: &Models, mut links: Vec<Link>) -> Self {
+        links.sort_by(|x, y| x.rate.total_cmp(&y.rate));
+        let searched = case.searched;
+        let share = policy.review_false_share;
+        let mut reaches = review_rates(&links, share, searched.compared, searched.near, models.counting);
+        let certain = policy.certain_expected_false_matches / models.all.max(1.0);
+        for reach in &mut reaches {
+            reach.false_match_rate = match policy.review_expected_false_matches {
+                Some(limit) => limit / models.all.max(1.0),
+                // What is certain is always flagged.
+                None => reach.false_match_rate.max(certain),
+            };
+            reach.review_similarity = models.pooled.rate().inverse(reach.false_match_rate);
+            let strangers = reach.compared_pairs * models.counting;
+            reach.expected_false = strangers * reach.false_match_rate;
+            reach.expected_false_upper = strangers * models.pooled.fmr_upper(reach.review_similarity);
+            let mut walk = Memberships::new();
+            let within = |link: &&Link| link.reach == reach.reach && link.rate <= reach.false_match_rate;
+            links.iter().filter(within).for_each(|link| walk.add(link));
+            reach.memberships = walk.votes;
+        }
+        Limits { rates: reaches.each_ref().map(|reach| reach.false_match_rate), reaches }
+    }
 }
 
 /// The models of one run, fitted.
 struct Models {
     pooled: ImpostorModel,
     strata: Vec<(u16, ImpostorModel)>,
-    fdr: LocalFdr,
     /// Pairs of the whole gallery.
     all: f64,
+    /// The part of the compared pairs that is between persons, each counted as a few memberships.
+    counting: f64,
+    /// The part of them that is of two who vote.
+    voting: f64,
 }
 
 impl Models {
-    fn new(
-        case: &Case,
-        candidates: &[Candidate],
-        policy: &MatchingPolicy,
-        score: &dyn Fn(usize, usize) -> f32,
-    ) -> Self {
-        let searched = case.searched;
-        let all = pairs_of(searched.gallery_size);
-        let found = |wanted: &dyn Fn(&Candidate) -> bool| -> Vec<Found> {
-            let named =
-                |c: &Candidate| Found { a: identity(case, c.a), b: identity(case, c.b), similarity: c.similarity };
-            candidates.iter().filter(|c| wanted(c)).map(named).collect()
+    fn new(case: &Case, candidates: &[Candidate], persons: &Persons<usize>) -> Self {
+        let (searched, impostors) = (case.searched, case.impostors);
+        let size = searched.gallery_size as f64;
+        // One of each person votes.
+        let voting = pairs_left(1.0, size, size - persons.silent() as f64);
+        let found = |share: f64, wanted: &dyn Fn(&Candidate) -> bool| SearchLayer {
+            compared: searched.compared * voting * share,
+            floor: searched.floor,
+            scores: Histogram::of(
+                candidates.iter().filter(|c| persons.vote(c.a, c.b) && wanted(c)).map(|c| c.similarity),
+            ),
         };
-        let everything = found(&|_| true);
-        let upper = case.impostors.upper.as_ref();
-        let (compared, floor) = (searched.compared, searched.floor);
-        let far = Far { found: &everything, compared, floor, upper: None, cleared: None };
-        let fit = |far: &Far| case.impostors.pooled().clone().with_candidates(far);
-        let (mut pooled, mut populations) = fit(&far);
-        let crowd = |far: &FarReport| far.mated_pairs > CROWD && far.mated_pairs > CROWDED * far.false_pairs;
-        let crowded = pooled.report().far.as_ref().is_some_and(crowd);
-        if crowded {
-            // First from below, then from among the mates, for which the limits must be about known.
-            let far = Far { upper, ..far };
-            (pooled, populations) = fit(&far);
-            if let Some(cleared) = cleared(candidates, (&pooled, compared, floor), score) {
-                (pooled, populations) = fit(&Far { cleared: Some(&cleared), ..far });
-            }
-        }
+        let prior = &impostors.prior;
+        let pooled = impostors.pooled().carried_on(impostors.upper_layer(None), &found(1.0, &|_| true), prior);
         // The scores known to differ are drawn from all members, so they show each stratum's share of all pairs.
-        let scores: f64 = case.impostors.strata.iter().map(|s| s.scores as f64).sum();
+        let scores: f64 = impostors.strata.iter().map(|s| s.scores as f64).sum();
         let share = |name: u16| {
-            case.impostors.strata.iter().filter(|s| s.name == name).map(|s| s.scores as f64).sum::<f64>()
-                / scores.max(1.0)
+            impostors.strata.iter().filter(|s| s.name == name).map(|s| s.scores as f64).sum::<f64>() / scores.max(1.0)
         };
-        let strata = case
-            .impostors
+        let strata = impostors
             .strata()
             .map(|(name, model)| {
-                let own = found(&|c| stratum_of(case, c) == name);
-                let compared = searched.compared * share(name);
-                let upper = upper.filter(|_| crowded).map(|upper| upper.of(name, share(name)));
-                let far = Far { found: &own, compared, floor: searched.floor, upper: upper.as_ref(), cleared: None };
-                (name, model.clone().with_candidates(&far).0)
+                let own = found(share(name), &|c| stratum_of(case, c) == name);
+                (name, model.carried_on(impostors.upper_layer(Some((name, share(name)))), &own, prior))
             })
             .collect();
+        let counting = pairs_left(1.0, size, size - persons.beyond_votes() as f64);
+        Models { pooled, strata, all: pairs_of(searched.gallery_size), counting, voting }
+    }
+
+    fn local_fdr(
+        &self,
+        case: &Case,
+        policy: &MatchingPolicy,
+        persons: &Persons<usize>,
+        candidates: &[Candidate],
+        decided: &Decided,
+    ) -> LocalFdr {
+        let searched = case.searched;
         let scene = Scene {
-            strangers: &pooled,
+            strangers: &self.pooled,
             prior: &case.impostors.prior,
             compared: searched.compared,
+            voting: self.voting,
+            floor: searched.floor,
             // Each duplicate is a pair with one other membership of the gallery.
             believed_mates: policy.duplicate_share / 2.0 * searched.gallery_size as f64 * searched.compared
-                / all.max(1.0),
+                / self.all.max(1.0),
         };
-        let fdr = LocalFdr::new(&scene, &everything, populations.as_ref());
-        Models { pooled, strata, fdr, all }
+        let mut nearest: Vec<f32> = candidates
+            .iter()
+            .filter(|c| persons.vote(c.a, c.b) && counts(case, decided, c))
+            .map(|c| self.level(case, c))
+            .filter(|&level| level >= searched.floor)
+            .collect();
+        nearest.sort_by(|x, y| y.total_cmp(x));
+        LocalFdr::new(&scene, &nearest)
+    }
+
+    /// The pairs as the limits count them.
+    fn links(
+        &self,
+        case: &Case,
+        decided: &Decided,
+        persons: &mut Persons<usize>,
+        candidates: &[Candidate],
+    ) -> Vec<Link> {
+        let link = |candidate: &Candidate| {
+            let &Candidate { a, b, similarity } = candidate;
+            let (one, other) = (&case.enrolments[a], &case.enrolments[b]);
+            let ((first, size), (second, other_size)) = (persons.person(a), persons.person(b));
+            let person = (first == second && size > MOST_VOTES).then_some(first);
+            // Who is beyond doubt one person of many memberships is met as that person.
+            let place = |at: usize, person: usize, size: usize| if size > MOST_VOTES { person } else { at };
+            Link {
+                a: place(a, first, size),
+                b: place(b, second, other_size),
+                reach: Reach::of(one, other),
+                rate: self.of(stratum_of(case, candidate)).fmr(similarity),
+                counts: (person.is_some() || persons.vote(a, b)) && counts(case, decided, candidate),
+                person,
+            }
+        };
+        candidates.iter().map(link).collect()
     }
 
     fn of(&self, stratum: u16) -> &ImpostorModel {
@@ -244,7 +373,19 @@ impl Models {
             _ => candidate.similarity,
         }
     }
+}
 
+/// One run's models, limits and weights.
+struct Judging<'a> {
+    case: &'a Case<'a>,
+    policy: &'a MatchingPolicy,
+    models: &'a Models,
+    limits: &'a Limits,
+    fdr: &'a LocalFdr,
+    weights: &'a Weights,
+}
+
+impl Judging<'_> {
     /// The pair; its grounds are [`Grounds::Decision`] where it stays below the limit.
     ///
     /// Faces alone flag while at most `limit` pairs as alike are expected. A pair beyond that is flagged when its
@@ -252,20 +393,15 @@ impl Models {
     /// `10^r` with a probability of at most `10^-r` times that among mates, so summed over all `r` this adds at most
     /// `limit` once more, as long as records and faces agree independently. Kin break that, hence the bound on what
     /// records may weigh. Records that disagree take no flag away: who enrols a person twice makes them disagree.
-    fn pair(
-        &self,
-        case: &Case,
-        policy: &MatchingPolicy,
-        candidate: &Candidate,
-        (weights, levels): (&Weights, Levels),
-    ) -> Pair {
-        let model = self.of(stratum_of(case, candidate));
+    fn pair(&self, candidate: &Candidate, levels: Levels) -> Pair {
+        let (case, models) = (self.case, self.models);
+        let model = models.of(stratum_of(case, candidate));
         let &Candidate { a, b, similarity } = candidate;
-        let expected = model.fmr(similarity) * self.all;
-        let level = self.level(case, candidate);
-        let parts = weights.parts(self.fdr.evidence(level), levels);
-        let record = parts.record_total().clamp(-policy.most_record_evidence, policy.most_record_evidence);
-        let limit = policy.review_expected_false_matches;
+        let expected = model.fmr(similarity) * models.all;
+        let level = models.level(case, candidate);
+        let parts = self.weights.parts(self.fdr.evidence(level), levels);
+        let record = self.record(&parts);
+        let limit = self.limits.rates[Reach::of(&case.enrolments[a], &case.enrolments[b]) as usize] * models.all;
         let grounds = match expected {
             e if e <= limit => Grounds::Face,
             e if record > 0.0 && e * 10f64.powf(-record) <= limit => Grounds::FaceAndRecord,
@@ -276,7 +412,7 @@ impl Models {
             b,
             similarity,
             expected_false_matches: expected,
-            expected_false_matches_upper: model.fmr_upper(similarity) * self.all,
+            expected_false_matches_upper: model.fmr_upper(similarity) * models.all,
             local_fdr: self.fdr.probability_false(level, 0.0),
             probability_false: self.fdr.probability_false(level, record),
             parts,
@@ -285,41 +421,79 @@ impl Models {
         }
     }
 
-    fn statistics(
-        &self,
-        case: &Case,
-        policy: &MatchingPolicy,
-        (candidates, pairs, clusters): (usize, &[Pair], usize),
-        weights: Weights,
-    ) -> MatchingStatistics {
-        let searched = case.searched;
-        let rate = policy.review_expected_false_matches / self.all.max(1.0);
-        let review_similarity = self.pooled.rate().inverse(rate);
-        let own = |name: u16| self.strata.iter().find(|(n, _)| *n == name).map(|(_, model)| model);
-        let strata = case.impostors.strata.iter().map(|s| s.report(own(s.name), &self.pooled, rate)).collect();
+    /// What the records say, bounded.
+    fn record(&self, parts: &Parts) -> f64 {
+        parts.record_total().clamp(-self.policy.most_record_evidence, self.policy.most_record_evidence)
+    }
+
+    /// Whether a pair joins clusters.
+    fn is_certain(&self, pair: &Pair) -> bool {
+        let expected = pair.expected_false_matches * 10f64.powf(-self.record(&pair.parts).max(0.0));
+        expected <= self.policy.certain_expected_false_matches || pair.decision == Some(Answer::Same)
+    }
+
+    fn statistics(&self, totals: &Totals, pairs: &[Pair]) -> MatchingStatistics {
+        let (case, models) = (self.case, self.models);
+        let (searched, pooled) = (case.searched, &models.pooled);
+        let [.., across] = &self.limits.reaches;
+        let rate = across.false_match_rate;
+        let own = |name: u16| models.strata.iter().find(|(n, _)| *n == name).map(|(_, model)| model);
+        let strata = case.impostors.strata.iter().map(|s| s.report(own(s.name), pooled, rate)).collect();
+        let reaches = &self.limits.reaches;
+        let sum = |get: &dyn Fn(&ReachReport) -> f64| reaches.iter().map(get).sum::<f64>();
+        // Counted or not by whom the two were enrolled, each compared pair is of one reach.
+        let expected = match searched.near {
+            Some(_) => sum(&|r| r.expected_false),
+            None => across.expected_false,
+        };
+        let upper = match searched.near {
+            Some(_) => sum(&|r| r.expected_false_upper),
+            None => across.expected_false_upper,
+        };
+        let flagged_memberships: usize = reaches.iter().map(|r| r.memberships).sum();
+        let share = |wrong: f64| match flagged_memberships {
+            0 => 0.0,
+            all => (wrong / all as f64).min(1.0),
+        };
         MatchingStatistics {
             gallery_size: searched.gallery_size,
-            gallery_pairs: self.all,
+            gallery_pairs: models.all,
             compared_pairs: searched.compared,
             candidate_floor: searched.floor,
-            candidates,
-            review_expected_false_matches: policy.review_expected_false_matches,
-            review_similarity,
+            candidates: totals.candidates,
+            review_false_share: match self.policy.review_expected_false_matches {
+                Some(_) => None,
+                None => Some(self.policy.review_false_share),
+            },
+            review_expected_false_matches: rate * models.all,
+            review_similarity: across.review_similarity,
+            reaches: reaches.to_vec(),
+            flagged_memberships,
+            expected_false_share: share(expected),
+            expected_false_share_upper: share(upper),
+            largest_person: totals.largest,
+            pairs_not_listed: totals.left_out,
             flagged_pairs: pairs.len(),
             flagged_with_records: pairs.iter().filter(|p| p.grounds == Grounds::FaceAndRecord).count(),
-            expected_false_pairs: searched.compared * self.pooled.fmr(review_similarity),
-            expected_false_pairs_upper: searched.compared * self.pooled.fmr_upper(review_similarity),
+            expected_false_pairs: expected,
+            expected_false_pairs_upper: upper,
             sum_of_probabilities_false: pairs.iter().map(|p| p.probability_false).sum(),
-            false_match_rate: self.pooled.fmr(review_similarity),
-            false_match_rate_upper: self.pooled.fmr_upper(review_similarity),
-            clusters,
-            impostors: self.pooled.report().clone(),
+            false_match_rate: rate,
+            false_match_rate_upper: pooled.fmr_upper(across.review_similarity),
+            clusters: totals.clusters,
+            impostors: pooled.report().clone(),
             strata,
             strata_not_told: NOT_TOLD,
             local_fdr: self.fdr.report().clone(),
-            records: weights,
+            records: self.weights.clone(),
         }
     }
+}
+
+/// Whether a pair says something of the doubtful ones: no copy, no other try, undecided.
+fn counts(case: &Case, decided: &Decided, candidate: &Candidate) -> bool {
+    let &Candidate { a, b, .. } = candidate;
+    !is_copy_or_retry(&case.enrolments[a], &case.enrolments[b]) && decided.of(a, b).is_none()
 }
 
 fn stratum_of(case: &Case, candidate: &Candidate) -> u16 {
@@ -344,11 +518,4 @@ fn each_once(case: &Case) -> Vec<Candidate> {
     };
     candidates.sort_by(|x, y| y.similarity.total_cmp(&x.similarity).then_with(|| ids(x).cmp(&ids(y))));
     candidates
-}
-
-/// A number for a membership that does not depend on where it stands in the list.
-fn identity(case: &Case, at: usize) -> u64 {
-    // FNV-1a: spread enough, for resampling scrambles it again.
-    let id = case.enrolments[at].submission_id.as_bytes();
-    id.iter().fold(0xcbf2_9ce4_8422_2325, |hash, &byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }

@@ -6,29 +6,28 @@
 //!
 //! 1. [`impostor`]: how similar different people are, fitted on the run's own scores; [`prior`] where they are too few.
 //! 2. [`candidate_floor`]: from that, how low a search of the gallery must reach.
-//! 3. [`judge`]: candidates -> pairs with [`Pair::expected_false_matches`], the probability of error ([`fdr`]), the evidence of
-//!    the record ([`evidence`]), clusters, statistics.
-//! 4. [`review_queue`]: clusters in the order in which they are worth a person's time.
+//! 3. [`judge`]: candidates -> pairs with [`Pair::expected_false_matches`], the limit for review ([`limit`]), the local error
+//!    ([`fdr`]) and its [`grade`], the evidence of the record ([`evidence`]), clusters, statistics.
+//! 4. [`review_queue`]: what is flagged in the order in which it is worth a person's time.
 //!
 //! Pure functions of their arguments; neither order nor thread count changes a bit of the result. Searching is
 //! [`crate::gallery`]'s, verdicts are [`crate::verdict`]'s.
 
-mod cleared;
 mod clusters;
-mod counts;
-mod crowded;
 mod decided;
+mod deviate;
 pub mod evidence;
-pub mod far;
 pub mod fdr;
-mod graded;
+pub mod grade;
 pub mod impostor;
 mod judge;
-mod mixture;
+pub mod limit;
 pub mod names;
-pub mod pareto;
+mod null;
+mod persons;
 pub mod prior;
 pub(crate) mod random;
+pub mod rate;
 pub mod reuse;
 pub mod review;
 mod scoring;
@@ -40,10 +39,11 @@ use crate::infer::ModelId;
 pub use clusters::{Cluster, clusters, clusters_with};
 pub use decided::{Decided, decision_code};
 pub use evidence::{Field, Parts};
-pub use far::{UPPER_SHARE, Upper};
-pub use impostor::{Basis, ImpostorModel, ImpostorReport, ImpostorScore};
+pub use grade::Grade;
+pub use impostor::{Basis, ImpostorModel, ImpostorReport, ImpostorScore, UPPER_SHARE, Upper};
 pub use judge::{Case, Judged, MatchingStatistics, Searched, candidate_floor, judge, judge_with, pairs_of};
-pub use prior::FalseMatchRate;
+pub use limit::{EnrolledBy, NearPairs, Reach, ReachReport};
+pub use rate::FalseMatchRate;
 pub use review::{ReviewQueue, ReviewRow, Worth, review_queue};
 
 /// The time of a membership of which none is known, or none that can be: it comes after all others.
@@ -131,26 +131,46 @@ pub struct Pair {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Impostors {
     prior: prior::Prior,
+    /// Pairs at least this similar are beyond doubt one person.
+    sure: f32,
     pooled: ImpostorModel,
     strata: Vec<strata::Stratum>,
     upper: Option<Upper>,
 }
 
 impl Impostors {
-    /// Fits the scores of pairs known to differ; with too few of them, the curve shipped for the network stands in.
+    /// Fits the scores of pairs known to differ; with too few of them, or where no curve describes them, the curve shipped for
+    /// the network stands in. Of memberships that are beyond doubt one person one votes.
     /// A stratum with too few scores of its own, or that does not differ, uses the pooled curve.
     pub fn new(model: &ModelId, scores: &[ImpostorScore]) -> Self {
         let prior = prior::of(model);
-        let pooled = ImpostorModel::fit(scores).unwrap_or_else(|| prior.model(scores.len()));
-        let mut names: Vec<u16> = scores.iter().map(|s| s.stratum).collect();
+        let sure = persons::sure_similarity(&prior.rate());
+        let persons = persons::Persons::of(scores.iter().map(|s| (s.a, s.b, s.similarity)), sure);
+        let finite = scores.iter().filter(|s| s.similarity.is_finite());
+        let kept: Vec<ImpostorScore> = finite.filter(|s| persons.vote(s.a, s.b)).copied().collect();
+        let removed = scores.len() - kept.len();
+        let pooled = ImpostorModel::fit(&kept, removed, &prior).unwrap_or_else(|| prior.model(kept.len()));
+        let mut names: Vec<u16> = kept.iter().map(|s| s.stratum).collect();
         names.sort_unstable();
         names.dedup();
         let fit = |&name: &u16| {
-            let own: Vec<ImpostorScore> = scores.iter().filter(|s| s.stratum == name).copied().collect();
-            strata::Stratum::new(name, own.len(), ImpostorModel::fit(&own), &pooled)
+            let own: Vec<ImpostorScore> = kept.iter().filter(|s| s.stratum == name).copied().collect();
+            strata::Stratum::new(name, own.len(), ImpostorModel::fit(&own, 0, &prior), &pooled)
         };
         let strata = if names.len() > 1 { names.iter().map(fit).collect() } else { Vec::new() };
-        Impostors { prior, pooled, strata, upper: None }
+        Impostors { prior, sure, pooled, strata, upper: None }
+    }
+
+    /// The layer of the sample's top: of all pairs, or of a stratum that has this share of them.
+    fn upper_layer(&self, stratum: Option<(u16, f64)>) -> Option<null::Layer> {
+        self.upper.as_ref().map(|upper| upper.layer(self.sure, stratum))
+    }
+
+    /// The curves that an earlier run was judged with: the pooled one, and those of strata that have their own.
+    pub fn kept(model: &ModelId, pooled: ImpostorModel, strata: impl Iterator<Item = (u16, ImpostorModel)>) -> Self {
+        let strata = strata.map(|(name, model)| strata::Stratum::kept(name, model)).collect();
+        let prior = prior::of(model);
+        Impostors { sure: persons::sure_similarity(&prior.rate()), prior, pooled, strata, upper: None }
     }
 
     /// With the top of a larger sample of pairs known to differ: it tells the far end of the curve where a search finds more

@@ -4,15 +4,13 @@
 //! memberships it would strike. A worker who enrols duplicates again and again weighs double. The queue is cut to a
 //! budget and says what share of what remains is probably false.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use serde::Serialize;
 
+use super::clusters::case_of;
 use super::{Cluster, Enrolment, Judged, Pair};
 use crate::decisions::Answer;
-
-/// Memberships of one worker and one member within this time are a retry, microseconds: half an hour.
-const RETRY: u64 = 30 * 60 * 1_000_000;
 
 /// A worker with at least so many persons enrolled more than once repeats it.
 const REPEATS: usize = 3;
@@ -29,7 +27,7 @@ pub enum Worth {
     Repeated,
     /// In one district, by several workers or on several days.
     OneDistrict,
-    /// By one worker under one mobile within half an hour: a picture taken again.
+    /// By one worker under one mobile within the policy's minutes of a retry: a picture taken again.
     Retry,
 }
 
@@ -99,24 +97,32 @@ pub struct ReviewQueue {
     pub expected_false_share_left_out: f64,
 }
 
-/// Orders what was judged and cuts it to `budget` persons.
-pub fn review_queue(enrolments: &[Enrolment], judged: &Judged, budget: Option<usize>) -> ReviewQueue {
-    let links = links(judged);
+/// Orders what was judged and cuts it to `budget` persons. Memberships of one worker and one mobile within `retry_minutes`
+/// of each other are a retry.
+pub fn review_queue(
+    enrolments: &[Enrolment],
+    judged: &Judged,
+    retry_minutes: u32,
+    budget: Option<usize>,
+) -> ReviewQueue {
+    let cases = cases(enrolments, judged);
     let mut repeats: HashMap<&str, usize> = HashMap::new();
-    for cluster in judged.clusters.iter().filter(|c| !is_retry(enrolments, c)) {
+    for cluster in judged.clusters.iter().filter(|c| !is_retry(enrolments, c, retry_minutes)) {
         cluster.workers.iter().for_each(|worker| *repeats.entry(worker).or_default() += 1);
     }
-    let mut rows: Vec<ReviewRow> = judged
-        .clusters
+    let mut rows: Vec<ReviewRow> = cases
         .iter()
-        .zip(&links)
         .filter(|(_, links)| !weakest_needed(links).iter().all(|p| p.decision == Some(Answer::Same)))
         .map(|(cluster, links)| {
             let repeated = cluster.workers.iter().any(|w| repeats.get(w.as_str()).is_some_and(|&n| n >= REPEATS));
-            row(enrolments, cluster, links, repeated)
+            let worth = match is_retry(enrolments, cluster, retry_minutes) {
+                true => Worth::Retry,
+                false => worth(cluster, repeated),
+            };
+            row(enrolments, cluster, links, worth, repeated)
         })
         .collect();
-    let confirmed = judged.clusters.len() - rows.len();
+    let confirmed = cases.len() - rows.len();
     rows.sort_by(|x, y| {
         let retry = |row: &ReviewRow| row.worth == Worth::Retry;
         retry(x).cmp(&retry(y)).then(y.value.total_cmp(&x.value)).then_with(|| x.cluster_id.cmp(&y.cluster_id))
@@ -135,26 +141,31 @@ pub fn review_queue(enrolments: &[Enrolment], judged: &Judged, budget: Option<us
     }
 }
 
-/// The flagged pairs within each cluster.
-fn links(judged: &Judged) -> Vec<Vec<&Pair>> {
+/// What there is to look at, each with its flagged pairs: the clusters, and of any two persons that a pair flags and no
+/// cluster joins the two memberships that are most alike.
+fn cases<'j>(enrolments: &[Enrolment], judged: &'j Judged) -> Vec<(Cluster, Vec<&'j Pair>)> {
     let of: HashMap<usize, usize> =
         judged.clusters.iter().enumerate().flat_map(|(k, c)| c.members.iter().map(move |&m| (m, k))).collect();
-    let mut links = vec![Vec::new(); judged.clusters.len()];
+    let mut cases: Vec<(Cluster, Vec<&Pair>)> = judged.clusters.iter().map(|c| (c.clone(), Vec::new())).collect();
+    let mut between: HashSet<(usize, usize)> = HashSet::new();
+    // A membership of no cluster is a person of its own.
+    let person = |at: usize| of.get(&at).copied().unwrap_or(judged.clusters.len() + at);
+    // The most similar come first.
     for pair in &judged.pairs {
-        if let (Some(&k), Some(&other)) = (of.get(&pair.a), of.get(&pair.b))
-            && k == other
-        {
-            links[k].push(pair);
+        let (a, b) = (person(pair.a), person(pair.b));
+        if a == b {
+            cases[a].1.push(pair);
+        } else if between.insert((a.min(b), a.max(b))) {
+            cases.push((case_of(enrolments, pair), vec![pair]));
         }
     }
-    links
+    cases
 }
 
-fn row(enrolments: &[Enrolment], cluster: &Cluster, links: &[&Pair], repeated: bool) -> ReviewRow {
+fn row(enrolments: &[Enrolment], cluster: &Cluster, links: &[&Pair], worth: Worth, repeated: bool) -> ReviewRow {
     let weakest = weakest_needed(links);
     let right: f64 = weakest.iter().map(|p| 1.0 - p.probability_false).product();
     let last = weakest.last();
-    let worth = worth(enrolments, cluster, repeated);
     let struck = (cluster.members.len() - 1) as f64;
     ReviewRow {
         rank: 0,
@@ -199,10 +210,9 @@ fn weakest_needed<'p>(links: &[&'p Pair]) -> Vec<&'p Pair> {
         .collect()
 }
 
-fn worth(enrolments: &[Enrolment], cluster: &Cluster, repeated: bool) -> Worth {
+fn worth(cluster: &Cluster, repeated: bool) -> Worth {
     let repeated = repeated || cluster.members.len() > 2;
     match () {
-        () if is_retry(enrolments, cluster) => Worth::Retry,
         () if cluster.cross_district() && repeated => Worth::CrossDistrictRepeated,
         () if cluster.cross_district() => Worth::CrossDistrict,
         () if repeated => Worth::Repeated,
@@ -210,15 +220,15 @@ fn worth(enrolments: &[Enrolment], cluster: &Cluster, repeated: bool) -> Worth {
     }
 }
 
-/// One worker, no two mobiles, all within half an hour.
-fn is_retry(enrolments: &[Enrolment], cluster: &Cluster) -> bool {
+/// One worker, no two mobiles, all within so many minutes.
+fn is_retry(enrolments: &[Enrolment], cluster: &Cluster, minutes: u32) -> bool {
     let members = || cluster.members.iter().map(|&m| &enrolments[m]);
     let mut mobiles: Vec<&str> = members().filter_map(|e| e.mobile.as_deref()).collect();
     mobiles.sort_unstable();
     mobiles.dedup();
     let (first, last) =
         members().fold((i64::MAX, i64::MIN), |(low, high), e| (low.min(e.captured_at), high.max(e.captured_at)));
-    cluster.workers.len() == 1 && mobiles.len() <= 1 && last.abs_diff(first) <= RETRY
+    cluster.workers.len() == 1 && mobiles.len() <= 1 && last.abs_diff(first) <= u64::from(minutes) * 60_000_000
 }
 
 #[cfg(test)]
@@ -256,28 +266,40 @@ mod tests {
         let links = [(0, 1), (2, 3), (4, 5), (6, 7), (7, 8), (6, 8)];
         let candidates = links.map(|(a, b)| Candidate { a, b, similarity: 0.86 });
         let impostors = Impostors::new(&ModelId("sface".into()), &[]);
-        let searched = Searched { gallery_size: 9, compared: 36.0, floor: 0.35 };
+        let searched = Searched { gallery_size: 9, compared: 36.0, floor: 0.35, near: None };
         let case = Case { enrolments: &people, candidates: &candidates, impostors: &impostors, searched };
         let judged = judge(&case, &MatchingPolicy::default(), &|a, b| if links.contains(&(a, b)) { 0.86 } else { 0.0 });
-        let queue = review_queue(&people, &judged, None);
+        let queue = review_queue(&people, &judged, 30, None);
         let order: Vec<&str> = queue.rows.iter().map(|r| r.original.as_str()).collect();
         assert_eq!(order, ["many1", "far1", "near1", "retry1"]);
         assert_eq!(queue.rows[0].worth, Worth::CrossDistrictRepeated);
         assert_eq!(queue.rows[3].worth, Worth::Retry);
         assert!(queue.rows[0].evidence.starts_with("face "), "{}", queue.rows[0].evidence);
         assert!(queue.expected_false_share < 0.01);
-        let cut = review_queue(&people, &judged, Some(2));
+        let cut = review_queue(&people, &judged, 30, Some(2));
         assert_eq!((cut.rows.len(), cut.left_out), (2, 2));
         assert_eq!(cut.rows[..], queue.rows[..2]);
     }
 
     #[test]
+    fn a_retry_is_what_the_policy_says() {
+        let people = [enrolment("first", "W1", "Ujjain", 0), enrolment("again", "W1", "Ujjain", 9)];
+        let candidates = [Candidate { a: 0, b: 1, similarity: 0.86 }];
+        let impostors = Impostors::new(&ModelId("sface".into()), &[]);
+        let searched = Searched { gallery_size: 2, compared: 1.0, floor: 0.35, near: None };
+        let case = Case { enrolments: &people, candidates: &candidates, impostors: &impostors, searched };
+        let judged = judge(&case, &MatchingPolicy::default(), &|_, _| 0.86);
+        let worth = |minutes: u32| review_queue(&people, &judged, minutes, None).rows[0].worth;
+        assert_eq!((worth(9), worth(8)), (Worth::Retry, Worth::OneDistrict));
+    }
+
+    #[test]
     fn nothing_to_review_is_no_division_by_zero() {
         let impostors = Impostors::new(&ModelId("sface".into()), &[]);
-        let searched = Searched { gallery_size: 0, compared: 0.0, floor: 0.35 };
+        let searched = Searched { gallery_size: 0, compared: 0.0, floor: 0.35, near: None };
         let case = Case { enrolments: &[], candidates: &[], impostors: &impostors, searched };
         let judged = judge(&case, &MatchingPolicy::default(), &|_, _| 0.0);
-        let queue = review_queue(&[], &judged, Some(500));
+        let queue = review_queue(&[], &judged, 30, Some(500));
         assert_eq!((queue.rows.len(), queue.expected_false_share), (0, 0.0));
         assert!(queue.expected_false_share_left_out.is_sign_positive(), "-0.0 is no share");
     }

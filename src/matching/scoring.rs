@@ -4,7 +4,14 @@
 //! normal belief; the step solves `(J' W J + beliefs + damping) step = gradient` with `W = 1 / expectation`, and the
 //! matrix without damping at the top is the inverse of the parameters' covariance (Laplace's approximation).
 
-use super::pareto::Belief;
+/// What is believed of a parameter before the data: a normal distribution.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Belief {
+    /// Its centre.
+    pub mean: f64,
+    /// Its standard deviation, > 0.
+    pub deviation: f64,
+}
 
 /// Steps from a start; a few dozen are the rule.
 const STEPS: usize = 200;
@@ -17,8 +24,6 @@ const LEAST: f64 = 1e-9;
 pub(super) struct Top {
     /// The parameters.
     pub at: Vec<f64>,
-    /// Log-likelihood and log of the beliefs, up to a constant that depends on neither.
-    pub height: f64,
     /// Covariance of the parameters, row by row.
     pub covariance: Vec<f64>,
 }
@@ -75,7 +80,7 @@ pub(super) fn climb(
         let unit: Vec<f64> = (0..n).map(|i| f64::from(u8::from(i == column))).collect();
         solve(&lower, &unit).into_iter().enumerate().for_each(|(row, v)| covariance[row * n + column] = v);
     }
-    here.is_finite().then_some(Top { at, height: here, covariance })
+    here.is_finite().then_some(Top { at, covariance })
 }
 
 /// Gradient of the height, and Fisher information with the beliefs', row by row.

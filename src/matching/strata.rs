@@ -7,7 +7,7 @@
 //! [`super::Enrolment::group`], and everything here works the same.
 //!
 //! A stratum has a curve of its own where its scores suffice for one and it differs: where the pooled rate at the
-//! stratum's own one-in-a-thousand score lies outside the stratum's own resamples. Else the pooled curve serves it.
+//! stratum's own one-in-a-thousand score lies outside the stratum's own bounds. Else the pooled curve serves it.
 
 use serde::Serialize;
 
@@ -93,7 +93,8 @@ pub(super) struct Stratum {
 impl Stratum {
     /// Decides whether a stratum's own curve differs from the pooled one.
     pub(super) fn new(name: u16, scores: usize, own: Option<ImpostorModel>, pooled: &ImpostorModel) -> Self {
-        let Some(own) = own.filter(|_| pooled.report().basis == Basis::Fitted) else {
+        let both = |own: &ImpostorModel| [own, pooled].iter().all(|model| model.report().basis == Basis::Fitted);
+        let Some(own) = own.filter(both) else {
             return Stratum { name, scores, curve: Curve::PooledTooFew, ratio: None, model: None };
         };
         const RATE: f64 = 1e-3;
@@ -104,6 +105,11 @@ impl Stratum {
             true => Stratum { name, scores, curve: Curve::PooledNoDifference, ratio, model: None },
             false => Stratum { name, scores, curve: Curve::Own, ratio, model: Some(own) },
         }
+    }
+
+    /// One whose own curve an earlier run was judged with.
+    pub(super) fn kept(name: u16, model: ImpostorModel) -> Self {
+        Stratum { name, scores: model.report().scores, curve: Curve::Own, ratio: None, model: Some(model) }
     }
 
     pub(super) fn report(&self, own: Option<&ImpostorModel>, pooled: &ImpostorModel, rate: f64) -> StratumReport {

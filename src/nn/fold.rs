@@ -7,6 +7,7 @@
 
 use crate::Result;
 use crate::nn::weights::WeightMap;
+use crate::ops::Parameters;
 
 /// PyTorch's default, for files that do not state theirs.
 const DEFAULT_EPS: f32 = 1e-5;
@@ -55,6 +56,11 @@ pub struct Linear {
 }
 
 impl Linear {
+    /// The same as a convolution takes them.
+    pub fn parameters(&self) -> Parameters<'_> {
+        Parameters { weight: &self.weight, bias: &self.bias }
+    }
+
     /// `affine(linear(x))` as one layer.
     #[must_use]
     pub fn then(mut self, after: &Affine) -> Self {

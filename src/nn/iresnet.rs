@@ -55,7 +55,7 @@ impl IResNet {
     /// # Errors
     /// When the file is missing or wrong.
     pub fn load(store: &WeightStore, name: &str) -> Result<Self> {
-        let passport = super::passport(store, name, Role::Embedder, "iresnet")?;
+        let passport = super::network::passport(store, name, Role::Embedder, "iresnet")?;
         let weights = store.tensors(name)?;
         let layers = Layers::new(&weights, store);
         let preparation = Preparation::of(store, passport)?;

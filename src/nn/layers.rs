@@ -65,7 +65,7 @@ impl<'a> Layers<'a> {
     /// # Errors
     /// When the lengths do not fit.
     pub fn pack(&self, shape: ConvShape, linear: &Linear, activation: Activation) -> Result<Conv2d> {
-        let conv = Conv2d::on_device(shape, (&linear.weight, &linear.bias), activation, self.precision, self.device)?;
+        let conv = Conv2d::on_device(shape, linear.parameters(), activation, self.precision, self.device)?;
         Ok(if self.narrow { conv.narrow() } else { conv })
     }
 
@@ -78,7 +78,7 @@ impl<'a> Layers<'a> {
         let shape = ConvShape { cin, cout: linear.bias.len(), kernel: [1, 1], stride: 1, pad: [0; 4], groups: 1 };
         let on_tiles = self.device.is_cpu() && Precision::Bf16x3.is_supported();
         let precision = if on_tiles { self.precision } else { Precision::F32 };
-        Ok(Conv2d::on_device(shape, (&linear.weight, &linear.bias), activation, precision, self.device)?)
+        Ok(Conv2d::on_device(shape, linear.parameters(), activation, precision, self.device)?)
     }
 
     /// The tensors.

@@ -48,7 +48,7 @@ impl MiniFasNet {
     /// # Errors
     /// When the file is missing or wrong.
     pub fn load(store: &WeightStore, name: &str) -> Result<Self> {
-        let passport = super::passport(store, name, Role::Liveness, "minifasnet")?;
+        let passport = super::network::passport(store, name, Role::Liveness, "minifasnet")?;
         let weights = store.tensors(name)?;
         let layers = Layers::new(&weights, store);
         let preparation = Preparation::of(store, passport)?;

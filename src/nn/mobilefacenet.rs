@@ -36,7 +36,7 @@ impl MobileFaceNet {
     /// # Errors
     /// When the file is missing or wrong.
     pub fn load(store: &WeightStore, name: &str) -> Result<Self> {
-        let passport = super::passport(store, name, Role::Embedder, "mobilefacenet")?;
+        let passport = super::network::passport(store, name, Role::Embedder, "mobilefacenet")?;
         let weights = store.tensors(name)?;
         let layers = Layers::new(&weights, store).narrow();
         let preparation = Preparation::of(store, passport)?;

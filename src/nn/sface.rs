@@ -29,7 +29,7 @@ impl Sface {
     /// # Errors
     /// When the file is missing or wrong.
     pub fn load(store: &WeightStore, name: &str) -> Result<Self> {
-        let passport = super::passport(store, name, Role::Embedder, "sface")?;
+        let passport = super::network::passport(store, name, Role::Embedder, "sface")?;
         let weights = store.tensors(name)?;
         let layers = Layers::new(&weights, store).narrow();
         let preparation = Preparation::of(store, passport)?;

@@ -66,7 +66,7 @@ impl Yunet {
     /// # Errors
     /// When the file is missing or wrong.
     pub fn load_named(store: &WeightStore, name: &str) -> Result<Self> {
-        let id = super::passport(store, name, Role::Detector, "yunet-s")?.id();
+        let id = super::network::passport(store, name, Role::Detector, "yunet-s")?.id();
         let weights = store.tensors(name)?;
         let layers = Layers::new(&weights, store);
         let stem = layers.conv("backbone.model0.conv1", 3, Geometry::dense(2, 1), Activation::Relu)?;

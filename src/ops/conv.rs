@@ -4,12 +4,10 @@
 //! `(n, 1, 1, c)`. The weights are packed for the instruction set at load time. `plain` keeps the reference,
 //! [`crate::ops::cpu`] the fast paths; in f32 all give the same bits.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 
 use candle_core::{CpuStorage, CustomOp1, CustomOp2, Device, Layout, Result, Shape, Tensor, bail};
 
-#[cfg(target_arch = "x86_64")]
-use super::chain::Fused;
 use super::check;
 use super::cpu::Isa;
 #[cfg(target_arch = "x86_64")]
@@ -18,108 +16,9 @@ use super::cpu::depthwise::Depthwise;
 use super::cpu::gemm::Dense;
 use super::on_device::OnDevice;
 use super::plain::{Plain, rounded};
-
-/// What follows a convolution, applied per output channel.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Activation {
-    /// Nothing.
-    None,
-    /// `x` where positive, else zero.
-    Relu,
-    /// `x` where positive, else `slope[channel] * x`.
-    PRelu(Vec<f32>),
-}
-
-/// In what the factors of a convolution are kept. Sums are f32 always.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Precision {
-    /// Every instruction set gives the same bits.
-    #[default]
-    F32,
-    /// Weights and inputs are rounded to eight significant bits, twice the speed. The same bits for any batch and
-    /// thread count on one machine, but other machines may round the sums otherwise. Depthwise convolutions, which
-    /// memory bounds, and pictures of fewer than eight channels stay in f32 (or split, see [`Precision::Bf16x3`]).
-    Bf16,
-    /// Each factor is the sum of two bf16, and three of the four products are summed: sixteen significant bits at a third of
-    /// the rate of bf16 on AMX, which is several times that of f32. Where there is no AMX, f32 is faster and exact, so it is
-    /// not there. The same bits for any batch and thread count on one machine.
-    Bf16x3,
-    /// Weights and activations are rounded to eleven significant bits. GPUs alone.
-    F16,
-}
-
-impl Precision {
-    /// Whether [`Conv2d::with_precision`] accepts it here and now, on the CPU.
-    pub fn is_supported(self) -> bool {
-        match self {
-            Precision::F32 => true,
-            Precision::Bf16 => Isa::current().is_ok_and(Isa::has_bf16),
-            Precision::Bf16x3 => Isa::current().is_ok_and(Isa::has_split),
-            Precision::F16 => false,
-        }
-    }
-}
-
-/// The geometry of a convolution.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ConvShape {
-    /// Input channels.
-    pub cin: usize,
-    /// Output channels.
-    pub cout: usize,
-    /// Kernel height and width.
-    pub kernel: [usize; 2],
-    /// Stride in both directions.
-    pub stride: usize,
-    /// Zero padding: top, left, bottom, right.
-    pub pad: [usize; 4],
-    /// 1 (dense) or `cin` (depthwise, `cout == cin`).
-    pub groups: usize,
-}
-
-impl ConvShape {
-    /// Output height and width for an input height and width, which with the padding hold at least one kernel.
-    pub fn output(&self, height: usize, width: usize) -> (usize, usize) {
-        let side = |n: usize, k: usize, a: usize, b: usize| (n + a + b - k) / self.stride + 1;
-        let [top, left, bottom, right] = self.pad;
-        (side(height, self.kernel[0], top, bottom), side(width, self.kernel[1], left, right))
-    }
-
-    /// Multiply-adds for one image, padded taps included.
-    pub fn multiply_adds(&self, height: usize, width: usize) -> usize {
-        let (oh, ow) = self.output(height, width);
-        oh * ow * self.cout * self.cin / self.groups * self.kernel[0] * self.kernel[1]
-    }
-
-    fn check(&self, weight: &[f32], bias: &[f32], activation: &Activation) -> Result<()> {
-        let ConvShape { cin, cout, kernel: [ky, kx], stride, groups, .. } = *self;
-        if [cin, cout, ky, kx, stride].contains(&0) {
-            bail!("conv2d {self:?}: expected channels, kernel and stride of at least 1");
-        }
-        if groups != 1 && (groups != cin || cout != cin) {
-            bail!("conv2d {self:?}: expected groups of 1, or of cin with cout equal to cin");
-        }
-        let expected = cout * (cin / groups) * ky * kx;
-        if weight.len() != expected || bias.len() != cout {
-            let (w, b) = (weight.len(), bias.len());
-            bail!("conv2d {self:?}: expected {expected} weights and {cout} biases, got {w} and {b}");
-        }
-        if let Activation::PRelu(slope) = activation
-            && slope.len() != cout
-        {
-            bail!("conv2d {self:?}: expected {cout} slopes, got {}", slope.len());
-        }
-        Ok(())
-    }
-}
-
-/// Multiply-adds of all convolutions of this process so far.
-pub(super) static MULTIPLY_ADDS: AtomicU64 = AtomicU64::new(0);
-
-/// How many multiply-adds the convolutions of this process have done: what a benchmark holds against the clock.
-pub fn multiply_adds() -> u64 {
-    MULTIPLY_ADDS.load(Ordering::Relaxed)
-}
+use super::spec::{Activation, ConvShape, MULTIPLY_ADDS, Parameters, Precision};
+#[cfg(target_arch = "x86_64")]
+use super::tiles::{Fused, OnTiles};
 
 /// A convolution ready to run: weights packed for the device at load time.
 #[derive(Debug, Clone)]
@@ -139,15 +38,6 @@ enum Path {
     #[cfg(target_arch = "x86_64")]
     Tiles(Box<OnTiles>),
     OnDevice(Box<OnDevice>),
-}
-
-/// A layer for AMX tiles.
-#[cfg(target_arch = "x86_64")]
-#[derive(Debug, Clone)]
-pub(super) struct OnTiles {
-    pub(super) stage: Stage,
-    /// Whether its result is handed on in bf16.
-    pub(super) narrow: bool,
 }
 
 impl Conv2d {
@@ -172,14 +62,15 @@ impl Conv2d {
         activation: Activation,
         precision: Precision,
     ) -> Result<Self> {
-        shape.check(weight, bias, &activation)?;
+        let parameters = Parameters { weight, bias };
+        shape.check(parameters, &activation)?;
         let isa = Isa::current()?;
         if !precision.is_supported() {
             bail!("conv2d: expected a CPU that multiplies {precision:?}, got {isa}");
         }
         #[cfg(target_arch = "x86_64")]
         if isa == Isa::Amx && matches!(precision, Precision::Bf16 | Precision::Bf16x3) {
-            return Ok(Self::on_tiles(shape, (weight, bias), &activation, precision));
+            return Ok(Self::on_tiles(shape, parameters, &activation, precision));
         }
         let precision = match (precision, shape.groups) {
             (Precision::Bf16 | Precision::F16, 1) if shape.cin < 8 => Precision::F32,
@@ -187,7 +78,7 @@ impl Conv2d {
             _ => Precision::F32,
         };
         let fast = if shape.groups == 1 {
-            Dense::new((isa, precision), shape, weight, bias, &activation).map(Path::Dense)
+            Dense::new(isa, precision, shape, parameters, &activation).map(Path::Dense)
         } else {
             Depthwise::new(isa, shape, weight, bias, &activation).map(Path::Depthwise)
         };
@@ -200,12 +91,8 @@ impl Conv2d {
 
     /// A checked convolution on AMX tiles. Few channels are pictures, whose first layer is cheap and worth splitting.
     #[cfg(target_arch = "x86_64")]
-    fn on_tiles(
-        shape: ConvShape,
-        (weight, bias): (&[f32], &[f32]),
-        activation: &Activation,
-        precision: Precision,
-    ) -> Self {
+    fn on_tiles(shape: ConvShape, parameters: Parameters, activation: &Activation, precision: Precision) -> Self {
+        let Parameters { weight, bias } = parameters;
         let precision = match shape.groups {
             1 if shape.cin < 8 => Precision::Bf16x3,
             1 => precision,
@@ -254,15 +141,15 @@ impl Conv2d {
     /// When a length does not fit the shape, or the device has no memory left.
     pub fn on_device(
         shape: ConvShape,
-        (weight, bias): (&[f32], &[f32]),
+        parameters: Parameters,
         activation: Activation,
         precision: Precision,
         device: &Device,
     ) -> Result<Self> {
         if device.is_cpu() {
-            return Self::with_precision(shape, weight, bias, activation, precision);
+            return Self::with_precision(shape, parameters.weight, parameters.bias, activation, precision);
         }
-        Self::composed(shape, (weight, bias), activation, precision, device)
+        Self::composed(shape, parameters, activation, precision, device)
     }
 
     /// As [`Conv2d::on_device`] composes it, whatever the device: on the CPU this is how the composition is tested.
@@ -271,13 +158,13 @@ impl Conv2d {
     /// As [`Conv2d::on_device`].
     pub fn composed(
         shape: ConvShape,
-        (weight, bias): (&[f32], &[f32]),
+        parameters: Parameters,
         activation: Activation,
         precision: Precision,
         device: &Device,
     ) -> Result<Self> {
-        shape.check(weight, bias, &activation)?;
-        let path = Path::OnDevice(Box::new(OnDevice::new(shape, (weight, bias), &activation, precision, device)?));
+        shape.check(parameters, &activation)?;
+        let path = Path::OnDevice(Box::new(OnDevice::new(shape, parameters, &activation, precision, device)?));
         Ok(Conv2d { shape, isa: Isa::current()?, precision, path })
     }
 

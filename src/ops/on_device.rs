@@ -7,11 +7,11 @@
 use candle_core::{CpuStorage, CustomOp1, CustomOp2, DType, Device, Layout, Result, Shape, Tensor, bail};
 
 use super::check;
-use super::conv::{Activation, ConvShape, Precision};
 use super::gpu::network::Following;
 use super::gpu::{self, Card};
 use super::params::ConvParams;
 use super::pointwise::cast;
+use super::spec::{Activation, ConvShape, Parameters, Precision};
 
 /// Elements of patches held at a time: more pictures than give so many go through in parts.
 const MOST_PATCHES: usize = 1 << 28;
@@ -34,11 +34,12 @@ impl OnDevice {
     /// Turns checked weights from `(cout, cin / groups, kernel_y, kernel_x)` and copies them over.
     pub(super) fn new(
         shape: ConvShape,
-        (weight, bias): (&[f32], &[f32]),
+        parameters: Parameters,
         activation: &Activation,
         precision: Precision,
         device: &Device,
     ) -> Result<Self> {
+        let Parameters { weight, bias } = parameters;
         let dtype = match precision {
             Precision::F32 => DType::F32,
             Precision::F16 => DType::F16,

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use half::{bf16, f16};
 
-use super::conv::{Activation, ConvShape, Precision};
+use super::spec::{Activation, ConvShape, Precision};
 
 /// The reference: the definition, one output element after the other.
 #[derive(Debug, Clone)]

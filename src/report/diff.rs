@@ -156,7 +156,7 @@ pub fn diff(a: &Path, b: &Path) -> Result<Diff> {
     rows(a, differences.same_dump, &mut |key, row| {
         rows_a.insert(key, row);
     })?;
-    let mut found: HashMap<Kind, (u64, Vec<String>)> = HashMap::new();
+    let mut found: HashMap<ChangeKind, (u64, Vec<String>)> = HashMap::new();
     let (mut both, mut only_b) = (0, 0);
     rows(b, differences.same_dump, &mut |key, row| match rows_a.remove(&key) {
         None => only_b += 1,
@@ -190,7 +190,7 @@ pub fn diff(a: &Path, b: &Path) -> Result<Diff> {
 
 /// A way of changing.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-struct Kind {
+struct ChangeKind {
     verdicts: (Verdict, Verdict),
     lost: Vec<Reason>,
     gained: Vec<Reason>,
@@ -198,14 +198,14 @@ struct Kind {
     keys: Vec<String>,
 }
 
-impl Kind {
+impl ChangeKind {
     fn change(self, rows: u64, examples: Vec<String>) -> Change {
-        let ((from, to), Kind { lost, gained, causes, keys: policy_keys, .. }) = (self.verdicts, self);
+        let ((from, to), ChangeKind { lost, gained, causes, keys: policy_keys, .. }) = (self.verdicts, self);
         Change { from, to, lost, gained, causes, policy_keys, rows, examples }
     }
 }
 
-fn kind(a: &Row, b: &Row, differences: &Differences) -> Kind {
+fn kind(a: &Row, b: &Row, differences: &Differences) -> ChangeKind {
     let lost: Vec<Reason> = a.reasons.difference(&b.reasons).copied().collect();
     let gained: Vec<Reason> = b.reasons.difference(&a.reasons).copied().collect();
     let moved: Vec<Reason> = lost.iter().chain(&gained).copied().collect();
@@ -240,7 +240,7 @@ fn kind(a: &Row, b: &Row, differences: &Differences) -> Kind {
     keys.dedup();
     causes.extend((!keys.is_empty()).then_some(Cause::Policy));
     causes.extend(causes.is_empty().then_some(Cause::Unknown));
-    Kind { verdicts: (a.verdict, b.verdict), lost, gained, causes: causes.into_iter().collect(), keys }
+    ChangeKind { verdicts: (a.verdict, b.verdict), lost, gained, causes: causes.into_iter().collect(), keys }
 }
 
 /// Sections of the policy that a reason depends on.

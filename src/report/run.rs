@@ -60,6 +60,16 @@ pub struct Matching {
     pub expected_false_pairs: Option<f64>,
     /// Its upper 95 % bound.
     pub expected_false_pairs_upper: Option<f64>,
+    /// What the numbers are counted with.
+    pub impostors: Impostors,
+}
+
+/// The curve behind the numbers.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct Impostors {
+    /// Why the run's own scores were not used, though there were enough.
+    pub poor_fit: Option<String>,
 }
 
 /// The review queue.

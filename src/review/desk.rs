@@ -8,10 +8,10 @@ use std::time::Instant;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
-use super::list::per_hour;
 use super::nights::{Found, Missing, Night, Nights, beside, earlier_submissions};
 use super::pictures::{Shown, show};
 use super::queue::{Member, Pair, Queue};
+use super::rate::per_hour;
 use super::seeds::{self, Pool, Seed, SeedFace, draw};
 use super::views::{ItemView, SideView, State, instant, masked, parts};
 use crate::config::Columns;

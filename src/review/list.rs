@@ -9,16 +9,10 @@ use std::time::{Duration, Instant};
 use super::desk::{Desk, Spot, lock};
 use super::queue::Pair;
 use super::views::ItemState;
-use crate::decisions::{Answer, Event, Ledger, PairKey};
+use crate::decisions::{Answer, Ledger, PairKey};
 
 /// So long a pair that somebody looks at is not offered to another.
 const HELD: Duration = Duration::from_secs(90);
-
-/// A longer pause between two decisions is no part of the rate, seconds.
-const PAUSE: f64 = 120.0;
-
-/// Decisions that the rate is measured on.
-const RATED: usize = 30;
 
 impl Desk {
     /// Everything a reviewer may be asked, in order. It hangs on nothing that this reviewer must not see.
@@ -35,7 +29,7 @@ impl Desk {
         let mut items = Vec::new();
         for (at, person) in self.queue.persons.iter().enumerate() {
             for index in person.asked(&visible) {
-                items.push(self.pair_state(ledger, reviewer, (at, index), &held));
+                items.push(self.pair_state(ledger, reviewer, at, index, &held));
                 for seed in seeds.remove(&(at, index)).into_iter().flatten() {
                     items.push(self.seed_state(ledger, reviewer, seed));
                 }
@@ -52,7 +46,8 @@ impl Desk {
         &self,
         ledger: &Ledger,
         reviewer: &str,
-        (person, index): (usize, usize),
+        person: usize,
+        index: usize,
         held: &HashMap<String, (String, Instant)>,
     ) -> ItemState {
         let pair = &self.queue.persons[person].pairs[index];
@@ -89,17 +84,4 @@ impl Desk {
             held: false,
         }
     }
-}
-
-/// Decisions an hour over the last ones, without pauses.
-pub fn per_hour(ledger: &Ledger, reviewer: &str, run: &str) -> Option<f64> {
-    let own = ledger.entries().iter().rev().filter(|e| e.reviewer == reviewer && e.run == run);
-    let decided = own.filter(|e| matches!(e.event, Event::Decide(_))).take(RATED);
-    let times: Vec<f64> = decided
-        .filter_map(|e| e.at.parse::<jiff::Timestamp>().ok())
-        .map(|at| at.as_microsecond() as f64 / 1e6)
-        .collect();
-    let gaps: Vec<f64> = times.windows(2).map(|w| (w[0] - w[1]).abs()).filter(|gap| *gap <= PAUSE).collect();
-    let spent: f64 = gaps.iter().sum();
-    (gaps.len() >= 2 && spent > 0.0).then(|| gaps.len() as f64 / spent * 3600.0)
 }

@@ -11,7 +11,7 @@ use std::fmt;
 use serde::Serialize;
 
 use crate::decisions::{Answer, Entry, Event, Judgement, Ledger, Why};
-use crate::gallery::search::wilson;
+use crate::statistics::wilson;
 
 /// So many of so many, with a 95 % interval.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
@@ -164,7 +164,7 @@ fn agreement(a: String, b: String, table: [[usize; 3]; 3]) -> Agreement {
 
 impl Share {
     fn new(count: usize, of: usize) -> Self {
-        Share { count, of, interval: wilson(count, of) }
+        Share { count, of, interval: wilson(count as u64, of as u64) }
     }
 }
 

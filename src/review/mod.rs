@@ -23,6 +23,7 @@ mod measure;
 mod nights;
 mod pictures;
 mod queue;
+mod rate;
 mod seeds;
 mod server;
 mod tables;

@@ -54,8 +54,8 @@ pub fn show(bytes: &[u8], limits: &PhotoLimits, face: Option<&Face>) -> Result<S
     // Pixel centres are whole numbers, so half a pixel of either grid is what the two differ by.
     let shift = (scale - 1.0) / 2.0;
     let shrink = Similarity { a: scale, b: 0.0, tx: shift, ty: shift };
-    let whole = jpeg(&photo, &shrink, (width, height)).ok_or(Missing::Picture)?;
-    let cut = face.and_then(|face| jpeg(&photo, &upright(face)?, (FACE, FACE)));
+    let whole = jpeg(&photo, &shrink, [width, height]).ok_or(Missing::Picture)?;
+    let cut = face.and_then(|face| jpeg(&photo, &upright(face)?, [FACE, FACE]));
     let place = Place { width, height, face: face.map(|f| f.bbox.map(|v| v * scale as f32)) };
     Ok(Shown { face: cut, whole, place })
 }
@@ -70,7 +70,7 @@ fn upright(face: &Face) -> Option<Similarity> {
     Similarity::between(&from, &to)
 }
 
-fn jpeg(photo: &Photo, transform: &Similarity, (width, height): (usize, usize)) -> Option<Vec<u8>> {
+fn jpeg(photo: &Photo, transform: &Similarity, [width, height]: [usize; 2]) -> Option<Vec<u8>> {
     let mut pixels = vec![0.0f32; width * height * 3];
     warp_into(photo, transform, (width, height), &mut pixels);
     let bytes: Vec<u8> = pixels.iter().map(|v| v.round().clamp(0.0, 255.0) as u8).collect();

@@ -11,19 +11,14 @@ use crate::infer::analysis::Traits;
 use crate::infer::template::similarity;
 use crate::infer::{Looks, ModelId, Reading, SeenFace, SeenPhoto};
 use crate::photo::{Fingerprint, Photo, Reduced};
+use crate::statistics::SplitMix64;
 
 const DIM: usize = 128;
 
-/// Numbers that look random and are the same everywhere (Steele, Lea, Flood 2014: SplitMix64).
+/// Numbers in -1..1 that look random and are the same everywhere.
 fn noise(seed: u64) -> impl Iterator<Item = f32> {
-    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    std::iter::repeat_with(move || {
-        state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = state;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        ((z ^ (z >> 31)) >> 40) as f32 / (1 << 23) as f32 - 1.0
-    })
+    let mut random = SplitMix64::new(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+    std::iter::repeat_with(move || (random.next() >> 40) as f32 / (1 << 23) as f32 - 1.0)
 }
 
 /// A picture of a person: about 0.70 similar to other pictures of the same, about 0 to anybody else.

@@ -5,7 +5,7 @@ use std::ops::Range;
 use super::people::Person;
 use super::plan::{Pattern, Plan};
 use super::rng::{Rng, Use};
-use super::story::{Pick, Row, Worker};
+use super::row::{Pick, Row, Worker};
 use crate::{Error, Result};
 
 /// How a pattern gets its member.

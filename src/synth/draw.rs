@@ -12,8 +12,9 @@ use super::people::{Person, Source};
 use super::plan::{Pattern, Plan};
 use super::recapture::{held, paper, screen, tilted};
 use super::rng::{Rng, Use};
+use super::row::{Pick, Row};
 use super::scene::{Stand, background, camera, put};
-use super::story::{Pick, Row, Story};
+use super::story::Story;
 use crate::{Error, Result};
 
 /// Everything a row is drawn from.

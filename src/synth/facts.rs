@@ -5,7 +5,8 @@
 
 use super::plan::Pattern;
 use super::rng::{Rng, Use};
-use super::story::{Row, Story};
+use super::row::Row;
+use super::story::Story;
 use crate::dump::RowFacts;
 
 /// Districts of Madhya Pradesh with their divisions.

@@ -24,6 +24,7 @@ mod people;
 mod plan;
 mod recapture;
 mod rng;
+mod row;
 mod scene;
 mod story;
 mod tables;
@@ -37,7 +38,7 @@ use rayon::prelude::*;
 use serde::Serialize;
 
 pub use people::{ATTACK_LABELS, Collections, FaceBox, FindFace, LIVE_LABELS};
-pub use plan::{Kind, Pattern, Plan, Rates};
+pub use plan::{Pattern, PatternKind, Plan, Rates};
 pub use tables::truth_schema;
 
 use crate::output::{self, Kept, parent};

@@ -9,7 +9,7 @@ use crate::{Error, Result};
 
 /// Whether a pattern is part of an honest drive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum PatternKind {
     /// Happens in every drive; must cost the member nothing.
     Innocent,
     /// Somebody cheats, or a row breaks the rules.
@@ -38,8 +38,8 @@ macro_rules! patterns {
             }
 
             /// Honest drives have it too, or not.
-            pub fn kind(self) -> Kind {
-                match self { Pattern::Honest => Kind::Innocent, $(Pattern::$name => Kind::$kind),+ }
+            pub fn kind(self) -> PatternKind {
+                match self { Pattern::Honest => PatternKind::Innocent, $(Pattern::$name => PatternKind::$kind),+ }
             }
 
             /// The share of rows that get it unless the plan says otherwise.
@@ -181,7 +181,7 @@ impl Rates {
     }
 
     /// The sum over the patterns of a kind.
-    pub fn total(&self, kind: Kind) -> f64 {
+    pub fn total(&self, kind: PatternKind) -> f64 {
         self.0.iter().filter(|(p, _)| p.kind() == kind).map(|(_, r)| r).sum()
     }
 }
@@ -279,7 +279,7 @@ impl Plan {
             }
         }
         if let Some(fraud) = plan.fraud {
-            let own = plan.rates.total(Kind::Fraud);
+            let own = plan.rates.total(PatternKind::Fraud);
             if own == 0.0 && fraud > 0.0 {
                 return Err(Error::usage(
                     "fraud",
@@ -287,11 +287,11 @@ impl Plan {
                     "raise a rate, or leave fraud out",
                 ));
             }
-            for &pattern in Pattern::PLANTED.iter().filter(|p| p.kind() == Kind::Fraud) {
+            for &pattern in Pattern::PLANTED.iter().filter(|p| p.kind() == PatternKind::Fraud) {
                 plan.rates.set(pattern, plan.rates.get(pattern) * if own > 0.0 { fraud / own } else { 0.0 });
             }
         }
-        let sum = plan.rates.total(Kind::Fraud) + plan.rates.total(Kind::Innocent);
+        let sum = plan.rates.total(PatternKind::Fraud) + plan.rates.total(PatternKind::Innocent);
         if sum > 0.9 {
             return Err(Error::usage("rates", format!("they sum to {sum:.3}"), "leave at least 0.1 for honest rows"));
         }
@@ -339,7 +339,7 @@ mod tests {
     #[test]
     fn defaults_leave_four_fifths_honest() {
         let rates = Rates::default();
-        let fraud = rates.total(Kind::Fraud);
+        let fraud = rates.total(PatternKind::Fraud);
         assert!((0.15..0.22).contains(&fraud), "{fraud}");
     }
 
@@ -358,7 +358,7 @@ mod tests {
     #[test]
     fn fraud_scales_the_rates() {
         let plan = Plan { fraud: Some(0.3), ..Plan::default() }.resolved().unwrap();
-        assert!((plan.rates.total(Kind::Fraud) - 0.3).abs() < 1e-12);
+        assert!((plan.rates.total(PatternKind::Fraud) - 0.3).abs() < 1e-12);
         assert_eq!(plan.rates.get(Pattern::Bystander), Pattern::Bystander.default_rate());
         assert!(Plan { fraud: Some(1.2), ..Plan::default() }.resolved().is_err());
         assert!(Plan { rows: 0, ..Plan::default() }.resolved().is_err());

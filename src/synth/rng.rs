@@ -2,20 +2,14 @@
 //!
 //! Every picture, name and choice has its own generator, keyed by the plan's seed and by what it is for. So the bytes
 //! of a row do not depend on the thread that draws it, on the rows before it or on how much fraud stands around it.
-//! The generator is xoshiro256++ seeded through splitmix64 (Blackman and Vigna 2021), written out here because the
+//! The generator is xoshiro256++ seeded through SplitMix64 (Blackman and Vigna 2021), written out here because the
 //! streams of a library may change between its versions, and a dump must not.
+
+use crate::statistics::SplitMix64;
 
 /// A small fast generator; not for secrets.
 #[derive(Debug, Clone)]
 pub struct Rng([u64; 4]);
-
-fn splitmix(state: &mut u64) -> u64 {
-    *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    let mut z = *state;
-    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^ (z >> 31)
-}
 
 /// What a generator is for: one stream each, so that a new use disturbs no old one.
 #[derive(Debug, Clone, Copy)]
@@ -46,10 +40,10 @@ pub enum Use {
 impl Rng {
     /// The generator of one thing: `what` for, of item `id`, under `seed`.
     pub fn new(seed: u64, what: Use, id: u64) -> Self {
-        let mut state = seed;
-        let mut mixed = splitmix(&mut state) ^ (what as u64);
-        mixed = splitmix(&mut mixed) ^ id;
-        Rng(std::array::from_fn(|_| splitmix(&mut mixed)))
+        let by_use = SplitMix64::new(seed).next() ^ (what as u64);
+        let by_item = SplitMix64::new(by_use).next() ^ id;
+        let mut state = SplitMix64::new(by_item);
+        Rng(std::array::from_fn(|_| state.next()))
     }
 
     /// 64 random bits.

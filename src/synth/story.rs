@@ -11,65 +11,15 @@ use std::ops::Range;
 
 use super::cast::{Cast, Member, another, hand_out, member_of, pick};
 use super::people::Person;
-use super::plan::{Kind, Pattern, Plan};
+use super::plan::{Pattern, PatternKind, Plan};
 use super::rng::{Rng, Use};
+use super::row::{Pick, Row, Worker};
 use crate::{Error, Result};
 
 /// Microseconds in a minute.
 const MINUTE: i64 = 60_000_000;
 /// Share of a passed-on account's submissions that the second person makes.
 const PASSED_ON: f64 = 0.4;
-
-/// One picture of one person, as indices.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Pick {
-    /// Index of the person.
-    pub person: u32,
-    /// Index among that person's pictures.
-    pub portrait: u32,
-}
-
-/// One submission.
-#[derive(Debug, Clone)]
-pub struct Row {
-    /// What the row is, whatever else is in the dump.
-    pub slot: u32,
-    /// Night, from 0.
-    pub night: u32,
-    /// Microseconds since 1970 (UTC).
-    pub at: i64,
-    /// Index of the account.
-    pub worker: u32,
-    /// What is planted.
-    pub pattern: Pattern,
-    /// The member.
-    pub member: Option<Pick>,
-    /// Who stands in the worker's place.
-    pub front: Option<Pick>,
-    /// Bystanders, or the rest of a group.
-    pub others: Vec<Pick>,
-    /// The uploaded photo.
-    pub photo: Option<Pick>,
-    /// Index of the earlier row that this one repeats in its pattern's way.
-    pub of: Option<usize>,
-}
-
-/// A field worker's account.
-#[derive(Debug, Clone)]
-pub struct Worker {
-    /// Index of the rightful person.
-    pub person: u32,
-    /// Index of the district.
-    pub district: u32,
-    /// Whose face takes over, if the account is passed on.
-    pub successor: Option<u32>,
-    /// Index of the person who helps in every picture.
-    pub helper: Option<u32>,
-    /// Whether `workers.parquet` has a photo.
-    pub enrolled: bool,
-    /// The worker's slots.
-    pub slots: Range<u32>,
-}
 
 /// The drive.
 #[derive(Debug)]
@@ -176,7 +126,7 @@ fn accounts(plan: &Plan) -> Vec<Worker> {
 fn planted(plan: &Plan, u: f64, rng: &mut Rng) -> Pattern {
     let (fraud, innocent) = (rng.unit(), rng.unit());
     let rate = |p: &Pattern| if *p == Pattern::WorkerMismatch { 0.0 } else { plan.rates.get(*p) };
-    let choose = |kind: Kind, mut left: f64| {
+    let choose = |kind: PatternKind, mut left: f64| {
         for pattern in Pattern::PLANTED.iter().filter(|p| p.kind() == kind) {
             left -= rate(pattern);
             if left < 0.0 {
@@ -185,8 +135,8 @@ fn planted(plan: &Plan, u: f64, rng: &mut Rng) -> Pattern {
         }
         Pattern::Honest
     };
-    let total = plan.rates.total(Kind::Fraud) - plan.rates.get(Pattern::WorkerMismatch);
-    if u < total { choose(Kind::Fraud, fraud * total) } else { choose(Kind::Innocent, innocent) }
+    let total = plan.rates.total(PatternKind::Fraud) - plan.rates.get(Pattern::WorkerMismatch);
+    if u < total { choose(PatternKind::Fraud, fraud * total) } else { choose(PatternKind::Innocent, innocent) }
 }
 
 /// Passes some accounts on to another person, for the last part of their submissions.
@@ -339,7 +289,7 @@ impl Story {
             {
                 others.push(helper);
             }
-            let photo = photo((plan, people, cast), row, member, &mut rng);
+            let photo = photo(plan, people, cast, row, member, &mut rng);
             let front = front.map(|p| pick(plan, people, p, slot, 1));
             let others = others.into_iter().zip(2..).map(|(p, what)| pick(plan, people, p, slot, what)).collect();
             let row = &mut self.rows[k];
@@ -365,12 +315,7 @@ fn attack(plan: &Plan, people: &[Person], slot: u32, rng: &mut Rng) -> Option<Pi
 }
 
 /// The uploaded photo of a row: the member in another picture, or somebody else where that is planted.
-fn photo(
-    (plan, people, cast): (&Plan, &[Person], &Cast),
-    row: &Row,
-    member: Option<Pick>,
-    rng: &mut Rng,
-) -> Option<Pick> {
+fn photo(plan: &Plan, people: &[Person], cast: &Cast, row: &Row, member: Option<Pick>, rng: &mut Rng) -> Option<Pick> {
     let share = rng.chance(plan.photo_share);
     match (row.pattern, member) {
         (Pattern::PhotoMismatch, Some(own)) => {

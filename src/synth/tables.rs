@@ -18,7 +18,7 @@ use parquet::schema::types::ColumnPath;
 use super::draw::Studio;
 use super::facts;
 use super::plan::Pattern;
-use super::story::{Pick, Row};
+use super::row::{Pick, Row};
 use crate::dump::RowFacts;
 use crate::reason::Reason;
 use crate::{Error, Result};

@@ -1,5 +1,6 @@
 //! Rules and policy -> verdicts, tables, run folder.
 
+mod findings;
 mod folder;
 pub mod peers;
 mod peers_table;
@@ -8,8 +9,10 @@ pub mod rules;
 mod statistics;
 pub mod suspects;
 mod tables;
+mod tallies;
 
 pub(crate) use crate::output::create_private;
+pub use findings::{Finding, Findings, Membership, Original, Sign, assemble, rows_of};
 pub use folder::RunFolder;
 pub use peers_table::write_workers_audit;
 pub use rows::{FaceRow, VerdictRow};

@@ -10,73 +10,12 @@
 //! of the division, else all. Nobody is compared with a group that holds nobody else. The tests assume that submissions
 //! are independent; honest workers differ somewhat (phones, light), which is what the multiple is for.
 
-use std::collections::BTreeMap;
-
 use crate::config::policy::{PeersPolicy, VerdictPolicy};
-use crate::dump::facts::folded;
 use crate::reason::{Reason, Verdict};
-use crate::verdict::statistics::{fisher_greater, q_values, wilson};
-
-/// What the comparison needs of one submission.
-#[derive(Debug, Clone, Copy)]
-pub struct Judged<'a> {
-    /// Who sent it.
-    pub worker_id: Option<&'a str>,
-    /// From which booth.
-    pub booth_id: Option<&'a str>,
-    /// From which district.
-    pub district: Option<&'a str>,
-    /// Of which division.
-    pub division: Option<&'a str>,
-    /// Its verdict.
-    pub verdict: Verdict,
-    /// Its reasons, each once.
-    pub reasons: &'a [Reason],
-}
-
-/// What is compared with its like.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Unit {
-    /// A field worker.
-    Worker,
-    /// A polling booth; booth ids of two districts are two booths.
-    Booth,
-    /// A district.
-    District,
-}
-
-impl Unit {
-    /// The word written to tables.
-    pub fn code(self) -> &'static str {
-        match self {
-            Unit::Worker => "worker",
-            Unit::Booth => "booth",
-            Unit::District => "district",
-        }
-    }
-}
-
-/// With whom a unit is compared.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Peers {
-    /// The other submissions of the district.
-    District,
-    /// The other submissions of the division.
-    Division,
-    /// All other submissions.
-    All,
-}
-
-impl Peers {
-    /// The word written to tables.
-    pub fn code(self) -> &'static str {
-        match self {
-            Peers::District => "district",
-            Peers::Division => "division",
-            Peers::All => "all",
-        }
-    }
-}
+use crate::statistics::wilson;
+use crate::verdict::statistics::{fisher_greater, q_values};
+use crate::verdict::tallies::{Group, PeerGroup, Tallies, most};
+pub use crate::verdict::tallies::{Judged, Peers, Unit};
 
 /// One unit and one reason: a row of `workers_audit.parquet`.
 #[derive(Debug, Clone, PartialEq)]
@@ -136,18 +75,11 @@ pub fn compare(submissions: &[Judged], verdicts: &VerdictPolicy, policy: &PeersP
     let mut rows = Vec::new();
     let mut tests = 0;
     for ((unit, _, _), group) in &tallies.units {
-        let (peers, other) = tallies.peers(*unit, group, policy);
-        tests += if peers.is_some() { columns.len() } else { 0 };
+        let peers = tallies.peers(*unit, group, policy);
+        tests += if peers.kind.is_some() { columns.len() } else { 0 };
         for &column in columns.iter().filter(|&&c| c == 0 || group.tally.hits[c] > 0) {
             let reason = column.checked_sub(1).map(|c| tested[c]);
-            rows.push(row(
-                *unit,
-                group,
-                reason,
-                (group.tally.hits[column], other.hits[column]),
-                (peers, other.submissions),
-                policy,
-            ));
+            rows.push(row(*unit, group, column, reason, &peers, policy));
         }
     }
     let p_values: Vec<f64> = rows.iter().filter_map(|row| row.p_value).collect();
@@ -162,13 +94,14 @@ pub fn compare(submissions: &[Judged], verdicts: &VerdictPolicy, policy: &PeersP
 fn row(
     unit: Unit,
     group: &Group,
+    column: usize,
     reason: Option<Reason>,
-    (count, peer_count): (u64, u64),
-    (peers, peer_submissions): (Option<Peers>, u64),
+    peers: &PeerGroup,
     policy: &PeersPolicy,
 ) -> UnitRow {
-    let submissions = group.tally.submissions;
-    let (rate_low, rate_high) = wilson(count, submissions);
+    let (submissions, count) = (group.tally.submissions, group.tally.hits[column]);
+    let (peer_submissions, peer_count) = (peers.tally.submissions, peers.tally.hits[column]);
+    let [rate_low, rate_high] = wilson(count, submissions);
     let mut row = UnitRow {
         unit,
         id: group.id.clone(),
@@ -181,14 +114,14 @@ fn row(
         rate_low,
         rate_high,
         shrunken_rate: 0.0,
-        peers,
+        peers: peers.kind,
         peer_submissions,
         peer_count,
-        p_value: peers.map(|_| fisher_greater(count, submissions, peer_count, peer_submissions)),
+        p_value: peers.kind.map(|_| fisher_greater(count, submissions, peer_count, peer_submissions)),
         q_value: None,
         flagged: false,
     };
-    let weight = if peers.is_some() { policy.prior_weight } else { 0.0 };
+    let weight = if peers.kind.is_some() { policy.prior_weight } else { 0.0 };
     row.shrunken_rate = (count as f64 + weight * row.peer_rate()) / (submissions as f64 + weight).max(1.0);
     row
 }
@@ -198,132 +131,6 @@ fn is_flagged(row: &UnitRow, policy: &PeersPolicy) -> bool {
         && row.count >= policy.min_count
         && row.q_value.is_some_and(|q| q <= policy.max_q)
         && row.shrunken_rate >= policy.min_ratio * row.peer_rate()
-}
-
-/// Whether a row counts towards a reason. What was found counts as suspected too: a worker's suspicious rows lie on both sides
-/// of the limit between the two, and only all of them together say how often that worker sends such.
-fn is_hit(reasons: &[Reason], reason: Reason) -> bool {
-    let implied = reason == Reason::PhotoOfPhotoSuspected && reasons.contains(&Reason::PhotoOfPhoto);
-    implied || reasons.contains(&reason)
-}
-
-/// Submissions, and how many of them are hits: column 0 for any verdict but accept, then a column per tested reason.
-#[derive(Debug, Clone, Default)]
-struct Tally {
-    submissions: u64,
-    hits: Vec<u64>,
-}
-
-impl Tally {
-    fn add(&mut self, hits: &[bool]) {
-        self.submissions += 1;
-        self.hits.resize(hits.len(), 0);
-        self.hits.iter_mut().zip(hits).for_each(|(count, &hit)| *count += u64::from(hit));
-    }
-
-    /// Everything here that is not in a part of it.
-    fn without(&self, part: &Tally) -> Tally {
-        let hits = self.hits.iter().zip(&part.hits).map(|(all, part)| all.saturating_sub(*part)).collect();
-        Tally { submissions: self.submissions.saturating_sub(part.submissions), hits }
-    }
-}
-
-/// The submissions of one unit.
-#[derive(Debug, Default)]
-struct Group {
-    id: String,
-    tally: Tally,
-    districts: BTreeMap<String, u64>,
-    divisions: BTreeMap<String, u64>,
-    /// The unit's submissions within each district and division: a worker may serve several.
-    by_district: BTreeMap<String, Tally>,
-    by_division: BTreeMap<String, Tally>,
-}
-
-/// All counts of a run.
-#[derive(Debug, Default)]
-struct Tallies {
-    all: Tally,
-    districts: BTreeMap<String, Tally>,
-    divisions: BTreeMap<String, Tally>,
-    /// By unit, district (of booths) and id, all folded.
-    units: BTreeMap<(Unit, String, String), Group>,
-}
-
-impl Tallies {
-    fn of(submissions: &[Judged], tested: &[Reason]) -> Tallies {
-        let mut tallies = Tallies::default();
-        tallies.all.hits = vec![0; tested.len() + 1];
-        for submission in submissions {
-            let mut hits = vec![submission.verdict != Verdict::Accept];
-            hits.extend(tested.iter().map(|&reason| is_hit(submission.reasons, reason)));
-            tallies.add(submission, &hits);
-        }
-        tallies
-    }
-
-    fn add(&mut self, submission: &Judged, hits: &[bool]) {
-        self.all.add(hits);
-        let district = submission.district.map(folded);
-        let division = submission.division.map(folded);
-        if let Some(district) = &district {
-            self.districts.entry(district.clone()).or_default().add(hits);
-        }
-        if let Some(division) = &division {
-            self.divisions.entry(division.clone()).or_default().add(hits);
-        }
-        let units = [
-            (Unit::Worker, String::new(), submission.worker_id),
-            (Unit::Booth, district.clone().unwrap_or_default(), submission.booth_id),
-            (Unit::District, String::new(), submission.district),
-        ];
-        for (unit, within, id) in units {
-            let Some(id) = id else { continue };
-            // Worker ids are ids, to the letter; names of places are typed.
-            let key = if unit == Unit::Worker { id.to_owned() } else { folded(id) };
-            let group = self.units.entry((unit, within, key)).or_default();
-            // Of several spellings the first in the order of letters, whatever the order of the rows.
-            if group.id.is_empty() || id < group.id.as_str() {
-                group.id = id.to_owned();
-            }
-            group.tally.add(hits);
-            for (name, spelt, names, tallies) in [
-                (&district, submission.district, &mut group.districts, &mut group.by_district),
-                (&division, submission.division, &mut group.divisions, &mut group.by_division),
-            ] {
-                if let (Some(name), Some(spelt)) = (name, spelt) {
-                    *names.entry(spelt.to_owned()).or_default() += 1;
-                    tallies.entry(name.clone()).or_default().add(hits);
-                }
-            }
-        }
-    }
-
-    /// With whom a unit is compared, and their counts.
-    fn peers(&self, unit: Unit, group: &Group, policy: &PeersPolicy) -> (Option<Peers>, Tally) {
-        let within = |all: &BTreeMap<String, Tally>, own: &BTreeMap<String, u64>, parts: &BTreeMap<String, Tally>| {
-            let place = folded(&most(own)?);
-            Some(all.get(&place)?.without(parts.get(&place)?))
-        };
-        let district = || within(&self.districts, &group.districts, &group.by_district);
-        let division = || within(&self.divisions, &group.divisions, &group.by_division);
-        let enough = |tally: &Tally| tally.submissions >= policy.min_peer_submissions;
-        if unit != Unit::District
-            && let Some(peers) = district().filter(enough)
-        {
-            return (Some(Peers::District), peers);
-        }
-        if let Some(peers) = division().filter(enough) {
-            return (Some(Peers::Division), peers);
-        }
-        let all = self.all.without(&group.tally);
-        ((all.submissions > 0).then_some(Peers::All), all)
-    }
-}
-
-/// The name that stands most often; of equal ones the first in the order of letters.
-fn most(names: &BTreeMap<String, u64>) -> Option<String> {
-    names.iter().max_by(|a, b| a.1.cmp(b.1).then(b.0.cmp(a.0))).map(|(name, _)| name.clone())
 }
 
 #[cfg(test)]

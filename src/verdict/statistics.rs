@@ -1,5 +1,4 @@
-//! The three formulas behind [`super::peers`]: Fisher's exact test, Wilson's interval, Benjamini and Hochberg's
-//! q-values.
+//! The formulas behind [`super::peers`]: Fisher's exact test, and Benjamini and Hochberg's q-values.
 
 /// ln(n!) for n >= 0.
 ///
@@ -37,21 +36,6 @@ pub(super) fn fisher_greater(hits: u64, trials: u64, peer_hits: u64, peer_trials
         }
     }
     (first + f64::ln(tail)).exp().min(1.0)
-}
-
-/// Wilson's interval of a rate at 95 % (E. B. Wilson, JASA 22, 1927); all of it for no trials.
-pub(super) fn wilson(hits: u64, trials: u64) -> (f64, f64) {
-    /// The 97.5 % point of the normal distribution.
-    const Z: f64 = 1.959_963_984_540_054;
-    if trials == 0 {
-        return (0.0, 1.0);
-    }
-    let (n, p) = (trials as f64, hits as f64 / trials as f64);
-    let centre = (p + Z * Z / (2.0 * n)) / (1.0 + Z * Z / n);
-    let half = Z / (1.0 + Z * Z / n) * (p * (1.0 - p) / n + Z * Z / (4.0 * n * n)).sqrt();
-    let low = if hits == 0 { 0.0 } else { (centre - half).max(0.0) };
-    let high = if hits == trials { 1.0 } else { (centre + half).min(1.0) };
-    (low, high)
 }
 
 /// The q-value of each p-value: the least false discovery rate at which it would be a discovery (Y. Benjamini and
@@ -98,23 +82,6 @@ mod tests {
         assert_eq!(fisher_greater(5, 5, 0, 0), 1.0, "nobody to compare with");
         assert_eq!(fisher_greater(0, 0, 1, 5), 1.0);
         assert_eq!(fisher_greater(5, 5, 5, 5), 1.0);
-    }
-
-    #[test]
-    fn wilsons_interval_is_scipys() {
-        // scipy 1.17.1: binomtest(k, n).proportion_ci(0.95, method="wilson")
-        let cases = [
-            (0, 10, 0.0, 0.27753279986288926),
-            (5, 10, 0.236593090512564, 0.7634069094874361),
-            (1, 50, 0.0035392592716462223, 0.10495443589637814),
-            (10, 10, 0.7224672001371109, 1.0),
-            (30, 1000, 0.021093738828834696, 0.042503414147587126),
-        ];
-        for (k, n, low, high) in cases {
-            let found = wilson(k, n);
-            assert!(near(found.0, low) && near(found.1, high), "{k}/{n}: {found:?}");
-        }
-        assert_eq!(wilson(0, 0), (0.0, 1.0));
     }
 
     #[test]

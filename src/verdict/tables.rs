@@ -17,7 +17,7 @@ use parquet::file::properties::WriterProperties;
 
 use crate::dump::facts::is_same_name;
 use crate::matching::review::ReviewRow;
-use crate::matching::{Cluster, Enrolment, Pair, UNKNOWN_TIME, decision_code};
+use crate::matching::{Cluster, Enrolment, Grade, Pair, UNKNOWN_TIME, decision_code};
 use crate::output::create_private;
 use crate::verdict::{FaceRow, VerdictRow};
 use crate::{Error, Result};
@@ -171,6 +171,7 @@ pub fn write_pairs(path: &Path, enrolments: &[Enrolment], pairs: &[Pair]) -> Res
             ("expected_false_matches_upper", number(|p| p.expected_false_matches_upper)),
             ("local_fdr", number(|p| p.local_fdr)),
             ("probability_false", number(|p| p.probability_false)),
+            ("grade", Arc::new(sorted.iter().map(|p| p.grade().map(Grade::code)).collect::<StringArray>())),
             ("evidence", Arc::new(evidence)),
             ("worker_a", text(a, |e| &e.worker_id)),
             ("worker_b", text(b, |e| &e.worker_id)),

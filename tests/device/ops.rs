@@ -3,8 +3,8 @@
 
 use candle_core::{DType, Device, Tensor};
 use chehra::ops::{
-    Activation, ChannelMap, Conv2d, ConvShape, Precision, affine, global_avg_pool, max_pool2, scale_channels,
-    scale_channels_add, sigmoid, subsample, upsample2_add,
+    Activation, ChannelMap, Conv2d, ConvShape, Parameters, Precision, affine, global_avg_pool, max_pool2,
+    scale_channels, scale_channels_add, sigmoid, subsample, upsample2_add,
 };
 
 /// What a device computes in, and the share of the largest value that this may cost.
@@ -66,7 +66,14 @@ pub fn convolutions(device: &Device) {
             let reference = Conv2d::new(shape, &weight, &bias, activation.clone()).unwrap();
             let (plain, added) = (reference.forward(&x).unwrap(), reference.forward_add(&x, &residual).unwrap());
             for &(precision, share) in precisions(device) {
-                let conv = Conv2d::composed(shape, (&weight, &bias), activation.clone(), precision, device).unwrap();
+                let conv = Conv2d::composed(
+                    shape,
+                    Parameters { weight: &weight, bias: &bias },
+                    activation.clone(),
+                    precision,
+                    device,
+                )
+                .unwrap();
                 let (x, residual) = (x.to_device(device).unwrap(), residual.to_device(device).unwrap());
                 let what = format!("{shape:?} {activation:?} {precision:?}");
                 close(&what, &conv.forward(&x).unwrap(), &plain, share);

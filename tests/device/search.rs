@@ -1,9 +1,9 @@
 //! Exact search on a card gives the bits of the CPU: the same rows, the same similarities, in the same order.
 
 use candle_core::Device;
-use chehra::gallery::dot::{Kernel, LANES, ZERO, dot, padded, put};
+use chehra::gallery::dot::{LANES, ZERO, dot, padded, put};
 use chehra::gallery::generate::Crowd;
-use chehra::gallery::{Filter, Gallery, Hit, Member, Pair, Probe, Want, exact, search_on};
+use chehra::gallery::{Filter, Gallery, Hit, Member, Pair, Probe, Processor, Want, exact};
 use chehra::infer::Template;
 use chehra::ops::gpu::Card;
 use chehra::ops::gpu::search::{CAPACITY, Chunk, DeviceChunk, DevicePanel, Pass};
@@ -27,8 +27,7 @@ impl Crowded {
     }
 
     /// Whatever is asked of a gallery.
-    fn answers(&self) -> (Vec<Vec<Hit>>, Vec<Pair>) {
-        let kernel = Kernel::best();
+    fn answers(&self, processor: &Processor) -> (Vec<Vec<Hit>>, Vec<Pair>) {
         let filtered = |(at, (member, template)): (usize, &'_ (Member, Template))| {
             let only = (at % 3 == 0).then_some("district-03");
             (member.model.clone(), template.clone(), only)
@@ -50,9 +49,9 @@ impl Crowded {
             // with fewer rows (450 x 10,005 of 4,194,304).
             (Want::Above(-1.0), 450.min(probes.len())),
         ];
-        let hits = wants.map(|(want, count)| exact::search(&self.gallery, &probes[..count], want, kernel).unwrap());
+        let hits = wants.map(|(want, count)| exact::search(&self.gallery, &probes[..count], want, processor).unwrap());
         let mut pairs = Vec::new();
-        exact::all_pairs(&self.gallery, 0.4, kernel, &mut |_, found| {
+        exact::all_pairs(&self.gallery, 0.4, processor, &mut |_, found| {
             pairs.extend_from_slice(found);
             Ok(())
         })
@@ -64,11 +63,12 @@ impl Crowded {
 /// Odd numbers of rows, two lengths of template, lists that overflow.
 pub fn exact_search(device: &Device) {
     let cases = [Crowded::new(128, 20_011, 1_500), Crowded::new(512, 5_003, 70)];
-    let expected: Vec<_> = cases.iter().map(Crowded::answers).collect();
+    let expected: Vec<_> = cases.iter().map(|case| case.answers(&Processor::default())).collect();
     assert!(expected.iter().all(|(hits, pairs)| hits.iter().all(|hits| hits.len() > 50) && pairs.len() > 50));
-    search_on(device);
+    let card = Processor::on(device);
+    assert!(matches!(card, Processor::Card(_)));
     for (case, (hits, pairs)) in cases.iter().zip(expected) {
-        let (found, found_pairs) = case.answers();
+        let (found, found_pairs) = case.answers(&card);
         for (found, expected) in found.iter().zip(&hits) {
             assert!(found == expected, "{} answers for {}", found.len(), expected.len());
         }

@@ -5,15 +5,22 @@ use std::fs::File;
 use std::path::Path;
 use std::process::Stdio;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use arrow::array::{Array, ArrayRef, AsArray, BinaryArray, RecordBatch, StringArray, TimestampMicrosecondArray};
-use arrow::datatypes::{Field, Schema};
+use arrow::datatypes::{DataType, Field, Int64Type, Schema, TimeUnit};
+use chehra::audit::{self, Job};
+use chehra::config::Policy;
+use chehra::infer::Engine;
+use chehra::infer::engine::DEFAULT_EMBEDDER;
+use chehra::nn::WeightStore;
+use chehra::report::Progress;
 use parquet::arrow::ArrowWriter;
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use parquet::basic::Compression;
 use serde_json::Value;
 
-use crate::util::{Place, chehra, fixture, run};
+use crate::util::{Place, chehra, fixture, run, write_dump};
 
 const TABLES: [&str; 6] = [
     "review.parquet",
@@ -24,10 +31,7 @@ const TABLES: [&str; 6] = [
     "workers_audit.parquet",
 ];
 
-pub fn read(path: &Path) -> Vec<RecordBatch> {
-    let file = File::open(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
-    ParquetRecordBatchReaderBuilder::try_new(file).unwrap().build().unwrap().map(|b| b.unwrap()).collect()
-}
+pub use crate::util::batches as read;
 
 /// A column of texts; of a list column the lists, joined by commas.
 pub fn texts(batches: &[RecordBatch], column: &str) -> Vec<Option<String>> {
@@ -119,6 +123,69 @@ fn two_nights_are_answered_as_their_truth_says() {
     assert_eq!(place.list(), ["again", "one", "store", "two"]);
 }
 
+/// A sample night and one of its rows once more, sent again under another id five minutes later.
+fn write_with_another_try(night: &str, id: &str, to: &Path) {
+    write_dump(night, &|_| true, Compression::SNAPPY, to);
+    let mut batches = read(to);
+    let one = read(to).iter().find_map(|batch| {
+        let ids = batch.column_by_name("submission_id").unwrap().as_string::<i32>();
+        (0..ids.len()).find(|&row| ids.value(row) == id).map(|row| batch.slice(row, 1))
+    });
+    let one = one.unwrap_or_else(|| panic!("no {id} in {night}"));
+    let schema = one.schema();
+    let columns = schema.fields().iter().zip(one.columns()).map(|(field, column)| -> ArrayRef {
+        match field.name().as_str() {
+            "submission_id" => Arc::new(StringArray::from(vec![format!("{id}-again")])),
+            "captured_at" => {
+                let at = arrow::compute::cast(column, &DataType::Int64).unwrap();
+                let unit = match column.data_type() {
+                    DataType::Timestamp(TimeUnit::Millisecond, _) => 1_000,
+                    DataType::Timestamp(TimeUnit::Microsecond, _) => 1_000_000,
+                    other => panic!("{other}"),
+                };
+                let later = at.as_primitive::<Int64Type>().unary::<_, Int64Type>(|at| at + 300 * unit);
+                arrow::compute::cast(&later, column.data_type()).unwrap()
+            }
+            _ => column.clone(),
+        }
+    });
+    batches.push(RecordBatch::try_new(schema.clone(), columns.collect()).unwrap());
+    let mut writer = ArrowWriter::try_new(File::create(to).unwrap(), schema, None).unwrap();
+    batches.iter().for_each(|batch| writer.write(batch).unwrap());
+    writer.close().unwrap();
+}
+
+#[test]
+fn the_record_counts_the_members_that_the_store_takes() {
+    let place = Place::new();
+    let dump = place.path("dump/submissions.parquet");
+    write_with_another_try("night", "N1-001", &dump);
+    let out = place.path("out");
+    let mut command = chehra();
+    command.args(["audit", "-q", "--out"]).arg(&out).arg("--store").arg(place.path("store"));
+    let (code, _, stderr) = run(command.arg("--workers").arg(fixture("night/workers.parquet")).arg(&dump));
+    assert_eq!(code, 0, "{stderr}");
+    let record = record(&out);
+    assert_eq!(record["reuse"]["resubmitted"], 1);
+    assert_eq!(record["members_enrolled_tonight"], record["members_added_to_store"], "another try enrols nobody");
+}
+
+/// The networks' policy is the run's: it decides, it is recorded, and there is no other.
+#[test]
+fn a_run_has_one_policy() {
+    let place = Place::new();
+    let mut policy = Policy::default();
+    policy.facts.retry_minutes = 7;
+    policy.quality.min_eye_distance = 400.0;
+    let weights = WeightStore::open(Some(&Path::new(env!("CARGO_MANIFEST_DIR")).join("weights"))).unwrap();
+    let engine = Engine::load(&weights, DEFAULT_EMBEDDER, candle_core::Device::Cpu, &policy).unwrap();
+    let job = Job { page: None, ..Job::of(vec![fixture("night2")], place.path("out")) };
+    audit::run(&job, &engine, Progress::new(true), &AtomicBool::new(false)).unwrap();
+    let record = record(&place.path("out"));
+    assert_eq!(serde_json::from_value::<Policy>(record["policy"].clone()).unwrap(), policy);
+    assert_eq!(record["members_enrolled_tonight"], 0, "no face is as large as this policy asks");
+}
+
 #[test]
 fn threads_and_search_engine_change_no_byte() {
     let place = Place::new();
@@ -134,6 +201,30 @@ fn threads_and_search_engine_change_no_byte() {
     assert_same_tables(&plain, &hnsw);
     assert_eq!(record(&hnsw)["search"]["engine"], "hnsw");
     assert_eq!(record(&hnsw)["search"]["certificate"]["missed"], 0);
+}
+
+/// A whole drive of two nights with a store, every search of which walks graphs.
+#[test]
+fn a_drive_that_walks_graphs_finds_the_pairs_of_exact_search() {
+    let place = Place::new();
+    for engine in ["exact", "hnsw"] {
+        for night in ["night", "night2"] {
+            let mut command = chehra();
+            command.args(["audit", "-q", "--search", engine, "--store"]).arg(place.path(&format!("{engine}-store")));
+            let out = place.path(&format!("{engine}-{night}"));
+            let (code, _, stderr) = run(command.arg("--out").arg(&out).arg(fixture(night)));
+            assert_eq!(code, 0, "{stderr}");
+            assert_eq!(record(&out)["search"]["engine"], engine);
+        }
+    }
+    for night in ["night", "night2"] {
+        let [exact, hnsw] = ["exact", "hnsw"].map(|engine| place.path(&format!("{engine}-{night}")));
+        assert!(read(&exact.join("pairs.parquet"))[0].num_rows() > 50);
+        assert_same_tables(&exact, &hnsw);
+        let certificate = record(&hnsw)["search"]["certificate"].clone();
+        assert!(certificate["true_pairs"].as_u64().unwrap() > 0, "{certificate}");
+        assert_eq!(certificate["missed"], 0);
+    }
 }
 
 #[test]

@@ -9,23 +9,17 @@ use arrow::datatypes::{Field, Float64Type, Schema};
 use image::codecs::jpeg::JpegEncoder;
 use image::{RgbImage, imageops};
 use parquet::arrow::ArrowWriter;
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde_json::Value;
 
-use crate::util::{Place, chehra, fixture, run};
+use crate::util::{Place, batches, chehra, fixture, run};
 
 /// 2026-11-20T09:00:00Z.
 const BEGIN: i64 = 1_795_165_200_000_000;
 const MINUTE: i64 = 60_000_000;
 
-fn read(path: &Path) -> Vec<RecordBatch> {
-    let file = File::open(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
-    ParquetRecordBatchReaderBuilder::try_new(file).unwrap().build().unwrap().map(|b| b.unwrap()).collect()
-}
-
 /// The selfies of `fixtures/night`, by row.
 fn selfies() -> Vec<Option<Vec<u8>>> {
-    let parts = [0, 1].map(|k| read(&fixture(&format!("night/submissions-{k}.parquet"))));
+    let parts = [0, 1].map(|k| batches(&fixture(&format!("night/submissions-{k}.parquet"))));
     let cells = |batch: &RecordBatch| {
         let column = batch.column_by_name("selfie").unwrap().as_binary::<i32>().clone();
         (0..column.len()).map(move |k| column.is_valid(k).then(|| column.value(k).to_vec())).collect::<Vec<_>>()
@@ -93,7 +87,7 @@ struct Said {
 
 fn said(out: &Path) -> Vec<Said> {
     let mut all = Vec::new();
-    for batch in read(&out.join("verdicts.parquet")) {
+    for batch in batches(&out.join("verdicts.parquet")) {
         let text = |name: &str| batch.column_by_name(name).unwrap().as_string::<i32>().clone();
         let (verdicts, originals, details) = (text("verdict"), text("duplicate_of"), text("detail"));
         let reasons = batch.column_by_name("reasons").unwrap().as_list::<i32>();
@@ -266,7 +260,7 @@ fn an_untidy_table_of_workers_costs_no_row() {
     let [first, other, ..] = people();
     let rows = [row("S0", "W-101", "Ujjain", 0, &first), row("S1", "W-2", "Ujjain", 1, &other)];
     dump(&place.path("dump.parquet"), &rows);
-    let reference = read(&fixture("night/workers.parquet"));
+    let reference = batches(&fixture("night/workers.parquet"));
     let photo = reference[0].column_by_name("photo").unwrap().as_binary::<i32>().value(0).to_vec();
     let untidy = place.path("untidy.parquet");
     let ids = [Some("W-101"), Some("W-101"), Some("W-2"), Some("W-9"), None];
@@ -303,7 +297,7 @@ fn an_untidy_table_of_workers_costs_no_row() {
 
 /// Every number of a table of peers is a number.
 fn assert_sane(out: &Path) {
-    for batch in read(&out.join("workers_audit.parquet")) {
+    for batch in batches(&out.join("workers_audit.parquet")) {
         for name in ["rate", "rate_low", "rate_high", "shrunken_rate", "p_value", "q_value"] {
             let column = batch.column_by_name(name).unwrap().as_primitive::<Float64Type>();
             assert!(column.iter().flatten().all(|v| (0.0..=1.0).contains(&v)), "{name}: {column:?}");

@@ -12,7 +12,7 @@ use chehra::nn::weights::Weight;
 use chehra::nn::{WeightStore, load_embedder};
 use chehra::ops::Precision;
 
-use crate::util::{Place, chehra, fixture, run, slow};
+use crate::util::{Place, chehra, fixture, run};
 
 /// Smallest cosine between an embedding and ONNX Runtime's.
 const COSINE: f64 = 0.99999;
@@ -211,7 +211,7 @@ fn a_graph_that_differs_anywhere_is_refused() {
     }
 }
 
-fn full_size(name: &str, units: [usize; 4]) {
+pub fn full_size(name: &str, units: [usize; 4]) {
     let place = Place::new();
     let file = place.path("net.safetensors");
     fs::write(&file, to_safetensors(&Maker::insightface(units)).unwrap()).unwrap();
@@ -230,11 +230,4 @@ fn full_size(name: &str, units: [usize; 4]) {
 #[test]
 fn iresnet_50_matches_onnx_runtime() {
     full_size("50", [3, 4, 14, 3]);
-}
-
-#[test]
-fn iresnet_100_matches_onnx_runtime() {
-    if slow() {
-        full_size("100", [3, 13, 30, 3]);
-    }
 }

@@ -10,43 +10,19 @@ use chehra::matching::{
     Basis, Candidate, Case, Enrolment, Grounds, ImpostorScore, Impostors, Judged, Pair, Searched, UPPER_SHARE, Upper,
     candidate_floor, judge, pairs_of, stratum,
 };
+use chehra::statistics::SplitMix64;
 
-/// SplitMix64.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
+/// Poisson by its normal limit where large, by waiting times where small.
+fn poisson(random: &mut SplitMix64, mean: f64) -> usize {
+    if mean > 200.0 {
+        return (mean + mean.sqrt() * random.normal()).round().max(0.0) as usize;
     }
-
-    fn uniform(&mut self) -> f64 {
-        ((self.next() >> 11) as f64 + 0.5) / (1u64 << 53) as f64
+    let (mut count, mut time) = (0, -random.uniform().ln());
+    while time < mean {
+        count += 1;
+        time -= random.uniform().ln();
     }
-
-    fn normal(&mut self) -> f64 {
-        (-2.0 * self.uniform().ln()).sqrt() * (std::f64::consts::TAU * self.uniform()).cos()
-    }
-
-    fn below(&mut self, n: usize) -> usize {
-        (self.next() % n as u64) as usize
-    }
-
-    /// Poisson by its normal limit where large, by waiting times where small.
-    fn poisson(&mut self, mean: f64) -> usize {
-        if mean > 200.0 {
-            return (mean + mean.sqrt() * self.normal()).round().max(0.0) as usize;
-        }
-        let (mut count, mut time) = (0, -self.uniform().ln());
-        while time < mean {
-            count += 1;
-            time -= self.uniform().ln();
-        }
-        count
-    }
+    count
 }
 
 /// Different people: normal but for its upper hundredth, which is a generalised Pareto tail.
@@ -77,7 +53,7 @@ impl Truth {
         MEAN + HUNDREDTH * DEVIATION + self.scale * ((rate / 0.01).powf(-self.shape) - 1.0) / self.shape
     }
 
-    fn draw(&self, random: &mut Random) -> f32 {
+    fn draw(&self, random: &mut SplitMix64) -> f32 {
         if random.uniform() < 0.01 {
             return self.inverse(0.01 * random.uniform()) as f32;
         }
@@ -90,7 +66,7 @@ impl Truth {
     }
 }
 
-fn mate(random: &mut Random) -> f32 {
+fn mate(random: &mut SplitMix64) -> f32 {
     // Mostly alike; some years apart, turned or badly lit.
     let s = match random.uniform() < 0.15 {
         true => 0.50 + 0.12 * random.normal(),
@@ -100,7 +76,7 @@ fn mate(random: &mut Random) -> f32 {
 }
 
 /// Mates in whom no normal distribution fits: a long lower tail, as pictures grow worse by factors and not by steps.
-fn skewed_mate(random: &mut Random) -> f32 {
+fn skewed_mate(random: &mut SplitMix64) -> f32 {
     (1.0 - 0.32 * (0.38 * random.normal()).exp()).clamp(-0.2, 0.999) as f32
 }
 
@@ -122,13 +98,13 @@ impl Night {
     }
 
     fn with_mates(
-        (truth, mate): (Truth, fn(&mut Random) -> f32),
+        (truth, mate): (Truth, fn(&mut SplitMix64) -> f32),
         size: usize,
         share: f64,
         sample: usize,
         seed: u64,
     ) -> Night {
-        let mut random = Random(seed);
+        let mut random = SplitMix64::new(seed);
         let mated = (size as f64 * share / 2.0) as usize;
         let all = pairs_of(size as u64);
         // Random pairs now and then are mates, which nobody knows.
@@ -146,10 +122,10 @@ impl Night {
             start if start < floor => {
                 let compared = all.min(1.25e9);
                 let above = truth.rate(f64::from(start));
-                let strangers = (0..random.poisson(compared * above))
+                let strangers = (0..poisson(&mut random, compared * above))
                     .map(|_| (truth.inverse(above * random.uniform()) as f32).max(start))
                     .collect::<Vec<f32>>();
-                let mates = (0..random.poisson(mated as f64 * compared / all)).map(|_| mate(&mut random));
+                let mates = (0..poisson(&mut random, mated as f64 * compared / all)).map(|_| mate(&mut random));
                 let scores: Vec<f32> = mates.filter(|&s| s >= start).chain(strangers).collect();
                 let people = |similarity: f32| {
                     let (a, b) = (random.below(size) as u64, random.below(size) as u64);
@@ -164,7 +140,7 @@ impl Night {
             .filter(|c| c.similarity >= floor)
             .collect();
         let share_above = truth.rate(f64::from(floor));
-        for _ in 0..random.poisson(all * share_above) {
+        for _ in 0..poisson(&mut random, all * share_above) {
             let similarity = truth.inverse(share_above * random.uniform()) as f32;
             let (a, b) = (random.below(size), random.below(size));
             if a != b && a / 2 != b / 2 {
@@ -172,12 +148,12 @@ impl Night {
             }
         }
         let enrolments = (0..size).map(enrolment).collect();
-        let searched = Searched { gallery_size: size as u64, compared: all, floor };
+        let searched = Searched { gallery_size: size as u64, compared: all, floor, near: None };
         Night { truth, size, mated, impostors, enrolments, candidates, searched }
     }
 
     fn judged(&self, limit: f64) -> Judged {
-        let policy = MatchingPolicy { review_expected_false_matches: limit, ..MatchingPolicy::default() };
+        let policy = MatchingPolicy { review_expected_false_matches: Some(limit), ..MatchingPolicy::default() };
         let case = Case {
             enrolments: &self.enrolments,
             candidates: &self.candidates,
@@ -335,7 +311,7 @@ fn neither_order_nor_repetition_changes_anything() {
 
 #[test]
 fn strata_with_enough_scores_have_curves_of_their_own() {
-    let mut random = Random(71);
+    let mut random = SplitMix64::new(71);
     // Group 1 is more alike among itself; nobody knows of group 2.
     let scores: Vec<ImpostorScore> = (0..120_000u64)
         .map(|k| {
@@ -358,7 +334,7 @@ fn strata_with_enough_scores_have_curves_of_their_own() {
     let enrolments: Vec<Enrolment> =
         (0..4).map(|k| Enrolment { group: u8::from(k >= 2), ..enrolment(k * 1000) }).collect();
     let candidates = [(0, 1), (2, 3)].map(|(a, b)| Candidate { a, b, similarity: 0.6 });
-    let searched = Searched { gallery_size: 4, compared: 6.0, floor: 0.3 };
+    let searched = Searched { gallery_size: 4, compared: 6.0, floor: 0.3, near: None };
     let case = Case { enrolments: &enrolments, candidates: &candidates, impostors: &impostors, searched };
     let judged = judge(&case, &MatchingPolicy::default(), &|_, _| 0.0);
     let own = judged.statistics.strata.iter().find(|s| s.curve == Curve::Own && s.name == "low quality").unwrap();
@@ -394,7 +370,7 @@ fn senseless_scores_are_survived() {
             .enumerate()
             .map(|(k, &similarity)| Candidate { a: k, b: (k + 1) % 4, similarity })
             .collect();
-        let searched = Searched { gallery_size: 4, compared: 6.0, floor: 0.3 };
+        let searched = Searched { gallery_size: 4, compared: 6.0, floor: 0.3, near: None };
         let case = Case { enrolments: &enrolments, candidates: &candidates, impostors: &impostors, searched };
         let judged = judge(&case, &MatchingPolicy::default(), &|_, _| f32::NAN);
         assert!(judged.pairs.iter().all(|p| p.expected_false_matches.is_finite()));

@@ -5,14 +5,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use arrow::array::{Array, AsArray, RecordBatch};
-use arrow::compute::concat_batches;
 use arrow::datatypes::{Int64Type, TimestampMicrosecondType};
 use chehra::Error;
-use chehra::synth::{Collections, Kind, Pattern, Plan, Rates, Summary, write};
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use chehra::synth::{Collections, Pattern, PatternKind, Plan, Rates, Summary, write};
 use sha2::{Digest, Sha256};
 
-use crate::util::{Place, chehra, fixture, run};
+use crate::util::{Place, chehra, fixture, run, table};
 
 /// People who are flat colours: enough for the story, and quick to draw.
 fn people(root: &Path, count: usize) -> PathBuf {
@@ -59,15 +57,6 @@ fn files(folder: &Path) -> Vec<PathBuf> {
 fn hashes(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     let hash = |p: &PathBuf| Sha256::digest(fs::read(p).unwrap()).to_vec();
     files(folder).iter().map(|p| (p.strip_prefix(folder).unwrap().to_path_buf(), hash(p))).collect()
-}
-
-fn table(paths: &[PathBuf]) -> RecordBatch {
-    let mut batches = Vec::new();
-    for path in paths {
-        let reader = ParquetRecordBatchReaderBuilder::try_new(fs::File::open(path).unwrap()).unwrap().build().unwrap();
-        batches.extend(reader.map(Result::unwrap));
-    }
-    concat_batches(&batches[0].schema(), &batches).unwrap()
 }
 
 /// Submissions and truth of each night.
@@ -193,7 +182,7 @@ fn every_pattern_comes_at_its_rate_and_its_pictures_open() {
         // Innocent ones fall into the third of the rows that so much fraud leaves.
         let bounds = match pattern {
             Pattern::WorkerMismatch => 1..150,
-            _ if pattern.kind() == Kind::Innocent => 3..26,
+            _ if pattern.kind() == PatternKind::Innocent => 3..26,
             _ => 12..52,
         };
         assert!(bounds.contains(&found), "{}: {found}", pattern.code());

@@ -58,13 +58,17 @@ pub fn run(command: &mut Command) -> (i32, String, String) {
     (status.code().unwrap_or(-1), text(stdout), text(stderr))
 }
 
-/// Whether the slow tests are asked for (`CHEHRA_SLOW=1`); says so where they are not.
-pub fn slow() -> bool {
-    let asked = std::env::var_os("CHEHRA_SLOW").is_some();
-    if !asked {
-        eprintln!("skipped: slow; set CHEHRA_SLOW=1");
-    }
-    asked
+/// The row groups of a Parquet file.
+pub fn batches(path: &Path) -> Vec<RecordBatch> {
+    let file = File::open(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    let reader = ParquetRecordBatchReaderBuilder::try_new(file).unwrap().build().unwrap();
+    reader.map(|batch| batch.unwrap()).collect()
+}
+
+/// All rows of some Parquet files of one schema.
+pub fn table(paths: &[impl AsRef<Path>]) -> RecordBatch {
+    let parts: Vec<RecordBatch> = paths.iter().flat_map(|path| batches(path.as_ref())).collect();
+    arrow::compute::concat_batches(&parts[0].schema(), &parts).unwrap()
 }
 
 /// The submissions of a sample night with these ids, in the file `to`, as another program might write them.
@@ -74,8 +78,7 @@ pub fn write_dump(night: &str, keep: &dyn Fn(&str) -> bool, compression: Compres
     parts.retain(|path| path.file_name().unwrap().to_str().unwrap().starts_with("submissions"));
     parts.sort();
     for path in parts {
-        let reader = ParquetRecordBatchReaderBuilder::try_new(File::open(path).unwrap()).unwrap().build().unwrap();
-        for batch in reader.map(|batch| batch.unwrap()) {
+        for batch in batches(&path) {
             let ids = batch.column_by_name("submission_id").unwrap().as_string::<i32>();
             let passes: BooleanArray = (0..ids.len()).map(|row| Some(keep(ids.value(row)))).collect();
             kept.push(arrow::compute::filter_record_batch(&batch, &passes).unwrap());

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::{Case, Rate};
 use crate::reason::{Reason, Verdict};
-use crate::synth::{Kind, Pattern};
+use crate::synth::{Pattern, PatternKind};
 
 /// One reason over all rows. Rows that may give it but need not are in no rate.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -83,7 +83,7 @@ pub fn patterns(cases: &[Case]) -> Vec<PatternCounts> {
         let missed = rows.iter().flat_map(|c| c.truth.must.iter().copied().filter(|&r| !c.gave(r)));
         PatternCounts {
             pattern: pattern.code(),
-            innocent: pattern.kind() == Kind::Innocent,
+            innocent: pattern.kind() == PatternKind::Innocent,
             recall: Rate::among(&rows, |c| c.says_all()),
             exact: Rate::among(&rows, |c| c.says_all() && c.beyond().next().is_none()),
             verdict: Rate::among(&rows, |c| c.verdict_is_right()),
@@ -116,7 +116,7 @@ pub struct Honest {
 
 /// Counts the honest rows: those without required reasons whose pattern, where it is known, is innocent.
 pub fn honest(cases: &[Case]) -> Honest {
-    let innocent = |c: &&Case| c.truth.pattern.is_none_or(|p| p.kind() == Kind::Innocent);
+    let innocent = |c: &&Case| c.truth.pattern.is_none_or(|p| p.kind() == PatternKind::Innocent);
     let rows: Vec<&Case> = cases.iter().filter(|c| c.truth.must.is_empty()).filter(innocent).collect();
     let verdicts = Verdict::ALL.iter().map(|&v| (v.code(), Rate::among(&rows, |c| c.given.verdict == v)));
     let reasons = tally(rows.iter().flat_map(|c| c.beyond()));

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::Serialize;
 
-use crate::gallery::search::wilson;
+use crate::statistics::wilson;
 
 /// How many of how many, and the share's 95 % interval (E. B. Wilson, JASA 22, 1927), which takes the trials to be
 /// independent. Of nothing there is no share, and the interval is all of 0..=1.
@@ -24,7 +24,7 @@ impl Rate {
     /// The rate of `count` among `of`.
     pub fn new(count: usize, of: usize) -> Self {
         let rate = (of > 0).then(|| count as f64 / of as f64);
-        Rate { count, of, rate, interval: wilson(count, of) }
+        Rate { count, of, rate, interval: wilson(count as u64, of as u64) }
     }
 
     /// The rate of those cases for which `hit` holds.

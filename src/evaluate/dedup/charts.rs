@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use plotters::coord::Shift;
 use plotters::prelude::*;
 
-use super::{DedupReport, SizeReport};
+use super::report::DedupReport;
+use super::size::SizeReport;
 use crate::report::font_of_charts;
 use crate::{Error, Result};
 

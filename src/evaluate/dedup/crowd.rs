@@ -14,6 +14,7 @@
 use rayon::prelude::*;
 
 use crate::infer::Template;
+use crate::statistics::SplitMix64;
 use crate::{Error, Result};
 
 /// Kinds of people: the fewer, the more pairs share one, and the fatter the tail for the same `t`. With so many both
@@ -192,28 +193,24 @@ fn cholesky(mut matrix: Vec<f64>, n: usize) -> Vec<f64> {
     matrix
 }
 
-/// SplitMix64 (Steele, Lea and Flood, 2014): a stream of numbers per key.
-pub(super) struct Dice(u64);
+/// A stream of numbers per key.
+pub(super) struct Dice(SplitMix64);
 
 impl Dice {
-    pub(super) fn new(seed: u64, key: u64, of: u64) -> Self {
-        let mut dice =
-            Dice(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ key.wrapping_mul(0xd134_2543_de82_ef95) ^ of << 56);
+    pub(super) fn new(seed: u64, key: u64, use_of: u64) -> Self {
+        let seed = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ key.wrapping_mul(0xd134_2543_de82_ef95);
+        let mut dice = Dice(SplitMix64::new(seed ^ use_of << 56));
         dice.next();
         dice
     }
 
     pub(super) fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ z >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ z >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ z >> 31
+        self.0.next()
     }
 
     /// 0..1, never 1.
     pub(super) fn share(&mut self) -> f64 {
-        (self.next() >> 11) as f64 / (1u64 << 53) as f64
+        self.0.unit()
     }
 
     /// Standard normal (Box and Muller, 1958).

@@ -122,10 +122,19 @@ impl Population {
             .collect()
     }
 
+    /// The district of each of the first `size` memberships.
+    pub(super) fn districts(&self, size: usize) -> Vec<u64> {
+        (0..size).map(|row| self.worker(&mut Dice::new(self.seed, row as u64, 7), row) % DISTRICTS).collect()
+    }
+
+    fn worker(&self, dice: &mut Dice, row: usize) -> u64 {
+        dice.next() % (row as u64 / PER_WORKER + DISTRICTS)
+    }
+
     /// Made-up facts: each membership of any worker and district, whoever it is.
     fn member(&self, row: usize) -> Member {
         let mut dice = Dice::new(self.seed, row as u64, 7);
-        let worker = dice.next() % (row as u64 / PER_WORKER + DISTRICTS);
+        let worker = self.worker(&mut dice, row);
         let mut selfie_sha256 = [0; 32];
         selfie_sha256.as_chunks_mut::<8>().0.iter_mut().for_each(|word| *word = dice.next().to_le_bytes());
         Member {

@@ -7,11 +7,11 @@ use serde::Serialize;
 use super::people::Population;
 use crate::Result;
 use crate::config::policy::MatchingPolicy;
-use crate::dedup::Pass;
 use crate::evaluate::audit::Rate;
-use crate::gallery::{Engine, Gallery, SearchPolicy};
+use crate::gallery::{Gallery, Searcher};
 use crate::matching::impostor::ImpostorReport;
-use crate::matching::{Cluster, Judged, Pair};
+use crate::matching::{Cluster, Decided, Judged, Pair};
+use crate::pairs::{Candidates, Members};
 
 /// Limits, in expected false pairs of the gallery, at which prediction and truth are held against each other.
 pub const LIMITS: [f64; 6] = [0.01, 0.1, 1.0, 10.0, 100.0, 1000.0];
@@ -39,7 +39,9 @@ pub struct SizeReport {
     pub limits: Vec<LimitReport>,
     /// False negative identification rate against false pairs, from the strictest to the widest limit.
     pub det: Vec<DetPoint>,
-    /// Clusters at the policy's limit.
+    /// What the policy's limit for review flags: all of it, and of pairs across districts alone.
+    pub review: [ReviewReport; 2],
+    /// Clusters at the policy's limit for certain pairs.
     pub clusters: ClusterReport,
     /// What was fitted.
     pub impostors: ImpostorReport,
@@ -84,6 +86,29 @@ pub struct LimitReport {
     pub sum_of_local_fdr: f64,
 }
 
+/// What is flagged for review, against the truth.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ReviewReport {
+    /// `all`, or `across_districts`.
+    pub pairs: &'static str,
+    /// The share of false ones that was promised; `None` where the policy names a number of false pairs instead.
+    pub promised_false_share: Option<f64>,
+    /// The share that was expected.
+    pub expected_false_share: f64,
+    /// Upper bound of it, one-sided 95 %.
+    pub expected_false_share_upper: f64,
+    /// Memberships flagged: the later of each pair.
+    pub memberships: usize,
+    /// Those of them that no pair joins to an earlier one of their person.
+    pub false_memberships: Rate,
+    /// False pairs among the pairs flagged.
+    pub false_pairs: Rate,
+    /// Pairs of one person found.
+    pub pairs_found: Rate,
+    /// By grade, the surest first and those without one last: pairs flagged, and the false ones among them.
+    pub grades: [Rate; 4],
+}
+
 /// A point of the DET curve.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct DetPoint {
@@ -98,7 +123,7 @@ pub struct DetPoint {
 /// Clusters against persons.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ClusterReport {
-    /// The policy's limit in expected false pairs.
+    /// The policy's limit for certain pairs, in expected false pairs.
     pub expected: f64,
     /// Clusters.
     pub clusters: usize,
@@ -133,20 +158,26 @@ pub(super) fn measure(population: &Population, size: usize, policy: &MatchingPol
     drop(rows);
     // Faces alone: what records add hangs on the records.
     let widest = MatchingPolicy {
-        review_expected_false_matches: LIMITS[LIMITS.len() - 1],
+        review_expected_false_matches: Some(LIMITS[LIMITS.len() - 1]),
         most_record_evidence: 0.0,
         ..policy.clone()
     };
-    let exact = SearchPolicy { engine: Engine::Exact, ..SearchPolicy::default() };
-    let pass = Pass::of(&gallery, &widest, &exact, &mut |_| Ok(()))?;
+    let exact = Searcher::default().exact();
+    let members = Members::each_other(&gallery)?;
+    let pass = Candidates::search(&members, Vec::new(), &widest, &exact, &mut |_| Ok(()))?;
+    let undecided = Decided::default();
     let clock = std::time::Instant::now();
-    let judged = pass.judge(&widest);
+    let judged = pass.judge(&undecided, &widest);
     let seconds = Seconds { search: pass.search.seconds, judge: clock.elapsed().as_secs_f64() };
-    let strict = pass.judge(&MatchingPolicy { most_record_evidence: 0.0, ..policy.clone() });
+    let strict = pass.judge(&undecided, &MatchingPolicy { most_record_evidence: 0.0, ..policy.clone() });
     let row = |index: usize| names[&pass.enrolments[index].submission_id];
     let persons = population.persons(size);
     let truth = Truth::new(&persons, &judged.pairs, &row);
     let limits = LIMITS.iter().map(|&limit| truth.limit(limit, &judged)).collect();
+    let districts = population.districts(size);
+    let across = |a: usize, b: usize| districts[a] != districts[b];
+    let review =
+        [review(&strict, &persons, &truth.of, &row, None), review(&strict, &persons, &truth.of, &row, Some(&across))];
     Ok(SizeReport {
         gallery_size: size,
         persons: truth.of.len(),
@@ -155,7 +186,8 @@ pub(super) fn measure(population: &Population, size: usize, policy: &MatchingPol
         pairs: judged.statistics.gallery_pairs,
         limits,
         det: truth.det(),
-        clusters: clusters(&strict, &persons, &truth.of, &row, policy.review_expected_false_matches),
+        review,
+        clusters: clusters(&strict, &persons, &truth.of, &row, policy.certain_expected_false_matches),
         impostors: judged.statistics.impostors.clone(),
         most_similar_false_pairs: truth.named(population),
         candidates: judged.statistics.candidates,
@@ -255,6 +287,58 @@ impl<'a> Truth<'a> {
                 b: population.picture(*b),
             })
             .collect()
+    }
+}
+
+/// What is flagged of the pairs wanted.
+fn review(
+    judged: &Judged,
+    persons: &[u64],
+    of: &BTreeMap<u64, Vec<usize>>,
+    row: &dyn Fn(usize) -> usize,
+    across: Option<&dyn Fn(usize, usize) -> bool>,
+) -> ReviewReport {
+    let wanted = |a: usize, b: usize| across.is_none_or(|across| across(a, b));
+    // Of each later membership, whether a pair joins it to its person.
+    let mut flagged: BTreeMap<usize, bool> = BTreeMap::new();
+    let (mut pairs, mut mated) = (0, 0);
+    let mut grades = [[0; 2]; 4];
+    for pair in &judged.pairs {
+        let [a, b] = [row(pair.a), row(pair.b)];
+        if !wanted(a, b) {
+            continue;
+        }
+        let right = persons[a] == persons[b];
+        *flagged.entry(a.max(b)).or_default() |= right;
+        pairs += 1;
+        mated += usize::from(right);
+        let grade = pair.grade().map_or(3, |grade| grade as usize);
+        grades[grade][0] += usize::from(!right);
+        grades[grade][1] += 1;
+    }
+    let there = of.values().map(|rows| {
+        let mates = rows.iter().enumerate().flat_map(|(k, &a)| rows[k + 1..].iter().map(move |&b| (a, b)));
+        mates.filter(|&(a, b)| wanted(a, b)).count()
+    });
+    let false_ones = flagged.values().filter(|right| !**right).count();
+    let statistics = &judged.statistics;
+    let (expected, upper) = match (across, statistics.reaches.last()) {
+        (Some(_), Some(reach)) => {
+            let share = |wrong: f64| (wrong / reach.memberships.max(1) as f64).min(1.0);
+            (share(reach.expected_false), share(reach.expected_false_upper))
+        }
+        _ => (statistics.expected_false_share, statistics.expected_false_share_upper),
+    };
+    ReviewReport {
+        pairs: if across.is_some() { "across_districts" } else { "all" },
+        promised_false_share: statistics.review_false_share,
+        expected_false_share: expected,
+        expected_false_share_upper: upper,
+        memberships: flagged.len(),
+        false_memberships: Rate::new(false_ones, flagged.len()),
+        false_pairs: Rate::new(pairs - mated, pairs),
+        pairs_found: Rate::new(mated, there.sum()),
+        grades: grades.map(|[wrong, all]| Rate::new(wrong, all)),
     }
 }
 

@@ -2,7 +2,8 @@
 
 use std::fmt::{Display, Formatter, Result};
 
-use super::{DedupReport, SizeReport};
+use super::report::DedupReport;
+use super::size::SizeReport;
 
 impl Display for DedupReport {
     fn fmt(&self, f: &mut Formatter<'_>) -> Result {
@@ -52,6 +53,23 @@ impl Display for SizeReport {
                 percent(limit.pairs_found.rate),
                 percent(limit.fnir.rate),
                 limit.sum_of_local_fdr
+            )?;
+        }
+        for review in &self.review {
+            let [near_certain, likely, possible, below] =
+                review.grades.each_ref().map(|rate| format!("{} of {}", rate.count, rate.of));
+            writeln!(
+                f,
+                "  review, {}: {} memberships flagged, {} % false ({:.2} % expected, at most {:.2} %), {} % of pairs; \
+                 pairs found {} %; false by grade: near certain {near_certain}, likely {likely}, possible {possible}, \
+                 below {below}",
+                review.pairs.replace('_', " "),
+                review.memberships,
+                percent(review.false_memberships.rate),
+                100.0 * review.expected_false_share,
+                100.0 * review.expected_false_share_upper,
+                percent(review.false_pairs.rate),
+                percent(review.pairs_found.rate)
             )?;
         }
         let c = &self.clusters;

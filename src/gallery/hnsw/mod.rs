@@ -11,7 +11,7 @@
 //! where that takes too much of the graph it scans the shard instead.
 
 mod build;
-mod graph;
+pub(super) mod graph;
 
 use rayon::prelude::*;
 

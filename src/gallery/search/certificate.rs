@@ -9,11 +9,12 @@ use rayon::prelude::*;
 use serde::Serialize;
 
 use crate::Result;
-use crate::gallery::dot::Kernel;
 use crate::gallery::exact;
+use crate::gallery::processor::Processor;
 use crate::gallery::query::{Filter, Hit, Pair, Probe, Want};
 use crate::gallery::view::Gallery;
 use crate::infer::{ModelId, Template};
+use crate::statistics::wilson;
 
 /// What an HNSW search missed of a sample.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
@@ -33,7 +34,7 @@ pub struct Certificate {
 impl Certificate {
     fn new(probes: usize, true_pairs: usize, missed: usize) -> Certificate {
         let missed_share = if true_pairs == 0 { 0.0 } else { missed as f64 / true_pairs as f64 };
-        Certificate { probes, true_pairs, missed, missed_share, interval: wilson(missed, true_pairs) }
+        Certificate { probes, true_pairs, missed, missed_share, interval: wilson(missed as u64, true_pairs as u64) }
     }
 }
 
@@ -47,11 +48,11 @@ pub fn certify(
     want: Want,
     hits: &[Hit],
     sample: usize,
-    kernel: Kernel,
+    processor: impl Into<Processor>,
 ) -> Result<Certificate> {
     let chosen = spread_sample(probes.len(), sample);
     let checked: Vec<Probe<'_>> = chosen.iter().map(|&at| probes[at]).collect();
-    let truth = exact::search(gallery, &checked, want, kernel)?;
+    let truth = exact::search(gallery, &checked, want, processor)?;
     let found: HashSet<(u32, u32)> = hits.iter().map(|hit| (hit.probe, hit.row)).collect();
     let missed = truth.iter().filter(|hit| !found.contains(&(chosen[hit.probe as usize] as u32, hit.row))).count();
     Ok(Certificate::new(checked.len(), truth.len(), missed))
@@ -67,11 +68,11 @@ pub(super) fn certify_pairs(
     threshold: f32,
     pairs: &[Pair],
     sample: usize,
-    kernel: Kernel,
+    processor: impl Into<Processor>,
 ) -> Result<Certificate> {
     let chosen: Vec<u32> = spread_sample(rows.len(), sample).into_iter().map(|at| rows[at]).collect();
     let own = own_probes(gallery, &chosen)?;
-    let truth = exact::search(gallery, &as_probes(&own), Want::Above(threshold), kernel)?;
+    let truth = exact::search(gallery, &as_probes(&own), Want::Above(threshold), processor)?;
     let truth: HashSet<(u32, u32)> = truth
         .iter()
         .map(|hit| (chosen[hit.probe as usize], hit.row))
@@ -107,32 +108,9 @@ fn spread_sample(count: usize, sample: usize) -> Vec<usize> {
     all
 }
 
-/// 95 % Wilson score interval of `hits` in `trials`.
-pub fn wilson(hits: usize, trials: usize) -> [f64; 2] {
-    if trials == 0 {
-        return [0.0, 1.0];
-    }
-    const Z: f64 = 1.959_963_984_540_054;
-    let (n, p) = (trials as f64, hits as f64 / trials as f64);
-    let centre = p + Z * Z / (2.0 * n);
-    let half = Z * (p * (1.0 - p) / n + Z * Z / (4.0 * n * n)).sqrt();
-    let scale = 1.0 + Z * Z / n;
-    [((centre - half) / scale).max(0.0), ((centre + half) / scale).min(1.0)]
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn wilson_matches_published_values() {
-        // Brown, Cai and DasGupta (2001), and R's binom::binom.wilson.
-        let close = |a: [f64; 2], b: [f64; 2]| a.iter().zip(b).all(|(x, y)| (x - y).abs() < 5e-5);
-        assert!(close(wilson(0, 10), [0.0, 0.27753]), "{:?}", wilson(0, 10));
-        assert!(close(wilson(5, 10), [0.23659, 0.76341]), "{:?}", wilson(5, 10));
-        assert!(close(wilson(1, 1000), [0.00018, 0.00564]), "{:?}", wilson(1, 1000));
-        assert_eq!(wilson(0, 0), [0.0, 1.0]);
-    }
 
     #[test]
     fn a_sample_is_fixed_and_has_no_repetition() {

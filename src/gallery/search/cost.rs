@@ -18,11 +18,12 @@ use std::time::{Duration, Instant};
 use rayon::prelude::*;
 use serde::Serialize;
 
-use super::{Engine, SearchPolicy, SearchReport};
+use super::{Engine, SearchPolicy, SearchReport, Searcher};
 use crate::gallery::dot::filter::{Reach, reaching};
 use crate::gallery::dot::{Kernel, LANES, Probes, RowDot, TILE_BLOCKS, TILE_PROBES, padded};
+use crate::gallery::hnsw;
+use crate::gallery::processor::Processor;
 use crate::gallery::view::Gallery;
-use crate::gallery::{hnsw, on_device};
 
 /// What was measured to choose an engine.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
@@ -72,12 +73,13 @@ pub(super) struct Work {
 }
 
 /// Fills in the engine, the reason and what was measured.
-pub(super) fn choose(gallery: &Gallery, work: Work, policy: &SearchPolicy, kernel: Kernel, report: &mut SearchReport) {
+pub(super) fn choose(gallery: &Gallery, work: Work, searcher: &Searcher, report: &mut SearchReport) {
     report.engine = Engine::Exact;
-    if on_device::chosen().is_some() {
+    let Searcher { policy, processor } = searcher;
+    let &Processor::Cpu(kernel) = processor else {
         report.reason = "exact search runs on the GPU".into();
         return;
-    }
+    };
     let Some(dim) = gallery.parts.iter().map(|seen| seen.part.codes.dim).max() else {
         report.reason = "nothing to search".into();
         return;

@@ -17,17 +17,17 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Instant;
 
+use candle_core::Device;
 use serde::{Deserialize, Serialize};
 
-use super::dot::Kernel;
+use super::processor::Processor;
 use super::query::{Hit, Pair, Probe, Want};
 use super::view::Gallery;
 use super::{exact, hnsw, on_device};
 use crate::config::policy::HnswPolicy;
-use crate::ops::gpu::Card;
 use crate::{Error, Result};
 
-pub use certificate::{Certificate, certify, wilson};
+pub use certificate::{Certificate, certify};
 use certificate::{as_probes, certify_pairs, own_probes};
 pub use cost::{ADVANTAGE, COMPARISONS, Calibration, INSERTION};
 use cost::{Work, choose};
@@ -100,6 +100,44 @@ impl Default for SearchPolicy {
     }
 }
 
+/// What searches galleries: an engine with its limits, and what its exact part runs on. A value that is handed down.
+#[derive(Debug, Clone, Default)]
+pub struct Searcher {
+    policy: SearchPolicy,
+    processor: Processor,
+}
+
+impl Searcher {
+    /// This engine with the limits of a policy; exact search runs on the device.
+    pub fn new(engine: Engine, limits: &HnswPolicy, device: &Device) -> Searcher {
+        Searcher { policy: SearchPolicy::new(engine, limits), processor: Processor::on(device) }
+    }
+
+    /// The one that compares every code, on the same processor.
+    pub fn exact(&self) -> Searcher {
+        let policy = SearchPolicy { engine: Engine::Exact, ..self.policy.clone() };
+        Searcher { policy, processor: self.processor.clone() }
+    }
+
+    /// What exact search runs on.
+    pub fn processor(&self) -> &Processor {
+        &self.processor
+    }
+}
+
+/// On the cores.
+impl From<&SearchPolicy> for Searcher {
+    fn from(policy: &SearchPolicy) -> Self {
+        Searcher { policy: policy.clone(), processor: Processor::default() }
+    }
+}
+
+impl From<&Searcher> for Searcher {
+    fn from(searcher: &Searcher) -> Self {
+        searcher.clone()
+    }
+}
+
 /// How a search was done.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct SearchReport {
@@ -128,12 +166,13 @@ pub struct SearchReport {
 }
 
 impl SearchReport {
-    fn new(gallery: &Gallery, probes: usize, policy: &SearchPolicy, kernel: Kernel) -> SearchReport {
+    fn new(gallery: &Gallery, probes: usize, searcher: &Searcher) -> SearchReport {
+        let Searcher { policy, processor } = searcher;
         SearchReport {
             asked: policy.engine,
             engine: policy.engine,
             reason: "asked for".into(),
-            kernel: on_device::chosen().map_or_else(|| kernel.name(), Card::scan_name),
+            kernel: processor.name(),
             probes,
             rows: gallery.live(),
             hits: 0,
@@ -171,9 +210,9 @@ pub fn search(
     gallery: &Gallery,
     probes: &[Probe<'_>],
     want: Want,
-    policy: &SearchPolicy,
+    searcher: impl Into<Searcher>,
 ) -> Result<(Vec<Hit>, SearchReport)> {
-    search_with(gallery, probes, want, policy, &mut |_| Ok(()))
+    search_with(gallery, probes, want, searcher, &mut |_| Ok(()))
 }
 
 /// As [`search`], telling how far it is.
@@ -184,24 +223,30 @@ pub fn search_with(
     gallery: &Gallery,
     probes: &[Probe<'_>],
     want: Want,
-    policy: &SearchPolicy,
+    searcher: impl Into<Searcher>,
     progress: Progress<'_>,
 ) -> Result<(Vec<Hit>, SearchReport)> {
     check_dims(gallery, probes)?;
     let started = Instant::now();
-    let kernel = Kernel::best();
-    let mut report = SearchReport::new(gallery, probes.len(), policy, kernel);
+    let searcher = searcher.into();
+    let Searcher { policy, processor } = &searcher;
+    let mut report = SearchReport::new(gallery, probes.len(), &searcher);
     if policy.engine == Engine::Auto {
         let work = Work { probes: probes.len(), pairs: probes.len() as f64 * gallery.rows() as f64 };
-        choose(gallery, work, policy, kernel, &mut report);
+        choose(gallery, work, &searcher, &mut report);
     }
     let mut hits = Vec::new();
     if report.engine == Engine::Hnsw {
-        hits = in_steps(probes, progress, |probes| hnsw::search(gallery, probes, want, policy.breadth, kernel))?;
-        report.certified(certify(gallery, probes, want, &hits, policy.checked_probes, kernel)?, policy);
+        let walk = |probes: &[Probe<'_>]| hnsw::search(gallery, probes, want, policy.breadth, processor.kernel());
+        hits = in_steps(probes, STEP, progress, walk)?;
+        report.certified(certify(gallery, probes, want, &hits, policy.checked_probes, processor)?, policy);
     }
     if report.engine == Engine::Exact {
-        hits = in_steps(probes, progress, |probes| exact::search(gallery, probes, want, kernel))?;
+        let step = match processor {
+            Processor::Cpu(_) => STEP,
+            Processor::Card(_) => on_device::PANEL,
+        };
+        hits = in_steps(probes, step, progress, |probes| exact::search(gallery, probes, want, processor))?;
     }
     report.hits = hits.len();
     report.seconds = started.elapsed().as_secs_f64();
@@ -216,27 +261,28 @@ pub fn search_with(
 pub fn all_pairs(
     gallery: &Gallery,
     threshold: f32,
-    policy: &SearchPolicy,
+    searcher: impl Into<Searcher>,
     progress: Progress<'_>,
 ) -> Result<(Vec<Pair>, SearchReport)> {
     let started = Instant::now();
-    let kernel = Kernel::best();
+    let searcher = searcher.into();
+    let Searcher { policy, processor } = &searcher;
     let live = gallery.live();
-    let mut report = SearchReport::new(gallery, live, policy, kernel);
+    let mut report = SearchReport::new(gallery, live, &searcher);
     if policy.engine == Engine::Auto {
         let work = Work { probes: live, pairs: live as f64 * live.saturating_sub(1) as f64 / 2.0 };
-        choose(gallery, work, policy, kernel, &mut report);
+        choose(gallery, work, &searcher, &mut report);
     }
     let mut pairs = Vec::new();
     if report.engine == Engine::Hnsw {
         let rows: Vec<u32> = gallery.iter().map(|(row, _)| row).collect();
-        pairs = pairs_by_hnsw(gallery, &rows, threshold, (policy.breadth, kernel), progress)?;
-        let certificate = certify_pairs(gallery, &rows, threshold, &pairs, policy.checked_probes, kernel)?;
+        pairs = pairs_by_hnsw(gallery, &rows, threshold, &searcher, progress)?;
+        let certificate = certify_pairs(gallery, &rows, threshold, &pairs, policy.checked_probes, processor)?;
         report.certified(certificate, policy);
     }
     if report.engine == Engine::Exact {
         pairs.clear();
-        exact::all_pairs(gallery, threshold, kernel, &mut |done, found| {
+        exact::all_pairs(gallery, threshold, processor, &mut |done, found| {
             pairs.extend_from_slice(found);
             progress(done)
         })?;
@@ -251,9 +297,10 @@ fn pairs_by_hnsw(
     gallery: &Gallery,
     rows: &[u32],
     threshold: f32,
-    (breadth, kernel): (hnsw::Breadth, Kernel),
+    searcher: &Searcher,
     progress: Progress<'_>,
 ) -> Result<Vec<Pair>> {
+    let (breadth, kernel) = (searcher.policy.breadth, searcher.processor.kernel());
     let mut pairs = Vec::new();
     for (number, step) in rows.chunks(STEP).enumerate() {
         let own = own_probes(gallery, step)?;
@@ -273,11 +320,11 @@ fn pairs_by_hnsw(
 /// Searches some probes at a time.
 fn in_steps<'p>(
     probes: &[Probe<'p>],
+    step: usize,
     progress: Progress<'_>,
     search: impl Fn(&[Probe<'p>]) -> Result<Vec<Hit>>,
 ) -> Result<Vec<Hit>> {
     let mut hits = Vec::new();
-    let step = on_device::chosen().map_or(STEP, |_| on_device::PANEL);
     for (number, step_probes) in probes.chunks(step).enumerate() {
         let first = (number * step) as u32;
         hits.extend(search(step_probes)?.into_iter().map(|hit| Hit { probe: hit.probe + first, ..hit }));

@@ -10,8 +10,7 @@ use rayon::prelude::*;
 use crate::Result;
 use crate::config::policy::ReusePolicy;
 use crate::dump::facts::is_same_name;
-use crate::gallery::dot::Kernel;
-use crate::gallery::{Gallery, Member, exact};
+use crate::gallery::{Gallery, Member, Processor, exact};
 use crate::infer::{ModelId, Template};
 use crate::photo::Background;
 use crate::photo::background::Outline;
@@ -57,14 +56,18 @@ pub struct Shared<'a> {
 ///
 /// # Errors
 /// [`crate::Error::Bug`] when templates differ in length.
-pub fn shared_bystanders<'a>(faces: &[(Glimpse<'a>, &Template)], policy: &ReusePolicy) -> Result<Vec<Shared<'a>>> {
+pub fn shared_bystanders<'a>(
+    faces: &[(Glimpse<'a>, &Template)],
+    policy: &ReusePolicy,
+    processor: &Processor,
+) -> Result<Vec<Shared<'a>>> {
     let mut sorted: Vec<&(Glimpse, &Template)> = faces.iter().collect();
     sorted.sort_by_key(|face| face.0);
     let rows: Vec<(Member, Template)> =
         sorted.iter().map(|(glimpse, template)| (member(glimpse), (*template).clone())).collect();
     let mut links = Vec::new();
     let least = policy.bystander_similarity;
-    exact::all_pairs(&Gallery::from_rows(&rows)?, least, Kernel::best(), &mut |_, pairs| {
+    exact::all_pairs(&Gallery::from_rows(&rows)?, least, processor, &mut |_, pairs| {
         links.extend(pairs.iter().map(|p| (p.first as usize, p.second as usize, p.similarity)));
         Ok(())
     })?;
@@ -226,17 +229,20 @@ mod tests {
             (glimpse("s5", "W3", "Indore"), &faces[4]),
             (glimpse("s6", "W4", "Indore"), &faces[5]),
         ];
-        let found = shared_bystanders(&seen, &policy(2, 2)).unwrap();
+        let found = shared_bystanders(&seen, &policy(2, 2), &Processor::default()).unwrap();
         assert_eq!(found.len(), 1, "one worker's own bystander is nobody's business: {found:?}");
         assert_eq!((ids(&found[0]), found[0].workers.join(" ")), ("s1 s2 s3".into(), "W1 W2".into()));
         assert_eq!(found[0].districts, ["Indore", "Ujjain"]);
         let mut reversed = seen;
         reversed.reverse();
-        assert_eq!(shared_bystanders(&reversed, &policy(2, 2)).unwrap(), found);
-        assert!(shared_bystanders(&seen, &policy(3, 2)).unwrap().is_empty());
+        assert_eq!(shared_bystanders(&reversed, &policy(2, 2), &Processor::default()).unwrap(), found);
+        assert!(shared_bystanders(&seen, &policy(3, 2), &Processor::default()).unwrap().is_empty());
         let past: Vec<_> = seen.iter().map(|(g, face)| (Glimpse { tonight: false, ..*g }, *face)).collect();
-        assert!(shared_bystanders(&past, &policy(2, 2)).unwrap().is_empty(), "said on its own night");
-        assert!(shared_bystanders(&[], &policy(2, 2)).unwrap().is_empty());
+        assert!(
+            shared_bystanders(&past, &policy(2, 2), &Processor::default()).unwrap().is_empty(),
+            "said on its own night"
+        );
+        assert!(shared_bystanders(&[], &policy(2, 2), &Processor::default()).unwrap().is_empty());
     }
 
     fn room(seed: f32, gain: f32) -> Background {

@@ -7,7 +7,7 @@
 
 use std::path::Path;
 
-use super::{Imported, Tensors, imported, refuse};
+use super::imported::{Imported, Tensors, imported, refuse};
 use crate::Result;
 use crate::nn::weights::{Colour, Weight};
 

@@ -6,8 +6,8 @@
 
 use std::path::Path;
 
+use super::imported::{Imported, Tensors, imported, refuse};
 use super::onnx::{Graph, Node};
-use super::{Imported, Tensors, imported, refuse};
 use crate::nn::weights::{Colour, Weight};
 use crate::{Error, Result};
 

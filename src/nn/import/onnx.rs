@@ -6,7 +6,7 @@ use std::path::Path;
 
 use prost::Message;
 
-use super::refuse;
+use super::imported::refuse;
 use crate::nn::weights::Weight;
 use crate::{Error, Result};
 

@@ -12,7 +12,7 @@ use std::path::Path;
 
 use candle_core::pickle::Stack;
 
-use super::refuse;
+use super::imported::refuse;
 use crate::Result;
 
 /// Things in things. A table of tensors has seven levels, a checkpoint of a training run some more.

@@ -5,7 +5,8 @@ use std::path::Path;
 use candle_core::pickle::PthTensors;
 use candle_core::{DType, Device, Tensor};
 
-use super::{Tensors, pickle, refuse};
+use super::imported::{Tensors, refuse};
+use super::pickle;
 use crate::nn::weights::Weight;
 use crate::{Error, Result};
 

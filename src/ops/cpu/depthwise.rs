@@ -8,7 +8,7 @@
 use super::lanes::{BF16, SPLIT};
 use super::lanes::{F32, Lanes};
 use super::{Finish, Isa, Line, floats, lines};
-use crate::ops::conv::{Activation, ConvShape};
+use crate::ops::spec::{Activation, ConvShape};
 
 /// Output pixels that one step of the 3x3 kernel computes at most, by stride: the face networks have widths of
 /// 7 * 2^n, and at stride 2 the compiler no longer unrolls more.

@@ -20,7 +20,7 @@ use half::bf16;
 
 use super::tile::{Job, geometry, kernels};
 use super::{Finish, Isa, Line, bf16_pairs, floats, lines};
-use crate::ops::conv::{Activation, ConvShape, Precision};
+use crate::ops::spec::{Activation, ConvShape, Parameters, Precision};
 
 /// Slots of a sum in one block.
 const DEPTH: usize = 384;
@@ -76,12 +76,13 @@ struct Tile {
 impl Dense {
     /// Packs weights in the order `(cout, cin, kernel_y, kernel_x)`. `None`: there are no kernels for `isa`.
     pub(crate) fn new(
-        (isa, precision): (Isa, Precision),
+        isa: Isa,
+        precision: Precision,
         shape: ConvShape,
-        weight: &[f32],
-        bias: &[f32],
+        parameters: Parameters,
         activation: &Activation,
     ) -> Option<Self> {
+        let Parameters { weight, bias } = parameters;
         let (_, vectors, lanes) = geometry(isa)?;
         let ConvShape { cin, cout, kernel: [ky, kx], .. } = shape;
         let (taps, panel, padded) = (ky * kx, vectors * lanes, cout.next_multiple_of(lanes));
@@ -357,7 +358,8 @@ mod tests {
             let x = vec![1.0; 2 * 5 * 7 * cin];
             let (oh, ow) = shape.output(5, 7);
             writes_only_inside(2 * oh * ow * cout, |isa, y| {
-                let dense = Dense::new((isa, Precision::F32), shape, &weight, &bias, &Activation::None)?;
+                let parameters = Parameters { weight: &weight, bias: &bias };
+                let dense = Dense::new(isa, Precision::F32, shape, parameters, &Activation::None)?;
                 // SAFETY: `y` has the length of the output, `x` that of the input.
                 unsafe { dense.forward(&x, [2, 5, 7], None, y) };
                 Some(())

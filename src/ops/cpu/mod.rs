@@ -22,7 +22,7 @@ use std::sync::OnceLock;
 
 use half::bf16;
 
-use super::conv::Activation;
+use super::spec::{Activation, Precision};
 
 pub use peak::fma_peak;
 
@@ -146,6 +146,18 @@ impl Isa {
             // SAFETY: as above.
             Isa::Avx512 | Isa::Amx => unsafe { run_avx512(work) },
             _ => work.run(),
+        }
+    }
+}
+
+impl Precision {
+    /// Whether [`Conv2d::with_precision`](super::Conv2d::with_precision) accepts it here and now, on the CPU.
+    pub fn is_supported(self) -> bool {
+        match self {
+            Precision::F32 => true,
+            Precision::Bf16 => Isa::current().is_ok_and(Isa::has_bf16),
+            Precision::Bf16x3 => Isa::current().is_ok_and(Isa::has_split),
+            Precision::F16 => false,
         }
     }
 }

@@ -7,7 +7,7 @@ use super::Isa;
 #[cfg(target_arch = "x86_64")]
 use super::amx;
 use super::lanes::Lanes;
-use crate::ops::conv::Precision;
+use crate::ops::spec::Precision;
 
 /// Chains that run side by side: more than latency times pipes on any core so far, fewer than the registers.
 const CHAINS: usize = 12;

@@ -8,7 +8,7 @@ use std::ops::Range;
 
 use super::lanes::Lanes;
 use super::{Finish, Isa};
-use crate::ops::conv::Precision;
+use crate::ops::spec::Precision;
 
 /// Everything a kernel needs: the addresses of one tile and one panel.
 pub(super) struct Job<'a> {

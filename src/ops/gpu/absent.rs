@@ -2,7 +2,7 @@
 
 use candle_core::{DType, Device, Result, Storage, bail};
 
-use super::{Arg, File, Gpu, Grid, Kernel};
+use super::launch::{Arg, File, Gpu, Grid, Kernel};
 
 /// Refuses everything.
 pub(super) struct Launcher;

@@ -15,9 +15,8 @@ use candle_core::cuda_backend::cudarc::nvrtc::Ptx;
 use candle_core::cuda_backend::{CudaDevice, CudaStorage, CudaStorageSlice, DeviceId, WrapErr};
 use candle_core::{DType, Device, Result, Shape, Storage, bail};
 
+use super::launch::{Arg, File, Gpu, Grid, Kernel, cuda_scan};
 use super::pinned::{Buffer, SMALL, Way, gather};
-use super::search::cuda_scan;
-use super::{Arg, File, Gpu, Grid, Kernel};
 
 /// Launches through cudarc.
 pub(super) struct Launcher;

@@ -14,8 +14,8 @@ use candle_core::{DType, Device, Error, MetalDevice, Result, Shape, Storage, bai
 use candle_metal_kernels::metal::{ComputeCommandEncoder, ComputePipeline, Library};
 use objc2_metal::{MTLCompileOptions, MTLSize};
 
-use super::search::metal_scan;
-use super::{Arg, Gpu, Grid, Kernel, msl};
+use super::launch::{Arg, Gpu, Grid, Kernel, metal_scan};
+use super::msl;
 
 /// Launches through candle's commands.
 pub(super) struct Launcher;

@@ -3,7 +3,7 @@
 //! [`network`], [`faces`] and [`search`] check shapes and types as their CPU counterparts do, say how many threads are needed
 //! and hand a kernel its arguments in the order of its entry. What differs between devices is behind [`Gpu`]: how a kernel is
 //! found and launched, and how bytes get over and back. A binary built without a kind of device has `absent` in its place.
-//! The tests of `tests/it/kernels` bring a `Gpu` of their own, which runs the kernels on the CPU: so argument order, sizes
+//! The tests of `tests/needs/kernels` bring a `Gpu` of their own, which runs the kernels on the CPU: so argument order, sizes
 //! and grids are held to the CPU's operations on any machine. Nothing here waits for a device, but reading a result does.
 
 #[cfg(not(all(feature = "cuda", feature = "metal")))]
@@ -11,6 +11,7 @@ mod absent;
 #[cfg(feature = "cuda")]
 mod cuda;
 pub mod faces;
+mod launch;
 #[cfg(feature = "metal")]
 mod metal;
 pub mod msl;
@@ -27,78 +28,7 @@ use super::params::{Plain, bytes_of, bytes_of_mut};
 use absent as cuda;
 #[cfg(not(feature = "metal"))]
 use absent as metal;
-
-/// Threads of a block where one thread gives one element.
-pub const THREADS: usize = 256;
-
-/// A file of kernels: `kernels/cuda/NAME.cu` and `kernels/metal/NAME.metal`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[expect(missing_docs, reason = "the names of the files")]
-pub enum File {
-    Faces,
-    Conv,
-    Pointwise,
-    Pool,
-    Search,
-}
-
-/// How many threads work on a kernel.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Grid {
-    /// Blocks across and down.
-    pub blocks: [usize; 2],
-    /// Of a block.
-    pub threads: usize,
-    /// Bytes that a block's threads share, beside those that the kernel itself declares.
-    pub shared: usize,
-}
-
-impl Grid {
-    /// One thread an element.
-    ///
-    /// # Errors
-    /// When there are more than one launch can number.
-    pub fn elements(count: usize) -> Result<Grid> {
-        if i32::try_from(count.div_ceil(THREADS)).is_err() {
-            bail!("gpu: {count} elements in one launch");
-        }
-        Ok(Grid { blocks: [count.div_ceil(THREADS), 1], threads: THREADS, shared: 0 })
-    }
-}
-
-/// A kernel to launch.
-#[derive(Debug, Clone, Copy)]
-pub struct Kernel<'a> {
-    /// Where it is.
-    pub file: File,
-    /// Its entry.
-    pub name: &'a str,
-    /// Its threads.
-    pub grid: Grid,
-}
-
-/// One argument of a kernel, in the order of its entry: on Metal the n-th is buffer n.
-#[derive(Debug)]
-pub enum Arg<'a> {
-    /// Elements that it reads, from number N on.
-    In(&'a Storage, usize),
-    /// Elements that it may read and writes.
-    Out(&'a mut Storage),
-    /// A number or structure, as the bytes that it has in memory.
-    Value(&'a [u8]),
-}
-
-impl<'a> Arg<'a> {
-    /// A number or structure.
-    pub fn value<T: Plain>(value: &'a T) -> Self {
-        Arg::Value(bytes_of(std::slice::from_ref(value)))
-    }
-
-    /// All that a storage has, from its start.
-    fn whole(storage: &'a Storage) -> Self {
-        Arg::In(storage, 0)
-    }
-}
+pub use launch::{Arg, File, Gpu, Grid, Kernel, THREADS, cuda_scan, metal_scan};
 
 /// A contiguous tensor while a kernel is told of it.
 struct Held<'a> {
@@ -124,40 +54,6 @@ impl<'a> Held<'a> {
     fn arg_from(&self, skip: usize) -> Arg<'_> {
         Arg::In(&self.storage, self.from + skip)
     }
-}
-
-/// A kind of device. Storages are those of its own device.
-pub trait Gpu: Sync {
-    /// Bytes in a device's memory: the parts one behind the other, at least one byte.
-    ///
-    /// # Errors
-    /// The driver's, out of memory among them.
-    fn upload(&self, device: &Device, parts: &[&[u8]]) -> Result<Storage>;
-
-    /// Room for elements that a kernel is about to write, with whatever lies there.
-    ///
-    /// # Errors
-    /// The driver's, out of memory among them.
-    fn room(&self, device: &Device, dtype: DType, count: usize) -> Result<Storage>;
-
-    /// Reads the first bytes of a storage back, after everything that was launched before.
-    ///
-    /// # Errors
-    /// The driver's.
-    fn read(&self, from: &Storage, into: &mut [u8]) -> Result<()>;
-
-    /// Launches a kernel. The caller vouches that the arguments are those of the entry, and that every storage holds what it
-    /// reads and writes.
-    ///
-    /// # Errors
-    /// When there is no such kernel; the driver's.
-    fn launch(&self, device: &Device, kernel: Kernel<'_>, args: &mut [Arg<'_>]) -> Result<()>;
-
-    /// The kernel that scans a gallery for `probes` probes of `words` words.
-    fn scan(&self, probes: usize, words: usize, rows: usize) -> Kernel<'static>;
-
-    /// What `run.json` calls that kernel.
-    fn scan_name(&self) -> &'static str;
 }
 
 /// A device and how it is used.

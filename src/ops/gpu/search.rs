@@ -4,27 +4,11 @@ use std::ops::Range;
 
 use candle_core::{DType, Result, Storage, bail};
 
-use super::{Arg, Card, File, Grid, Kernel};
-use crate::ops::params::{MOST_TOP, SEARCH_PROBES, SearchHit, SearchParams, SearchReach};
+use super::{Arg, Card};
+use crate::ops::params::{MOST_TOP, SearchHit, SearchParams, SearchReach};
 
 /// Hits of one pass that come back at most; a pass with more is said to be full.
 pub const CAPACITY: usize = 1 << 22;
-
-/// How `search_mma` and `search_dp4a` of CUDA are launched: several blocks a multiprocessor, each with many steps, so that
-/// limits have time to rise, and a panel of probes in the memory that a block shares.
-pub fn cuda_scan(name: &'static str, probes: usize, words: usize, rows: usize) -> Kernel<'static> {
-    const STEP: usize = 256;
-    let panels = probes.div_ceil(SEARCH_PROBES);
-    let across = rows.div_ceil(STEP).min((4 * 132usize).div_ceil(panels)).max(1);
-    let shared = SEARCH_PROBES * (words + 4) * 4;
-    Kernel { file: File::Search, name, grid: Grid { blocks: [across, panels], threads: STEP, shared } }
-}
-
-/// How `search` of Metal is launched: four simdgroups for 64 rows and 32 probes.
-pub fn metal_scan(probes: usize, rows: usize) -> Kernel<'static> {
-    let blocks = [rows.div_ceil(64), probes.div_ceil(32)];
-    Kernel { file: File::Search, name: "search", grid: Grid { blocks, threads: 128, shared: 0 } }
-}
 
 /// Probes on the device, with limits that only rise.
 #[derive(Debug)]

@@ -9,10 +9,10 @@ use std::path::PathBuf;
 
 use arrow::datatypes::Int64Type;
 
+use super::gathered::{Source, photo_limits};
 use super::night::faces_of;
 use super::persons::Persons;
 use super::pictures::{self, Cut, Told, Wanted};
-use super::{Source, photo_limits};
 use crate::dump::Dump;
 use crate::report::run::Run;
 use crate::report::table::{read, value};

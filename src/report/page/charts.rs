@@ -53,7 +53,7 @@ pub fn colour_rules() -> String {
 }
 
 /// Draws into an SVG without a fixed size, so that it takes the width of the page.
-fn svg((width, height): (u32, u32), draw: impl FnOnce(&Area) -> Drawn) -> Result<String> {
+fn svg([width, height]: [u32; 2], draw: impl FnOnce(&Area) -> Drawn) -> Result<String> {
     font_of_charts()?;
     let mut text = String::new();
     {
@@ -105,7 +105,7 @@ fn grey() -> ShapeStyle {
 /// [`Error::Bug`] when it cannot be drawn.
 pub fn nights(bars: &[Bar]) -> Result<String> {
     let most = end_of(bars.iter().map(|b| b.tally.held_back()).fold(0.0, f64::max));
-    svg((NARROW, 240), |area| {
+    svg([NARROW, 240], |area| {
         let count = bars.len() as i32;
         let mut chart = ChartBuilder::on(area)
             .margin(8)
@@ -153,7 +153,7 @@ pub fn districts(bars: &[Bar]) -> Result<String> {
     // plotters gives a single segment no height: one district stands above an empty line.
     let rows = bars.len().max(2);
     let empty = rows - bars.len();
-    svg((WIDE, 52 + 22 * rows as u32), |area| {
+    svg([WIDE, 52 + 22 * rows as u32], |area| {
         let mut chart = ChartBuilder::on(area)
             .margin(8)
             .margin_right(36)
@@ -197,7 +197,7 @@ pub fn districts(bars: &[Bar]) -> Result<String> {
 /// [`Error::Bug`] when it cannot be drawn.
 pub fn workers(table: &PeerTable) -> Result<String> {
     let widest = table.points.keys().map(|p| p.0).max().unwrap_or(1).max(2) as f64;
-    svg((NARROW, 280), |area| {
+    svg([NARROW, 280], |area| {
         let mut chart = ChartBuilder::on(area)
             .margin(10)
             .x_label_area_size(30)

@@ -13,10 +13,14 @@
 //! | `pictures`, `before`, `mask` | small pictures of flagged rows, from tonight's dump and earlier ones; masked numbers |
 //! | `charts` | SVG by plotters |
 //! | `text` | every text, in English and Hindi |
+//! | `lists`, `format` | data for the script; numbers, times and texts as they are written |
 //! | `view`, `report.html`, `report.css`, `report.js` | what is shown, and how |
 
 mod before;
 mod charts;
+mod format;
+mod gathered;
+mod lists;
 mod mask;
 mod night;
 mod peers;
@@ -29,14 +33,14 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use crate::Result;
-use crate::config::Columns;
-use crate::config::policy::PhotoLimits;
 use crate::dump::Dump;
 use crate::output::write_durably;
 use crate::reason::Reason;
 use crate::report::Summary;
 use crate::report::run::{Run, earlier_nights};
 
+pub use gathered::Source;
+use gathered::{Gathered, Pictures, photo_limits};
 use night::Night;
 use peers::PeerTable;
 use persons::Persons;
@@ -61,34 +65,6 @@ impl Default for PageOptions {
     fn default() -> Self {
         PageOptions { crops: 200, earlier: Vec::new() }
     }
-}
-
-/// Where pictures come from.
-#[derive(Debug, Clone, Copy)]
-pub struct Source<'a> {
-    /// The dump of the run.
-    pub dump: &'a Dump,
-    /// What its columns, and those of earlier dumps, are called.
-    pub columns: &'a Columns,
-}
-
-/// All that a page is made of.
-struct Gathered {
-    run: Run,
-    earlier: Vec<Run>,
-    persons: Persons,
-    night: Night,
-    peers: PeerTable,
-    pictures: Option<Pictures>,
-}
-
-/// What the dump told, in the order of what is listed.
-#[derive(Default)]
-struct Pictures {
-    /// By person, then membership.
-    members: Vec<Vec<Option<Told>>>,
-    /// By photo of a photo.
-    spoofs: Vec<Told>,
 }
 
 /// Makes the page of the run whose tables lie in `tables` and whose folder is, or will be, `out`, and writes it to
@@ -152,10 +128,4 @@ fn cut(dump: &Dump, run: &Run, persons: &Persons, night: &Night, crops: usize) -
     let mut members: Vec<Vec<Option<Told>>> = persons.listed.iter().take(crops).map(empty).collect();
     places.into_iter().zip(told).for_each(|((person, member), one)| members[person][member] = Some(one));
     Ok(Pictures { members, spoofs })
-}
-
-/// The limits under which a run decoded its pictures.
-fn photo_limits(run: &Run) -> PhotoLimits {
-    let limits = run.record.policy.get("photo").cloned();
-    limits.and_then(|limits| serde_json::from_value(limits).ok()).unwrap_or_default()
 }

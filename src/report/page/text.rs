@@ -49,6 +49,11 @@ pub const TEXTS: &[(&str, &str, &str)] = &[
     ("tile.cross", "Of these, in several districts", "इनमें से कई ज़िलों में"),
     ("tile.pairs", "Flagged pairs", "चिह्नित जोड़े"),
     (
+        "expected.poor",
+        "Warning: the scores of different people here follow no known curve, so a shipped curve stands in. Look at the pairs before you trust the numbers.",
+        "चेतावनी: यहाँ अलग-अलग लोगों के अंक किसी ज्ञात वक्र पर नहीं बैठते, इसलिए साथ आया वक्र लिया गया है। संख्याओं पर भरोसा करने से पहले जोड़े देखें।",
+    ),
+    (
         "expected.false",
         "Chance alone is expected to put {0} false pairs into the whole gallery at this bar (at most {1} with 95 % confidence). A face match sends to review; it never rejects anybody by itself.",
         "इस सीमा पर पूरे संग्रह में केवल संयोग से {0} ग़लत जोड़े बनने का अनुमान है (95 % विश्वास के साथ अधिक से अधिक {1})। चेहरा मिलने पर प्रविष्टि जाँच के लिए भेजी जाती है; केवल इस आधार पर किसी को अस्वीकार नहीं किया जाता।",

@@ -1,17 +1,16 @@
 //! What is gathered -> what is shown: texts, numbers and data of the template.
 
 use askama::Template;
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
 
 use super::charts::{self, Bar};
+use super::format::{data, escaped, hash, percent, share, small, time};
+use super::gathered::Gathered;
+use super::lists::lists;
 use super::mask::grouped;
 use super::night::{COMPLAINTS, Tally, WorkerQuality};
 use super::peers::Standing;
-use super::pictures::Told;
-use super::{Gathered, text};
+use super::text;
 use crate::config::Policy;
 use crate::reason::{Reason, Verdict};
 use crate::report::Summary;
@@ -99,6 +98,7 @@ struct RunView {
     earlier_members: String,
     expected_false: String,
     expected_false_upper: String,
+    poor_fit: bool,
 }
 
 struct Tile {
@@ -188,52 +188,6 @@ impl Page {
         let numbers = numbers.map(|key| format!("<th scope=\"col\" class=\"num\">{}</th>", self.t(key)));
         format!("<thead><tr>{}{}</tr></thead>", words.concat(), numbers.concat())
     }
-}
-
-fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;").replace('\'', "&#39;")
-}
-
-/// JSON that cannot end the element it stands in.
-fn data(value: &Value) -> String {
-    value.to_string().replace('<', "\\u003c").replace('>', "\\u003e").replace('&', "\\u0026")
-}
-
-fn hash(source: &str) -> String {
-    format!("sha256-{}", STANDARD.encode(Sha256::digest(source)))
-}
-
-fn percent(share: f64) -> String {
-    match share {
-        s if s > 0.0 && s < 0.001 => "< 0.1 %".to_owned(),
-        s if s < 0.0995 => format!("{:.1} %", 100.0 * s),
-        s => format!("{:.0} %", 100.0 * s),
-    }
-}
-
-fn share(count: u64, all: u64) -> f64 {
-    count as f64 / all.max(1) as f64
-}
-
-/// Without zeros that say nothing: 2.00 is 2.
-fn plain(number: &str) -> String {
-    number.trim_end_matches('0').trim_end_matches('.').to_owned()
-}
-
-fn small(number: f64) -> String {
-    match number {
-        0.0 => "0".to_owned(),
-        n if n < 0.001 => format!("{n:.0e}"),
-        n if n < 1.0 => plain(&format!("{n:.*}", if n < 0.1 { 3 } else { 2 })),
-        n if n < 10.0 => plain(&format!("{n:.2}")),
-        n => format!("{n:.0}"),
-    }
-}
-
-/// `2026-11-21 09:40` of microseconds since 1970-01-01T00:00:00Z, in UTC.
-fn time(micros: i64) -> String {
-    jiff::Timestamp::from_microsecond(micros)
-        .map_or_else(|_| String::new(), |t| t.strftime("%Y-%m-%d %H:%M").to_string())
 }
 
 fn tally_of(summary: &Summary) -> Tally {
@@ -329,6 +283,7 @@ fn run_view(run: &Run) -> RunView {
         earlier_members: grouped(run.record.members_of_earlier_nights),
         expected_false: number(matching.expected_false_pairs),
         expected_false_upper: number(matching.expected_false_pairs_upper),
+        poor_fit: matching.impostors.poor_fit.is_some(),
     }
 }
 
@@ -496,7 +451,6 @@ fn quality_rows<'a>(workers: impl Iterator<Item = &'a WorkerQuality>) -> (Vec<Qu
     (workers.iter().take(MOST_QUALITY).map(row).collect(), workers.len() as u64)
 }
 
-/// The lists that the script shows: persons, photos of photos, and the pictures of both by number.
 /// Limits of liveness as the run had them: below the first a row was rejected, below the second it was asked about. Runs of an
 /// earlier version had one limit, which rejected.
 fn liveness_limits(recorded: &Value) -> [f64; 2] {
@@ -507,66 +461,6 @@ fn liveness_limits(recorded: &Value) -> [f64; 2] {
     let reject = limit("reject_below").or_else(|| limit("min_bona_fide"));
     let review = limit("review_below").or(reject);
     [reject.unwrap_or_else(|| short(default.reject_below)), review.unwrap_or_else(|| short(default.review_below))]
-}
-
-fn lists(gathered: &Gathered, review_below: f64) -> (Value, Value, Value) {
-    let Gathered { persons, night, pictures, .. } = gathered;
-    let mut encoded: Vec<String> = Vec::new();
-    // A number; null for a row without pictures; -1 for a picture that cannot be shown.
-    let mut number = |told: Option<&Told>| match told {
-        None => Value::Null,
-        Some(Told { picture: None, .. }) => json!(-1),
-        Some(Told { picture: Some(picture), .. }) => {
-            encoded.push(STANDARD.encode(&picture.jpeg));
-            json!(encoded.len() - 1)
-        }
-    };
-    let mut rank = 0u64;
-    let mut listed = Vec::with_capacity(persons.listed.len());
-    for (at, person) in persons.listed.iter().enumerate() {
-        let told = |member: usize| pictures.as_ref().and_then(|p| p.members.get(at)?.get(member)?.as_ref());
-        let members: Vec<Value> = person
-            .members
-            .iter()
-            .enumerate()
-            .map(|(place, member)| {
-                let told = told(place);
-                json!({
-                    "s": member.submission, "k": member.worker, "d": member.district, "o": member.original,
-                    "t": member.at.map(time), "v": member.tonight.as_ref().map(|t| t.verdict.code()),
-                    "p": number(told), "m": told.and_then(|t| t.mobile.as_ref()), "e": told.and_then(|t| t.epic.as_ref()),
-                })
-            })
-            .collect();
-        let link = |link: &super::persons::Link| {
-            let (a, b) = link.sides;
-            json!([a.min(b), a.max(b), link.similarity, link.probability_false, link.evidence, link.decision])
-        };
-        rank += u64::from(!person.id.is_empty());
-        listed.push(json!({
-            "r": if person.id.is_empty() { None } else { Some(rank) }, "i": person.id, "w": person.worth,
-            "f": person.probability_false, "x": person.cross_district, "n": person.size, "m": members,
-            "l": person.links.iter().map(link).collect::<Vec<_>>(), "a": person.all_links,
-        }));
-    }
-    let spoofs: Vec<Value> = night
-        .spoofs
-        .iter()
-        .enumerate()
-        .map(|(at, spoof)| {
-            let told = pictures.as_ref().and_then(|p| p.spoofs.get(at));
-            let faces = spoof.faces.iter().map(|face| {
-                let [left, top, width, height] = face.bbox.map(|x| x.round());
-                json!([left, top, width, height, face.role, face.liveness])
-            });
-            let size = told.and_then(|t| t.picture.as_ref()).map(|p| [p.selfie.0, p.selfie.1]);
-            json!({
-                "s": spoof.submission, "k": spoof.worker, "d": spoof.district, "v": spoof.verdict.code(),
-                "p": number(told), "z": size, "f": faces.collect::<Vec<_>>(),
-            })
-        })
-        .collect();
-    (Value::Array(listed), json!({ "limit": review_below, "list": spoofs }), json!(encoded))
 }
 
 fn facts(run: &Run) -> Vec<(&'static str, String)> {
@@ -608,22 +502,6 @@ fn facts(run: &Run) -> Vec<(&'static str, String)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn data_cannot_end_its_element() {
-        let hostile = json!({"district": "</script><script>alert(1)</script>&<!--"});
-        let written = data(&hostile);
-        assert!(!written.contains('<') && !written.contains('>') && !written.contains('&'), "{written}");
-        assert_eq!(serde_json::from_str::<Value>(&written).unwrap(), hostile);
-    }
-
-    #[test]
-    fn numbers_read_well() {
-        assert_eq!([0.0, 0.0004, 0.012, 0.5, 1.0].map(percent), ["0.0 %", "< 0.1 %", "1.2 %", "50 %", "100 %"]);
-        assert_eq!([0.0, 3.2e-9, 0.0049, 0.05, 2.0, 12.3].map(small), ["0", "3e-9", "0.005", "0.05", "2", "12"]);
-        assert_eq!(time(0), "1970-01-01 00:00");
-        assert_eq!(time(i64::MAX), "");
-    }
 
     #[test]
     fn the_advice_is_for_the_commonest_complaint() {

@@ -11,7 +11,7 @@ use arrow::datatypes::{Field, Schema};
 use parquet::arrow::ArrowWriter;
 
 use super::{audit, refused};
-use crate::util::{Place, chehra, fixture, run};
+use crate::util::{Place, batches, chehra, fixture, run};
 
 /// A Parquet file that is all footer: `depth` groups in each other, with one column of numbers in the innermost.
 fn write_nested(path: &Path, depth: usize) {
@@ -184,11 +184,8 @@ struct Row {
 }
 
 fn verdicts(out: &Path) -> Vec<Row> {
-    let file = File::open(out.join("verdicts.parquet")).unwrap();
-    let reader = parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder::try_new(file).unwrap().build().unwrap();
     let mut rows = Vec::new();
-    for batch in reader {
-        let batch = batch.unwrap();
+    for batch in batches(&out.join("verdicts.parquet")) {
         let (ids, lists) = (batch["submission_id"].as_string::<i32>(), batch["reasons"].as_list::<i32>());
         let details = batch["detail"].as_string::<i32>();
         for row in 0..batch.num_rows() {

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use super::{audit, refused};
-use crate::util::{Place, chehra, chehra_note, fixture, run, slow};
+use crate::util::{Place, chehra, chehra_note, fixture, run};
 
 /// Every file below a folder with its bytes, links as such. Of the lock of a store's night only that it is there: it names
 /// the last process that took it.
@@ -127,68 +127,6 @@ fn the_same_command_after_a_late_kill_says_done_already_and_cleans_up() {
     leave("another run");
     assert_eq!(run(&mut command).0, 0);
     assert!(tree(&out) != before, "it was made anew");
-}
-
-/// Killed at every rename, unlink and removal of a folder of the last second: the same command ends with 0 and the same
-/// tables each time, and leaves nothing.
-#[test]
-#[cfg(target_os = "linux")]
-fn a_kill_at_any_step_of_the_commit_costs_nothing() {
-    if !slow() {
-        return;
-    }
-    let place = Place::new();
-    let whole = place.path("whole");
-    assert_eq!(run(&mut audit(&whole)).0, 0);
-    if std::process::Command::new("strace").arg("--version").output().is_err() {
-        eprintln!("skipped: strace is not installed");
-        return;
-    }
-    let tables = |folder: &Path| -> BTreeMap<String, Vec<u8>> {
-        let kept = |(name, _): &(String, Vec<u8>)| name.ends_with(".parquet");
-        let short = |(name, bytes): (String, Vec<u8>)| (name.rsplit('/').next().unwrap_or_default().to_owned(), bytes);
-        tree(folder).into_iter().filter(kept).map(short).collect()
-    };
-    let mut killed = 0;
-    for force in [false, true] {
-        for calls in ["renameat2", "rename", "unlinkat,unlink,rmdir"] {
-            for number in [1, 2, 3, 4, 5, 6, 9, 12] {
-                let out = place.path("out");
-                drop(fs::remove_dir_all(&out));
-                drop(fs::remove_dir_all(place.path(".out.partial")));
-                if force {
-                    assert_eq!(run(&mut audit(&out)).0, 0);
-                }
-                let plain = audit(&out);
-                let mut traced = std::process::Command::new("strace");
-                traced.args(["-f", "-qq", "-o", "/dev/null"]);
-                traced.arg(format!("--trace={calls}")).arg(format!("--inject={calls}:signal=SIGKILL:when={number}"));
-                traced.arg(plain.get_program()).args(plain.get_args());
-                if force {
-                    traced.arg("--force");
-                }
-                let ended = run(&mut traced);
-                if ended.0 == 0 {
-                    break;
-                }
-                if ended.2.contains("ptrace") {
-                    eprintln!("skipped: strace may not trace here: {}", ended.2);
-                    return;
-                }
-                killed += 1;
-                let mut again = audit(&out);
-                if force {
-                    again.arg("--force");
-                }
-                let (code, _, stderr) = run(&mut again);
-                assert_eq!(code, 0, "{calls} {number} {force}: {stderr}");
-                assert!(tables(&out) == tables(&whole), "{calls} {number} {force}");
-                assert_eq!(place.list(), ["out", "whole"], "{calls} {number} {force}");
-            }
-        }
-    }
-    assert!(killed > 10, "{killed}");
-    eprintln!("{killed} kills");
 }
 
 #[test]

@@ -68,36 +68,3 @@ fn a_page_of_a_bare_name_is_written_into_the_working_folder() {
     assert_eq!(place.list(), ["out", "x.html", "x.tmp"]);
     assert_eq!(fs::read(place.path("x.tmp")).unwrap(), b"mine");
 }
-
-/// The night is done and stays so; but that there is no page must reach somebody.
-#[test]
-#[cfg(target_os = "linux")]
-fn a_night_without_its_page_is_whole_and_does_not_end_with_0() {
-    let place = Place::new();
-    let plain = audit(&place.path("out"));
-    let mut traced = Command::new("strace");
-    // The page is the one file that is written under a hidden name in tables/.
-    let page = place.path(".out.partial/tables/.report.html.tmp");
-    traced.args(["-f", "-qq", "-o", "/dev/null", "--trace=write", "--inject=write:error=ENOSPC", "-P"]).arg(page);
-    traced.arg(plain.get_program()).args(plain.get_args());
-    let Ok(output) = traced.output() else {
-        eprintln!("skipped: strace is not installed");
-        return;
-    };
-    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
-    if stderr.contains("ptrace") {
-        eprintln!("skipped: strace may not trace here: {stderr}");
-        return;
-    }
-    assert_eq!(output.status.code(), Some(1), "{stderr}");
-    for word in ["is done", "no report.html", "free some space", "chehra report"] {
-        assert!(stderr.contains(word), "{word}: {stderr}");
-    }
-    let mut names: Vec<String> =
-        fs::read_dir(place.path("out")).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
-    names.sort();
-    assert_eq!(names.len(), 7, "all tables and the record, and no half page: {names:?}");
-    assert_eq!(place.list(), ["out"]);
-    let (code, _, stderr) = run(chehra().arg("report").arg(place.path("out")));
-    assert_eq!(code, 0, "{stderr}");
-}

@@ -111,8 +111,7 @@ fn an_export_brings_back_neither_the_known_nor_the_forgotten() {
     // The old export once more, written by another program, after somebody was forgotten.
     assert_eq!(run(gallery(&place, "forget").args(["--member", ERASED])).0, 0);
     let bytes = fs::read(&file).unwrap();
-    let reader = parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder::try_new(fs::File::open(&file).unwrap());
-    let batch = reader.unwrap().build().unwrap().next().unwrap().unwrap();
+    let batch = crate::util::batches(&file).remove(0);
     let mut writer =
         parquet::arrow::ArrowWriter::try_new(fs::File::create(&file).unwrap(), batch.schema(), None).unwrap();
     writer.write(&batch).unwrap();

@@ -31,6 +31,7 @@ pub fn runs() -> &'static Path {
 /// A desk that was started; it ends with the test.
 pub struct Desk {
     pub child: Child,
+    #[allow(dead_code, reason = "for a browser, in `needs`")]
     pub address: String,
     pub host: String,
     pub token: String,

@@ -1,7 +1,5 @@
-//! The review desk: the real binary over real HTTP, and its page in a real browser.
+//! The review desk: the real binary over real HTTP.
 
-mod browser;
-mod chromium;
 pub mod client;
 mod next_audit;
 mod safety;

@@ -1,21 +1,13 @@
 //! Decisions flow into the next audit.
 
 use std::collections::BTreeSet;
-use std::fs::File;
 use std::path::Path;
 
 use arrow::array::{Array, AsArray, RecordBatch};
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde_json::Value;
 
 use super::client::{Desk, id, items, nonce, runs};
-use crate::util::{Place, chehra, fixture, run};
-
-fn read(path: &Path) -> RecordBatch {
-    let reader = ParquetRecordBatchReaderBuilder::try_new(File::open(path).unwrap()).unwrap().build().unwrap();
-    let batches: Vec<RecordBatch> = reader.map(|batch| batch.unwrap()).collect();
-    arrow::compute::concat_batches(&batches[0].schema(), &batches).unwrap()
-}
+use crate::util::{Place, chehra, fixture, run, table};
 
 fn texts(batch: &RecordBatch, name: &str) -> Vec<String> {
     let column = batch.column_by_name(name).unwrap();
@@ -53,7 +45,7 @@ fn what_was_told_apart_is_no_longer_flagged_and_what_was_confirmed_stays() {
     let plain = audit(&place, "plain", &[]);
     let desk = Desk::start(&plain, &log, &["--second-share", "0", "--seeded-share", "0"]);
     // Of the first person, the first membership is told apart from every other; another pair is confirmed.
-    let person = lists(&read(&plain.join("clusters.parquet")), "submissions")
+    let person = lists(&table(&[plain.join("clusters.parquet")]), "submissions")
         .into_iter()
         .find(|s| s.contains("N1-001"))
         .unwrap();
@@ -85,7 +77,7 @@ fn what_was_told_apart_is_no_longer_flagged_and_what_was_confirmed_stays() {
     drop(desk);
 
     let out = audit(&place, "reviewed", &[&log]);
-    let pairs = read(&out.join("pairs.parquet"));
+    let pairs = table(&[out.join("pairs.parquet")]);
     let (a, b, decision) = (texts(&pairs, "submission_a"), texts(&pairs, "submission_b"), texts(&pairs, "decision"));
     let word = |pair: &[String; 2]| {
         let at =
@@ -97,18 +89,18 @@ fn what_was_told_apart_is_no_longer_flagged_and_what_was_confirmed_stays() {
     assert_eq!(decision.iter().filter(|d| !d.is_empty()).count(), cleared.len() + 2);
 
     // The one that was told apart from all of its person is a person of its own, and its row says why.
-    let clusters = lists(&read(&out.join("clusters.parquet")), "submissions");
+    let clusters = lists(&table(&[out.join("clusters.parquet")]), "submissions");
     for pair in &cleared {
         assert!(clusters.iter().all(|c| !pair.iter().all(|s| c.contains(s))), "{pair:?} in one cluster");
     }
     assert!(clusters.iter().any(|c| confirmed.iter().all(|s| c.contains(s))));
-    let verdicts = read(&out.join("verdicts.parquet"));
+    let verdicts = table(&[out.join("verdicts.parquet")]);
     let details = texts(&verdicts, "detail");
     let row = texts(&verdicts, "submission_id").iter().position(|id| id == "N1-001").unwrap();
     assert!(details[row].contains("cleared by review as another person"), "{}", details[row]);
     assert!(details.iter().any(|d| d.contains("confirmed by review as the same person")));
     let reasons = lists(&verdicts, "reasons");
-    let was = lists(&read(&plain.join("verdicts.parquet")), "reasons");
+    let was = lists(&table(&[plain.join("verdicts.parquet")]), "reasons");
     assert_eq!(reasons.len(), was.len());
 
     let run = record(&out);
@@ -154,14 +146,14 @@ fn a_pair_of_two_that_was_cleared_is_flagged_no_more() {
         }
         let (code, _, stderr) = run(command.arg(fixture("night2")));
         assert_eq!(code, 0, "{stderr}");
-        let verdicts = read(&out.join("verdicts.parquet"));
+        let verdicts = table(&[out.join("verdicts.parquet")]);
         let at = |id: &str| texts(&verdicts, "submission_id").iter().position(|i| i == id).unwrap();
         let reasons = lists(&verdicts, "reasons");
         let both = reasons[at("N2-000")].union(&reasons[at("N2-005")]).cloned().collect::<BTreeSet<_>>();
         (
             both,
-            lists(&read(&out.join("clusters.parquet")), "submissions").len(),
-            read(&out.join("review.parquet")).num_rows(),
+            lists(&table(&[out.join("clusters.parquet")]), "submissions").len(),
+            table(&[out.join("review.parquet")]).num_rows(),
         )
     };
     let (before, clusters, queue) = audited("before", false);

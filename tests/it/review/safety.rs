@@ -1,7 +1,5 @@
 //! Who is answered, and what is on the disk when an answer comes.
 
-use std::process::Stdio;
-
 use serde_json::json;
 
 use super::client::{Desk, id, items, lines, nonce, runs};
@@ -123,49 +121,4 @@ fn a_decision_outlives_a_kill_right_after_its_answer() {
     let open = items(&state).into_iter().find(|item| item["open"] == true).unwrap();
     assert_eq!(desk.decide("asha", &id(&open), "different").status, 200);
     assert_eq!(lines(&log).len(), 5);
-}
-
-#[cfg(target_os = "linux")]
-#[test]
-fn the_system_saw_the_flush_before_the_answer() {
-    let place = Place::new();
-    let trace = place.path("trace");
-    if !std::process::Command::new("strace").arg("-V").stdout(Stdio::null()).status().is_ok_and(|s| s.success()) {
-        eprintln!("skipped: no strace (Debian: apt-get install strace)");
-        return;
-    }
-    let mut command = std::process::Command::new("strace");
-    command.args(["-f", "-y", "-e", "trace=write,fsync,fdatasync,sendto,writev,sendmsg", "-s", "64", "-o"]).arg(&trace);
-    command.arg(env!("CARGO_BIN_EXE_chehra")).arg("review").arg(runs().join("one"));
-    command.arg("--decisions").arg(place.path("d.jsonl")).stdout(Stdio::piped()).stderr(Stdio::null());
-    let desk = Desk::spawn(command.spawn().unwrap());
-    let item = id(&items(&desk.state("asha"))[0]);
-    assert_eq!(desk.decide("asha", &item, "same").status, 200);
-    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
-    let order = loop {
-        let text = std::fs::read_to_string(&trace).unwrap_or_default();
-        let calls: Vec<&str> = text.lines().collect();
-        let find = |test: &dyn Fn(&str) -> bool| calls.iter().position(|call| test(call));
-        let wrote = find(&|c| c.contains("write(") && c.contains("d.jsonl") && c.contains("same"));
-        let wrote = wrote.or_else(|| find(&|c| c.contains("write(") && c.contains("d.jsonl>")));
-        let flushed = calls.iter().rposition(|c| c.contains("fsync(") && c.contains("d.jsonl>"));
-        let answered = calls.iter().rposition(|c| c.contains("HTTP/1.1 200"));
-        if let (Some(wrote), Some(flushed), Some(answered)) = (wrote, flushed, answered)
-            && wrote < flushed
-        {
-            break (wrote, flushed, answered);
-        }
-        assert!(std::time::Instant::now() < deadline, "{text}");
-        std::thread::sleep(std::time::Duration::from_millis(50));
-    };
-    assert!(order.0 < order.1 && order.1 < order.2, "written, flushed, answered: {order:?}");
-    // strace passes no signal on when it is killed itself; end what it watches.
-    let pids: std::collections::BTreeSet<String> = std::fs::read_to_string(&trace)
-        .unwrap()
-        .lines()
-        .filter_map(|line| Some(line.split_whitespace().next()?.to_owned()))
-        .collect();
-    for pid in pids {
-        drop(std::process::Command::new("kill").args(["-9", &pid]).stderr(Stdio::null()).status());
-    }
 }

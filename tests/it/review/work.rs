@@ -6,7 +6,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use super::client::{Desk, id, items, lines, nonce, runs};
-use crate::util::{Place, chehra, fixture, run};
+use crate::util::{Place, batches, chehra, fixture, run};
 
 fn find(state: &Value, item: &str) -> Value {
     items(state).into_iter().find(|i| i["id"] == item).unwrap_or_else(|| panic!("no item {item}"))
@@ -199,9 +199,7 @@ fn decisions_and_their_history_are_exported() {
     let (code, stdout, stderr) = run(&mut command);
     assert_eq!(code, 0, "{stderr}");
     assert!(stdout.contains("3 rows"), "{stdout}");
-    let file = std::fs::File::open(&out).unwrap();
-    let reader = parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder::try_new(file).unwrap().build().unwrap();
-    let batches: Vec<_> = reader.map(|batch| batch.unwrap()).collect();
+    let batches = batches(&out);
     let text = |name: &str| -> Vec<Option<String>> {
         use arrow::array::AsArray;
         let column = batches[0].column_by_name(name).unwrap();

@@ -21,7 +21,7 @@ use super::sink::{Addend, Form, Sink};
 use super::window::{Window, grow};
 use super::{Tiles, pool};
 use crate::ops::check::Values;
-use crate::ops::conv::ConvShape;
+use crate::ops::spec::ConvShape;
 
 /// Bytes of windows that a band may fill: half of a second-level cache of 2 MiB, for weights need room too.
 const BAND: usize = 768 << 10;

@@ -13,7 +13,7 @@ use super::super::{Finish, Line, lines};
 use super::product::{Block, COLUMNS, Segment, Sums, TILE};
 use super::sink::{Addend, After, Form, Sink};
 use super::{ROWS, Tiles};
-use crate::ops::conv::{Activation, ConvShape};
+use crate::ops::spec::{Activation, ConvShape};
 
 /// Factors that a product takes at a time from each row.
 const STEP: usize = 32;

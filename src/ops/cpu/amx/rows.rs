@@ -9,7 +9,7 @@ use std::arch::x86_64::*;
 use super::super::lanes::{Avx512, BF16, Lanes, SPLIT};
 use super::sink::{Form, widened};
 use crate::ops::check::Values;
-use crate::ops::conv::ConvShape;
+use crate::ops::spec::ConvShape;
 
 /// Rounds `count` pixels of `channels` values from the one at `first` on; each becomes a row of `depth` values, zeros
 /// behind its own, `pixel` bytes from one to the next.

@@ -1,0 +1,143 @@
+//! What to audit, and what of it can be refused before any work.
+
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+
+use crate::config::Columns;
+use crate::decisions::Decisions;
+use crate::dump::{Booths, Carry, Dump, Survey, Workers};
+use crate::gallery::Engine;
+use crate::infer::Analysis;
+use crate::output::{self, Kept};
+use crate::report::page::PageOptions;
+use crate::verdict::RunFolder;
+use crate::{Error, Result};
+
+/// What to audit, against what, and where to put the result. Its limits are the policy that the networks were loaded with
+/// ([`crate::infer::Engine::policy`]): a run has one.
+#[derive(Debug, Clone)]
+pub struct Job {
+    /// Parquet files, folders or globs.
+    pub inputs: Vec<PathBuf>,
+    /// What the dump's columns are called.
+    pub columns: Columns,
+    /// Columns carried through to the verdict table.
+    pub carry: Vec<String>,
+    /// The workers table; `None` for the one beside the dump, if there is one.
+    pub workers: Option<PathBuf>,
+    /// The table of booths: in which district each one lies.
+    pub booths: Option<PathBuf>,
+    /// The store of earlier nights; `None` compares this dump with itself alone.
+    pub store: Option<PathBuf>,
+    /// The run folder to create.
+    pub out: PathBuf,
+    /// Replace the run folder if it exists.
+    pub force: bool,
+    /// Most persons in the review queue; `None` for all.
+    pub review_budget: Option<usize>,
+    /// Logs of reviewers' decisions, or folders of them.
+    pub decisions: Vec<PathBuf>,
+    /// A list of submission ids, one a line: members who were forgotten and consented anew.
+    pub consent_renewed: Option<PathBuf>,
+    /// What searches the gallery.
+    pub search: Engine,
+    /// The page for people; `None` for none.
+    pub page: Option<PageOptions>,
+}
+
+impl Job {
+    /// An audit of a dump into a run folder, with every default.
+    pub fn of(inputs: Vec<PathBuf>, out: PathBuf) -> Self {
+        Job {
+            inputs,
+            columns: Columns::default(),
+            carry: Vec::new(),
+            workers: None,
+            booths: None,
+            store: None,
+            out,
+            force: false,
+            review_budget: None,
+            decisions: Vec::new(),
+            consent_renewed: None,
+            search: Engine::default(),
+            page: Some(PageOptions::default()),
+        }
+    }
+}
+
+/// What a job names, opened and checked.
+#[derive(Debug)]
+pub struct Inputs {
+    /// The dump.
+    pub dump: Dump,
+    /// What is wrong with whole columns.
+    pub survey: Survey,
+    /// The workers table.
+    pub workers: Option<PathBuf>,
+    /// In which district each booth lies.
+    pub booths: Option<Booths>,
+    /// What reviewers decided.
+    pub decisions: Decisions,
+    /// Members who were forgotten and consented anew.
+    pub consented: HashSet<String>,
+    /// The columns that are carried through.
+    pub carry: Carry,
+}
+
+impl Inputs {
+    /// Opens what the job names.
+    ///
+    /// # Errors
+    /// [`Error::Input`] and [`Error::Usage`] for what cannot be used, or where the run folder would lie in it.
+    pub fn open(job: &Job) -> Result<Inputs> {
+        let dump = Dump::open(&job.inputs, &job.columns)?;
+        output::check("--out", &job.out, &kept(job, &dump))?;
+        RunFolder::check(&job.out, job.force)?;
+        let workers = workers_table(job, &dump).map(Path::to_path_buf);
+        workers.as_deref().map(Workers::check).transpose()?;
+        let survey = dump.survey(jiff::Timestamp::now().as_microsecond())?;
+        survey.warnings().iter().for_each(|warning| log::warn!("{warning}"));
+        let booths = job.booths.as_deref().map(Booths::read).transpose()?;
+        let decisions = Decisions::read(&job.decisions)?;
+        let carry = dump.carry(&job.carry)?;
+        let consented = job.consent_renewed.as_deref().map(|path| read_ids(path, "--consent-renewed")).transpose()?;
+        let consented = consented.unwrap_or_default().into_iter().collect();
+        Ok(Inputs { dump, survey, workers, booths, decisions, consented, carry })
+    }
+
+    /// Which of the renewed submissions are in this dump.
+    pub fn consented_among(&self, analyses: &[Analysis]) -> HashSet<String> {
+        let ids = analyses.iter().filter_map(|analysis| analysis.facts.submission_id.as_ref());
+        ids.filter(|id| self.consented.contains(*id)).cloned().collect()
+    }
+}
+
+fn workers_table<'a>(job: &'a Job, dump: &'a Dump) -> Option<&'a Path> {
+    job.workers.as_deref().or_else(|| dump.workers_path())
+}
+
+/// Submission ids of a text file, one a line, as `flag` names it.
+///
+/// # Errors
+/// [`Error::Input`] when the file cannot be read or has no id.
+pub fn read_ids(path: &Path, flag: &str) -> Result<Vec<String>> {
+    let refuse = |found: String| {
+        let fix = format!("check {flag}");
+        Error::input(path, "list of submission ids", "a text file, one id a line", found, fix)
+    };
+    let text = std::fs::read_to_string(path).map_err(|e| refuse(e.to_string()))?;
+    let ids: Vec<String> = text.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned).collect();
+    if ids.is_empty() { Err(refuse("no id".into())) } else { Ok(ids) }
+}
+
+/// What the run folder must leave alone: all that is read, and the store.
+fn kept(job: &Job, dump: &Dump) -> Vec<Kept> {
+    let workers = workers_table(job, dump);
+    let store = job.store.iter().map(|store| Kept::whole("the store", store));
+    let workers = workers.into_iter().map(|path| Kept::itself("the table of workers", path));
+    let booths = job.booths.iter().map(|path| Kept::itself("the table of booths", path));
+    let decisions = job.decisions.iter().map(|path| Kept::itself("decisions", path));
+    let renewed = job.consent_renewed.iter().map(|path| Kept::itself("the list of renewed consents", path));
+    dump.kept().into_iter().chain(store).chain(workers).chain(booths).chain(decisions).chain(renewed).collect()
+}

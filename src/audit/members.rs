@@ -1,0 +1,147 @@
+//! Members who were enrolled before, tonight or on an earlier night.
+
+use std::collections::HashMap;
+
+use super::numbers::Tries;
+use crate::decisions::Answer;
+use crate::matching::{Cluster, Pair};
+use crate::pairs::Found;
+use crate::reason::Reason;
+use crate::verdict::{Finding, Membership, Sign};
+
+/// Which persons tonight's members are.
+///
+/// Every row that is in a flagged pair or a cluster has its membership. Decisions stand in the notes.
+pub fn memberships(found: &Found) -> Vec<Membership> {
+    let cluster_of = clusters_of(found);
+    let mut best: HashMap<usize, &Pair> = HashMap::new();
+    for pair in &found.judged.pairs {
+        for side in [pair.a, pair.b] {
+            let known = best.entry(side).or_insert(pair);
+            if pair.similarity > known.similarity {
+                *known = pair;
+            }
+        }
+    }
+    let mut notes = decision_notes(found);
+    let tonight = found.enrolments.iter().enumerate().filter_map(|(index, e)| Some((index, e.row?)));
+    tonight
+        .filter_map(|(index, row)| {
+            let (cluster, pair, notes) = (cluster_of.get(&index), best.get(&index), notes.remove(&index));
+            (cluster.is_some() || pair.is_some() || notes.is_some()).then(|| Membership {
+                row,
+                cluster_id: cluster.map(|cluster| cluster.id.clone()),
+                cross_district: cluster.map(|cluster| cluster.cross_district()),
+                similarity: pair.map(|pair| pair.similarity),
+                expected_false_matches: pair.map(|pair| pair.expected_false_matches),
+                evidence: pair.map(|pair| pair.parts.text()),
+                notes: notes.unwrap_or_default(),
+            })
+        })
+        .collect()
+}
+
+/// Tonight's members who were enrolled before.
+///
+/// A row is a duplicate of the earliest of: its own cluster's original, and, for every flagged pair it is in, the mate or
+/// the original of the mate's cluster. So a flagged pair is never silent, also where all pairs together speak against
+/// making one person of two clusters. Only another try for the same member ([`Tries`]) is no second membership.
+pub fn enrolled_before(found: &Found, tries: &Tries) -> Vec<Finding> {
+    let cluster_of = clusters_of(found);
+    let original = |index: usize| cluster_of.get(&index).map_or(index, |cluster| cluster.original);
+    let age = |index: usize| (found.enrolments[index].captured_at, &found.enrolments[index].submission_id, index);
+    let mut first: HashMap<usize, usize> = cluster_of.iter().map(|(&member, c)| (member, c.original)).collect();
+    for pair in &found.judged.pairs {
+        for (side, mate) in [(pair.a, pair.b), (pair.b, pair.a)] {
+            let known = first.entry(side).or_insert(side);
+            *known = [*known, side, original(mate)].into_iter().min_by_key(|&i| age(i)).unwrap_or(side);
+        }
+    }
+    let tonight = found.enrolments.iter().enumerate().filter_map(|(index, e)| Some((index, e, e.row?)));
+    tonight
+        .filter_map(|(index, enrolment, row)| {
+            let first = *first.get(&index).filter(|&&first| first != index)?;
+            let original = found.enrolments[first].submission_id.as_str();
+            let is_try = tries.first_of(&enrolment.submission_id) == Some(original);
+            let reason = if is_try { Reason::Resubmitted } else { Reason::DuplicateMember };
+            Some(Finding::repeats(row, reason, original, Sign::Face))
+        })
+        .collect()
+}
+
+fn clusters_of(found: &Found) -> HashMap<usize, &Cluster> {
+    found.judged.clusters.iter().flat_map(|cluster| cluster.members.iter().map(move |&m| (m, cluster))).collect()
+}
+
+/// What people decided about tonight's members, by their place in the list.
+fn decision_notes(found: &Found) -> HashMap<usize, Vec<String>> {
+    let mut notes: HashMap<usize, Vec<String>> = HashMap::new();
+    for pair in found.judged.pairs.iter().chain(&found.judged.cleared) {
+        let said = match pair.decision {
+            Some(Answer::Same) => "confirmed by review as the same person",
+            Some(Answer::Different) => "cleared by review as another person",
+            Some(Answer::NotSure) | None => continue,
+        };
+        for (side, mate) in [(pair.a, pair.b), (pair.b, pair.a)] {
+            notes.entry(side).or_default().push(format!("{}: {said}", found.enrolments[mate].submission_id));
+        }
+    }
+    notes
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+    use crate::audit::numbers;
+    use crate::config::Policy;
+    use crate::gallery::Gallery;
+    use crate::matching::Enrolment;
+    use crate::pairs::tests::judged;
+
+    fn sent(id: &str, worker: &str, minute: i64, row: Option<u64>) -> Enrolment {
+        Enrolment {
+            submission_id: id.into(),
+            worker_id: worker.into(),
+            district: "Ujjain".into(),
+            captured_at: minute * 60_000_000,
+            mobile: Some("9000000001".into()),
+            row,
+            ..Enrolment::default()
+        }
+    }
+
+    #[test]
+    fn the_later_membership_names_the_earlier_and_another_try_is_no_duplicate() {
+        let people = vec![
+            sent("first", "W1", 0, Some(0)),
+            sent("again", "W1", 9, Some(1)),
+            sent("other", "W2", 5_000, Some(2)),
+            sent("before", "W3", -90_000, None),
+        ];
+        let found = judged(people.clone(), &[(0, 1), (0, 2), (1, 2)]);
+        let tries = numbers::compare(&found, std::iter::empty(), &Gallery::empty(), &Policy::default()).tries;
+        let of = |found: &Found, tries: &Tries| -> Vec<(u64, Reason, String)> {
+            let mut named: Vec<_> = enrolled_before(found, tries)
+                .into_iter()
+                .map(|finding| (finding.row, finding.reason, finding.original.unwrap().submission_id))
+                .collect();
+            named.sort();
+            named
+        };
+        let (retry, duplicate) = (Reason::Resubmitted, Reason::DuplicateMember);
+        let expected = vec![(1, retry, "first".to_owned()), (2, duplicate, "first".to_owned())];
+        assert_eq!(of(&found, &tries), expected);
+        assert_eq!(tries.findings(&found, &HashSet::from([2])).len(), 1, "whoever is a duplicate is no try");
+        // Without numbers both are members once more.
+        assert_eq!(of(&found, &Tries::default())[0], (1, duplicate, "first".to_owned()));
+        // An earlier night's member is the original, and has no row of its own.
+        let found = judged(people, &[(0, 3)]);
+        assert_eq!(of(&found, &tries), [(0, duplicate, "before".to_owned())]);
+        let memberships = memberships(&found);
+        assert_eq!(memberships.len(), 1);
+        assert_eq!((memberships[0].row, memberships[0].similarity), (0, Some(0.9)));
+        assert_eq!(memberships[0].cluster_id.as_deref(), Some(found.judged.clusters[0].id.as_str()));
+    }
+}

@@ -1,0 +1,116 @@
+//! A night, judged: what its tables say and what it leaves in the store.
+
+use std::path::Path;
+
+use super::reuse::ReuseCounts;
+use crate::config::Policy;
+use crate::dump::Carry;
+use crate::gallery::{Member, NightPictures};
+use crate::infer::{Analysis, Template};
+use crate::matching::Pair;
+use crate::matching::review::ReviewQueue;
+use crate::pairs::Found;
+use crate::report::Summary;
+use crate::roles::Roles;
+use crate::verdict::peers::{Judged, UnitRow, compare};
+use crate::verdict::{
+    VerdictRow, VerdictWriter, suspects, write_clusters, write_pairs, write_review, write_suspects, write_workers_audit,
+};
+use crate::{Error, Result};
+
+/// Rows per write: large enough for good row groups, small beside the analyses in memory.
+const WRITE_ROWS: usize = 16_384;
+
+/// A night, judged.
+#[derive(Debug)]
+pub struct Night {
+    /// When the dump was first read, microseconds since 1970-01-01T00:00:00Z.
+    pub read_at: i64,
+    /// Who is worker and who member.
+    pub roles: Roles,
+    /// One verdict for each row of the dump.
+    pub rows: Vec<VerdictRow>,
+    /// Pairs and persons.
+    pub matched: Found,
+    /// Persons in the order in which they are worth a look.
+    pub queue: ReviewQueue,
+    /// Workers, booths and districts against their peers.
+    pub peers: Vec<UnitRow>,
+    /// What came again.
+    pub reuse: ReuseCounts,
+    /// Members of the store that tonight's were compared with.
+    pub members_of_earlier_nights: usize,
+    /// Members whom the store takes.
+    pub enrolled: Vec<(Member, Template)>,
+    /// What it keeps of their pictures.
+    pub pictures: NightPictures,
+}
+
+/// What stands in every row of the verdict table beside the verdict.
+#[derive(Debug)]
+pub struct Everywhere<'a> {
+    /// The networks.
+    pub models: String,
+    /// The run.
+    pub run_id: &'a str,
+}
+
+impl Night {
+    /// Writes its tables into a folder.
+    ///
+    /// # Errors
+    /// [`Error::Io`] when the disk refuses.
+    pub fn write(&self, tables: &Path, carry: &mut Carry, everywhere: Everywhere) -> Result<()> {
+        let fields = carry.schema().fields().iter().cloned().collect();
+        let (path, Everywhere { models, run_id }) = (tables.join("verdicts.parquet"), everywhere);
+        let mut writer = VerdictWriter::create(&path, fields, models, run_id.to_owned())?;
+        for (chunk, first) in self.rows.chunks(WRITE_ROWS).zip((0u64..).step_by(WRITE_ROWS)) {
+            writer.write(chunk, &carry.read(first, chunk.len())?)?;
+        }
+        writer.finish()?;
+        let Found { enrolments, judged, .. } = &self.matched;
+        let pairs: Vec<Pair> = judged.pairs.iter().chain(&judged.cleared).copied().collect();
+        write_pairs(&tables.join("pairs.parquet"), enrolments, &pairs)?;
+        write_clusters(&tables.join("clusters.parquet"), enrolments, &judged.clusters)?;
+        write_review(&tables.join("review.parquet"), &self.queue.rows)?;
+        write_workers_audit(&tables.join("workers_audit.parquet"), &self.peers)?;
+        write_suspects(&tables.join("suspects.parquet"), &suspects::queue(&self.rows, &self.peers))
+    }
+
+    /// The totals. `expected` is how many rows the dump has.
+    ///
+    /// # Errors
+    /// [`Error::Bug`] when a row has no verdict.
+    pub fn summary(&self, expected: u64, notes: Vec<String>) -> Result<Summary> {
+        let judged = &self.matched.judged;
+        let mut summary = Summary {
+            pairs: judged.pairs.len() as u64,
+            clusters: judged.clusters.len() as u64,
+            cross_district_clusters: judged.clusters.iter().filter(|c| c.cross_district()).count() as u64,
+            notes,
+            ..Summary::default()
+        };
+        summary.count(&self.rows);
+        match summary.rows == expected {
+            true => Ok(summary),
+            false => Err(Error::bug("judging a night", format!("{} verdicts for {expected} rows", summary.rows))),
+        }
+    }
+}
+
+/// Workers, booths and districts against their peers.
+pub fn peers(analyses: &[Analysis], rows: &[VerdictRow], policy: &Policy) -> Vec<UnitRow> {
+    let judged: Vec<Judged> = analyses
+        .iter()
+        .zip(rows)
+        .map(|(Analysis { facts, .. }, row)| Judged {
+            worker_id: facts.worker_id.as_deref(),
+            booth_id: facts.booth_id.as_deref(),
+            district: facts.district.as_deref(),
+            division: facts.division.as_deref(),
+            verdict: row.verdict,
+            reasons: &row.reasons,
+        })
+        .collect();
+    compare(&judged, &policy.verdicts, &policy.peers)
+}

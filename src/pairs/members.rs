@@ -1,0 +1,239 @@
+//! Who is compared with whom.
+
+use std::borrow::Cow;
+use std::collections::{BTreeSet, HashMap};
+
+use super::kept::KeptCurve;
+use crate::gallery::search::Progress;
+use crate::gallery::{self, Filter, Gallery, Member, Pair, Probe, Row, SearchReport, Searcher, Want};
+use crate::infer::{ModelId, Template};
+use crate::matching::strata::quality_group;
+use crate::matching::{EnrolledBy, Enrolment, NearPairs, UNKNOWN_TIME, pairs_of};
+use crate::{Error, Result};
+
+/// Members of one model, and which of them are compared with which.
+#[derive(Debug)]
+pub struct Members<'a> {
+    model: ModelId,
+    /// All that take part: expected false matches are stated for all pairs of them.
+    all: Gallery,
+    compared: Compared<'a>,
+    /// Those among whom people who differ are sought; their rows are numbered on their own.
+    sampled: Gallery,
+    /// The first of those asked about, as memberships of tonight.
+    named: Vec<Enrolment>,
+    /// The curve that their store's last night was judged with.
+    kept_curve: Option<KeptCurve>,
+}
+
+#[derive(Debug)]
+enum Compared<'a> {
+    EachOther,
+    Asked(Asked<'a>),
+}
+
+/// Where one of tonight's members stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DumpRow {
+    /// Row of the dump.
+    pub row: u64,
+    /// Polling booth.
+    pub booth_id: Option<String>,
+    /// Whether its time can be; one that cannot makes nobody the first.
+    pub is_time_known: bool,
+}
+
+/// Members asked about, each compared with all of the target.
+#[derive(Debug)]
+struct Asked<'a> {
+    /// Rows of `all`, ascending.
+    rows: Vec<u32>,
+    /// Theirs.
+    templates: Vec<Cow<'a, Template>>,
+    /// Rows have the same numbers as in `all`.
+    target: Gallery,
+}
+
+impl<'a> Members<'a> {
+    /// Every member of a gallery with every other; its rows have one model, as [`super::select`] gives them.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] when nobody is there.
+    pub fn each_other(gallery: &Gallery) -> Result<Members<'a>> {
+        let model = model_of(gallery)
+            .ok_or_else(|| Error::usage("--store", "the store holds no members", "audit a dump into it first"))?;
+        let (all, sampled) = (gallery.clone(), gallery.clone());
+        Ok(Members { model, all, compared: Compared::EachOther, sampled, named: Vec::new(), kept_curve: None })
+    }
+
+    /// The members asked about with those of a target, both of one model; two rows of one submission are one membership.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] when nobody is there; [`Error::Input`] when a stored row is damaged.
+    pub fn against(asked: &Gallery, target: &Gallery) -> Result<Members<'a>> {
+        let known: HashMap<&str, u32> = target.iter().map(|(number, row)| (row.submission_id, number)).collect();
+        let shift = target.rows() as u32;
+        let place = |(number, row): (u32, Row)| known.get(row.submission_id).copied().unwrap_or(shift + number);
+        let places: BTreeSet<u32> = asked.iter().map(place).collect();
+        let all = target.followed_by(asked).keeping(&|number| number < shift || places.contains(&number));
+        let fix = "name a store, an export or a dump with members";
+        let model = model_of(&all).ok_or_else(|| Error::usage("--against", "nobody to compare with", fix))?;
+        let rows: Vec<u32> = places.into_iter().collect();
+        let templates = rows.iter().map(|&row| Ok(Cow::Owned(all.template(row)?))).collect::<Result<_>>()?;
+        let compared = Compared::Asked(Asked { rows, templates, target: target.clone() });
+        Ok(Members { model, sampled: all.clone(), all, compared, named: Vec::new(), kept_curve: None })
+    }
+
+    /// Tonight's members with each other and with those of earlier nights who have templates of the same model; `rows`
+    /// are where tonight's stand in the dump, in the same order.
+    ///
+    /// # Errors
+    /// [`Error::Bug`] when templates of one model differ in length.
+    pub fn tonight(
+        tonight: &'a [(Member, Template)],
+        rows: &[DumpRow],
+        earlier: &Gallery,
+        model: &ModelId,
+    ) -> Result<Members<'a>> {
+        let earlier = earlier.only(model, &Filter::default());
+        let sampled = Gallery::from_rows(tonight)?;
+        let all = earlier.followed_by(&sampled);
+        let facts = sampled.iter().zip(rows);
+        let named = facts.map(|((_, member), of)| {
+            let known = enrolment(&member);
+            let captured_at = if of.is_time_known { known.captured_at } else { UNKNOWN_TIME };
+            Enrolment { row: Some(of.row), booth_id: of.booth_id.clone(), captured_at, ..known }
+        });
+        let named = named.collect();
+        let rows: Vec<u32> = (earlier.rows() as u32..).take(tonight.len()).collect();
+        let templates = tonight.iter().map(|(_, template)| Cow::Borrowed(template)).collect();
+        let compared = Compared::Asked(Asked { rows, templates, target: all.clone() });
+        Ok(Members { model: model.clone(), all, compared, sampled, named, kept_curve: None })
+    }
+
+    /// Judged with the curve of a store's last night, where it left one: expected false matches are then what that night
+    /// would say, for its gallery or for all members who take part, whichever is larger.
+    pub fn with_curve(self, kept_curve: Option<KeptCurve>) -> Members<'a> {
+        Members { kept_curve, ..self }
+    }
+
+    pub(super) fn kept_curve(&self) -> Option<&KeptCurve> {
+        self.kept_curve.as_ref()
+    }
+
+    /// The network of their templates.
+    pub fn model(&self) -> &ModelId {
+        &self.model
+    }
+
+    /// All that take part.
+    pub fn all(&self) -> &Gallery {
+        &self.all
+    }
+
+    /// Those among whom people who differ are sought.
+    pub(super) fn sampled(&self) -> &Gallery {
+        &self.sampled
+    }
+
+    /// Memberships that are listed even if they are in no pair.
+    pub(super) fn named(&self) -> &[Enrolment] {
+        &self.named
+    }
+
+    /// The rows of those.
+    pub(super) fn named_rows(&self) -> impl Iterator<Item = u32> {
+        let rows = match &self.compared {
+            Compared::EachOther => &[][..],
+            Compared::Asked(asked) => &asked.rows,
+        };
+        rows.iter().copied().take(self.named.len())
+    }
+
+    /// How many pairs are compared; a pair of two who are both asked about counts once.
+    pub(super) fn compared_pairs(&self) -> f64 {
+        match &self.compared {
+            Compared::EachOther => pairs_of(self.all.live() as u64),
+            Compared::Asked(Asked { rows, target, .. }) => {
+                let inside = rows.iter().filter(|&&row| target.row(row).is_some()).count() as u64;
+                rows.len() as f64 * target.live() as f64 - inside as f64 - pairs_of(inside)
+            }
+        }
+    }
+
+    /// How many of them are of one worker, and of one district.
+    pub(super) fn near_pairs(&self) -> NearPairs {
+        fn by<'r>(row: Row<'r>) -> EnrolledBy<'r> {
+            EnrolledBy { worker: row.worker_id, district: row.district }
+        }
+        let all = || self.all.iter().map(|(_, row)| by(row));
+        match &self.compared {
+            Compared::EachOther => NearPairs::count(all(), all(), all()),
+            Compared::Asked(Asked { rows, target, .. }) => {
+                let asked = rows.iter().filter_map(|&row| self.all.row(row)).map(by);
+                let inside = rows.iter().filter_map(|&row| target.row(row)).map(by);
+                NearPairs::count(asked, inside, target.iter().map(|(_, row)| by(row)))
+            }
+        }
+    }
+
+    /// Every compared pair at least this similar, each once, as rows of [`Members::all`].
+    pub(super) fn search(
+        &self,
+        floor: f32,
+        searcher: &Searcher,
+        progress: Progress<'_>,
+    ) -> Result<(Vec<Pair>, SearchReport)> {
+        let Compared::Asked(Asked { rows, templates, target }) = &self.compared else {
+            return gallery::all_pairs(&self.all, floor, searcher, progress);
+        };
+        let model = &self.model;
+        let probes: Vec<Probe> =
+            templates.iter().map(|template| Probe { template, model, filter: Filter::default() }).collect();
+        let (hits, report) = gallery::search_with(target, &probes, Want::Above(floor), searcher, progress)?;
+        let mut pairs: Vec<Pair> = Vec::with_capacity(hits.len());
+        for hit in &hits {
+            let (one, other) = (rows[hit.probe as usize], hit.row);
+            if one != other && !self.is_delivered_again(rows, one, other) {
+                pairs.push(Pair { first: one.min(other), second: one.max(other), similarity: hit.similarity });
+            }
+        }
+        // A pair of two who are both asked about is found from both ends.
+        pairs.sort_unstable_by_key(|pair| (pair.first, pair.second));
+        pairs.dedup_by_key(|pair| (pair.first, pair.second));
+        Ok((pairs, report))
+    }
+
+    /// A submission delivered again is no second membership; two rows of one night with one id are.
+    fn is_delivered_again(&self, asked: &[u32], one: u32, other: u32) -> bool {
+        let id = |row: u32| self.all.row(row).map(|row| row.submission_id);
+        asked.binary_search(&other).is_err() && id(one) == id(other)
+    }
+
+    /// A row as matching sees it.
+    pub(super) fn enrolment(&self, row: u32) -> Result<Enrolment> {
+        let stored = self.all.row(row).ok_or_else(|| Error::bug("looking up a pair", format!("no row {row}")))?;
+        Ok(enrolment(&stored))
+    }
+}
+
+fn model_of(gallery: &Gallery) -> Option<ModelId> {
+    gallery.models().first().map(|(model, _)| (*model).clone())
+}
+
+/// A member as matching sees it.
+fn enrolment(member: &Row) -> Enrolment {
+    let text = |value: Option<&str>| value.map(str::to_owned);
+    Enrolment {
+        submission_id: member.submission_id.to_owned(),
+        worker_id: member.worker_id.to_owned(),
+        district: member.district.to_owned(),
+        captured_at: member.captured_at,
+        mobile: text(member.mobile),
+        epic: text(member.epic),
+        member_name: text(member.member_name),
+        picture: Some(member.selfie_dhash),
+        group: quality_group(member.quality),
+        ..Enrolment::default()
+    }
+}

@@ -1,0 +1,70 @@
+//! Public data sets: a few of their pictures through the real binary, with room below what all of them give
+//! (README.md has the figures). Looked for in the folder that `CHEHRA_DATA` names, else in `../shared/data`.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use crate::skip;
+use crate::util::{Place, chehra, run};
+
+/// Rows of one label that are taken, evenly over the set.
+const TAKEN: usize = 30;
+
+fn data_set(name: &str) -> PathBuf {
+    let given = std::env::var_os("CHEHRA_DATA").map(PathBuf::from);
+    let root = given.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data"));
+    let folder = root.join(name);
+    if !folder.is_dir() {
+        skip(format!("no {} (CHEHRA_DATA names the folder of data sets)", folder.display()));
+    }
+    folder
+}
+
+/// Writes [`TAKEN`] rows of each label to a list of its own.
+fn thin(list: &Path, column: &str, labels: [&str; 2], to: &Path) {
+    let mut reader = csv::Reader::from_path(list).unwrap();
+    let header = reader.headers().unwrap().clone();
+    let at = header.iter().position(|name| name == column).unwrap();
+    let rows: Vec<csv::StringRecord> = reader.records().map(|row| row.unwrap()).collect();
+    let mut writer = csv::Writer::from_path(to).unwrap();
+    writer.write_record(&header).unwrap();
+    for label in labels {
+        let own: Vec<_> = rows.iter().filter(|row| &row[at] == label).collect();
+        assert!(own.len() >= TAKEN, "{}: only {} rows of {label}", list.display(), own.len());
+        own.iter().step_by(own.len() / TAKEN).take(TAKEN).for_each(|row| writer.write_record(*row).unwrap());
+    }
+    writer.flush().unwrap();
+}
+
+fn evaluate(kind: &str, list: [&str; 2], images: &Path) -> Value {
+    let mut command = chehra();
+    let (code, stdout, stderr) =
+        run(command.args(["evaluate", kind, "-q", "--json"]).args(list).arg("--images").arg(images));
+    assert_eq!(code, 0, "{stderr}");
+    serde_json::from_str(&stdout).unwrap()
+}
+
+pub fn lfw_pairs_are_told_apart() {
+    let (lfw, place) = (data_set("lfw"), Place::new());
+    let pairs = place.path("pairs.csv");
+    thin(&lfw.join("pairs.csv"), "same", ["1", "0"], &pairs);
+    let report = evaluate("verification", ["--pairs", pairs.to_str().unwrap()], &lfw);
+    assert_eq!(report["comparisons"], 2 * TAKEN);
+    assert_eq!(report["failed_to_enrol"], serde_json::json!([]));
+    let number = |value: &Value| value.as_f64().unwrap();
+    assert!(number(&report["equal_error_rate"]) <= 0.04, "{report}");
+    assert!(number(&report["mated"]["mean"]) > 0.55, "{report}");
+    assert!(number(&report["impostor"]["mean"]).abs() < 0.1, "{report}");
+}
+
+pub fn nuaa_prints_are_not_accepted() {
+    let (nuaa, place) = (data_set("nuaa"), Place::new());
+    let labels = place.path("labels.csv");
+    thin(&nuaa.join("labels.csv"), "label", ["live", "spoof"], &labels);
+    let report = evaluate("liveness", ["--labels", labels.to_str().unwrap()], &nuaa);
+    assert_eq!((&report["bona_fide"], &report["attacks"]), (&Value::from(TAKEN), &Value::from(TAKEN)));
+    let rate = |value: &Value| value["rate"].as_f64().unwrap();
+    assert!(rate(&report["bpcer_rejecting"]) <= 0.1, "honest faces rejected: {report}");
+    assert!(rate(&report["all"]["apcer_asking"]) <= 0.1, "prints accepted without a question: {report}");
+}
