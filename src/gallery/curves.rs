@@ -11,18 +11,16 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest, Sha256};
 
 use super::files::Pending;
+use super::layout::CURVE;
 use super::manifest::{CurveFile, Manifest, Other, segment_file};
 use super::member::hex;
 use super::store::{Store, Writer};
 use crate::infer::ModelId;
 use crate::{Error, Result};
 
-/// Ending of the files.
-pub(super) const ENDING: &str = "curve";
-
 impl CurveFile {
     pub(super) fn path(&self, store: &Path) -> PathBuf {
-        segment_file(store, self.id, ENDING)
+        segment_file(store, self.id, CURVE)
     }
 
     /// Reads it whole; says what is wrong where it is not as it was written.
@@ -68,7 +66,7 @@ impl Writer<'_> {
     pub(super) fn write_curve(&self, next: &mut Manifest, model: &ModelId, curve: &[u8]) -> Result<()> {
         let id = next.next_segment;
         next.next_segment += 1;
-        let path = segment_file(self.store.path(), id, ENDING);
+        let path = segment_file(self.store.path(), id, CURVE);
         let mut pending = Pending::create(&path)?;
         pending.write_all(curve).map_err(Error::io("write", &path))?;
         let written = pending.commit()?;

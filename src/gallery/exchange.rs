@@ -22,7 +22,8 @@ use sha2::{Digest, Sha256};
 use super::files::{Pending, hash_file, sync_folder};
 use super::manifest::{Run, now};
 use super::member::{Member, hex};
-use super::outside::{self, Noted, Place};
+use super::notes::{Noted, Place, note};
+use super::outside;
 use super::segment::MAX_ROWS;
 use super::store::{Commit, Store, Writer, renew};
 use super::view::Gallery;
@@ -71,7 +72,7 @@ impl Store {
         let failed = |e: parquet::errors::ParquetError| Error::io("write", path)(std::io::Error::other(e));
         let pending = Pending::create(path)?;
         // Before the first row is written: a killed export is swept by its note.
-        let noted = self.sweep_exports().and_then(|_| outside::note(self.path(), Place::Export, pending.temporary()));
+        let noted = self.sweep_exports().and_then(|_| note(self.path(), Place::Export, pending.temporary()));
         let noted = noted.map(Some).or_else(|error| match &error {
             Error::Io { source, .. } if is_read_only(source) => Ok(None),
             _ => Err(error),

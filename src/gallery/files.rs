@@ -13,6 +13,11 @@ use crate::{Error, Result};
 /// Ending of files that are not whole yet.
 pub(super) const TEMPORARY: &str = "tmp";
 
+/// Whether a file was left half-written.
+pub(super) fn ends_in_temporary(path: &Path) -> bool {
+    path.extension().is_some_and(|ending| ending == TEMPORARY)
+}
+
 /// Removes a file, for good; one that is not there is gone already.
 pub(super) fn remove_if_there(path: &Path) -> Result<()> {
     match fs::remove_file(path) {

@@ -11,12 +11,13 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fs;
 use std::io::Write;
 use std::mem;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
 use super::failpoint;
 use super::files::{Pending, create_private_folder, sync_folder};
+use super::layout::receipts_folder;
 use super::manifest::{Manifest, Receipt, Segment, now};
 use super::segment::{MAX_ROWS, SegmentReader};
 use super::store::{Store, Writer};
@@ -79,10 +80,6 @@ impl Receipt {
     pub(super) fn text(&self) -> Result<String> {
         Ok(serde_json::to_string_pretty(self).map_err(|e| Error::bug("writing a receipt", e))? + "\n")
     }
-}
-
-pub(super) fn receipts_folder(store: &Path) -> PathBuf {
-    store.join("receipts")
 }
 
 impl Writer<'_> {

@@ -1,24 +1,16 @@
 //! What lies outside of the store's folder and holds templates: spools of runs that have not ended, and exports in the
-//! making. `outside/` has a note of each, written and flushed before the thing itself, so that whoever erases a member
-//! finds every copy, also those that killed processes left.
-//!
-//! A note is also a lock. An export holds its note's while it writes, so a note that can be locked is of one that was
-//! killed. Who writes a batch into a spool, and who erases somebody from it, hold the lock of its note for that long:
-//! a batch is written either before the erasing looks at it, or after, and then without the one who was erased.
+//! making. `outside/` has a note of each ([`super::notes`]), written and flushed before the thing itself, so that whoever
+//! erases a member finds every copy, also those that killed processes left.
 
 use std::collections::HashSet;
-use std::fs::{self, File};
-use std::io::Write;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
-
 use super::failpoint;
-use super::files::{Pending, create_private_folder, remove_if_there, sync_folder};
-use super::manifest::{Manifest, now};
-use super::member::hex;
+use super::files::remove_if_there;
+use super::manifest::Manifest;
+use super::notes::{Note, Place, is_reachable, lock_note, notes, open, remove_note};
 use super::spool;
 use super::store::{Store, Writer};
 use crate::lock::FileLock;
@@ -26,157 +18,6 @@ use crate::{Error, Result};
 
 /// A spool that nobody has gone on with for so long is removed by the next audit of the store.
 const SPOOL_KEPT: Duration = Duration::from_secs(7 * 24 * 3600);
-
-/// What a note is about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(super) enum Place {
-    /// The spool of a run.
-    Spool,
-    /// The temporary file of an export.
-    Export,
-}
-
-/// Where something is that holds templates.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Note {
-    pub(super) place: Place,
-    /// Absolute.
-    pub(super) path: PathBuf,
-    /// When it was first begun, UTC.
-    pub(super) since: String,
-    /// The file system that it lies on, where the system numbers them.
-    pub(super) device: Option<u64>,
-}
-
-pub(super) fn folder(store: &Path) -> PathBuf {
-    store.join("outside")
-}
-
-/// The note of this path: the same one whenever the same run begins again.
-fn note_file(store: &Path, place: Place, path: &Path) -> PathBuf {
-    let digest = hex(&Sha256::digest(path.as_os_str().as_encoded_bytes())[..12]);
-    let kind = if place == Place::Spool { "spool" } else { "export" };
-    folder(store).join(format!("{kind}-{digest}.json"))
-}
-
-/// A note whose lock is held.
-#[derive(Debug)]
-pub(super) struct Noted {
-    file: PathBuf,
-    _lock: FileLock,
-}
-
-impl Noted {
-    /// Removes the note, once nothing is left of what it is about.
-    pub(super) fn remove(self) -> Result<()> {
-        remove_note(&self.file)
-    }
-}
-
-/// Notes down a place, and gives the locked note.
-pub(super) fn note(store: &Path, place: Place, path: &Path) -> Result<Noted> {
-    let path = std::path::absolute(path).map_err(Error::io("find", path))?;
-    let file = note_file(store, place, &path);
-    create_private_folder(&folder(store))?;
-    loop {
-        if !file.exists() {
-            let note = Note { place, path: path.clone(), since: now(), device: nearest_device(&path) };
-            let fix = "name a path that is valid UTF-8: the store notes down where templates lie";
-            let text = serde_json::to_string_pretty(&note)
-                .map_err(|e| Error::usage(format!("{}", path.display()), e.to_string(), fix))?;
-            let mut pending = Pending::create(&file)?;
-            pending.write_all(text.as_bytes()).map_err(Error::io("write", &file))?;
-            pending.commit()?;
-            failpoint::reach("noted");
-            sync_folder(&folder(store))?;
-        }
-        if let Some(lock) = lock_note(&file)? {
-            return Ok(Noted { file, _lock: lock });
-        }
-    }
-}
-
-/// Waits for the lock of a note; `None` where there is none any more.
-fn lock_note(note: &Path) -> Result<Option<FileLock>> {
-    while let Some(file) = open(note)? {
-        let lock = FileLock::wait_for(file).map_err(Error::io("lock", note))?;
-        if lock.is_of(note) {
-            return Ok(Some(lock));
-        }
-    }
-    Ok(None)
-}
-
-fn open(path: &Path) -> Result<Option<File>> {
-    match File::open(path) {
-        Ok(file) => Ok(Some(file)),
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(e) => Err(Error::io("open", path)(e)),
-    }
-}
-
-/// Whether another process holds a note's lock.
-pub(super) fn is_held(note: &Path) -> Result<bool> {
-    let Some(file) = open(note)? else { return Ok(false) };
-    Ok(FileLock::of(file).map_err(Error::io("lock", note))?.is_none())
-}
-
-/// All notes of a store, and the files they are in.
-pub(super) fn notes(store: &Path) -> Result<Vec<(PathBuf, Note)>> {
-    let folder = folder(store);
-    let entries = match fs::read_dir(&folder) {
-        Ok(entries) => entries,
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(e) => return Err(Error::io("list", &folder)(e)),
-    };
-    let mut notes = Vec::new();
-    for entry in entries {
-        let path = entry.map_err(Error::io("list", &folder))?.path();
-        if path.extension().is_none_or(|extension| extension != "json") {
-            continue;
-        }
-        let text = match fs::read(&path) {
-            Ok(text) => text,
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => continue,
-            Err(e) => return Err(Error::io("read", &path)(e)),
-        };
-        let note = serde_json::from_slice(&text).map_err(|e| {
-            let fix = "restore the file from a backup, or remove it once no run or export of this store is unfinished";
-            Error::input(&path, "note", "where a spool or an export lies", e.to_string(), fix)
-        })?;
-        notes.push((path, note));
-    }
-    notes.sort_by(|a, b| a.0.cmp(&b.0));
-    Ok(notes)
-}
-
-/// Removes a note whose lock is held.
-fn remove_note(note: &Path) -> Result<()> {
-    fs::remove_file(note).map_err(Error::io("remove", note))?;
-    failpoint::reach("note-removed");
-    note.parent().map_or(Ok(()), sync_folder)
-}
-
-/// Whether its disk is there: what is only unmounted comes back with all its bytes.
-fn is_reachable(note: &Note) -> bool {
-    note.path.exists() || note.device.is_none() || nearest_device(&note.path) == note.device
-}
-
-/// The file system of the nearest folder above a path that is there.
-fn nearest_device(path: &Path) -> Option<u64> {
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::MetadataExt;
-        path.ancestors().skip(1).find_map(|folder| fs::metadata(folder).ok()).map(|found| found.dev())
-    }
-    #[cfg(not(unix))]
-    {
-        let _ = path;
-        None
-    }
-}
 
 impl Store {
     /// Removes what killed exports left; names those that are being written, or cannot be reached.

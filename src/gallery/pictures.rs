@@ -11,116 +11,24 @@ use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::failpoint;
 use super::files::Pending;
+use super::layout::PICTURES;
 use super::manifest::{Manifest, Other, PictureFile, segment_file};
 use super::member::hex;
+use super::night_pictures::NightPictures;
 use super::store::{Store, Writer};
-use crate::infer::{ModelId, Template};
-use crate::photo::{Background, Miniature};
+use crate::infer::ModelId;
 use crate::{Error, Result};
 
-/// Ending of the files.
-pub(super) const ENDING: &str = "pictures";
 /// What a file begins with: kind and version.
 const MAGIC: &[u8; 17] = b"chehra pictures 1";
 
-/// Five landmarks in tenths of a pixel of the upright picture, in the order of [`crate::face::Detection`].
-pub type Marks = [[i32; 2]; 5];
-
-/// What is kept of one selfie.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct KeptPicture {
-    /// The submission; `gallery forget` names it so.
-    pub submission_id: String,
-    /// Who sent it.
-    pub worker_id: String,
-    /// Where.
-    pub district: String,
-    /// When, microseconds since 1970-01-01T00:00:00Z.
-    pub captured_at: i64,
-    /// Width and height of the upright picture, pixels.
-    pub size: [u32; 2],
-    /// SHA-256 of the encoded picture.
-    pub sha256: [u8; 32],
-    /// Difference hash of the picture.
-    pub dhash: u64,
-    /// The picture as 64 means.
-    pub miniature: Miniature,
-    /// Landmarks of the member's face, then of the other tall ones; empty where there is no member.
-    pub faces: Vec<Marks>,
-}
-
-/// The background of one kept picture.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Backdrop {
-    /// Index into [`NightPictures::pictures`].
-    pub picture: u32,
-    /// Its background.
-    pub background: Background,
-}
-
-/// Somebody behind worker and member.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Stranger {
-    /// Index into [`NightPictures::pictures`].
-    pub picture: u32,
-    /// The face.
-    #[serde(with = "crate::infer::analysis::master_bits")]
-    pub template: Template,
-}
-
-/// What one run leaves.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct NightPictures {
-    /// The network of the strangers' templates; those of another one are not compared.
-    pub model: ModelId,
-    /// The selfies that could be read.
-    pub pictures: Vec<KeptPicture>,
-    /// A few backgrounds of each worker.
-    pub backdrops: Vec<Backdrop>,
-    /// Strangers.
-    pub strangers: Vec<Stranger>,
-}
-
-impl NightPictures {
-    /// Of nothing.
-    pub fn empty(model: ModelId) -> Self {
-        NightPictures { model, pictures: Vec::new(), backdrops: Vec::new(), strangers: Vec::new() }
-    }
-
-    /// Without these submissions; `None` when it has none of them.
-    fn without(&self, submission_ids: &HashSet<&str>) -> Option<NightPictures> {
-        let gone = |picture: &KeptPicture| submission_ids.contains(picture.submission_id.as_str());
-        self.pictures.iter().any(gone).then(|| self.only(&|id| !submission_ids.contains(id)))
-    }
-
-    /// Only the submissions that `stays` holds for.
-    pub(super) fn only(&self, stays: &dyn Fn(&str) -> bool) -> NightPictures {
-        let gone = |picture: &KeptPicture| !stays(&picture.submission_id);
-        let mut places = Vec::with_capacity(self.pictures.len());
-        let mut pictures = Vec::with_capacity(self.pictures.len());
-        for picture in &self.pictures {
-            places.push((!gone(picture)).then_some(pictures.len() as u32));
-            if !gone(picture) {
-                pictures.push(picture.clone());
-            }
-        }
-        let place = |old: u32| places.get(old as usize).copied().flatten();
-        let backdrop = |b: &Backdrop| Some(Backdrop { picture: place(b.picture)?, ..b.clone() });
-        let stranger = |s: &Stranger| Some(Stranger { picture: place(s.picture)?, ..s.clone() });
-        let backdrops = self.backdrops.iter().filter_map(backdrop).collect();
-        let strangers = self.strangers.iter().filter_map(stranger).collect();
-        NightPictures { model: self.model.clone(), pictures, backdrops, strangers }
-    }
-}
-
 impl PictureFile {
     pub(super) fn path(&self, store: &Path) -> PathBuf {
-        segment_file(store, self.id, ENDING)
+        segment_file(store, self.id, PICTURES)
     }
 
     /// Reads it whole.
@@ -177,7 +85,7 @@ impl Writer<'_> {
     pub(super) fn write_pictures(&self, next: &mut Manifest, commit: u64, night: &NightPictures) -> Result<()> {
         let id = next.next_segment;
         next.next_segment += 1;
-        let path = segment_file(self.store.path(), id, ENDING);
+        let path = segment_file(self.store.path(), id, PICTURES);
         let body = postcard::to_stdvec(night).map_err(|e| Error::bug("keeping pictures", e))?;
         let mut pending = Pending::create(&path)?;
         pending.write_all(MAGIC).and_then(|()| pending.write_all(&body)).map_err(Error::io("write", &path))?;
@@ -216,8 +124,10 @@ impl Writer<'_> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::night_pictures::{Backdrop, KeptPicture, Stranger};
     use super::*;
-    use crate::photo::Photo;
+    use crate::infer::Template;
+    use crate::photo::{Background, Miniature, Photo};
 
     fn night(names: &[&str]) -> NightPictures {
         let photo = Photo { width: 40, height: 30, rgb: (0..3600).map(|i| (i % 251) as u8).collect() };

@@ -5,7 +5,7 @@
 //! another run are thrown away, a damaged one is computed anew.
 //!
 //! A spool holds templates of people of whom the store knows nothing yet. The store has a note of where it lies
-//! ([`super::outside`]), so that a submission that is forgotten is erased from it as well: its row stays and says
+//! ([`super::notes`]), so that a submission that is forgotten is erased from it as well: its row stays and says
 //! `erased_before`.
 
 use std::collections::HashSet;
@@ -17,7 +17,7 @@ use sha2::{Digest, Sha256};
 
 use super::failpoint;
 use super::files::{Pending, TEMPORARY, create_private_folder, remove_if_there, sync_folder};
-use super::outside::{Noted, Place, note};
+use super::notes::{Noted, Place, note};
 use super::store::Store;
 use crate::infer::Analysis;
 use crate::reason::{Reason, Reject};

@@ -23,21 +23,19 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
-use super::curves;
-use super::derived::{CODES, Codes, GRAPH, MASTERS, Masters, Source, write_both};
-use super::dot::Kernel;
+use super::derived::{CODES, Codes, MASTERS, Masters, Source, write_both};
 use super::failpoint;
-use super::files::{TEMPORARY, create_private_folder, sync_folder};
-use super::forget;
-use super::hnsw::{self, Graph};
-use super::manifest::{self, Manifest, Other, Renewal, Run, Segment, now, segment_file, segments_folder};
+use super::files::{create_private_folder, ends_in_temporary, sync_folder};
+use super::known_workers::KnownWorkers;
+use super::layout::folder_of_version_1;
+use super::leftovers::leftovers;
+use super::manifest::{Manifest, Other, Renewal, Run, Segment, now, segment_file, segments_folder};
 use super::member::Member;
-use super::outside;
-use super::pictures::{self, NightPictures};
+use super::night_pictures::NightPictures;
 use super::place::SegmentFiles;
 use super::segment::{MAX_ROWS, SegmentReader, SegmentWriter};
 use super::view::{Gallery, Part, by_model};
-use super::workers::{self, KnownWorkers};
+
 use crate::infer::{ModelId, Template};
 use crate::lock::FileLock;
 use crate::{Error, Result};
@@ -248,48 +246,6 @@ impl Store {
     }
 }
 
-impl Part {
-    /// The graph of this part: in memory, else from its file, else built and written.
-    pub(super) fn graph(&self, kernel: Kernel) -> Result<Arc<Graph>> {
-        if let Some(graph) = self.graph.get() {
-            return Ok(graph.clone());
-        }
-        let graph = Arc::new(self.load_graph(kernel)?);
-        Ok(self.graph.get_or_init(|| graph).clone())
-    }
-
-    /// Whether a graph is in memory or lies ready beside the segment.
-    pub(super) fn has_graph(&self) -> bool {
-        self.graph.get().is_some() || self.files.as_ref().is_some_and(|f| f.path(GRAPH.ending).exists())
-    }
-
-    fn load_graph(&self, kernel: Kernel) -> Result<Graph> {
-        let Some(files) = &self.files else {
-            return Graph::from_bytes(super::derived::Bytes::Owned(hnsw::build(&self.codes, kernel)));
-        };
-        let path = files.path(GRAPH.ending);
-        let source = files.source();
-        match GRAPH.open(&path, source, true) {
-            Ok(bytes) => Graph::from_bytes(bytes),
-            Err(problem) => {
-                log::info!("{}: {problem}; building it from its segment", path.display());
-                let payload = hnsw::build(&self.codes, kernel);
-                if let Err(error) = files.keep(&[&path], GRAPH.write(&path, source, &[&payload])) {
-                    log::warn!("the graph stays in memory: {error}");
-                }
-                match GRAPH.open(&path, source, false) {
-                    Ok(bytes) => Graph::from_bytes(bytes),
-                    Err(_) => Graph::from_bytes(super::derived::Bytes::Owned(payload)),
-                }
-            }
-        }
-    }
-}
-
-fn ends_in_temporary(path: &Path) -> bool {
-    path.extension().is_some_and(|e| e == TEMPORARY)
-}
-
 fn lock_for_writing(store: &Path, patience: Duration) -> Result<FileLock> {
     let fix = "wait until it ends and run the command again; reading needs no lock";
     FileLock::wait(&store.join(LOCK), patience, "another process writes this store", fix)
@@ -479,7 +435,7 @@ impl Writer<'_> {
 
     /// Removes the files that no manifest names.
     pub(super) fn sweep(&self) -> Result<()> {
-        let leftovers = self.store.leftovers(&self.manifest)?;
+        let leftovers = leftovers(&self.store.path, &self.manifest)?;
         for path in &leftovers {
             fs::remove_file(path).map_err(Error::io("remove", path))?;
             failpoint::reach("swept-one");
@@ -487,7 +443,7 @@ impl Writer<'_> {
         let mut folders: Vec<&Path> = leftovers.iter().filter_map(|path| path.parent()).collect();
         folders.dedup();
         folders.into_iter().try_for_each(sync_folder)?;
-        let old = workers::folder_of_version_1(&self.store.path);
+        let old = folder_of_version_1(&self.store.path);
         if old.exists() && fs::remove_dir(&old).is_err() {
             log::info!("{}: has files that are not chehra's", old.display());
         }
@@ -507,57 +463,4 @@ pub(super) fn renew(next: &mut Manifest, consented: &HashSet<String>) -> HashSet
         next.renewed.push(Renewal { at: now(), commit: next.commit, submission_ids });
     }
     renewed
-}
-
-impl Store {
-    /// What killed writers left: files that this manifest does not name. Other people's files are not among them.
-    pub(super) fn leftovers(&self, manifest: &Manifest) -> Result<Vec<PathBuf>> {
-        let is_leftover = |path: &Path| {
-            let name = path.file_name().unwrap_or_default().to_string_lossy();
-            let mut words = name.split('.');
-            let (stem, ending) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
-            let kept = [pictures::ENDING, workers::ENDING, curves::ENDING];
-            let derived = [CODES.ending, MASTERS.ending, GRAPH.ending];
-            let is_ours = ending == "parquet" || kept.contains(&ending) || derived.contains(&ending);
-            match stem.parse::<u64>() {
-                Ok(id) if is_ours => ends_in_temporary(path) || !manifest.is_live(id),
-                _ => stem == manifest::NAME && ends_in_temporary(path),
-            }
-        };
-        let mut leftovers = Vec::new();
-        let folders = [segments_folder(&self.path), self.path.clone()];
-        for path in files_in(&folders)? {
-            leftovers.extend(is_leftover(&path).then_some(path));
-        }
-        // Receipts and notes hold no template, but nobody needs half of one.
-        let halves = files_in(&[forget::receipts_folder(&self.path), outside::folder(&self.path)])?;
-        leftovers.extend(halves.into_iter().filter(|path| ends_in_temporary(path)));
-        if manifest.version >= 3 {
-            let old = files_in(&[workers::folder_of_version_1(&self.path)])?;
-            let is_ours = |path: &Path| {
-                let number = path.file_stem().and_then(|stem| stem.to_str()).is_some_and(|s| s.parse::<u64>().is_ok());
-                number && path.extension().is_some_and(|e| e == workers::ENDING || e == TEMPORARY)
-            };
-            leftovers.extend(old.into_iter().filter(|path| is_ours(path)));
-        }
-        Ok(leftovers)
-    }
-}
-
-/// The files in these folders, those of each together; a folder that is not there has none.
-fn files_in(folders: &[PathBuf]) -> Result<Vec<PathBuf>> {
-    let mut files = Vec::new();
-    for folder in folders {
-        let entries = match fs::read_dir(folder) {
-            Ok(entries) => entries,
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => continue,
-            Err(e) => return Err(Error::io("read the folder", folder)(e)),
-        };
-        for entry in entries {
-            files.push(entry.map_err(Error::io("read the folder", folder))?.path());
-        }
-    }
-    files.retain(|path| !path.is_dir());
-    files.sort();
-    Ok(files)
 }

@@ -7,12 +7,15 @@ use std::path::PathBuf;
 use serde::Serialize;
 
 use super::derived::{CODES, GRAPH, Kind, MASTERS, Source};
+use super::known_workers::KnownWorkers;
+use super::leftovers::leftovers;
 use super::manifest::{Manifest, Receipt, Run, Segment, segment_file};
-use super::outside::{self, Place};
+use super::notes::{self, Place};
+use super::outside;
 use super::segment::SegmentReader;
 use super::spool;
 use super::store::Store;
-use super::workers::{self, KnownWorkers};
+use super::workers;
 use crate::roles::WorkerMemory;
 use crate::{Error, Result};
 
@@ -161,7 +164,7 @@ impl Store {
         }
         found.damaged.extend(ids.untrue);
         found.rebuildable.extend(self.stale_receipts(&manifest)?);
-        found.leftovers.extend(self.leftovers(&manifest)?);
+        found.leftovers.extend(leftovers(self.path(), &manifest)?);
         Ok(found)
     }
 
@@ -187,13 +190,13 @@ impl Store {
     }
 
     fn verify_outside(&self, ids: &Remains, found: &mut Verification) -> Result<()> {
-        for (file, note) in outside::notes(self.path())?.into_iter().filter(|(_, note)| note.path.exists()) {
+        for (file, note) in notes::notes(self.path())?.into_iter().filter(|(_, note)| note.path.exists()) {
             if note.place == Place::Spool {
                 for id in spool::holds(&note.path, &ids.settled())? {
                     found.damaged.push(untrue(&id, &note.path.display().to_string()));
                 }
                 found.spools.push(note.path);
-            } else if !outside::is_held(&file)? {
+            } else if !notes::is_held(&file)? {
                 found.leftovers.push(note.path);
             }
         }
@@ -235,7 +238,7 @@ impl Store {
             let old = workers::files_of_version_1(self.path())?;
             old.iter().try_for_each(|(_, path)| workers::read_version_1(path).map(drop))?;
         }
-        outside::notes(self.path()).map(drop)
+        notes::notes(self.path()).map(drop)
     }
 
     /// Checks one segment, and says what is wrong with its derived files.

@@ -15,29 +15,26 @@ use sha2::{Digest, Sha256};
 
 use super::failpoint;
 use super::files::Pending;
+use super::known_workers::KnownWorkers;
+use super::layout::{WORKERS, folder_of_version_1};
 use super::manifest::{Manifest, Other, WorkersFile, segment_file};
 use super::member::hex;
 use super::store::{Store, Writer};
 use crate::infer::ModelId;
-use crate::roles::{UnresolvedSelfie, WorkerMemory, WorkerMemoryV1};
+use crate::roles::{UnresolvedSelfie, WorkerMemoryV1};
 use crate::{Error, Result};
 
 /// Nights that can be audited again with the workers as they were known then.
 const NIGHTS_KEPT: usize = 30;
 
-/// Ending of the files.
-pub(super) const ENDING: &str = "workers";
 /// What a file begins with: kind and version.
 const MAGIC: &[u8; 16] = b"chehra workers 2";
 /// Version 1: in a folder of its own, named by the commit, with a hash of its own, and without submission ids.
 const MAGIC_OF_VERSION_1: &[u8; 16] = b"chehra workers 1";
 
-/// Known workers by id.
-pub type KnownWorkers = BTreeMap<String, WorkerMemory>;
-
 impl WorkersFile {
     pub(super) fn path(&self, store: &Path) -> PathBuf {
-        segment_file(store, self.id, ENDING)
+        segment_file(store, self.id, WORKERS)
     }
 
     /// Reads it whole.
@@ -129,7 +126,7 @@ impl Writer<'_> {
     fn write_workers_file(&self, next: &mut Manifest, commit: u64, known: &KnownWorkers) -> Result<()> {
         let id = next.next_segment;
         next.next_segment += 1;
-        let path = segment_file(self.store.path(), id, ENDING);
+        let path = segment_file(self.store.path(), id, WORKERS);
         let body = postcard::to_stdvec(known).map_err(|e| Error::bug("keeping the workers' faces", e))?;
         let mut pending = Pending::create(&path)?;
         pending.write_all(MAGIC).and_then(|()| pending.write_all(&body)).map_err(Error::io("write", &path))?;
@@ -178,12 +175,7 @@ impl Writer<'_> {
     }
 }
 
-/// The folder in which version 1 and 2 of a store keep the workers.
-pub(super) fn folder_of_version_1(store: &Path) -> PathBuf {
-    store.join("workers")
-}
-
-/// The files of that folder by the commit they are named after, ascending.
+/// The files of version 1 and 2 by the commit they are named after, ascending.
 pub(super) fn files_of_version_1(store: &Path) -> Result<Vec<(u64, PathBuf)>> {
     let folder = folder_of_version_1(store);
     let entries = match fs::read_dir(&folder) {
@@ -194,7 +186,7 @@ pub(super) fn files_of_version_1(store: &Path) -> Result<Vec<(u64, PathBuf)>> {
     let mut files = Vec::new();
     for entry in entries {
         let path = entry.map_err(Error::io("list", &folder))?.path();
-        let is_ours = path.extension().is_some_and(|extension| extension == ENDING);
+        let is_ours = path.extension().is_some_and(|extension| extension == WORKERS);
         if let (true, Some(Ok(commit))) = (is_ours, path.file_stem().and_then(|s| s.to_str()).map(str::parse)) {
             files.push((commit, path));
         }

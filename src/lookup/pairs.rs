@@ -85,7 +85,7 @@ pub fn pair_rows(found: &Found) -> Vec<PairRow<'_>> {
             district_b: &b.district,
             captured_at_a: iso(a.captured_at),
             captured_at_b: iso(b.captured_at),
-            cross_district: a.district != b.district,
+            cross_district: a.is_elsewhere_than(b),
         }
     };
     found.judged.pairs.iter().map(row).collect()

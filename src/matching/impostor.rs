@@ -18,7 +18,7 @@ use serde::Serialize;
 
 use super::null::{Histogram, Layer, Null, TOP_DISPERSION, dispersion_of};
 use super::persons::{Persons, pairs_left};
-use super::prior::Prior;
+use super::prior::{Prior, UPPER_LOG10};
 use super::rate::FalseMatchRate;
 
 /// Least number of scores a curve is fitted on.
@@ -291,6 +291,14 @@ impl ImpostorModel {
     /// What was fitted.
     pub fn report(&self) -> &ImpostorReport {
         &self.report
+    }
+}
+
+impl Prior {
+    /// The curve as a model, with its upper bound; `scores` were too few to fit.
+    pub fn model(&self, scores: usize) -> ImpostorModel {
+        let upper = FalseMatchRate::from_points(self.strangers, UPPER_LOG10);
+        ImpostorModel::from_prior(self.name, self.rate(), upper, scores)
     }
 }
 

@@ -19,8 +19,9 @@ use std::collections::HashMap;
 
 use serde::Serialize;
 
-use super::Enrolment;
 use super::persons::{Groups, MOST_VOTES};
+use super::{Enrolment, UNKNOWN_TIME};
+use crate::dump::facts::is_same_name;
 
 /// A retry: one worker, the same mobile, within half an hour, microseconds.
 const RETRY: u64 = 30 * 60 * 1_000_000;
@@ -45,7 +46,7 @@ impl Reach {
     pub fn of(a: &Enrolment, b: &Enrolment) -> Reach {
         match () {
             () if a.worker_id == b.worker_id => Reach::WithinWorker,
-            () if a.district == b.district => Reach::WithinDistrict,
+            () if is_same_name(&a.district, &b.district) => Reach::WithinDistrict,
             () => Reach::AcrossDistricts,
         }
     }
@@ -56,7 +57,7 @@ impl Reach {
 pub struct EnrolledBy<'a> {
     /// The worker.
     pub worker: &'a str,
-    /// The district.
+    /// The district, in one spelling.
     pub district: &'a str,
 }
 
@@ -218,7 +219,8 @@ impl Memberships {
 pub(super) fn is_copy_or_retry(a: &Enrolment, b: &Enrolment) -> bool {
     let copy = a.picture.is_some() && a.picture == b.picture;
     let mobile = a.mobile.is_some() && a.mobile == b.mobile;
-    copy || (mobile && a.worker_id == b.worker_id && a.captured_at.abs_diff(b.captured_at) <= RETRY)
+    let soon = a.captured_at != UNKNOWN_TIME && a.captured_at.abs_diff(b.captured_at) <= RETRY;
+    copy || (mobile && soon && a.worker_id == b.worker_id)
 }
 
 #[cfg(test)]

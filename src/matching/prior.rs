@@ -1,6 +1,5 @@
 //! The curves that ship with the program: how similar different people are, and one person's pictures.
 
-use super::impostor::ImpostorModel;
 use super::rate::FalseMatchRate;
 use crate::infer::ModelId;
 
@@ -29,15 +28,9 @@ pub struct Prior {
 }
 
 /// Decades that an unseen population may add to a shipped curve.
-const UPPER_LOG10: f64 = 1.0;
+pub(super) const UPPER_LOG10: f64 = 1.0;
 
 impl Prior {
-    /// The curve as a model, with its upper bound; `scores` were too few to fit.
-    pub fn model(&self, scores: usize) -> ImpostorModel {
-        let upper = FalseMatchRate::from_points(self.strangers, UPPER_LOG10);
-        ImpostorModel::from_prior(self.name, self.rate(), upper, scores)
-    }
-
     /// The false-match rate as measured.
     pub fn rate(&self) -> FalseMatchRate {
         FalseMatchRate::from_points(self.strangers, 0.0)

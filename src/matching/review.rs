@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use serde::Serialize;
 
 use super::clusters::case_of;
-use super::{Cluster, Enrolment, Judged, Pair};
+use super::{Cluster, Enrolment, Judged, Pair, UNKNOWN_TIME};
 use crate::decisions::Answer;
 
 /// A worker with at least so many persons enrolled more than once repeats it.
@@ -228,7 +228,10 @@ fn is_retry(enrolments: &[Enrolment], cluster: &Cluster, minutes: u32) -> bool {
     mobiles.dedup();
     let (first, last) =
         members().fold((i64::MAX, i64::MIN), |(low, high), e| (low.min(e.captured_at), high.max(e.captured_at)));
-    cluster.workers.len() == 1 && mobiles.len() <= 1 && last.abs_diff(first) <= u64::from(minutes) * 60_000_000
+    cluster.workers.len() == 1
+        && mobiles.len() <= 1
+        && last != UNKNOWN_TIME
+        && last.abs_diff(first) <= u64::from(minutes) * 60_000_000
 }
 
 #[cfg(test)]

@@ -11,8 +11,9 @@
 
 use serde::Serialize;
 
-use super::impostor::{Basis, ImpostorModel, ImpostorReport};
-use super::{Impostors, stratum};
+use super::impostor::{Basis, ImpostorModel, ImpostorReport, ImpostorScore, Upper};
+use super::{null, persons, prior};
+use crate::infer::ModelId;
 
 /// What the dump does not tell, so that no stratum is made of it.
 pub const NOT_TOLD: &str = "sex and age: the dump has no such columns, and they are not guessed from faces";
@@ -124,11 +125,82 @@ impl Stratum {
     }
 }
 
+/// How similar different people are, pooled and by stratum.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Impostors {
+    pub(super) prior: prior::Prior,
+    /// Pairs at least this similar are beyond doubt one person.
+    pub(super) sure: f32,
+    pooled: ImpostorModel,
+    pub(super) strata: Vec<Stratum>,
+    upper: Option<Upper>,
+}
+
 impl Impostors {
+    /// Fits the scores of pairs known to differ; with too few of them, or where no curve describes them, the curve shipped for
+    /// the network stands in. Of memberships that are beyond doubt one person one votes.
+    /// A stratum with too few scores of its own, or that does not differ, uses the pooled curve.
+    pub fn new(model: &ModelId, scores: &[ImpostorScore]) -> Self {
+        let prior = prior::of(model);
+        let sure = persons::sure_similarity(&prior.rate());
+        let persons = persons::Persons::of(scores.iter().map(|s| (s.a, s.b, s.similarity)), sure);
+        let finite = scores.iter().filter(|s| s.similarity.is_finite());
+        let kept: Vec<ImpostorScore> = finite.filter(|s| persons.vote(s.a, s.b)).copied().collect();
+        let removed = scores.len() - kept.len();
+        let pooled = ImpostorModel::fit(&kept, removed, &prior).unwrap_or_else(|| prior.model(kept.len()));
+        let mut names: Vec<u16> = kept.iter().map(|s| s.stratum).collect();
+        names.sort_unstable();
+        names.dedup();
+        let fit = |&name: &u16| {
+            let own: Vec<ImpostorScore> = kept.iter().filter(|s| s.stratum == name).copied().collect();
+            Stratum::new(name, own.len(), ImpostorModel::fit(&own, 0, &prior), &pooled)
+        };
+        let strata = if names.len() > 1 { names.iter().map(fit).collect() } else { Vec::new() };
+        Impostors { prior, sure, pooled, strata, upper: None }
+    }
+
+    /// The layer of the sample's top: of all pairs, or of a stratum that has this share of them.
+    pub(super) fn upper_layer(&self, stratum: Option<(u16, f64)>) -> Option<null::Layer> {
+        self.upper.as_ref().map(|upper| upper.layer(self.sure, stratum))
+    }
+
+    /// The curves that an earlier run was judged with: the pooled one, and those of strata that have their own.
+    pub fn kept(model: &ModelId, pooled: ImpostorModel, strata: impl Iterator<Item = (u16, ImpostorModel)>) -> Self {
+        let strata = strata.map(|(name, model)| Stratum::kept(name, model)).collect();
+        let prior = prior::of(model);
+        Impostors { sure: persons::sure_similarity(&prior.rate()), prior, pooled, strata, upper: None }
+    }
+
+    /// With the top of a larger sample of pairs known to differ: it tells the far end of the curve where a search finds more
+    /// mates than strangers.
+    pub fn with_upper(self, upper: Upper) -> Self {
+        Impostors { upper: Some(upper), ..self }
+    }
+
+    /// That sample.
+    pub fn upper(&self) -> Option<&Upper> {
+        self.upper.as_ref()
+    }
+
+    /// The pooled curve.
+    pub fn pooled(&self) -> &ImpostorModel {
+        &self.pooled
+    }
+
+    /// The curve of a stratum: its own where there is one, else the pooled one.
+    pub fn of(&self, stratum: u16) -> &ImpostorModel {
+        self.strata().find(|(name, _)| *name == stratum).map_or(&self.pooled, |(_, model)| model)
+    }
+
     /// Strata with curves of their own.
     pub fn strata(&self) -> impl Iterator<Item = (u16, &ImpostorModel)> {
         self.strata.iter().filter_map(|s| Some((s.name, s.model.as_ref()?)))
     }
+}
+
+/// The stratum of a pair of two groups, the same either way round.
+pub fn stratum(a: u8, b: u8) -> u16 {
+    u16::from(a.min(b)) << 8 | u16::from(a.max(b))
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap};
 
 use super::kept::KeptCurve;
+use crate::dump::facts::folded;
 use crate::gallery::search::Progress;
 use crate::gallery::{self, Filter, Gallery, Member, Pair, Probe, Row, SearchReport, Searcher, Want};
 use crate::infer::{ModelId, Template};
@@ -163,9 +164,8 @@ impl<'a> Members<'a> {
 
     /// How many of them are of one worker, and of one district.
     pub(super) fn near_pairs(&self) -> NearPairs {
-        fn by<'r>(row: Row<'r>) -> EnrolledBy<'r> {
-            EnrolledBy { worker: row.worker_id, district: row.district }
-        }
+        let spellings = first_spellings(self.all.iter().map(|(_, row)| row.district));
+        let by = |row| enrolled_by(row, &spellings);
         let all = || self.all.iter().map(|(_, row)| by(row));
         match &self.compared {
             Compared::EachOther => NearPairs::count(all(), all(), all()),
@@ -215,6 +215,20 @@ impl<'a> Members<'a> {
         let stored = self.all.row(row).ok_or_else(|| Error::bug("looking up a pair", format!("no row {row}")))?;
         Ok(enrolment(&stored))
     }
+}
+
+fn enrolled_by<'r>(row: Row<'r>, spellings: &HashMap<&'r str, &'r str>) -> EnrolledBy<'r> {
+    EnrolledBy { worker: row.worker_id, district: spellings.get(row.district).copied().unwrap_or(row.district) }
+}
+
+/// Names of districts, each with the first of those that are the same but for case and white space.
+fn first_spellings<'a>(districts: impl Iterator<Item = &'a str>) -> HashMap<&'a str, &'a str> {
+    let mut first: HashMap<String, &str> = HashMap::new();
+    let mut spellings = HashMap::new();
+    for name in districts {
+        spellings.entry(name).or_insert_with(|| *first.entry(folded(name)).or_insert(name));
+    }
+    spellings
 }
 
 fn model_of(gallery: &Gallery) -> Option<ModelId> {

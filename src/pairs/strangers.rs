@@ -4,6 +4,7 @@
 //! districts almost never are. Both kinds are drawn evenly, the same ones on every run.
 
 use crate::Result;
+use crate::dump::facts::is_same_name;
 use crate::gallery::{Gallery, Row};
 use crate::infer::template::similarity;
 use crate::infer::{Analysis, Template};
@@ -58,5 +59,5 @@ fn of_selfie(analysis: &Analysis, cast: &Cast) -> Option<ImpostorScore> {
 
 /// Members of different districts and workers are almost never one person.
 pub(super) fn differ(one: &Row, other: &Row) -> bool {
-    one.district != other.district && one.worker_id != other.worker_id
+    one.worker_id != other.worker_id && !is_same_name(one.district, other.district)
 }

@@ -11,16 +11,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::grids::background::{SIDE, border};
 use super::picture::Photo;
 use super::reduce::Reduced;
-
-/// Cells per side.
-pub(super) const SIDE: usize = 16;
-
-/// Where a cell begins on a side of the picture.
-pub(super) fn border(cell: usize, length: usize) -> usize {
-    cell * length / SIDE
-}
 
 /// Least number of cells that two backgrounds must both show.
 const MIN_CELLS: usize = 36;

@@ -7,15 +7,9 @@
 
 use sha2::{Digest, Sha256};
 
+use super::grids::hash::{COLUMNS, Cells, ROWS, border, means};
 use super::picture::Photo;
 use super::reduce::Reduced;
-
-/// Cells of the difference hash.
-pub(super) const COLUMNS: usize = 9;
-pub(super) const ROWS: usize = 8;
-
-/// Mean luma of each cell in 1/256 steps of a grey level.
-pub(super) type Cells = [[u64; COLUMNS]; ROWS];
 
 /// What is kept of a picture to recognise it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
@@ -68,12 +62,6 @@ fn difference_hashes(cells: &Cells) -> (u64, u64) {
     (plain, mirrored)
 }
 
-/// Where cell number `cell` of `cells` begins on a side; placed symmetrically, so that the mirror image has the mirrored
-/// cells. A pixel belongs to the one cell that holds its top left corner.
-pub(super) fn border(cell: usize, cells: usize, side: usize) -> usize {
-    (cell * side + cells / 2) / cells
-}
-
 /// The cells of a photo.
 fn cells(photo: &Photo) -> Cells {
     let mut sums = [[0; 3]; COLUMNS * ROWS];
@@ -90,16 +78,4 @@ fn cells(photo: &Photo) -> Cells {
         }
     }
     means(&sums, (photo.width, photo.height))
-}
-
-/// The cells of a photo of this width and height from the sums of R, G and B over each of them, row by row.
-pub(super) fn means(sums: &[[u64; 3]], (width, height): (usize, usize)) -> Cells {
-    let length = |cell: usize, cells: usize, side: usize| border(cell + 1, cells, side) - border(cell, cells, side);
-    let mut means = Cells::default();
-    for (at, [r, g, b]) in sums.iter().enumerate() {
-        let (row, column) = (at / COLUMNS, at % COLUMNS);
-        let count = length(row, ROWS, height) * length(column, COLUMNS, width);
-        means[row][column] = (77 * r + 150 * g + 29 * b) / count.max(1) as u64;
-    }
-    means
 }

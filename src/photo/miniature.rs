@@ -7,12 +7,10 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::grids::MINIATURE_SIDE as SIDE;
 use super::picture::Photo;
 use super::reduce::Reduced;
 use super::shrink;
-
-/// Cells per side.
-pub(super) const SIDE: usize = 8;
 
 /// Two miniatures that differ by less are of one picture; the policy's `reuse.picture_difference` is this.
 ///

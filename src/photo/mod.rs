@@ -12,6 +12,7 @@ pub mod background;
 mod blocks;
 mod fingerprint;
 mod format;
+mod grids;
 mod huffman;
 mod jpeg;
 mod markers;

@@ -5,10 +5,10 @@
 //! read once and added to all of them while it is in the nearest cache. Whole numbers add up the same in any order, and
 //! floats are added in the order of the definition, so not a bit differs: stored fingerprints stay comparable.
 
-use super::fingerprint::{self, Cells};
+use super::grids::hash::{self, Cells};
+use super::grids::{MINIATURE_SIDE, THUMBNAIL_SIDE, background};
 use super::picture::Photo;
 use super::shrink::{Columns, covered};
-use super::{background, miniature, thumbnail};
 use crate::ops::cpu::{self, Loop};
 
 /// Rows whose bytes add up in 16 bits.
@@ -34,8 +34,8 @@ impl Reduced {
         if photo.width == 0 || photo.height == 0 {
             return Reduced::nothing();
         }
-        let mut small = Small::new(photo, miniature::SIDE);
-        let mut large = Small::new(photo, thumbnail::SIDE);
+        let mut small = Small::new(photo, MINIATURE_SIDE);
+        let mut large = Small::new(photo, THUMBNAIL_SIDE);
         let mut whole = Whole::new(photo);
         for (y, line) in photo.rgb.chunks_exact(photo.width * 3).enumerate() {
             whole.make_room(y);
@@ -63,8 +63,8 @@ impl Reduced {
     fn nothing() -> Reduced {
         Reduced {
             cells: Cells::default(),
-            miniature: vec![0.0; miniature::SIDE * miniature::SIDE],
-            thumbnail: vec![0.0; thumbnail::SIDE * thumbnail::SIDE],
+            miniature: vec![0.0; MINIATURE_SIDE * MINIATURE_SIDE],
+            thumbnail: vec![0.0; THUMBNAIL_SIDE * THUMBNAIL_SIDE],
             colours: vec![[0; 3]; background::SIDE * background::SIDE],
         }
     }
@@ -166,15 +166,15 @@ struct Whole {
 
 impl Whole {
     fn new(photo: &Photo) -> Whole {
-        let ends = |cells: usize, side: usize| (1..=cells).map(move |cell| fingerprint::border(cell, cells, side));
+        let ends = |cells: usize, side: usize| (1..=cells).map(move |cell| hash::border(cell, cells, side));
         let back = |side: usize| (1..=background::SIDE).map(move |cell| background::border(cell, side));
         Whole {
             sums: vec![0; photo.width * 3],
             rows: 0,
-            across: borders(ends(fingerprint::COLUMNS, photo.width), back(photo.width)),
-            down: borders(ends(fingerprint::ROWS, photo.height), back(photo.height)),
+            across: borders(ends(hash::COLUMNS, photo.width), back(photo.width)),
+            down: borders(ends(hash::ROWS, photo.height), back(photo.height)),
             stretch: 0,
-            hash: vec![[0; 3]; fingerprint::COLUMNS * fingerprint::ROWS],
+            hash: vec![[0; 3]; hash::COLUMNS * hash::ROWS],
             colours: vec![[0; 3]; background::SIDE * background::SIDE],
             size: (photo.width, photo.height),
         }
@@ -200,7 +200,7 @@ impl Whole {
                 sums.iter_mut().zip(pixel).for_each(|(sum, &value)| *sum += u32::from(value));
             }
             let cells = [
-                &mut self.hash[hash_row * fingerprint::COLUMNS + hash],
+                &mut self.hash[hash_row * hash::COLUMNS + hash],
                 &mut self.colours[back_row * background::SIDE + back],
             ];
             for cell in cells {
@@ -216,7 +216,7 @@ impl Whole {
         if self.rows > 0 {
             self.book();
         }
-        (fingerprint::means(&self.hash, self.size), self.colours)
+        (hash::means(&self.hash, self.size), self.colours)
     }
 }
 
@@ -300,8 +300,8 @@ mod tests {
                 assert_eq!(Background::from_reduced(&reduced, &photo, &face), Background::of(&photo, &face), "{place}");
                 assert_eq!(Fingerprint::from_reduced(&[7], &reduced), Fingerprint::of(&[7], &photo), "{place}");
                 let plain = |side| super::super::shrink::luma(&photo, side, side, false);
-                assert_eq!(reduced.miniature, plain(miniature::SIDE), "{place}");
-                assert_eq!(reduced.thumbnail, plain(thumbnail::SIDE), "{place}");
+                assert_eq!(reduced.miniature, plain(MINIATURE_SIDE), "{place}");
+                assert_eq!(reduced.thumbnail, plain(THUMBNAIL_SIDE), "{place}");
             }
         }
     }

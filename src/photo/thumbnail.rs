@@ -7,13 +7,12 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::miniature::{Miniature, SIDE as CELLS};
+use super::grids::{MINIATURE_SIDE as CELLS, THUMBNAIL_SIDE as SIDE};
+use super::miniature::Miniature;
 use super::picture::Photo;
 use super::reduce::Reduced;
 use super::shrink;
 
-/// Pixels per side of a thumbnail.
-pub(super) const SIDE: usize = 32;
 /// Samples per side of a cell.
 const SAMPLES: usize = 4;
 /// Most rounds of refinement; the step is halved after each that moves nothing.

@@ -15,7 +15,6 @@ use parquet::arrow::ArrowWriter;
 use parquet::basic::Compression;
 use parquet::file::properties::WriterProperties;
 
-use crate::dump::facts::is_same_name;
 use crate::matching::review::ReviewRow;
 use crate::matching::{Cluster, Enrolment, Grade, Pair, UNKNOWN_TIME, decision_code};
 use crate::output::create_private;
@@ -179,13 +178,7 @@ pub fn write_pairs(path: &Path, enrolments: &[Enrolment], pairs: &[Pair]) -> Res
             ("district_b", text(b, |e| &e.district)),
             ("captured_at_a", when(a)),
             ("captured_at_b", when(b)),
-            (
-                "cross_district",
-                flag(&|x, y| {
-                    let known = !x.district.is_empty() && !y.district.is_empty();
-                    known && !is_same_name(&x.district, &y.district)
-                }),
-            ),
+            ("cross_district", flag(&|x, y| x.is_elsewhere_than(y))),
             ("earlier_night", flag(&|x, y| x.row.is_none() || y.row.is_none())),
             ("decision", Arc::new(sorted.iter().map(|p| p.decision.map(decision_code)).collect::<StringArray>())),
         ],

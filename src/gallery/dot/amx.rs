@@ -7,7 +7,7 @@
 
 use std::arch::asm;
 
-use super::{LANES, Tile};
+use super::tile::{LANES, Tile};
 use crate::ops::cpu::amx::{self, Factor, ROWS, WHOLE};
 
 /// Whether AMX int8 is there and granted.

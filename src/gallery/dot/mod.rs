@@ -12,8 +12,10 @@
 #[cfg(target_arch = "x86_64")]
 mod amx;
 pub mod filter;
+mod kernel;
 #[cfg(target_arch = "aarch64")]
 mod neon;
+mod tile;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
@@ -21,44 +23,11 @@ use std::sync::OnceLock;
 
 use crate::infer::template::MAX_DIM;
 
-/// Templates in a block.
-pub const LANES: usize = 16;
-/// Dimensions are padded with zero codes to a multiple of this: the bytes of one tile row.
-pub const K_STEP: usize = 64;
-/// Byte of a zero code.
-pub const ZERO: u8 = 0x80;
-/// Most probes in one call of [`Kernel::dots`].
-pub const TILE_PROBES: usize = 32;
-/// Most blocks in one call of [`Kernel::dots`].
-pub const TILE_BLOCKS: usize = 2;
-
-/// Dimensions as stored: padded to [`K_STEP`].
-pub fn padded(dim: usize) -> usize {
-    dim.next_multiple_of(K_STEP)
-}
-
-/// One way to compute the same dot products.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Kernel {
-    /// Portable Rust: the definition.
-    Plain,
-    /// 256-bit `pmaddubsw` on absolute probe values, which cannot saturate: 2 * 127 * 127 < 2^15.
-    Avx2,
-    /// 256-bit `vpdpbusd`.
-    AvxVnni,
-    /// 512-bit `vpdpbusd`.
-    Avx512Vnni,
-    /// Tiles of AMX int8: used only where a first run agrees with [`Kernel::Plain`].
-    Amx,
-    /// 128-bit `sdot` of Arm.
-    Neon,
-}
+pub use kernel::Kernel;
+use tile::Tile;
+pub use tile::{K_STEP, LANES, TILE_BLOCKS, TILE_PROBES, ZERO, padded};
 
 impl Kernel {
-    /// All kernels, slowest first.
-    pub const ALL: &'static [Kernel] =
-        &[Kernel::Plain, Kernel::Avx2, Kernel::AvxVnni, Kernel::Avx512Vnni, Kernel::Amx, Kernel::Neon];
-
     /// Whether this processor has what the kernel needs, and a first product by it is that of [`Kernel::Plain`]: not
     /// every kernel can be tested on every machine, and a wrong number is worse than a slow one.
     pub fn is_available(self) -> bool {
@@ -115,18 +84,6 @@ impl Kernel {
         Kernel::ALL.iter().copied().rfind(|k| k.is_available()).unwrap_or(Kernel::Plain)
     }
 
-    /// The name in `run.json` and benches.
-    pub fn name(self) -> &'static str {
-        match self {
-            Kernel::Plain => "plain",
-            Kernel::Avx2 => "avx2",
-            Kernel::AvxVnni => "avx-vnni",
-            Kernel::Avx512Vnni => "avx512-vnni",
-            Kernel::Amx => "amx-int8",
-            Kernel::Neon => "neon-dotprod",
-        }
-    }
-
     /// Dot products of up to [`TILE_PROBES`] probes with the templates of one or two blocks.
     ///
     /// `blocks` holds one or two whole blocks of `probes.width * LANES` bytes; `out` takes, for each probe of `range`,
@@ -161,16 +118,6 @@ impl Kernel {
         #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
         plain(tile, out);
     }
-}
-
-/// The checked input of one kernel call: every row has `width` codes, every block `width * LANES` bytes.
-#[derive(Clone, Copy)]
-struct Tile<'a> {
-    width: usize,
-    rows: &'a [i8],
-    starts: &'a [i32],
-    blocks: &'a [u8],
-    count: usize,
 }
 
 /// The definition that all kernels are held to.

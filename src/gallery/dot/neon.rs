@@ -8,7 +8,7 @@
 use std::arch::aarch64::*;
 use std::arch::asm;
 
-use super::{LANES, Tile, ZERO};
+use super::tile::{LANES, Tile, ZERO};
 
 /// Probes held in registers at a time: four sums each, and four registers of codes.
 const GROUP: usize = 4;

@@ -5,7 +5,8 @@
 
 use std::arch::x86_64::*;
 
-use super::{Kernel, LANES, TILE_BLOCKS, Tile};
+use super::kernel::Kernel;
+use super::tile::{LANES, TILE_BLOCKS, Tile};
 
 /// Runs one of the kernels; the caller has checked that the processor has it.
 pub(super) fn dots(kernel: Kernel, tile: Tile<'_>, out: &mut [i32]) {

@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 use rayon::prelude::*;
 use serde::Serialize;
 
-use super::{Engine, SearchPolicy, SearchReport, Searcher};
+use super::engine::{Engine, SearchPolicy, Searcher};
 use crate::gallery::dot::filter::{Reach, reaching};
 use crate::gallery::dot::{Kernel, LANES, Probes, RowDot, TILE_BLOCKS, TILE_PROBES, padded};
 use crate::gallery::hnsw;
@@ -72,27 +72,39 @@ pub(super) struct Work {
     pub(super) pairs: f64,
 }
 
-/// Fills in the engine, the reason and what was measured.
-pub(super) fn choose(gallery: &Gallery, work: Work, searcher: &Searcher, report: &mut SearchReport) {
-    report.engine = Engine::Exact;
+/// An engine, why it, and what was measured for that.
+#[derive(Debug)]
+pub(super) struct Choice {
+    pub(super) engine: Engine,
+    pub(super) reason: String,
+    pub(super) calibration: Option<Calibration>,
+}
+
+impl Choice {
+    fn exact(reason: &str) -> Choice {
+        Choice { engine: Engine::Exact, reason: reason.to_owned(), calibration: None }
+    }
+}
+
+/// The engine whose estimated time is less.
+pub(super) fn choose(gallery: &Gallery, work: Work, searcher: &Searcher) -> Choice {
     let Searcher { policy, processor } = searcher;
     let &Processor::Cpu(kernel) = processor else {
-        report.reason = "exact search runs on the GPU".into();
-        return;
+        return Choice::exact("exact search runs on the GPU");
     };
     let Some(dim) = gallery.parts.iter().map(|seen| seen.part.codes.dim).max() else {
-        report.reason = "nothing to search".into();
-        return;
+        return Choice::exact("nothing to search");
     };
     if work.pairs * dim as f64 <= TOO_LITTLE {
-        report.reason = "too little to search for a graph to pay".into();
-        return;
+        return Choice::exact("too little to search for a graph to pay");
     }
     let calibration = estimate(gallery, work, policy, [measure_scan(dim, kernel), measure_comparison(dim, kernel)]);
     let [exact, hnsw] = [calibration.exact_seconds, calibration.hnsw_seconds];
-    report.engine = decide(exact, hnsw);
-    report.reason = format!("estimated {exact:.1} s exact, {hnsw:.1} s HNSW");
-    report.calibration = Some(calibration);
+    Choice {
+        engine: decide(exact, hnsw),
+        reason: format!("estimated {exact:.1} s exact, {hnsw:.1} s HNSW"),
+        calibration: Some(calibration),
+    }
 }
 
 /// The two estimates, from pairs per second and seconds per comparison.

@@ -12,131 +12,23 @@
 
 mod certificate;
 mod cost;
+mod engine;
 
-use std::fmt;
-use std::str::FromStr;
 use std::time::Instant;
 
-use candle_core::Device;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::processor::Processor;
 use super::query::{Hit, Pair, Probe, Want};
 use super::view::Gallery;
 use super::{exact, hnsw, on_device};
-use crate::config::policy::HnswPolicy;
 use crate::{Error, Result};
 
 pub use certificate::{Certificate, certify};
 use certificate::{as_probes, certify_pairs, own_probes};
 pub use cost::{ADVANTAGE, COMPARISONS, Calibration, INSERTION};
-use cost::{Work, choose};
-
-/// The engine as asked for with `--search`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Engine {
-    /// The faster one by measurement; exact where in doubt.
-    #[default]
-    Auto,
-    /// Every code is compared.
-    Exact,
-    /// A graph is walked, and a sample is checked.
-    Hnsw,
-}
-
-impl FromStr for Engine {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        match text {
-            "auto" => Ok(Engine::Auto),
-            "exact" => Ok(Engine::Exact),
-            "hnsw" => Ok(Engine::Hnsw),
-            _ => Err(format!("'{text}' is not one of auto, exact, hnsw")),
-        }
-    }
-}
-
-impl fmt::Display for Engine {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Engine::Auto => "auto",
-            Engine::Exact => "exact",
-            Engine::Hnsw => "hnsw",
-        })
-    }
-}
-
-/// How to search.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct SearchPolicy {
-    /// Which engine.
-    pub engine: Engine,
-    /// How wide an HNSW search is.
-    pub breadth: hnsw::Breadth,
-    /// Probes that an HNSW search is checked with.
-    pub checked_probes: usize,
-    /// Largest share of true pairs that an HNSW search may miss of the checked ones; above it the search is exact.
-    pub max_missed: f64,
-}
-
-impl SearchPolicy {
-    /// This engine, with the limits of a policy file.
-    pub fn new(engine: Engine, limits: &HnswPolicy) -> SearchPolicy {
-        SearchPolicy {
-            engine,
-            breadth: hnsw::Breadth { start: limits.breadth, most: limits.most_breadth },
-            checked_probes: limits.checked_probes,
-            max_missed: limits.max_missed_share,
-        }
-    }
-}
-
-impl Default for SearchPolicy {
-    fn default() -> Self {
-        SearchPolicy::new(Engine::Auto, &HnswPolicy::default())
-    }
-}
-
-/// What searches galleries: an engine with its limits, and what its exact part runs on. A value that is handed down.
-#[derive(Debug, Clone, Default)]
-pub struct Searcher {
-    policy: SearchPolicy,
-    processor: Processor,
-}
-
-impl Searcher {
-    /// This engine with the limits of a policy; exact search runs on the device.
-    pub fn new(engine: Engine, limits: &HnswPolicy, device: &Device) -> Searcher {
-        Searcher { policy: SearchPolicy::new(engine, limits), processor: Processor::on(device) }
-    }
-
-    /// The one that compares every code, on the same processor.
-    pub fn exact(&self) -> Searcher {
-        let policy = SearchPolicy { engine: Engine::Exact, ..self.policy.clone() };
-        Searcher { policy, processor: self.processor.clone() }
-    }
-
-    /// What exact search runs on.
-    pub fn processor(&self) -> &Processor {
-        &self.processor
-    }
-}
-
-/// On the cores.
-impl From<&SearchPolicy> for Searcher {
-    fn from(policy: &SearchPolicy) -> Self {
-        Searcher { policy: policy.clone(), processor: Processor::default() }
-    }
-}
-
-impl From<&Searcher> for Searcher {
-    fn from(searcher: &Searcher) -> Self {
-        searcher.clone()
-    }
-}
+use cost::{Choice, Work, choose};
+pub use engine::{Engine, SearchPolicy, Searcher};
 
 /// How a search was done.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -181,6 +73,13 @@ impl SearchReport {
             certificate: None,
             max_missed_share: policy.max_missed,
         }
+    }
+
+    /// Keeps which engine was chosen, and why.
+    fn chosen(&mut self, choice: Choice) {
+        self.engine = choice.engine;
+        self.reason = choice.reason;
+        self.calibration = choice.calibration;
     }
 
     /// Keeps what the check of an HNSW search found, and turns to exact search where it found too much.
@@ -233,7 +132,7 @@ pub fn search_with(
     let mut report = SearchReport::new(gallery, probes.len(), &searcher);
     if policy.engine == Engine::Auto {
         let work = Work { probes: probes.len(), pairs: probes.len() as f64 * gallery.rows() as f64 };
-        choose(gallery, work, &searcher, &mut report);
+        report.chosen(choose(gallery, work, &searcher));
     }
     let mut hits = Vec::new();
     if report.engine == Engine::Hnsw {
@@ -271,7 +170,7 @@ pub fn all_pairs(
     let mut report = SearchReport::new(gallery, live, &searcher);
     if policy.engine == Engine::Auto {
         let work = Work { probes: live, pairs: live as f64 * live.saturating_sub(1) as f64 / 2.0 };
-        choose(gallery, work, &searcher, &mut report);
+        report.chosen(choose(gallery, work, &searcher));
     }
     let mut pairs = Vec::new();
     if report.engine == Engine::Hnsw {
@@ -343,17 +242,4 @@ fn check_dims(gallery: &Gallery, probes: &[Probe<'_>]) -> Result<()> {
         }
     }
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn engines_are_read_and_printed_alike() {
-        for text in ["auto", "exact", "hnsw"] {
-            assert_eq!(text.parse::<Engine>().map(|e| e.to_string()), Ok(text.to_owned()));
-        }
-        assert!("fast".parse::<Engine>().is_err());
-    }
 }

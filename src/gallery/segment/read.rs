@@ -17,7 +17,7 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::file::metadata::ParquetMetaData;
 use sha2::{Digest, Sha256};
 
-use super::{BATCH, FACTS, TEMPLATE, VERSION, schema};
+use super::columns::{BATCH, FACTS, TEMPLATE, VERSION, schema};
 use crate::gallery::derived::{Builder, Codes, Masters};
 use crate::gallery::files::hash_file;
 use crate::gallery::manifest::Segment;

@@ -171,7 +171,8 @@ fn soon_after(this: &NumberUse, earlier: &NumberUse, policy: &FactsPolicy) -> bo
     let gap = this.captured_at.saturating_sub(earlier.captured_at);
     let minutes = i64::from(policy.retry_minutes) * MINUTE;
     let both = this.other.is_some() && this.other == earlier.other;
-    this.worker_id == earlier.worker_id
+    !this.worker_id.is_empty()
+        && this.worker_id == earlier.worker_id
         && is_same_name(this.district, earlier.district)
         && this.captured_at != UNKNOWN_TIME
         && (gap >= 0 && gap <= minutes || both && gap.abs_diff(DAY) <= minutes.unsigned_abs())
