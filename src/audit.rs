@@ -29,6 +29,7 @@ use crate::Result;
 use crate::dump::Dump;
 use crate::gallery::{self, Commit, Gallery, Searcher, Spool, Store};
 use crate::infer::{Engine, ModelId};
+use crate::matching::TimeOrder;
 use crate::matching::review::review_queue;
 use crate::pairs::{self, KeptCurve, Members, of_selfies};
 use crate::reason::Reason;
@@ -75,7 +76,13 @@ pub fn run(job: &Job, engine: &Engine, progress: Progress, stop: &AtomicBool) ->
     let seen = see_dump(&inputs.dump, photos, engine, &mut spool, progress, stop)?;
     times.ended("see");
 
-    let past = Past { store: store.as_ref(), key: &key.store_key, read_at: key.read_at(store.as_ref(), seen.begun)? };
+    let times_of_capture = seen.analyses.iter().filter_map(|analysis| analysis.facts.captured_at);
+    let past = Past {
+        store: store.as_ref(),
+        key: &key.store_key,
+        read_at: key.read_at(store.as_ref(), seen.begun)?,
+        order: TimeOrder::new(engine.policy().facts.drive_begins(), times_of_capture),
+    };
     let night = judge(job, &inputs, &seen, engine, past, &mut times)?;
 
     let everywhere = Everywhere { models: engine.models().join(" "), run_id: &key.run_id };
@@ -130,11 +137,11 @@ fn judge(job: &Job, inputs: &Inputs, seen: &Seen, engine: &Engine, past: Past, t
     let standing = Standing::decide(analyses, casts, &own, &first, &policy.verdicts, &model);
 
     // Who was enrolled before: by face, and by number.
-    let members = Members::tonight(&standing.members, &standing.rows, &earlier, &model)?;
+    let members = Members::tonight(&standing.members, &standing.rows, &earlier, &model)?.in_order(past.order);
     let searcher = Searcher::new(job.search, &policy.hnsw, engine.device());
     let known = of_selfies(analyses, casts);
     let matched = pairs::find(&members, known, &inputs.decisions, &policy.matching, &searcher, &mut |_| Ok(()))?;
-    let numbers = numbers::compare(&matched, standing.named(), &earlier, policy);
+    let numbers = numbers::compare(&matched, standing.named(), &earlier, past.order, policy);
     let before = enrolled_before(&matched, &numbers.tries);
     let duplicates = rows_of(&before, |found| found.reason == Reason::DuplicateMember);
     let tries = numbers.tries.findings(&matched, &duplicates);

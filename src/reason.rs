@@ -48,6 +48,8 @@ reasons! {
     WorkerAbsent = "worker_absent",
     /// The account's worker is absent and one other face recurs in its place.
     WorkerMismatch = "worker_mismatch",
+    /// Another face stands in the absent worker's place, as it does under several accounts.
+    StandIn = "stand_in",
     /// The member is the worker once more.
     MemberIsWorker = "member_is_worker",
     /// The member is another worker of the drive.

@@ -34,6 +34,7 @@ pub fn memberships(found: &Found) -> Vec<Membership> {
                 cross_district: cluster.map(|cluster| cluster.cross_district()),
                 similarity: pair.map(|pair| pair.similarity),
                 expected_false_matches: pair.map(|pair| pair.expected_false_matches),
+                grade: pair.and_then(|pair| pair.grade()),
                 evidence: pair.map(|pair| pair.parts.text()),
                 notes: notes.unwrap_or_default(),
             })
@@ -43,24 +44,34 @@ pub fn memberships(found: &Found) -> Vec<Membership> {
 
 /// Tonight's members who were enrolled before.
 ///
-/// A row is a duplicate of the earliest of: its own cluster's original, and, for every flagged pair it is in, the mate or
-/// the original of the mate's cluster. So a flagged pair is never silent, also where all pairs together speak against
-/// making one person of two clusters. Only another try for the same member ([`Tries`]) is no second membership.
+/// Who is in a cluster repeats its original; where no flagged pair leads there, the earliest earlier membership of the
+/// cluster to which one does. Whoever is the first of a cluster, or in none, repeats the earliest mate of its flagged pairs:
+/// so a flagged pair is never silent, also where all pairs together speak against making one person of two clusters. Only
+/// another try for the same member ([`Tries`]) is no second membership.
 pub fn enrolled_before(found: &Found, tries: &Tries) -> Vec<Finding> {
     let cluster_of = clusters_of(found);
-    let original = |index: usize| cluster_of.get(&index).map_or(index, |cluster| cluster.original);
-    let age = |index: usize| (found.enrolments[index].captured_at, &found.enrolments[index].submission_id, index);
-    let mut first: HashMap<usize, usize> = cluster_of.iter().map(|(&member, c)| (member, c.original)).collect();
+    let age = |index: usize| (found.enrolments[index].age(), index);
+    let mut mates: HashMap<usize, Vec<usize>> = HashMap::new();
     for pair in &found.judged.pairs {
-        for (side, mate) in [(pair.a, pair.b), (pair.b, pair.a)] {
-            let known = first.entry(side).or_insert(side);
-            *known = [*known, side, original(mate)].into_iter().min_by_key(|&i| age(i)).unwrap_or(side);
-        }
+        mates.entry(pair.a).or_default().push(pair.b);
+        mates.entry(pair.b).or_default().push(pair.a);
     }
+    let first_of = |index: usize| {
+        let mates = mates.get(&index).map_or(&[][..], Vec::as_slice);
+        let earlier = || mates.iter().copied().filter(|&mate| age(mate) < age(index));
+        match cluster_of.get(&index).filter(|cluster| cluster.original != index) {
+            Some(cluster) if mates.contains(&cluster.original) => Some(cluster.original),
+            Some(cluster) => {
+                let inside = earlier().filter(|mate| cluster_of.get(mate).is_some_and(|c| c.id == cluster.id));
+                Some(inside.min_by_key(|&mate| age(mate)).unwrap_or(cluster.original))
+            }
+            None => earlier().min_by_key(|&mate| age(mate)),
+        }
+    };
     let tonight = found.enrolments.iter().enumerate().filter_map(|(index, e)| Some((index, e, e.row?)));
     tonight
         .filter_map(|(index, enrolment, row)| {
-            let first = *first.get(&index).filter(|&&first| first != index)?;
+            let first = first_of(index)?;
             let original = found.enrolments[first].submission_id.as_str();
             let is_try = tries.first_of(&enrolment.submission_id) == Some(original);
             let reason = if is_try { Reason::Resubmitted } else { Reason::DuplicateMember };
@@ -97,7 +108,7 @@ mod tests {
     use crate::audit::numbers;
     use crate::config::Policy;
     use crate::gallery::Gallery;
-    use crate::matching::Enrolment;
+    use crate::matching::{Enrolment, TimeOrder};
     use crate::pairs::tests::judged;
 
     fn sent(id: &str, worker: &str, minute: i64, row: Option<u64>) -> Enrolment {
@@ -121,7 +132,8 @@ mod tests {
             sent("before", "W3", -90_000, None),
         ];
         let found = judged(people.clone(), &[(0, 1), (0, 2), (1, 2)]);
-        let tries = numbers::compare(&found, std::iter::empty(), &Gallery::empty(), &Policy::default()).tries;
+        let order = TimeOrder::new(i64::MIN, []);
+        let tries = numbers::compare(&found, std::iter::empty(), &Gallery::empty(), order, &Policy::default()).tries;
         let of = |found: &Found, tries: &Tries| -> Vec<(u64, Reason, String)> {
             let mut named: Vec<_> = enrolled_before(found, tries)
                 .into_iter()
@@ -143,5 +155,53 @@ mod tests {
         assert_eq!(memberships.len(), 1);
         assert_eq!((memberships[0].row, memberships[0].similarity), (0, Some(0.9)));
         assert_eq!(memberships[0].cluster_id.as_deref(), Some(found.judged.clusters[0].id.as_str()));
+    }
+
+    /// Memberships of tonight at these times, with these flagged pairs, in these clusters, the original first.
+    fn found(times: &[i64], pairs: &[(usize, usize)], clusters: &[&[usize]]) -> Found {
+        let enrolment = |(row, &captured_at): (usize, &i64)| Enrolment {
+            submission_id: format!("s{row}"),
+            captured_at,
+            row: Some(row as u64),
+            ..Enrolment::default()
+        };
+        let mut found = judged(times.iter().enumerate().map(enrolment).collect(), &[]);
+        let pair = |&(a, b): &(usize, usize)| Pair { a, b, similarity: 0.7, ..Pair::default() };
+        let cluster = |members: &&[usize]| Cluster {
+            id: format!("P{}", members[0]),
+            original: members[0],
+            members: members.to_vec(),
+            districts: Vec::new(),
+            workers: Vec::new(),
+            weakest: 0.7,
+        };
+        found.judged.pairs = pairs.iter().map(pair).collect();
+        found.judged.clusters = clusters.iter().map(cluster).collect();
+        found
+    }
+
+    fn originals(found: &Found) -> Vec<(u64, String)> {
+        let before = enrolled_before(found, &Tries::default());
+        before.into_iter().map(|finding| (finding.row, finding.original.unwrap().submission_id)).collect()
+    }
+
+    #[test]
+    fn the_original_is_one_to_which_a_flagged_pair_of_the_own_cluster_leads() {
+        // Two clusters; a flagged pair joins the second of the later one to the second of the earlier one, whose original it
+        // never met.
+        let pairs = [(0, 1), (2, 3), (1, 3)];
+        let found = found(&[10, 20, 30, 40], &pairs, &[&[0, 1], &[2, 3]]);
+        assert_eq!(originals(&found), [(1, "s0".to_owned()), (3, "s2".to_owned())]);
+    }
+
+    #[test]
+    fn where_no_pair_leads_to_the_original_the_earliest_mate_is_named() {
+        let chain = found(&[10, 20, 30], &[(0, 1), (1, 2)], &[&[0, 1, 2]]);
+        assert_eq!(originals(&chain), [(1, "s0".to_owned()), (2, "s1".to_owned())]);
+        // A flagged pair between two clusters, or of nobody's, is never silent.
+        let between = found(&[10, 20, 30, 40], &[(0, 1), (1, 2), (2, 3)], &[&[0, 1], &[2, 3]]);
+        assert_eq!(originals(&between), [(1, "s0".to_owned()), (2, "s1".to_owned()), (3, "s2".to_owned())]);
+        let loose = found(&[10, 20], &[(0, 1)], &[]);
+        assert_eq!(originals(&loose), [(1, "s0".to_owned())]);
     }
 }

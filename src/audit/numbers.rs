@@ -7,8 +7,8 @@ use crate::decisions::Answer;
 use crate::gallery::{Gallery, Member, Row};
 use crate::infer::Template;
 use crate::infer::template::similarity;
-use crate::matching::Enrolment;
 use crate::matching::reuse::{Kind, NumberUse, reused_numbers};
+use crate::matching::{Enrolment, TimeOrder};
 use crate::pairs::Found;
 use crate::reason::Reason;
 use crate::verdict::{Finding, Sign};
@@ -69,6 +69,7 @@ pub fn compare<'a>(
     found: &Found,
     members: impl Iterator<Item = &'a (Member, Template)>,
     earlier: &Gallery,
+    order: TimeOrder,
     policy: &Policy,
 ) -> Numbers {
     let mut cluster: HashMap<&str, &str> = HashMap::new();
@@ -102,7 +103,7 @@ pub fn compare<'a>(
     for number in [mobile, epic] {
         let (places, tonight): (Vec<u64>, Vec<NumberUse>) =
             found.enrolments.iter().filter_map(|e| Some((e.row?, number_use(e, (number.of)(e)?)))).unzip();
-        let past = earlier.iter().filter_map(|(_, row)| Some(stored_use(&row, (number.of_stored)(&row)?)));
+        let past = earlier.iter().filter_map(|(_, row)| Some(stored_use(&row, (number.of_stored)(&row)?, order)));
         let reused = reused_numbers(&tonight, past, number.members, &same_person, &policy.facts);
         for ((place, this), reuse) in places.into_iter().zip(&tonight).zip(reused) {
             match reuse {
@@ -128,18 +129,18 @@ fn number_use<'a>(enrolment: &'a Enrolment, number: &'a str) -> NumberUse<'a> {
         submission_id: &enrolment.submission_id,
         worker_id: &enrolment.worker_id,
         district: &enrolment.district,
-        captured_at: enrolment.captured_at,
+        captured_at: enrolment.age().0,
         other: other_number(enrolment.mobile.as_deref(), enrolment.epic.as_deref(), number),
     }
 }
 
-fn stored_use<'a>(row: &Row<'a>, number: &'a str) -> NumberUse<'a> {
+fn stored_use<'a>(row: &Row<'a>, number: &'a str, order: TimeOrder) -> NumberUse<'a> {
     NumberUse {
         number,
         submission_id: row.submission_id,
         worker_id: row.worker_id,
         district: row.district,
-        captured_at: row.captured_at,
+        captured_at: order.earlier(row.captured_at),
         other: other_number(row.mobile, row.epic, number),
     }
 }

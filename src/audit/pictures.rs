@@ -10,11 +10,11 @@ use crate::dump::RowFacts;
 use crate::dump::facts::{Epic, Mobile, is_same_name};
 use crate::gallery::{Backdrop, Gallery, KeptPicture, Marks, NightPictures, Processor, Store, Stranger};
 use crate::infer::{Analysis, ModelId, SeenPhoto, Template};
-use crate::matching::UNKNOWN_TIME;
 use crate::matching::reuse::{
     Copied, Earlier, Glimpse, Later, Likeness, PictureIndex, PictureUse, Shared, copied, reused_pictures,
     shared_backgrounds, shared_bystanders, usual_backgrounds,
 };
+use crate::matching::{TimeOrder, UNKNOWN_TIME};
 use crate::pairs::Found;
 use crate::photo::Background;
 use crate::reason::Reason;
@@ -30,7 +30,8 @@ struct Tonight<'a> {
     cast: &'a Cast,
     photo: &'a SeenPhoto,
     submission_id: &'a str,
-    captured_at: i64,
+    /// Where it stands in the order of the night.
+    made_at: i64,
 }
 
 /// Tonight's selfies that could be read, and what earlier nights left.
@@ -41,6 +42,7 @@ pub struct Pictures<'a> {
     backdrops: Vec<(KeptPicture, Background)>,
     strangers: Vec<(KeptPicture, Template)>,
     count: u64,
+    order: TimeOrder,
 }
 
 impl<'a> Pictures<'a> {
@@ -55,14 +57,22 @@ impl<'a> Pictures<'a> {
         model: &ModelId,
         own: &[VerdictRow],
     ) -> Result<Self> {
-        let mut tonight: Vec<Tonight> = analyses.iter().zip(casts).filter_map(|(a, cast)| named(a, cast)).collect();
+        let order = past.order;
+        let mut tonight: Vec<Tonight> =
+            analyses.iter().zip(casts).filter_map(|(a, cast)| named(a, cast, order)).collect();
         // A time that cannot be makes no picture the first.
         let is_late = |t: &Tonight| own[t.analysis.row as usize].reasons.contains(&Reason::CapturedAtImplausible);
-        tonight.iter_mut().filter(|t| is_late(t)).for_each(|t| t.captured_at = UNKNOWN_TIME);
+        tonight.iter_mut().filter(|t| is_late(t)).for_each(|t| t.made_at = UNKNOWN_TIME);
         let uses: Vec<PictureUse> = tonight.iter().map(picture_use).collect();
         let index = PictureIndex::of(&uses);
-        let mut pictures =
-            Pictures { near: Vec::new(), backdrops: Vec::new(), strangers: Vec::new(), count: 0, tonight: Vec::new() };
+        let mut pictures = Pictures {
+            near: Vec::new(),
+            backdrops: Vec::new(),
+            strangers: Vec::new(),
+            count: 0,
+            tonight: Vec::new(),
+            order,
+        };
         for night in past.pictures()? {
             let night = night?;
             pictures.count += night.pictures.len() as u64;
@@ -74,7 +84,7 @@ impl<'a> Pictures<'a> {
                 pictures.strangers.extend(night.strangers.iter().cloned().filter_map(stranger));
             }
             let near: Vec<KeptPicture> =
-                night.pictures.into_par_iter().filter(|p| index.concerns(&kept_use(p))).collect();
+                night.pictures.into_par_iter().filter(|p| index.concerns(&kept_use(p, order))).collect();
             pictures.near.extend(near);
         }
         pictures.tonight = tonight;
@@ -96,14 +106,14 @@ impl<'a> Pictures<'a> {
             .filter(|(_, row)| files.contains(row.selfie_sha256))
             .map(|(_, row)| PictureUse {
                 submission_id: row.submission_id,
-                captured_at: row.captured_at,
+                captured_at: self.order.earlier(row.captured_at),
                 sha256: row.selfie_sha256,
                 dhash: row.selfie_dhash,
                 mirrored_dhash: None,
                 miniature: None,
             })
             .collect();
-        let past = self.near.par_iter().map(kept_use).chain(members.par_iter().copied());
+        let past = self.near.par_iter().map(|p| kept_use(p, self.order)).chain(members.par_iter().copied());
         let facts: HashMap<&str, &RowFacts> =
             self.tonight.iter().rev().map(|t| (t.submission_id, &t.analysis.facts)).collect();
         let reuses = reused_pictures(&uses, past, policy.reuse.picture_difference);
@@ -131,7 +141,7 @@ impl<'a> Pictures<'a> {
     /// # Errors
     /// [`crate::Error::Input`] when a file of the store is damaged.
     pub fn copies(&self, matched: &Found, repeats: &HashSet<u64>, past: Past, policy: &Policy) -> Result<Vec<Finding>> {
-        let age = |index: usize| (matched.enrolments[index].captured_at, &matched.enrolments[index].submission_id);
+        let age = |index: usize| matched.enrolments[index].age();
         let mut pairs: Vec<(usize, usize)> = Vec::with_capacity(matched.judged.pairs.len());
         for pair in &matched.judged.pairs {
             pairs.push(if age(pair.a) <= age(pair.b) { (pair.a, pair.b) } else { (pair.b, pair.a) });
@@ -178,10 +188,11 @@ impl<'a> Pictures<'a> {
     pub fn scenes(&self, copies: &HashSet<u64>, policy: &Policy, processor: &Processor) -> Result<Scenes> {
         let mut rooms: Vec<(Glimpse, &Background)> =
             self.tonight.iter().filter_map(|t| Some((glimpse(t)?, &t.photo.traits.background))).collect();
-        rooms.extend(self.backdrops.iter().map(|(picture, background)| (kept_glimpse(picture), background)));
+        rooms
+            .extend(self.backdrops.iter().map(|(picture, background)| (kept_glimpse(picture, self.order), background)));
         let rooms = shared_backgrounds(&rooms, &policy.reuse);
         let mut faces: Vec<(Glimpse, &Template)> = self.tonight.iter().flat_map(strangers).collect();
-        faces.extend(self.strangers.iter().map(|(picture, template)| (kept_glimpse(picture), template)));
+        faces.extend(self.strangers.iter().map(|(picture, template)| (kept_glimpse(picture, self.order), template)));
         let people = shared_bystanders(&faces, &policy.reuse, processor)?;
         let (shared_backgrounds, recurring_bystanders) = (rooms.len() as u64, people.len() as u64);
 
@@ -271,6 +282,8 @@ pub struct Past<'a> {
     pub key: &'a str,
     /// When the dump was first read, microseconds since 1970-01-01T00:00:00Z.
     pub read_at: i64,
+    /// In which order submissions were made.
+    pub order: TimeOrder,
 }
 
 impl Past<'_> {
@@ -304,18 +317,18 @@ pub struct Scenes {
     pub recurring_bystanders: u64,
 }
 
-fn named<'a>(analysis: &'a Analysis, cast: &'a Cast) -> Option<Tonight<'a>> {
+fn named<'a>(analysis: &'a Analysis, cast: &'a Cast, order: TimeOrder) -> Option<Tonight<'a>> {
     let photo = analysis.selfie.as_ref().ok()?;
     let submission_id = analysis.facts.submission_id.as_deref()?;
     // Without a time a picture comes after all others.
-    let captured_at = analysis.facts.captured_at.unwrap_or(UNKNOWN_TIME);
-    Some(Tonight { analysis, cast, photo, submission_id, captured_at })
+    let made_at = analysis.facts.captured_at.map_or(UNKNOWN_TIME, |at| order.tonight(at));
+    Some(Tonight { analysis, cast, photo, submission_id, made_at })
 }
 
 fn picture_use<'a>(this: &Tonight<'a>) -> PictureUse<'a> {
     PictureUse {
         submission_id: this.submission_id,
-        captured_at: this.captured_at,
+        captured_at: this.made_at,
         sha256: &this.photo.fingerprint.sha256,
         dhash: this.photo.fingerprint.dhash,
         mirrored_dhash: Some(this.photo.fingerprint.mirrored_dhash),
@@ -323,10 +336,10 @@ fn picture_use<'a>(this: &Tonight<'a>) -> PictureUse<'a> {
     }
 }
 
-fn kept_use(picture: &KeptPicture) -> PictureUse<'_> {
+fn kept_use(picture: &KeptPicture, order: TimeOrder) -> PictureUse<'_> {
     PictureUse {
         submission_id: &picture.submission_id,
-        captured_at: picture.captured_at,
+        captured_at: order.earlier(picture.captured_at),
         sha256: &picture.sha256,
         dhash: picture.dhash,
         mirrored_dhash: None,
@@ -340,17 +353,17 @@ fn glimpse<'a>(this: &Tonight<'a>) -> Option<Glimpse<'a>> {
         submission_id: this.submission_id,
         worker_id: facts.worker_id.as_deref()?,
         district: facts.district.as_deref()?,
-        captured_at: this.captured_at,
+        captured_at: this.made_at,
         tonight: true,
     })
 }
 
-fn kept_glimpse(picture: &KeptPicture) -> Glimpse<'_> {
+fn kept_glimpse(picture: &KeptPicture, order: TimeOrder) -> Glimpse<'_> {
     Glimpse {
         submission_id: &picture.submission_id,
         worker_id: &picture.worker_id,
         district: &picture.district,
-        captured_at: picture.captured_at,
+        captured_at: order.earlier(picture.captured_at),
         tonight: false,
     }
 }

@@ -14,7 +14,7 @@ use crate::infer::{Analysis, ModelId, Template};
 use crate::matching::UNKNOWN_TIME;
 use crate::pairs::DumpRow;
 use crate::reason::{Reason, Verdict};
-use crate::roles::Cast;
+use crate::roles::{Cast, member_doubt_percent};
 use crate::verdict::{Finding, VerdictRow, rules};
 
 /// Ids that came before: in an earlier row, or on an earlier night.
@@ -64,9 +64,12 @@ impl Standing {
         for ((analysis, cast), reasons) in analyses.iter().zip(casts).zip(&reasons) {
             if let (true, Some(member)) = (is_comparable(reasons, policy), member(analysis, cast, model)) {
                 standing.members.push(member);
-                let is_time_known = !reasons.contains(&Reason::CapturedAtImplausible);
-                let booth_id = analysis.facts.booth_id.clone();
-                standing.rows.push(DumpRow { row: analysis.row, booth_id, is_time_known });
+                standing.rows.push(DumpRow {
+                    row: analysis.row,
+                    booth_id: analysis.facts.booth_id.clone(),
+                    is_time_known: !reasons.contains(&Reason::CapturedAtImplausible),
+                    member_doubt_percent: member_doubt_percent(reasons),
+                });
             }
         }
         standing
@@ -148,7 +151,8 @@ mod tests {
     #[test]
     fn whoever_repeats_an_id_or_a_picture_is_compared_and_not_enrolled() {
         let members = Crowd::new(64, 1).rows(0..3).unwrap();
-        let rows = (0..3).map(|row| DumpRow { row: 10 + row, booth_id: None, is_time_known: true }).collect();
+        let row = |row: u64| DumpRow { row: 10 + row, booth_id: None, is_time_known: true, member_doubt_percent: 0 };
+        let rows = (0..3).map(row).collect();
         let ids: Vec<String> = members.iter().map(|(member, _)| member.submission_id.clone()).collect();
         let standing = Standing { members, rows, repeated: HashSet::from([11]) };
         assert_eq!(standing.named().count(), 2);

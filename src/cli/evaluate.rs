@@ -8,7 +8,7 @@ use crate::cli::setup::{self, EngineArgs};
 use crate::cli::{Common, print_as};
 use crate::dump::has_columns;
 use crate::evaluate;
-use crate::evaluate::{DedupPlan, Labelled, Night, VerificationJob};
+use crate::evaluate::{DedupPlan, Labelled, LivenessJob, Night, VerificationJob};
 use crate::output::{self, Kept};
 use crate::report::Progress;
 use crate::{Error, Result};
@@ -22,7 +22,7 @@ pub enum EvaluateCommand {
     Verification(VerificationArgs),
     /// Presentation attack detection: APCER, BPCER, EER, AUC
     #[command(
-        after_help = "Example:\n  chehra evaluate liveness --labels nuaa/labels.csv --images nuaa\n\nThe CSV has the columns label (live or spoof) and path, and may have species (of the attack: print, phone, ...) and subject\n(the person; intervals are by bootstrap over subjects)."
+        after_help = "Example:\n  chehra evaluate liveness --labels nuaa/labels.csv --images nuaa\n\nThe CSV has the columns label (live or spoof) and path, and may have species (of the attack: print, phone, ...) and subject\n(the person; intervals are by bootstrap over subjects). --groups names a CSV id,group: id is a subject, or the path of a\npicture without one."
     )]
     Liveness(LivenessArgs),
     /// Verdicts of run folders against the truth: reasons, duplicates, workers, APCER and BPCER
@@ -50,17 +50,22 @@ FACES is a folder PERSON/*.jpg or a CSV person,path. --templates is a file that 
 verification`; or an export of a store, whose members --truth names (a CSV submission_id,person). Galleries larger than
 the labelled set are filled up with people drawn so that their scores are distributed as the labelled ones'. OUT gets
 dedup.json, and det and predicted as SVG and PNG. Labels err: look at most_similar_false_pairs in the JSON, and put
-names that are one person into a CSV name_a,name_b for --same-people.";
+names that are one person into a CSV name_a,name_b for --same-people. --groups names a CSV id,group of labelled people.";
 
 const VERIFICATION_HELP: &str = "\
 Examples:
   chehra evaluate verification --pairs lfw/pairs.csv --images lfw
   chehra evaluate verification --pairs lfw/pairs.csv --images lfw --embedder sface+mobilefacenet192
   chehra evaluate verification --pairs lfw/pairs.csv --images lfw --same-people twice.csv --save lfw.parquet
+  chehra evaluate verification --pairs lfw/pairs.csv --images lfw --groups regions.csv
 
 The CSV of pairs has the columns fold, path_a, path_b, same (0 or 1). Where the pictures of each person lie in a folder
 of the person's name, all pairs are compared as well, down to a false-match rate of 1e-6, and the pairs of two names
-that are most alike are listed: some are one person. Those go into --same-people (columns name_a, name_b).";
+that are most alike are listed: some are one person. Those go into --same-people (columns name_a, name_b).
+
+--groups names a CSV id,group: id is the name of a person's folder. Each group is judged at the thresholds of all people:
+false matches among its own people, false non-matches, how many times the rate of all, and the worst group against the
+best (ISO/IEC 19795-10). A group with too few comparisons for a rate is shown and enters no ratio.";
 
 const AUDIT_HELP: &str = "\
 Examples:
@@ -87,6 +92,9 @@ pub struct VerificationArgs {
     /// Write the templates to a Parquet file: path, identity, template
     #[arg(long, value_name = "FILE")]
     save: Option<PathBuf>,
+    /// CSV id,group of people, by the names of their folders: rates by group and worst-to-best ratios
+    #[arg(long, value_name = "FILE")]
+    groups: Option<PathBuf>,
     #[command(flatten)]
     engine: EngineArgs,
 }
@@ -100,6 +108,9 @@ pub struct LivenessArgs {
     /// Folder that the CSV's paths start from
     #[arg(long, value_name = "DIR")]
     images: PathBuf,
+    /// CSV id,group of subjects: APCER and BPCER by group and worst-to-best ratios
+    #[arg(long, value_name = "FILE")]
+    groups: Option<PathBuf>,
     #[command(flatten)]
     engine: EngineArgs,
 }
@@ -151,6 +162,9 @@ pub struct DedupArgs {
     /// Folder for dedup.json and the charts
     #[arg(short, long, value_name = "DIR")]
     out: Option<PathBuf>,
+    /// CSV id,group of labelled people: rates by group and worst-to-best ratios
+    #[arg(long, value_name = "FILE")]
+    groups: Option<PathBuf>,
     #[command(flatten)]
     engine: EngineArgs,
 }
@@ -188,6 +202,7 @@ fn dedup(args: &DedupArgs, common: &Common) -> Result<()> {
         duplicates: args.duplicates,
         each,
         seed: args.seed,
+        groups: args.groups.clone(),
     };
     let report = evaluate::dedup(labelled, &plan, &policy.matching, progress)?;
     if let Some(out) = &args.out {
@@ -211,13 +226,16 @@ pub fn run(command: &EvaluateCommand, common: &Common) -> Result<()> {
                 images: args.images.clone(),
                 same_people: args.same_people.clone(),
                 save: args.save.clone(),
+                groups: args.groups.clone(),
             };
             print_as(&evaluate::verification(&engine, &job, progress)?, common.json)
         }
         EvaluateCommand::Liveness(args) => {
             let policy = setup::working_policy(args.engine.policy.as_deref())?;
             let engine = args.engine.engine(&policy)?;
-            print_as(&evaluate::liveness(&engine, &args.labels, &args.images, &policy, progress)?, common.json)
+            let job =
+                LivenessJob { labels: args.labels.clone(), images: args.images.clone(), groups: args.groups.clone() };
+            print_as(&evaluate::liveness(&engine, &job, &policy, progress)?, common.json)
         }
         EvaluateCommand::Audit(args) => {
             if args.run.len() != args.truth.len() {

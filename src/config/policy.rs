@@ -101,6 +101,10 @@ impl Policy {
         unit("roles.other_worker_similarity", self.roles.other_worker_similarity)?;
         unit("roles.recurrence_share", self.roles.recurrence_share)?;
         unit("roles.principal_ratio", self.roles.principal_ratio)?;
+        if self.roles.shared_face_accounts < 2 {
+            let found = self.roles.shared_face_accounts;
+            return Err(format!("roles.shared_face_accounts = {found}; at least 2 accounts expected"));
+        }
         unit("roles.equal_ratio", self.roles.equal_ratio)?;
         let above_zero = |name: &str, value: f64| match value {
             v if v > 0.0 && v.is_finite() => Ok(()),
@@ -294,6 +298,9 @@ pub struct RolePolicy {
     pub principal_ratio: f32,
     /// More principal faces than this are too many.
     pub max_principals: usize,
+    /// A face that recurs under so many accounts is nobody's worker, unless a reference photo says so; one that stands in
+    /// the place of so many absent workers is a stand-in.
+    pub shared_face_accounts: usize,
     /// A face at least this share of the largest face's height stands as near as worker and member: three of them are too
     /// many.
     pub equal_ratio: f32,
@@ -311,6 +318,7 @@ impl Default for RolePolicy {
             min_recurrences: 3,
             principal_ratio: 0.4,
             max_principals: 4,
+            shared_face_accounts: 3,
             equal_ratio: 0.75,
         }
     }
@@ -388,6 +396,13 @@ pub struct FactsPolicy {
     pub members_per_mobile: usize,
     /// First day on which a selfie can have been taken, in days since 1970-01-01.
     pub captured_from_days: i64,
+}
+
+impl FactsPolicy {
+    /// The beginning of the first day, in microseconds since 1970-01-01T00:00:00Z.
+    pub fn drive_begins(&self) -> i64 {
+        self.captured_from_days.saturating_mul(86_400_000_000)
+    }
 }
 
 impl Default for FactsPolicy {
@@ -510,6 +525,7 @@ fn default_verdict(reason: Reason) -> Verdict {
         | TooManyFaces
         | WorkerAbsent
         | WorkerMismatch
+        | StandIn
         | MemberIsWorker
         | MemberIsOtherWorker
         | PhotoMismatch

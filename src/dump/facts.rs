@@ -45,8 +45,7 @@ pub fn check(facts: &RowFacts, has_consent: bool, read_at: Option<i64>, policy: 
 /// Whether a picture can have been taken at `captured_at`: not before the policy's first day, and not more than a day
 /// after the dump was read (phones are set to other time zones, never to another year by honest use).
 fn plausible(captured_at: i64, read_at: Option<i64>, policy: &FactsPolicy) -> bool {
-    let first = policy.captured_from_days.saturating_mul(DAY);
-    captured_at >= first && read_at.is_none_or(|now| captured_at <= now.saturating_add(DAY))
+    captured_at >= policy.drive_begins() && read_at.is_none_or(|now| captured_at <= now.saturating_add(DAY))
 }
 
 /// Why a text is not the number it should be.

@@ -24,6 +24,7 @@ pub use report::DedupReport;
 pub use size::{ClusterReport, DetPoint, FalsePair, LIMITS, LimitReport, SizeReport};
 
 use crate::config::policy::MatchingPolicy;
+use crate::evaluate::groups::GroupFile;
 use crate::report::Progress;
 use crate::{Error, Result};
 use people::Population;
@@ -41,6 +42,8 @@ pub struct DedupPlan {
     pub each: usize,
     /// Everything drawn follows from it.
     pub seed: u64,
+    /// CSV with the columns `id, group`, an id being a labelled person: rates by group.
+    pub groups: Option<PathBuf>,
 }
 
 /// Measures each size.
@@ -70,6 +73,9 @@ pub fn dedup(
     let mut persons: Vec<&str> = labelled.faces.iter().map(|f| f.person.as_str()).collect();
     persons.dedup();
     let people = persons.len();
+    let what = "names of labelled people";
+    let assign = |file: &PathBuf| GroupFile::read(file)?.assign(persons.iter().copied(), what);
+    let groups = plan.groups.as_ref().map(assign).transpose()?;
     let mut report = DedupReport {
         model: labelled.model.0.clone(),
         labelled: labelled.faces.len(),
@@ -84,7 +90,7 @@ pub fn dedup(
     report.alike = population.alike();
     for size in sizes {
         progress.say(&format!("gallery of {size}"));
-        report.sizes.push(size::measure(&population, size, policy)?);
+        report.sizes.push(size::measure(&population, size, policy, groups.as_ref())?);
     }
     Ok(report)
 }

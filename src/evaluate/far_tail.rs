@@ -6,18 +6,19 @@
 //! listed for a person to look at; those found to be one person go into a file, and both figures are reported: as
 //! labelled, and without the names of that file.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 
 use rayon::prelude::*;
 use serde::Serialize;
 
+use crate::evaluate::groups::{Comparisons, CountedRate, GroupReport, Groups, Tally};
 use crate::infer::Template;
 use crate::infer::template::similarity;
 use crate::matching::random::poisson_weight;
 
 /// False-match rates of the report.
-const RATES: [f64; 6] = [1e-3, 1e-4, 1e-5, 3e-6, 1e-6, 3e-7];
+const RATES: [f64; 7] = [1e-2, 1e-3, 1e-4, 1e-5, 3e-6, 1e-6, 3e-7];
 /// Fewer false matches than this at a rate and the rate is not reported: its threshold would hang on single pairs.
 const LEAST_FALSE_MATCHES: f64 = 8.0;
 /// Pairs of two names at least this much alike are listed.
@@ -190,6 +191,89 @@ fn point(mated: &[(f32, u32)], impostors: &[u64], most: u64, fmr: f64) -> Point 
     Point { fmr, threshold, false_matches, fnmr, interval: [at(0.025), at(0.975)] }
 }
 
+/// The rates of each group at the thresholds of all: false matches among the group's own people, and false non-matches.
+/// `known` as for [`far_tail`].
+pub(super) fn by_group(
+    tail: &FarTail,
+    shots: &[Shot<'_>],
+    known: &HashSet<(usize, usize)>,
+    groups: &Groups,
+) -> GroupReport {
+    let points = tail.without_known.as_ref().unwrap_or(&tail.as_labelled);
+    let lowest = points.iter().map(|point| point.threshold).fold(f32::INFINITY, f32::min);
+    let numbers = groups.group_numbers();
+    let compared: Vec<Compared> = (0..groups.count())
+        .map(|group| {
+            let own: Vec<&Shot> = shots.iter().filter(|shot| numbers[shot.identity] == Some(group)).collect();
+            Compared::all_pairs(&own, known, lowest)
+        })
+        .collect();
+    let rates = points.iter().flat_map(|point| {
+        let at = format!("at a cosine of {:.4}, FMR {:.0e} of all", point.threshold, point.fmr);
+        let tallies = |tally: fn(&Compared, f32) -> Tally| compared.iter().map(|c| tally(c, point.threshold)).collect();
+        [
+            CountedRate { what: format!("FMR {at}"), all: point.fmr, by_group: tallies(Compared::false_matches) },
+            CountedRate { what: format!("FNMR {at}"), all: point.fnmr, by_group: tallies(Compared::false_non_matches) },
+        ]
+    });
+    groups.report(rates.collect())
+}
+
+/// All pairs of one group's pictures.
+struct Compared {
+    /// Person and pictures.
+    pictures: Vec<[usize; 2]>,
+    left_out: Vec<[usize; 2]>,
+    mated: Vec<(f32, usize)>,
+    /// Similarity and people of impostor pairs at the lowest threshold and above.
+    impostors: Vec<(f32, [usize; 2])>,
+}
+
+impl Compared {
+    fn all_pairs(shots: &[&Shot<'_>], known: &HashSet<(usize, usize)>, lowest: f32) -> Self {
+        let mut pictures: BTreeMap<usize, usize> = BTreeMap::new();
+        shots.iter().for_each(|shot| *pictures.entry(shot.identity).or_default() += 1);
+        let both = |(a, b): &(usize, usize)| pictures.contains_key(a) && pictures.contains_key(b);
+        let left_out: Vec<[usize; 2]> = known.iter().filter(|pair| both(pair)).map(|&(a, b)| [a, b]).collect();
+        let rows: Vec<_> = (0..shots.len())
+            .into_par_iter()
+            .map(|at| {
+                let (mut mated, mut impostors) = (Vec::new(), Vec::new());
+                for second in &shots[at + 1..] {
+                    let first = shots[at];
+                    let similarity = similarity(first.template, second.template);
+                    let people = [first.identity.min(second.identity), first.identity.max(second.identity)];
+                    if people[0] == people[1] {
+                        mated.push((similarity, people[0]));
+                    } else if similarity >= lowest && !known.contains(&(people[0], people[1])) {
+                        impostors.push((similarity, people));
+                    }
+                }
+                (mated, impostors)
+            })
+            .collect();
+        let (mated, impostors): (Vec<_>, Vec<_>) = rows.into_iter().unzip();
+        let pictures = pictures.into_iter().map(|(person, count)| [person, count]).collect();
+        Compared { pictures, left_out, mated: mated.concat(), impostors: impostors.concat() }
+    }
+
+    fn false_matches(&self, threshold: f32) -> Tally {
+        let comparisons = Comparisons::Between { pictures: self.pictures.clone(), left_out: self.left_out.clone() };
+        let errors = self.impostors.iter().filter(|(similarity, _)| *similarity >= threshold);
+        Tally { comparisons, errors: errors.map(|&(_, people)| people).collect() }
+    }
+
+    fn false_non_matches(&self, threshold: f32) -> Tally {
+        let mut counts: BTreeMap<usize, [usize; 2]> = BTreeMap::new();
+        for &(similarity, person) in &self.mated {
+            let [all, refused] = counts.entry(person).or_default();
+            *all += 1;
+            *refused += usize::from(similarity < threshold);
+        }
+        Tally::own(counts.into_iter().map(|(person, [all, refused])| [person, all, refused]))
+    }
+}
+
 impl fmt::Display for FarTail {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
@@ -263,8 +347,8 @@ mod tests {
             }
         }
         assert_eq!((tail.mated_pairs, tail.impostor_pairs), (mated.len(), impostor.len() as u64));
-        assert_eq!(tail.as_labelled.len(), 2, "{:?}", tail.as_labelled);
-        for point in &tail.as_labelled {
+        assert_eq!(tail.as_labelled.len(), 3, "{:?}", tail.as_labelled);
+        for point in &tail.as_labelled[1..] {
             let accepted = impostor.iter().filter(|&&s| s >= point.threshold).count();
             let allowed = point.fmr * impostor.len() as f64;
             // A step of the counting holds next to nothing out here.
@@ -290,7 +374,7 @@ mod tests {
         let known = far_tail(&shots, &HashSet::from([(298, 299)]), name);
         assert_eq!((known.listed_of, known.known), (0, 1));
         assert_eq!(known.as_labelled, raw.as_labelled);
-        let [labelled, cleaned] = [&known.as_labelled, known.without_known.as_ref().unwrap()].map(|p| p[1].threshold);
+        let [labelled, cleaned] = [&known.as_labelled, known.without_known.as_ref().unwrap()].map(|p| p[2].threshold);
         assert!(cleaned < labelled, "{cleaned} {labelled}");
     }
 }

@@ -6,39 +6,25 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::path::Path;
+use std::path::PathBuf;
 
 use serde::Serialize;
 
 use crate::Result;
 use crate::config::Policy;
-use crate::evaluate::metrics;
-use crate::evaluate::{labels, see, tallest};
+use crate::evaluate::estimate::{Estimate, Weight, estimate};
+use crate::evaluate::groups::{CountedRate, GroupFile, GroupReport, Groups, Tally};
+use crate::evaluate::{labels, metrics, see, tallest};
 use crate::infer::Engine;
-use crate::matching::random::poisson_weight;
 use crate::report::Progress;
 use crate::synth::{ATTACK_LABELS, LIVE_LABELS};
 use crate::verdict::rules::{self, Presentation};
-
-/// Resamples of the bootstrap.
-const RESAMPLES: u64 = 1000;
 
 /// Shares of bona fide presentations that are refused, at which APCER is stated.
 const BPCERS: [(&str, f64); 3] = [("1 %", 0.01), ("5 %", 0.05), ("10 %", 0.10)];
 
 /// The name under which attacks go whose kind the label file does not tell.
 const UNNAMED: &str = "attack";
-
-/// A rate with its 95 % interval.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub struct Estimate {
-    /// The rate, 0..=1.
-    pub rate: f64,
-    /// Lower end.
-    pub low: f64,
-    /// Upper end.
-    pub high: f64,
-}
 
 /// Error rates of attacks of one species, or of all.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -84,6 +70,19 @@ pub struct LivenessReport {
     pub equal_error_rate: Option<f64>,
     /// Area under the ROC curve.
     pub area_under_curve: Option<Estimate>,
+    /// APCER and BPCER by group, where groups were given.
+    pub groups: Option<GroupReport>,
+}
+
+/// What to judge.
+#[derive(Debug, Clone)]
+pub struct LivenessJob {
+    /// CSV with the columns `label, path` and perhaps `species, subject`.
+    pub labels: PathBuf,
+    /// Folder that its paths start from.
+    pub images: PathBuf,
+    /// CSV with the columns `id, group`, an id being a subject; the path of a picture without one.
+    pub groups: Option<PathBuf>,
 }
 
 /// One picture that was judged.
@@ -96,18 +95,13 @@ struct Judged {
     species: Option<String>,
 }
 
-/// Judges the tallest face of each picture of a CSV file with the columns `label, path` and perhaps `species, subject`,
-/// as an audit under this policy would.
+/// Judges the tallest face of each labelled picture as an audit under this policy would.
 ///
 /// # Errors
 /// [`crate::Error::Input`] when the label file or a picture cannot be read.
-pub fn liveness(
-    engine: &Engine,
-    label_file: &Path,
-    images: &Path,
-    policy: &Policy,
-    progress: Progress,
-) -> Result<LivenessReport> {
+pub fn liveness(engine: &Engine, job: &LivenessJob, policy: &Policy, progress: Progress) -> Result<LivenessReport> {
+    let LivenessJob { labels: label_file, images, groups } = job;
+    let groups = groups.as_deref().map(GroupFile::read).transpose()?;
     let rows = labels::read_with(label_file, &["label", "path"], &["species", "subject"])?;
     let (paths, places) = labels::unique(images, rows.iter().map(|row| row.required[1].clone()));
     let live = rows
@@ -126,7 +120,7 @@ pub fn liveness(
             continue;
         };
         let [species, subject] = <[Option<String>; 2]>::try_from(row.optional).unwrap_or_default();
-        let subject = subject.unwrap_or_else(|| format!("picture {}", row.required[1]));
+        let subject = subject.unwrap_or_else(|| row.required[1].clone());
         let next = subjects.len();
         judged.push(Judged {
             score: reading.liveness(),
@@ -135,8 +129,14 @@ pub fn liveness(
             species: (!live).then(|| species.unwrap_or_else(|| UNNAMED.to_owned())),
         });
     }
+    let mut ids: Vec<(&String, &usize)> = subjects.iter().collect();
+    ids.sort_unstable_by_key(|(_, number)| **number);
+    let ids = ids.iter().map(|(id, _)| id.as_str());
+    let what = "subjects of the label file, or paths of pictures without one";
+    let groups = groups.map(|file| file.assign(ids, what)).transpose()?;
+    let groups = groups.map(|groups| by_group(&judged, &groups));
     let limits = [policy.liveness.reject_below, policy.liveness.review_below];
-    Ok(summarise(engine.liveness_id(), limits, judged, silent))
+    Ok(LivenessReport { groups, ..summarise(engine.liveness_id(), limits, judged, silent) })
 }
 
 fn summarise(model: String, limits: [f32; 2], judged: Vec<Judged>, non_responses: Vec<String>) -> LivenessReport {
@@ -167,7 +167,33 @@ fn summarise(model: String, limits: [f32; 2], judged: Vec<Judged>, non_responses
         attacks: attacks.len(),
         subjects,
         non_responses,
+        groups: None,
     }
+}
+
+/// Error rates of each group at the policy's limits.
+fn by_group(judged: &[Judged], groups: &Groups) -> GroupReport {
+    let numbers = groups.group_numbers();
+    let rate = |what: &str, is_live: bool, is_error: fn(Presentation) -> bool| {
+        let cases = || judged.iter().filter(|j| j.species.is_none() == is_live);
+        let (all, wrong) = (cases().count(), cases().filter(|j| is_error(j.presentation)).count());
+        let by_group = (0..groups.count()).map(|group| {
+            let mut counts: BTreeMap<usize, [usize; 2]> = BTreeMap::new();
+            for j in cases().filter(|j| numbers[j.subject] == Some(group)) {
+                let [all, wrong] = counts.entry(j.subject).or_default();
+                *all += 1;
+                *wrong += usize::from(is_error(j.presentation));
+            }
+            Tally::own(counts.into_iter().map(|(subject, [all, wrong])| [subject, all, wrong]))
+        });
+        CountedRate { what: what.to_owned(), all: wrong as f64 / all.max(1) as f64, by_group: by_group.collect() }
+    };
+    groups.report(vec![
+        rate("BPCER, rejected", true, |p| p == Presentation::Attack),
+        rate("BPCER, rejected or asked", true, |p| p != Presentation::BonaFide),
+        rate("APCER, not rejected", false, |p| p != Presentation::Attack),
+        rate("APCER, neither rejected nor asked", false, |p| p == Presentation::BonaFide),
+    ])
 }
 
 fn by_score(mut list: Vec<Judged>) -> Vec<Judged> {
@@ -186,39 +212,12 @@ fn rates(live: &[Judged], attacks: &[Judged], subjects: usize) -> Option<AttackR
     })
 }
 
-/// The weight of a subject in a resample.
-type Weight<'a> = &'a dyn Fn(usize) -> f64;
-
-/// A statistic with its bootstrap interval (percentiles); `None` where it is none on the sample itself. Resamples in which it
-/// is none, for lack of attacks or bona fide presentations, are left out. Where no resample differs, the rule of three.
-fn estimate(subjects: usize, statistic: impl Fn(Weight) -> Option<f64>) -> Option<Estimate> {
-    let rate = statistic(&|_| 1.0)?;
-    let mut resampled: Vec<f64> = (0..RESAMPLES)
-        .filter_map(|resample| {
-            let weights: Vec<f64> = (0..subjects).map(|subject| poisson_weight(subject as u64, resample)).collect();
-            statistic(&|subject| weights[subject])
-        })
-        .collect();
-    resampled.sort_by(f64::total_cmp);
-    let quantile = |share: f64| {
-        let place = (share * resampled.len().saturating_sub(1) as f64).round() as usize;
-        resampled.get(place).copied().unwrap_or(rate)
-    };
-    let (mut low, mut high) = (quantile(0.025), quantile(0.975));
-    if low == high {
-        // Nothing varied, as when none of n errs: the rule of three over subjects (Hanley and Lippman-Hand, JAMA 1983).
-        let reach = 3.0 / subjects.max(1) as f64;
-        (low, high) = ((rate - reach).max(0.0), (rate + reach).min(1.0));
-    }
-    Some(Estimate { rate, low, high })
-}
-
 /// The weight of some pictures; of none +0, not the -0 of an empty sum.
 fn sum<'a>(list: impl Iterator<Item = &'a Judged>, weight: Weight) -> f64 {
     list.fold(0.0, |sum, j| sum + weight(j.subject))
 }
 
-fn share(list: &[Judged], subjects: usize, is_counted: impl Fn(&Judged) -> bool) -> Option<Estimate> {
+fn share(list: &[Judged], subjects: usize, is_counted: impl Fn(&Judged) -> bool + Sync) -> Option<Estimate> {
     estimate(subjects, |weight| {
         let total = sum(list.iter(), weight);
         (total > 0.0).then(|| sum(list.iter().filter(|j| is_counted(j)), weight) / total)
@@ -258,12 +257,6 @@ fn area_under_curve(live: &[Judged], attacks: &[Judged], weight: Weight) -> Opti
     (total > 0.0 && all > 0.0).then(|| wins / (total * all))
 }
 
-impl fmt::Display for Estimate {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:.4} ({:.4} to {:.4})", self.rate, self.low, self.high)
-    }
-}
-
 impl fmt::Display for LivenessReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let [reject, review] = self.limits;
@@ -290,7 +283,8 @@ impl fmt::Display for LivenessReport {
                 }
             }
         }
-        write!(f, "intervals: 95 %, bootstrap over subjects")
+        write!(f, "intervals: 95 %, bootstrap over subjects")?;
+        self.groups.iter().try_for_each(|groups| write!(f, "\n{groups}"))
     }
 }
 

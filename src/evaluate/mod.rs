@@ -3,7 +3,9 @@
 
 pub mod audit;
 pub mod dedup;
+mod estimate;
 pub mod far_tail;
+pub mod groups;
 mod labels;
 mod liveness;
 pub mod metrics;
@@ -12,7 +14,9 @@ mod verification;
 
 pub use audit::{AuditReport, Night, audit};
 pub use dedup::{DedupPlan, DedupReport, Labelled, dedup};
-pub use liveness::{LivenessReport, liveness};
+pub use estimate::Estimate;
+pub use groups::{GroupFile, GroupReport};
+pub use liveness::{LivenessJob, LivenessReport, liveness};
 pub use verification::{VerificationJob, VerificationReport, verification};
 
 use std::path::{Path, PathBuf};

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use crate::evaluate::far_tail::{FarTail, Shot, far_tail};
+use crate::evaluate::far_tail::{FarTail, Shot, by_group, far_tail};
+use crate::evaluate::groups::{GroupFile, GroupReport, Groups};
 use crate::evaluate::metrics::{self, Comparison, Mean};
 use crate::evaluate::{central, labels, see, templates};
 use crate::infer::template::similarity;
@@ -39,6 +40,8 @@ pub struct VerificationReport {
     pub impostor: Mean,
     /// Every pair of the pictures, where the folders they lie in name people.
     pub all_pairs: Option<FarTail>,
+    /// Its rates by group, where groups were given.
+    pub groups: Option<GroupReport>,
 }
 
 /// What to compare.
@@ -52,6 +55,8 @@ pub struct VerificationJob {
     pub same_people: Option<PathBuf>,
     /// Where to write the templates.
     pub save: Option<PathBuf>,
+    /// CSV with the columns `id, group`, an id being the name of a person's folder: rates by group.
+    pub groups: Option<PathBuf>,
 }
 
 /// Compares the labelled pairs, and then all pairs of their pictures.
@@ -68,6 +73,7 @@ pub fn verification(engine: &Engine, job: &VerificationJob, progress: Progress) 
     let (paths, places) = labels::unique(images, uses);
     let people = People::of(&paths);
     let known = people.known(job.same_people.as_deref())?;
+    let groups = job.groups.as_deref().map(|file| people.groups(file)).transpose()?;
     let stage = progress.stage("see", "pictures", paths.len() as u64, 0);
     let seen = see(engine, &paths, &stage)?;
     drop(stage);
@@ -103,7 +109,9 @@ pub fn verification(engine: &Engine, job: &VerificationJob, progress: Progress) 
         .collect();
     if people.names.len() > 1 {
         let stage = progress.stage("compare", "pictures", shots.len() as u64, 0);
-        report.all_pairs = Some(far_tail(&shots, &known, |picture| people.title(&paths[picture])));
+        let tail = far_tail(&shots, &known, |picture| people.title(&paths[picture]));
+        report.groups = groups.map(|groups| by_group(&tail, &shots, &known, &groups));
+        report.all_pairs = Some(tail);
         stage.advance(shots.len() as u64);
     }
     if let Some(save) = &job.save {
@@ -141,6 +149,15 @@ impl People {
     fn title(&self, path: &Path) -> String {
         let parts: Vec<_> = path.iter().rev().take(2).map(|part| part.to_string_lossy()).collect();
         parts.into_iter().rev().collect::<Vec<_>>().join("/")
+    }
+
+    /// The people in the groups of a file.
+    fn groups(&self, file: &Path) -> Result<Groups> {
+        if self.names.len() < 2 {
+            let fix = "rates by group need the pictures of each person in a folder of the person's name";
+            return Err(Error::usage("--groups", "all pictures lie in one folder", fix));
+        }
+        GroupFile::read(file)?.assign(self.names.iter().map(String::as_str), "names of folders of the pictures")
     }
 
     /// Pairs of people that are one, smaller number first.
@@ -184,6 +201,7 @@ fn summarise(
         mated: spread(&mated),
         impostor: spread(&impostor),
         all_pairs: None,
+        groups: None,
     }
 }
 
@@ -203,9 +221,7 @@ impl fmt::Display for VerificationReport {
         }
         writeln!(f, "mated similarity     {:.3}, deviation {:.3}", self.mated.mean, self.mated.deviation)?;
         write!(f, "impostor similarity  {:.3}, deviation {:.3}", self.impostor.mean, self.impostor.deviation)?;
-        match &self.all_pairs {
-            Some(tail) => write!(f, "\n{tail}"),
-            None => Ok(()),
-        }
+        self.all_pairs.iter().try_for_each(|tail| write!(f, "\n{tail}"))?;
+        self.groups.iter().try_for_each(|groups| write!(f, "\n{groups}"))
     }
 }

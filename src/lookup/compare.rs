@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::curve::{Chance, Curve, CurveReport};
 use super::faces::{FaceFacts, Picture};
-use super::text::{chance, table};
+use super::text::{support, table};
 use crate::config::Policy;
 use crate::infer::Reading;
 use crate::infer::template::similarity;
@@ -37,6 +37,8 @@ pub struct Comparison {
     /// How often two different people are at least as alike.
     #[serde(flatten)]
     pub chance: Chance,
+    /// How many times as likely so alike faces are as one person's than as two people's.
+    pub likelihood_ratio: f64,
     /// Share of pairs of one person that are less alike (FNMR), as measured for the network; it says how much a low
     /// similarity means.
     pub false_non_match_rate: f64,
@@ -82,6 +84,7 @@ pub fn compare(
                 face_b: *face_b,
                 similarity,
                 chance: curve.at(similarity, [one.quality.score, other.quality.score]),
+                likelihood_ratio: curve.likelihood_ratio(similarity, [one.quality.score, other.quality.score]),
                 false_non_match_rate: curve.missed(similarity),
             });
         }
@@ -141,35 +144,19 @@ impl std::fmt::Display for CompareAnswer {
         } else {
             self.comparisons.iter().try_for_each(|pair| self.pair(pair, f))?;
         }
-        write!(
-            f,
-            "Rates from {}. Pairs of different people were counted down to a rate of {:.0e}; below it the curve is extrapolated.",
-            self.curve.source, self.curve.measured_down_to
-        )
+        write!(f, "Judged by {}. --json has the rates.", self.curve.source)
     }
 }
 
 impl CompareAnswer {
     fn pair(&self, pair: &Comparison, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        writeln!(f, "similarity        {:.3}", pair.similarity)?;
-        let bound = format!("at most {} (95 %)", chance(pair.chance.false_match_rate_upper));
-        let rate = match pair.chance.extrapolated {
-            true => {
-                format!("below {:.0e}; extrapolated {:.1e}", self.curve.measured_down_to, pair.chance.false_match_rate)
-            }
-            false => chance(pair.chance.false_match_rate),
-        };
-        writeln!(f, "false-match rate  {rate}, {bound}")?;
-        writeln!(
-            f,
-            "one person        {:.1} % of pairs of one person are less alike",
-            100.0 * pair.false_non_match_rate
-        )
+        let kin = if pair.likelihood_ratio > 2.0 { "; twins and other close kin look as alike" } else { "" };
+        writeln!(f, "{}{kin}.", sentence(&support(pair.likelihood_ratio)))
     }
 
     /// Faces of A down, faces of B across.
     fn matrix(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let header: Vec<String> = std::iter::once("similarity".to_owned())
+        let header: Vec<String> = std::iter::once("the faces speak".to_owned())
             .chain(self.b.faces.iter().map(|face| format!("B face {}", face.number)))
             .collect();
         let header: Vec<&str> = header.iter().map(String::as_str).collect();
@@ -179,12 +166,16 @@ impl CompareAnswer {
             .chunks(width)
             .map(|row| {
                 let name = row.first().map(|pair| format!("A face {}", pair.face_a));
-                let cell =
-                    |pair: &Comparison| format!("{:.3} ({})", pair.similarity, chance(pair.chance.false_match_rate));
+                let cell = |pair: &Comparison| support(pair.likelihood_ratio).replace("the faces speak ", "");
                 name.into_iter().chain(row.iter().map(cell)).collect()
             })
             .collect();
-        write!(f, "{}", table(&header, &rows))?;
-        writeln!(f, "In brackets how often two different people are at least as alike.")
+        write!(f, "{}", table(&header, &rows))
     }
+}
+
+/// With a capital letter.
+fn sentence(words: &str) -> String {
+    let mut letters = words.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }

@@ -88,9 +88,48 @@ impl Curve {
         self.prior.fnmr(similarity)
     }
 
+    /// How many times as likely faces so alike are when they are one person's than when they are two people's: the ratio of
+    /// the two densities of similarities, each over the same short stretch around it.
+    pub fn likelihood_ratio(&self, similarity: f32, qualities: [f32; 2]) -> f64 {
+        const STRETCH: f32 = 0.02;
+        // What neither reaches counts as one pair in so many; and faces less alike than not at all are two people's.
+        const LEAST_MATES: f64 = 1e-5;
+        const LEAST_STRANGERS: f64 = 1e-12;
+        let model = self.impostors.of(quality_stratum(qualities[0], qualities[1]));
+        let similarity = similarity.max(0.0);
+        let (low, high) = (similarity - STRETCH, (similarity + STRETCH).min(1.0));
+        let mates = self.prior.fnmr(high) - self.prior.fnmr(low);
+        let strangers = model.fmr(low) - model.fmr(high);
+        mates.max(LEAST_MATES) / strangers.max(LEAST_STRANGERS)
+    }
+
+    /// Share of pairs of one person that are at least as similar, as measured for the network.
+    pub fn found(&self, similarity: f32) -> f64 {
+        1.0 - self.missed(similarity)
+    }
+
     /// What it rests on.
     pub fn report(&self) -> CurveReport {
         let impostors = self.impostors.pooled().report().clone();
         CurveReport { source: impostors.source(), measured_down_to: self.measured_down_to, impostors }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_ratio_speaks_for_two_people_below_and_for_one_above() {
+        for network in ["sface", "mobilefacenet192", "sface+mobilefacenet192"] {
+            let curve = Curve::of(&ModelId(network.into()), &Gallery::empty(), None).unwrap();
+            let ratio = |similarity: f32| curve.likelihood_ratio(similarity, [1.0; 2]);
+            for low in [-1.0, -0.5, 0.0, 0.1] {
+                assert!(ratio(low) < 0.5, "{network} at {low}: {}", ratio(low));
+            }
+            for high in [0.75, 0.9, 1.0] {
+                assert!(ratio(high) >= 1e6, "{network} at {high}: {}", ratio(high));
+            }
+        }
     }
 }

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::moment::iso;
-use super::text::{day, expected, table};
+use super::text::{day, table};
 use crate::matching::Grade;
 use crate::pairs::Found;
 
@@ -65,7 +65,7 @@ pub struct PersonRow<'a> {
 
 /// The flagged pairs, most similar first; the older membership of each is `a`.
 pub fn pair_rows(found: &Found) -> Vec<PairRow<'_>> {
-    let age = |index: usize| (found.enrolments[index].captured_at, &found.enrolments[index].submission_id);
+    let age = |index: usize| found.enrolments[index].age();
     let row = |pair: &crate::matching::Pair| {
         let (first, second) = if age(pair.a) <= age(pair.b) { (pair.a, pair.b) } else { (pair.b, pair.a) };
         let (a, b) = (&found.enrolments[first], &found.enrolments[second]);
@@ -117,8 +117,7 @@ pub fn listed(found: &Found, most: usize) -> String {
             let times = [pair.a, pair.b].map(|side| found.enrolments[side].captured_at);
             let [first, last] = [times[0].min(times[1]), times[0].max(times[1])];
             vec![
-                format!("{:.3}", row.similarity),
-                expected(row.expected_false_matches),
+                pair.grade().map_or("-", Grade::words).to_owned(),
                 row.submission_a.to_owned(),
                 row.district_a.to_owned(),
                 row.worker_a.to_owned(),
@@ -133,6 +132,6 @@ pub fn listed(found: &Found, most: usize) -> String {
     if rows.is_empty() {
         return String::new();
     }
-    let header = ["similarity", "expected", "first", "district", "worker", "day", "again", "district", "worker", "day"];
+    let header = ["how sure", "first", "district", "worker", "day", "again", "district", "worker", "day"];
     table(&header, &rows)
 }

@@ -9,13 +9,17 @@ use super::faces::{FaceFacts, Picture};
 use super::facts::STORED;
 use super::moment::iso;
 use super::predicate::Predicate;
-use super::text::{day, expected, masked, table};
+use super::text::{day, masked, table};
 use crate::config::Policy;
 use crate::gallery::{self, Filter, Gallery, Probe, Row, Searcher, Store, Want};
 use crate::infer::{Engine, ModelId};
-use crate::matching::pairs_of;
+use crate::matching::{Grade, pairs_of};
 use crate::pairs::KeptCurve;
 use crate::{Error, Result};
+
+/// Beyond the similarity that one pair in a hundred of one person reaches, that share no longer counts: what chance makes
+/// so alike falls far faster.
+const LEAST_FOUND: f64 = 0.01;
 
 /// Whom to look for and where.
 #[derive(Debug)]
@@ -44,6 +48,9 @@ pub struct FoundMember {
     /// How many pairs at least that similar the whole gallery would hold by chance, as an audit states it: the rate times
     /// the number of its pairs.
     pub expected_false_matches: f64,
+    /// How sure it is that the face is the member's, if that person is in the store as likely as not; `None` where a
+    /// stranger is the likelier.
+    pub grade: Option<Grade>,
     /// Whether that is within the policy's limit for review.
     pub within_limit: bool,
     /// The submission that enrolled the member.
@@ -175,8 +182,12 @@ impl Searchable {
                 let chance = self.curve.at(hit.similarity, [qualities[hit.probe as usize], row.quality]);
                 let expected = chance.false_match_rate * pairs_of(self.curve.gallery_size());
                 let member = FoundMember { within_limit: expected <= limit, ..member(hit.row, &row, question.unmask) };
+                // Of two explanations, a stranger among all of them and the person himself, the share of the first.
+                let strangers = chance.false_match_rate * self.gallery.live() as f64;
+                let error = strangers / (strangers + self.curve.found(hit.similarity).max(LEAST_FOUND));
                 found[hit.probe as usize].push(FoundMember {
                     similarity: hit.similarity,
+                    grade: Grade::of_local_error(error),
                     chance,
                     expected_false_matches: expected,
                     ..member
@@ -221,6 +232,7 @@ fn member(number: u32, row: &Row<'_>, unmask: bool) -> FoundMember {
         similarity: 0.0,
         chance: Chance { false_match_rate: 1.0, false_match_rate_upper: 1.0, extrapolated: false },
         expected_false_matches: 0.0,
+        grade: None,
         within_limit: false,
         submission_id: row.submission_id.to_owned(),
         worker_id: row.worker_id.to_owned(),
@@ -260,14 +272,9 @@ impl std::fmt::Display for SearchAnswer {
         }
         write!(
             f,
-            "{} of {} members searched. 'by chance' is how many pairs as alike a gallery of {} holds by chance, as an audit \
-             says it: the false-match rate times {:.0} pairs, from {}. * is within the limit of {}.",
-            self.searched,
-            self.members,
-            self.gallery_size,
-            pairs_of(self.gallery_size),
-            self.curve.source,
-            self.limit
+            "{} of {} members searched; rates from {}. Near certain: under one in a thousand such answers is somebody else; \
+             likely: at most one in twenty; possible: at most one in two. Twins and other close kin are apart from that.",
+            self.searched, self.members, self.curve.source
         )
     }
 }
@@ -277,8 +284,7 @@ impl SearchAnswer {
         let cell = |value: &Option<String>| value.clone().unwrap_or_else(|| "-".to_owned());
         let row = |member: &FoundMember| {
             vec![
-                format!("{:.3}", member.similarity),
-                expected(member.expected_false_matches) + if member.within_limit { " *" } else { "" },
+                member.grade.map_or("-", Grade::words).to_owned(),
                 member.submission_id.clone(),
                 member.district.clone(),
                 member.worker_id.clone(),
@@ -289,6 +295,6 @@ impl SearchAnswer {
             ]
         };
         let rows: Vec<Vec<String>> = asked.nearest.iter().map(row).collect();
-        table(&["similarity", "by chance", "submission", "district", "worker", "day", "mobile", "EPIC", "name"], &rows)
+        table(&["how sure", "submission", "district", "worker", "day", "mobile", "EPIC", "name"], &rows)
     }
 }

@@ -16,22 +16,22 @@ pub fn table(header: &[&str], rows: &[Vec<String>]) -> String {
     rows.iter().fold(head, |text, row| text + &line(&mut row.iter().map(String::as_str)))
 }
 
-/// A number of expected events: whole where there are many, in powers of ten where there are hardly any.
-pub fn expected(count: f64) -> String {
-    match count {
-        c if c >= 100.0 => format!("{c:.0}"),
-        c if c >= 0.01 => format!("{c:.2}"),
-        c => format!("{c:.1e}"),
-    }
-}
-
-/// A rate of chance, as "1 in 2,000" where that is easier read.
-pub fn chance(rate: f64) -> String {
-    match rate {
-        r if r >= 0.1 => format!("{:.0} in 100", 100.0 * r),
-        r if r >= 1e-4 => format!("1 in {:.0}", 1.0 / r),
-        r => format!("{r:.1e}"),
-    }
+/// A likelihood ratio in words: the verbal scale of the ENFSI guideline for evaluative reporting in forensic science (2015).
+pub fn support(likelihood_ratio: f64) -> String {
+    let (strength, what) = match likelihood_ratio {
+        r if r >= 1.0 => (r, "one person"),
+        r => (1.0 / r, "two different people"),
+    };
+    let word = match strength {
+        s if s < 2.0 => return "the faces speak for neither one person nor two".to_owned(),
+        s if s < 10.0 => "weakly",
+        s if s < 100.0 => "moderately",
+        s if s < 1e3 => "moderately strongly",
+        s if s < 1e4 => "strongly",
+        s if s < 1e6 => "very strongly",
+        _ => "extremely strongly",
+    };
+    format!("the faces speak {word} for {what}")
 }
 
 /// A day, from microseconds since 1970-01-01T00:00:00Z.
@@ -58,19 +58,22 @@ mod tests {
     }
 
     #[test]
-    fn numbers_are_masked_and_rounded() {
+    fn numbers_are_masked_and_days_are_days() {
         assert_eq!(
             (masked("9826012345").as_str(), masked("12").as_str(), masked("").as_str()),
             ("*******345", "**", "")
         );
-        assert_eq!(
-            (expected(1234.5), expected(0.5), expected(2.1e-9)),
-            ("1234".into(), "0.50".into(), "2.1e-9".into())
-        );
-        assert_eq!(
-            (chance(0.42).as_str(), chance(5e-4).as_str(), chance(3e-9).as_str()),
-            ("42 in 100", "1 in 2000", "3.0e-9")
-        );
         assert_eq!(day(1_767_608_552_000_000), "2026-01-05");
+    }
+
+    #[test]
+    fn a_ratio_has_its_words_either_way() {
+        let words: Vec<String> = [1e9, 5_000.0, 1.5, 0.7, 0.02, 1e-5].into_iter().map(support).collect();
+        let neither = "the faces speak for neither one person nor two";
+        assert_eq!(words[2..4], [neither, neither]);
+        assert_eq!(words[0], "the faces speak extremely strongly for one person");
+        assert_eq!(words[1], "the faces speak strongly for one person");
+        assert_eq!(words[4], "the faces speak moderately for two different people");
+        assert_eq!(words[5], "the faces speak very strongly for two different people");
     }
 }

@@ -25,7 +25,7 @@ pub struct Cluster {
     pub districts: Vec<String>,
     /// Workers of the memberships, sorted, each once.
     pub workers: Vec<String>,
-    /// The least similar of the pairs that join it.
+    /// The similarity of the least similar two of its memberships, flagged or not; see [`Cluster::find_weakest`].
     pub weakest: f32,
 }
 
@@ -33,6 +33,15 @@ impl Cluster {
     /// Whether the person was enrolled in more than one district.
     pub fn cross_district(&self) -> bool {
         self.districts.len() > 1
+    }
+
+    /// Finds the least similar two of its memberships: of all pairs, in a cluster of more than [`MOST_LINKED`] of those
+    /// between every membership and [`MOST_LINKED`] of them, spread evenly.
+    pub(super) fn find_weakest(&mut self, score: &dyn Fn(usize, usize) -> f32) {
+        let step = self.members.len().div_ceil(MOST_LINKED).max(1);
+        let compared = || self.members.iter().step_by(step);
+        let pairs = self.members.iter().flat_map(|&a| compared().filter(move |&&b| b != a).map(move |&b| (a, b)));
+        self.weakest = pairs.map(|(a, b)| score(a, b)).fold(f32::INFINITY, f32::min);
     }
 }
 
@@ -64,18 +73,10 @@ pub fn clusters_with(
             n if n <= MOST_LINKED => linked(&members, &together, odds),
             _ => joined(&members, &links, decided, odds),
         };
-        let of: HashMap<usize, usize> =
-            groups.iter().enumerate().flat_map(|(g, group)| group.iter().map(move |&m| (m, g))).collect();
-        let mut weakest = vec![f32::INFINITY; groups.len()];
-        for pair in links.iter().filter(|p| of.get(&p.a) == of.get(&p.b)) {
-            if let Some(&g) = of.get(&pair.a) {
-                weakest[g] = weakest[g].min(pair.similarity);
-            }
-        }
-        let persons = groups.into_iter().zip(weakest).filter(|(group, _)| group.len() > 1);
-        found.extend(persons.map(|(group, weakest)| cluster(enrolments, group, weakest)));
+        let persons = groups.into_iter().filter(|group| group.len() > 1);
+        found.extend(persons.map(|group| cluster(enrolments, group)));
     }
-    found.sort_by_key(|cluster| age(&enrolments[cluster.original]));
+    found.sort_by_key(|cluster| enrolments[cluster.original].age());
     found
 }
 
@@ -110,7 +111,7 @@ fn components<'p>(enrolments: &[Enrolment], pairs: &'p [Pair]) -> Vec<(Vec<usize
     }
     let mut components: Vec<_> = groups.into_values().collect();
     for (members, _) in &mut components {
-        members.sort_by_key(|&m| (age(&enrolments[m]), m));
+        members.sort_by_key(|&m| (enrolments[m].age(), m));
         members.dedup();
     }
     components
@@ -256,15 +257,15 @@ fn finite(odds: f64) -> f64 {
 /// Two memberships that a pair flags and no cluster joins, as something to look at. Its id is of both, so that it is no
 /// cluster's.
 pub(super) fn case_of(enrolments: &[Enrolment], pair: &Pair) -> Cluster {
-    let case = cluster(enrolments, vec![pair.a, pair.b], pair.similarity);
+    let case = cluster(enrolments, vec![pair.a, pair.b]);
     let mut digest = Sha256::new();
     case.members.iter().for_each(|&m| digest.update(format!("{}\n", enrolments[m].submission_id)));
     let id = digest.finalize().iter().take(8).map(|b| format!("{b:02x}")).collect::<String>();
-    Cluster { id: format!("Q{id}"), ..case }
+    Cluster { id: format!("Q{id}"), weakest: pair.similarity, ..case }
 }
 
-fn cluster(enrolments: &[Enrolment], mut members: Vec<usize>, weakest: f32) -> Cluster {
-    members.sort_by_key(|&m| (age(&enrolments[m]), m));
+fn cluster(enrolments: &[Enrolment], mut members: Vec<usize>) -> Cluster {
+    members.sort_by_key(|&m| (enrolments[m].age(), m));
     members.dedup();
     let each_once = |what: fn(&Enrolment) -> &String| {
         let mut list: Vec<String> = members.iter().map(|&m| what(&enrolments[m]).clone()).collect();
@@ -280,7 +281,7 @@ fn cluster(enrolments: &[Enrolment], mut members: Vec<usize>, weakest: f32) -> C
         districts: first_spellings(each_once(|e| &e.district)),
         workers: each_once(|e| &e.worker_id),
         members,
-        weakest,
+        weakest: f32::INFINITY,
     }
 }
 
@@ -293,11 +294,6 @@ fn first_spellings(names: Vec<String>) -> Vec<String> {
         }
     }
     kept
-}
-
-/// Earlier memberships come first; the id settles ties.
-fn age(enrolment: &Enrolment) -> (i64, &str) {
-    (enrolment.captured_at, &enrolment.submission_id)
 }
 
 fn root(parent: &mut HashMap<usize, usize>, node: usize) -> usize {
@@ -347,9 +343,21 @@ mod tests {
         assert_eq!(found[0].original, 1);
         assert_eq!(found[0].districts, ["Gwalior", "Ujjain"]);
         assert!(found[0].cross_district());
-        assert_eq!(found[0].weakest, 0.6);
+        let mut weakest = found[0].clone();
+        // The pair that no search flagged counts as well: 1 and 2 of one chain.
+        weakest.find_weakest(&|a, b| if a + b == 3 { 0.168 } else { 0.6 + 0.1 * a.min(b) as f32 });
+        assert_eq!(weakest.weakest, 0.168);
         let reversed: Vec<Pair> = pairs.iter().rev().copied().collect();
         assert_eq!(clusters(&people, &reversed, &|_, _| 3.0), found);
+    }
+
+    #[test]
+    fn a_time_that_cannot_be_makes_nobody_the_original() {
+        let mut people = people(3);
+        people[0].made_at = Some(i64::MAX);
+        let pairs = [pair(0, 1, 0.7), pair(1, 2, 0.7), pair(0, 2, 0.7)];
+        let found = clusters(&people, &pairs, &|_, _| 3.0);
+        assert_eq!((found[0].original, found[0].members.as_slice()), (1, &[1, 2, 0][..]));
     }
 
     #[test]

@@ -30,9 +30,18 @@ pub struct Enrolment {
     pub picture: Option<u64>,
     /// Group of members whose scores differ from others' (a band of quality, an age group); 0 where none is told apart.
     pub group: u8,
+    /// Probability, in percent, that the face is not the member's but a stand-in's or a bystander's.
+    pub member_doubt_percent: u8,
+    /// When it counts as made where that is not when it says, as [`super::TimeOrder`] has it.
+    pub made_at: Option<i64>,
 }
 
 impl Enrolment {
+    /// Earlier memberships come first; the id settles ties.
+    pub fn age(&self) -> (i64, &str) {
+        (self.made_at.unwrap_or(self.captured_at), &self.submission_id)
+    }
+
     /// Whether both districts are known and differ, by more than case and white space.
     pub fn is_elsewhere_than(&self, other: &Enrolment) -> bool {
         let known = !self.district.is_empty() && !other.district.is_empty();

@@ -38,6 +38,15 @@ impl Grade {
         }
     }
 
+    /// What it says to people.
+    pub fn words(self) -> &'static str {
+        match self {
+            Grade::NearCertain => "near certain",
+            Grade::Likely => "likely",
+            Grade::Possible => "possible",
+        }
+    }
+
     /// The word in tables.
     pub fn code(self) -> &'static str {
         match self {

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::clusters::{Cluster, clusters_with};
+use super::doubt;
 use super::evidence::{Levels, Parts, Weights, compare};
 use super::fdr::{FdrReport, LocalFdr, Scene};
 use super::impostor::{ImpostorModel, ImpostorReport, SearchLayer};
@@ -184,12 +185,14 @@ pub fn judge_with(
     let (cleared, pairs): (Vec<Pair>, Vec<Pair>) = flagged.partition(|p| p.decision == Some(Answer::Different));
     // A queue with one wrong look in twenty must not chain people together.
     let certain: Vec<Pair> = pairs.iter().filter(|pair| judging.is_certain(pair)).copied().collect();
-    let clusters = clusters_with(case.enrolments, &certain, decided, &|a, b| {
+    let mut clusters = clusters_with(case.enrolments, &certain, decided, &|a, b| {
         let c = Candidate { a, b, similarity: score(a, b) };
         let parts = weights.parts(0.0, compare(&case.enrolments[a], &case.enrolments[b]));
         let more = parts.record_total().clamp(-policy.most_record_evidence, policy.most_record_evidence);
-        fdr.prior_log10_odds() + fdr.evidence(models.level(case, &c)) + more
+        let faces = fdr.prior_log10_odds() + fdr.evidence(models.level(case, &c)) + more;
+        doubt::log10_odds(faces, doubt::of_pair(&case.enrolments[a], &case.enrolments[b]))
     });
+    clusters.iter_mut().for_each(|cluster| cluster.find_weakest(score));
     let left_out = found - candidates.len();
     let totals = Totals { candidates: found, left_out, clusters: clusters.len(), largest: persons.largest() };
     let statistics = judging.statistics(&totals, &pairs);
@@ -401,6 +404,7 @@ impl Judging<'_> {
         let level = models.level(case, candidate);
         let parts = self.weights.parts(self.fdr.evidence(level), levels);
         let record = self.record(&parts);
+        let doubt = self.doubt(a, b);
         let limit = self.limits.rates[Reach::of(&case.enrolments[a], &case.enrolments[b]) as usize] * models.all;
         let grounds = match expected {
             e if e <= limit => Grounds::Face,
@@ -413,8 +417,8 @@ impl Judging<'_> {
             similarity,
             expected_false_matches: expected,
             expected_false_matches_upper: model.fmr_upper(similarity) * models.all,
-            local_fdr: self.fdr.probability_false(level, 0.0),
-            probability_false: self.fdr.probability_false(level, record),
+            local_fdr: doubt::error(self.fdr.probability_false(level, 0.0), doubt),
+            probability_false: doubt::error(self.fdr.probability_false(level, record), doubt),
             parts,
             grounds,
             decision: None,
@@ -429,7 +433,14 @@ impl Judging<'_> {
     /// Whether a pair joins clusters.
     fn is_certain(&self, pair: &Pair) -> bool {
         let expected = pair.expected_false_matches * 10f64.powf(-self.record(&pair.parts).max(0.0));
-        expected <= self.policy.certain_expected_false_matches || pair.decision == Some(Answer::Same)
+        // Faces beyond doubt make no member certain where it is doubtful whose faces they are.
+        let is_certain = expected <= self.policy.certain_expected_false_matches && self.doubt(pair.a, pair.b) < 0.5;
+        is_certain || pair.decision == Some(Answer::Same)
+    }
+
+    /// The probability that the face of one of them is not its member's.
+    fn doubt(&self, a: usize, b: usize) -> f64 {
+        doubt::of_pair(&self.case.enrolments[a], &self.case.enrolments[b])
     }
 
     fn statistics(&self, totals: &Totals, pairs: &[Pair]) -> MatchingStatistics {

@@ -16,6 +16,7 @@
 mod clusters;
 mod decided;
 mod deviate;
+mod doubt;
 mod enrolment;
 pub mod evidence;
 pub mod fdr;
@@ -33,6 +34,7 @@ pub mod reuse;
 pub mod review;
 mod scoring;
 pub mod strata;
+mod time_order;
 
 use crate::decisions::Answer;
 
@@ -47,6 +49,7 @@ pub use limit::{EnrolledBy, NearPairs, Reach, ReachReport};
 pub use rate::FalseMatchRate;
 pub use review::{ReviewQueue, ReviewRow, Worth, review_queue};
 pub use strata::{Impostors, stratum};
+pub use time_order::TimeOrder;
 
 /// Two memberships that a search of the gallery found alike. Indexes into the list of enrolments, in any order.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use serde::Serialize;
 
 use super::clusters::case_of;
-use super::{Cluster, Enrolment, Judged, Pair, UNKNOWN_TIME};
+use super::{Cluster, Enrolment, Grade, Judged, Pair, UNKNOWN_TIME};
 use crate::decisions::Answer;
 
 /// A worker with at least so many persons enrolled more than once repeats it.
@@ -80,6 +80,13 @@ pub struct ReviewRow {
     pub expected_false_matches: f64,
     /// Evidence of its weakest link: the least that each membership has for it.
     pub evidence: String,
+}
+
+impl ReviewRow {
+    /// How sure it is that all of them are one person.
+    pub fn grade(&self) -> Option<Grade> {
+        Grade::of_local_error(self.probability_false)
+    }
 }
 
 /// The queue of a night.

@@ -4,12 +4,13 @@ use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap};
 
 use super::kept::KeptCurve;
+use crate::config::policy::FactsPolicy;
 use crate::dump::facts::folded;
 use crate::gallery::search::Progress;
 use crate::gallery::{self, Filter, Gallery, Member, Pair, Probe, Row, SearchReport, Searcher, Want};
 use crate::infer::{ModelId, Template};
 use crate::matching::strata::quality_group;
-use crate::matching::{EnrolledBy, Enrolment, NearPairs, UNKNOWN_TIME, pairs_of};
+use crate::matching::{EnrolledBy, Enrolment, NearPairs, TimeOrder, UNKNOWN_TIME, pairs_of};
 use crate::{Error, Result};
 
 /// Members of one model, and which of them are compared with which.
@@ -25,6 +26,7 @@ pub struct Members<'a> {
     named: Vec<Enrolment>,
     /// The curve that their store's last night was judged with.
     kept_curve: Option<KeptCurve>,
+    order: TimeOrder,
 }
 
 #[derive(Debug)]
@@ -42,6 +44,8 @@ pub struct DumpRow {
     pub booth_id: Option<String>,
     /// Whether its time can be; one that cannot makes nobody the first.
     pub is_time_known: bool,
+    /// Probability, in percent, that the face is not the member's.
+    pub member_doubt_percent: u8,
 }
 
 /// Members asked about, each compared with all of the target.
@@ -64,7 +68,15 @@ impl<'a> Members<'a> {
         let model = model_of(gallery)
             .ok_or_else(|| Error::usage("--store", "the store holds no members", "audit a dump into it first"))?;
         let (all, sampled) = (gallery.clone(), gallery.clone());
-        Ok(Members { model, all, compared: Compared::EachOther, sampled, named: Vec::new(), kept_curve: None })
+        Ok(Members {
+            model,
+            all,
+            compared: Compared::EachOther,
+            sampled,
+            named: Vec::new(),
+            order: time_order(),
+            kept_curve: None,
+        })
     }
 
     /// The members asked about with those of a target, both of one model; two rows of one submission are one membership.
@@ -82,7 +94,15 @@ impl<'a> Members<'a> {
         let rows: Vec<u32> = places.into_iter().collect();
         let templates = rows.iter().map(|&row| Ok(Cow::Owned(all.template(row)?))).collect::<Result<_>>()?;
         let compared = Compared::Asked(Asked { rows, templates, target: target.clone() });
-        Ok(Members { model, sampled: all.clone(), all, compared, named: Vec::new(), kept_curve: None })
+        Ok(Members {
+            model,
+            sampled: all.clone(),
+            all,
+            compared,
+            named: Vec::new(),
+            order: time_order(),
+            kept_curve: None,
+        })
     }
 
     /// Tonight's members with each other and with those of earlier nights who have templates of the same model; `rows`
@@ -102,14 +122,30 @@ impl<'a> Members<'a> {
         let facts = sampled.iter().zip(rows);
         let named = facts.map(|((_, member), of)| {
             let known = enrolment(&member);
-            let captured_at = if of.is_time_known { known.captured_at } else { UNKNOWN_TIME };
-            Enrolment { row: Some(of.row), booth_id: of.booth_id.clone(), captured_at, ..known }
+            Enrolment {
+                row: Some(of.row),
+                booth_id: of.booth_id.clone(),
+                captured_at: if of.is_time_known { known.captured_at } else { UNKNOWN_TIME },
+                member_doubt_percent: of.member_doubt_percent,
+                ..known
+            }
         });
-        let named = named.collect();
+        let named: Vec<Enrolment> = named.collect();
         let rows: Vec<u32> = (earlier.rows() as u32..).take(tonight.len()).collect();
         let templates = tonight.iter().map(|(_, template)| Cow::Borrowed(template)).collect();
         let compared = Compared::Asked(Asked { rows, templates, target: all.clone() });
-        Ok(Members { model: model.clone(), all, compared, sampled, named, kept_curve: None })
+        let members =
+            Members { model: model.clone(), all, compared, sampled, named, order: time_order(), kept_curve: None };
+        Ok(members.in_order(time_order()))
+    }
+
+    /// The same where tonight's and earlier submissions were made in this order.
+    pub fn in_order(mut self, order: TimeOrder) -> Self {
+        self.order = order;
+        for enrolment in &mut self.named {
+            enrolment.made_at = Some(order.tonight(enrolment.captured_at));
+        }
+        self
     }
 
     /// Judged with the curve of a store's last night, where it left one: expected false matches are then what that night
@@ -213,8 +249,13 @@ impl<'a> Members<'a> {
     /// A row as matching sees it.
     pub(super) fn enrolment(&self, row: u32) -> Result<Enrolment> {
         let stored = self.all.row(row).ok_or_else(|| Error::bug("looking up a pair", format!("no row {row}")))?;
-        Ok(enrolment(&stored))
+        Ok(Enrolment { made_at: Some(self.order.earlier(stored.captured_at)), ..enrolment(&stored) })
     }
+}
+
+/// The order where no night is told from earlier ones.
+fn time_order() -> TimeOrder {
+    TimeOrder::new(FactsPolicy::default().drive_begins(), [])
 }
 
 fn enrolled_by<'r>(row: Row<'r>, spellings: &HashMap<&'r str, &'r str>) -> EnrolledBy<'r> {

@@ -249,7 +249,7 @@ fn sections(reason: Reason) -> &'static [&'static str] {
     match reason {
         UnreadableImage | ImageTooLarge => &["photo."],
         NoFace | OneFace | TooManyFaces => &["detection.", "roles."],
-        WorkerUnknown | WorkerAbsent | WorkerMismatch | MemberIsWorker | MemberIsOtherWorker => &["roles."],
+        WorkerUnknown | WorkerAbsent | WorkerMismatch | StandIn | MemberIsWorker | MemberIsOtherWorker => &["roles."],
         PhotoOfPhoto | PhotoOfPhotoSuspected | LivenessUnsure => &["liveness."],
         FaceTooSmall | FaceBlurred | FaceTurned | FaceCovered => &["quality."],
         PhotoMismatch => &["matching.photo_similarity"],
@@ -272,6 +272,7 @@ fn needs_others(reason: Reason) -> bool {
             | WorkerUnknown
             | WorkerAbsent
             | WorkerMismatch
+            | StandIn
             | MemberIsWorker
             | MemberIsOtherWorker
             | DuplicateMember

@@ -17,8 +17,8 @@ use std::collections::BTreeMap;
 use crate::config::policy::RolePolicy;
 use crate::infer::Template;
 use crate::infer::template::similarity;
-use crate::roles::memory::{UnresolvedSelfie, WorkerMemory};
-use crate::roles::nearest::{OtherWorker, WorkerFace, nearest_workers};
+use crate::roles::alike::{OtherWorker, WorkerFace};
+use crate::roles::memory::{Basis, UnresolvedSelfie, WorkerMemory};
 use crate::roles::recurring::{Person, Selfie, SelfieFace, mean, people, sample};
 
 /// How many pictures' weight the reference photo has in an enrolled worker's template.
@@ -29,27 +29,6 @@ const APART: usize = 5;
 
 /// Largest chance of a sign test that takes the person who stands nearer for the worker.
 const SIGN_TEST: f64 = 0.05;
-
-/// Where a worker's template comes from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Basis {
-    /// The reference photo in the table of workers.
-    Enrolled,
-    /// Earlier nights: so many, with so many selfies.
-    Remembered {
-        /// Nights before this one.
-        nights: u32,
-        /// Selfies of those nights that hold the face.
-        submissions: u64,
-    },
-    /// Found in `recurrences` of `submissions` selfies.
-    Recurring {
-        /// Selfies that hold the face.
-        recurrences: usize,
-        /// Selfies that hold any face.
-        submissions: usize,
-    },
-}
 
 /// A worker whose face is known.
 #[derive(Debug, Clone, PartialEq)]
@@ -84,17 +63,53 @@ pub struct Account {
     pub(super) tonight: Option<Template>,
     /// Faces of selfies from which nothing could be learned for certain, for the next night.
     pub(super) unresolved: Vec<UnresolvedSelfie>,
+    /// Faces that recur often enough to be the worker's, where none is enrolled.
+    pub(super) recurring: Vec<Template>,
+    /// Whether the remembered face is nobody's worker's, for it comes up under many accounts.
+    pub(super) forgets_memory: bool,
+}
+
+/// What is known of an account beforehand.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Known<'a> {
+    /// The face of the reference photo.
+    pub enrolled: Option<&'a Template>,
+    /// What earlier nights left.
+    pub memory: Option<&'a WorkerMemory>,
+    /// Faces under so many accounts that they are nobody's worker's.
+    pub shared: &'a [Template],
 }
 
 /// Decides whose account it is.
-pub(super) fn decide(
+///
+/// A shared face is passed over as long as somebody else recurs; where nobody does it is the best that is known.
+pub(super) fn decide(selfies: Vec<Selfie>, known: Known, policy: &RolePolicy) -> Account {
+    let is_shared = |face: &Template| is_any(face, known.shared, policy.worker_similarity);
+    if !known.shared.is_empty() && known.enrolled.is_none() {
+        let memory = known.memory.filter(|memory| !memory.template().is_some_and(is_shared));
+        let account = decide_among(selfies.clone(), Known { memory, ..known }, &|face| !is_shared(face), policy);
+        if account.worker.is_some() {
+            return Account { forgets_memory: known.memory.is_some() && memory.is_none(), ..account };
+        }
+    }
+    decide_among(selfies, known, &|_| true, policy)
+}
+
+/// Whether a face is one of these.
+fn is_any(face: &Template, faces: &[Template], least: f32) -> bool {
+    faces.iter().any(|other| other.dim() == face.dim() && similarity(face, other) >= least)
+}
+
+/// Decides among the people who `may_be_worker`.
+fn decide_among(
     selfies: Vec<Selfie>,
-    enrolled: Option<&Template>,
-    memory: Option<&WorkerMemory>,
+    known_before: Known,
+    may_be_worker: &dyn Fn(&Template) -> bool,
     policy: &RolePolicy,
 ) -> Account {
+    let Known { enrolled, memory, .. } = known_before;
     let mut selfies = sample(selfies);
-    let remembered = memory.and_then(|m| m.template());
+    let remembered = memory.and_then(|memory| Some((memory.template()?, memory.basis())));
     match (enrolled, remembered) {
         (Some(face), _) => known(&selfies, face, Basis::Enrolled, policy),
         (None, Some((face, basis))) => known(&selfies, face, basis, policy),
@@ -105,7 +120,7 @@ pub(super) fn decide(
                 submission: selfie.submission_id.as_deref(),
                 faces: selfie.faces().map(face).collect(),
             }));
-            let mut account = learned(&selfies, policy);
+            let mut account = learned(&selfies, may_be_worker, policy);
             if !account.worker.as_ref().is_some_and(|w| w.certain) {
                 account.unresolved = unresolved(&selfies);
             }
@@ -144,22 +159,43 @@ fn known(selfies: &[Selfie], face: &Template, basis: Basis, policy: &RolePolicy)
         .into_iter()
         .filter(|p| similarity(&p.template, &person.template) < policy.worker_similarity)
         .collect();
+    // A reference photo is believed; what earlier nights took for the worker's face may turn out to be under many accounts.
+    let recurring = match basis {
+        Basis::Enrolled => Vec::new(),
+        _ => {
+            let recurs = |p: &&Person| p.support() >= policy.min_recurrences && p.is_principal(selfies);
+            std::iter::once(&person).chain(&others).filter(recurs).map(|p| p.template.clone()).collect()
+        }
+    };
     let worker = KnownWorker { template: person.template.clone(), basis, certain: true };
     let seen = person.support();
-    Account { worker: Some(worker), seen, tonight, ..beside(selfies, &person, &others, policy) }
+    Account { worker: Some(worker), seen, tonight, recurring, ..beside(selfies, &person, &others, policy) }
 }
 
 /// Nobody knows the face: the night must show it.
-fn learned(selfies: &[Selfie], policy: &RolePolicy) -> Account {
+fn learned(selfies: &[Selfie], may_be_worker: &dyn Fn(&Template) -> bool, policy: &RolePolicy) -> Account {
     let people: Vec<Person> = people(selfies, policy).into_iter().filter(|p| p.is_principal(selfies)).collect();
-    let Some(first) = people.first() else { return Account::default() };
+    let recurs = |person: &&Person| person.support() >= policy.min_recurrences;
+    let recurring = people.iter().filter(recurs).map(|person| person.template.clone()).collect();
+    Account { recurring, ..worker_among(selfies, &people, may_be_worker, policy) }
+}
+
+/// Of the people who recur, the worker.
+fn worker_among(
+    selfies: &[Selfie],
+    people: &[Person],
+    may_be_worker: &dyn Fn(&Template) -> bool,
+    policy: &RolePolicy,
+) -> Account {
+    let mut candidates = people.iter().filter(|person| may_be_worker(&person.template));
+    let Some(first) = candidates.next() else { return Account::default() };
     let share = (selfies.len() as f32 * policy.recurrence_share).ceil() as usize;
-    let second = people.get(1);
+    let second = candidates.next();
     let (worker, certain) = match second {
         Some(second) if 2 * second.support() >= first.support() && !apart(first, second) => {
             match nearer(selfies, first, second) {
                 Some(worker) => (worker, worker.support() >= share.max(policy.min_recurrences)),
-                None if first.support() >= share => return undecided(selfies, first, second, &people, policy),
+                None if first.support() >= share => return undecided(selfies, first, second, people, policy),
                 None => return Account::default(),
             }
         }
@@ -265,32 +301,6 @@ fn has_company(selfies: &[Selfie], a: &Person, b: &Person) -> bool {
     let both: Vec<usize> = a.sightings.iter().map(|s| s.0).filter(|&s| b.is_in(s)).collect();
     let third = |&&s: &&usize| selfies[s].faces.iter().filter(|f| f.principal).count() > 2;
     2 * both.iter().filter(third).count() > both.len()
-}
-
-/// Of two who recur together, the one who is the worker of another account is the helper in this one.
-pub(super) fn settle_by_other_workers(accounts: &mut BTreeMap<String, Account>, policy: &RolePolicy) {
-    let open: Vec<String> = accounts.iter().filter(|(_, a)| a.undecided.len() == 2).map(|(id, _)| id.clone()).collect();
-    if open.is_empty() {
-        return;
-    }
-    let workers: Vec<WorkerFace> = worker_faces(accounts);
-    let asked: Vec<(&Template, Option<&str>)> =
-        open.iter().flat_map(|id| accounts[id].undecided.iter().map(|t| (t, Some(id.as_str())))).collect();
-    let found = nearest_workers(&asked, &workers, policy.other_worker_similarity);
-    let answers: Vec<[bool; 2]> = found.chunks(2).map(|pair| [pair[0].is_some(), pair[1].is_some()]).collect();
-    for (id, answer) in open.iter().zip(answers) {
-        let Some(account) = accounts.get_mut(id) else { continue };
-        let (worker, helper) = match answer {
-            [true, false] => (1, 0),
-            [false, true] => (0, 1),
-            _ => continue,
-        };
-        let basis = Basis::Recurring { recurrences: 0, submissions: 0 };
-        let template = account.undecided[worker].clone();
-        account.helpers.push(account.undecided[helper].clone());
-        account.worker = Some(KnownWorker { template, basis, certain: false });
-        account.undecided.clear();
-    }
 }
 
 /// The faces of all workers who are known for certain, by id.

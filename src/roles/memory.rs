@@ -1,15 +1,29 @@
 //! What a night leaves to the next: each worker's face, and the selfies from which it could not be told yet.
 
-use std::collections::BTreeMap;
-
 use serde::{Deserialize, Serialize};
 
-use crate::config::policy::RolePolicy;
-use crate::infer::template::similarity;
 use crate::infer::{ModelId, Template};
-use crate::roles::account::Basis;
-use crate::roles::recurring::mean;
-use crate::roles::{Account, Roles};
+
+/// Where a worker's template comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Basis {
+    /// The reference photo in the table of workers.
+    Enrolled,
+    /// Earlier nights: so many, with so many selfies.
+    Remembered {
+        /// Nights before this one.
+        nights: u32,
+        /// Selfies of those nights that hold the face.
+        submissions: u64,
+    },
+    /// Found in `recurrences` of `submissions` selfies.
+    Recurring {
+        /// Selfies that hold the face.
+        recurrences: usize,
+        /// Selfies that hold any face.
+        submissions: usize,
+    },
+}
 
 /// A worker as remembered from night to night.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -74,10 +88,26 @@ impl WorkerMemory {
     /// beard.
     pub(super) const MOST_WEIGHT: f32 = 200.0;
 
-    /// The worker's face and how well it is known; `None` while it could not be told.
-    pub fn template(&self) -> Option<(&Template, Basis)> {
-        let basis = Basis::Remembered { nights: self.nights, submissions: self.submissions };
-        self.face.as_ref().map(|face| (&face.0, basis))
+    /// The worker's face; `None` while it could not be told.
+    pub fn template(&self) -> Option<&Template> {
+        self.face.as_ref().map(|face| &face.0)
+    }
+
+    /// How well it is known.
+    pub fn basis(&self) -> Basis {
+        Basis::Remembered { nights: self.nights, submissions: self.submissions }
+    }
+
+    /// A worker whose face was seen for the first time, in so many selfies.
+    pub(super) fn first_seen(worker_id: &str, model: &ModelId, face: Template, submissions: u64) -> Self {
+        let (worker_id, model) = (worker_id.to_owned(), model.clone());
+        WorkerMemory { worker_id, model, nights: 1, submissions, face: Some(Face(face)), unresolved: Vec::new() }
+    }
+
+    /// A worker whose face could not be told yet.
+    pub(super) fn not_told(worker_id: &str, model: &ModelId, unresolved: Vec<UnresolvedSelfie>) -> Self {
+        let (worker_id, model) = (worker_id.to_owned(), model.clone());
+        WorkerMemory { worker_id, model, nights: 0, submissions: 0, face: None, unresolved }
     }
 
     /// Drops the selfies that `is_gone` holds for; says whether there were any. The worker's own face stays.
@@ -95,74 +125,5 @@ impl WorkerMemory {
     /// Whether there is nothing left to remember.
     pub fn is_empty(&self) -> bool {
         self.face.is_none() && self.unresolved.is_empty()
-    }
-
-    /// Last night's memory with tonight's evidence; `None` when there is nothing to remember.
-    ///
-    /// A face that contradicts the remembered one never takes its place: that is what an account used by somebody else
-    /// looks like. Only an enrolment does.
-    fn merged(
-        id: &str,
-        last: Option<&WorkerMemory>,
-        account: &Account,
-        model: &ModelId,
-        policy: &RolePolicy,
-    ) -> Option<Self> {
-        let last = last.filter(|memory| memory.model == *model);
-        let tonight = account.tonight.as_ref().filter(|_| account.worker.as_ref().is_some_and(|w| w.certain));
-        let remembered = last.and_then(|memory| Some((memory, memory.template()?.0)));
-        let enrolled = account.worker.as_ref().is_some_and(|w| w.basis == Basis::Enrolled);
-        let fresh = |face: &Template| WorkerMemory {
-            worker_id: id.to_owned(),
-            model: model.clone(),
-            nights: 1,
-            submissions: account.seen as u64,
-            face: Some(Face(face.clone())),
-            unresolved: Vec::new(),
-        };
-        match (remembered, tonight) {
-            (Some((memory, old)), Some(new))
-                if old.dim() == new.dim() && similarity(old, new) >= policy.worker_similarity =>
-            {
-                let weight = (memory.submissions as f32).min(Self::MOST_WEIGHT);
-                let face = mean([(old, weight), (new, account.seen as f32)].into_iter())?;
-                Some(WorkerMemory {
-                    nights: memory.nights.saturating_add(1),
-                    submissions: memory.submissions.saturating_add(account.seen as u64),
-                    ..fresh(&face)
-                })
-            }
-            (Some(_), Some(new)) if enrolled => Some(fresh(new)),
-            (Some((memory, _)), _) => Some(memory.clone()),
-            (None, Some(new)) => Some(fresh(new)),
-            (None, None) if account.unresolved.is_empty() => last.cloned(),
-            (None, None) => Some(WorkerMemory {
-                worker_id: id.to_owned(),
-                model: model.clone(),
-                nights: 0,
-                submissions: 0,
-                face: None,
-                unresolved: account.unresolved.clone(),
-            }),
-        }
-    }
-}
-
-impl Roles {
-    /// What to keep of each worker for the next night: `last` as it was given to [`super::assign`], with tonight's
-    /// evidence. Workers who submitted nothing tonight stay as they were.
-    pub fn remember(
-        &self,
-        last: &BTreeMap<String, WorkerMemory>,
-        model: &ModelId,
-        policy: &RolePolicy,
-    ) -> BTreeMap<String, WorkerMemory> {
-        let merged = |(id, account): (&String, &Account)| {
-            Some((id.clone(), WorkerMemory::merged(id, last.get(id), account, model, policy)?))
-        };
-        let mut kept: BTreeMap<String, WorkerMemory> =
-            last.iter().filter(|(_, m)| m.model == *model).map(|(id, m)| (id.clone(), m.clone())).collect();
-        kept.extend(self.accounts.iter().filter_map(merged));
-        kept
     }
 }

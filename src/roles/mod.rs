@@ -6,90 +6,35 @@
 //! | part | |
 //! |---|---|
 //! | `recurring` | the faces that come back across one worker's selfies |
+//! | `alike` | faces that are alike across accounts |
+//! | `memory` | what is carried to the next night |
 //! | `account` | which of them is the worker, from enrolment, memory and the night; or that nobody can say |
 //! | `cast` | worker, member and bystanders of one selfie |
-//! | `nearest` | for each face in question, the other worker it is most like |
-//! | `memory` | what is carried to the next night |
+//! | `other_accounts` | what other accounts tell: a face under many of them is nobody's worker |
+//! | `remember` | tonight's evidence added to the memory |
 //!
 //! Everything here depends on the set of submissions and on nothing else: neither on their order nor on threads.
 
 mod account;
+mod alike;
 mod cast;
 mod memory;
-mod nearest;
+mod other_accounts;
 mod recurring;
+mod remember;
 
 use std::collections::BTreeMap;
 
+pub use account::{Account, KnownWorker};
+pub use alike::{OtherWorker, WorkerFace, nearest_workers};
+pub use cast::{Cast, Role, cast, cast_account, member_doubt_percent};
+pub use memory::{Basis, UnresolvedSelfie, WorkerMemory, WorkerMemoryV1};
 use rayon::prelude::*;
-use serde::{Deserialize, Serialize};
-
-pub use account::{Account, Basis, KnownWorker};
-pub use cast::{cast, cast_account};
-pub use memory::{UnresolvedSelfie, WorkerMemory, WorkerMemoryV1};
-pub use nearest::{OtherWorker, WorkerFace, nearest_workers};
 
 use crate::config::policy::RolePolicy;
-use crate::infer::{Analysis, Template};
-use crate::reason::Reason;
+use crate::infer::{Analysis, ModelId, Template};
+use account::Known;
 use recurring::Selfie;
-
-/// The part a face plays in its selfie.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Role {
-    /// The field worker who submitted the selfie.
-    Worker,
-    /// The person being enrolled.
-    Member,
-    /// Somebody behind them.
-    Bystander,
-}
-
-impl Role {
-    /// The word written to tables.
-    pub fn code(self) -> &'static str {
-        match self {
-            Role::Worker => "worker",
-            Role::Member => "member",
-            Role::Bystander => "bystander",
-        }
-    }
-}
-
-/// The roles of one selfie.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct Cast {
-    /// Index of the worker's face: of whoever stands in the worker's place where the account's own is absent.
-    pub worker: Option<usize>,
-    /// Index of the member's face.
-    pub member: Option<usize>,
-    /// Highest similarity of a face to the worker's template, where one is known.
-    pub worker_similarity: Option<f32>,
-    /// What is wrong with the roles.
-    pub reasons: Vec<Reason>,
-    /// The next face in the foreground after worker and member.
-    bystander: Option<usize>,
-    /// The other worker of the drive who is in the picture, as the member or in the worker's place.
-    pub other_worker: Option<OtherWorker>,
-}
-
-impl Cast {
-    /// The role of face number `index`.
-    pub fn role(&self, index: usize) -> Role {
-        match Some(index) {
-            face if face == self.worker => Role::Worker,
-            face if face == self.member => Role::Member,
-            _ => Role::Bystander,
-        }
-    }
-
-    fn add(&mut self, reason: Reason) {
-        if let Err(place) = self.reasons.binary_search(&reason) {
-            self.reasons.insert(place, reason);
-        }
-    }
-}
 
 /// The roles of a night.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -110,17 +55,18 @@ pub fn assign(
     policy: &RolePolicy,
 ) -> Roles {
     let mut accounts = accounts(analyses, enrolled, memory, policy);
-    account::settle_by_other_workers(&mut accounts, policy);
-    nearest::name_shared_faces(&mut accounts, policy);
-    let nobody = Account::default();
+    other_accounts::tell_helpers_apart(&mut accounts, policy);
+    other_accounts::name_shared_faces(&mut accounts, policy);
+    let unknown_account = Account::default();
     let mut casts: Vec<Cast> = analyses
         .par_iter()
         .map(|analysis| {
-            let account = analysis.facts.worker_id.as_ref().and_then(|id| accounts.get(id)).unwrap_or(&nobody);
+            let account = analysis.facts.worker_id.as_ref().and_then(|id| accounts.get(id)).unwrap_or(&unknown_account);
             cast_account(analysis.faces(), account, policy)
         })
         .collect();
-    nearest::name_other_workers(analyses, &accounts, &mut casts, policy);
+    other_accounts::name_other_workers(analyses, &accounts, &mut casts, policy);
+    other_accounts::name_stand_ins(analyses, &mut casts, policy);
     Roles { casts, accounts }
 }
 
@@ -149,15 +95,35 @@ fn accounts(
             by_worker.entry(worker).or_default().push(analysis);
         }
     }
-    by_worker
-        .into_par_iter()
-        .map(|(id, submissions)| {
-            let selfies = Selfie::distinct(submissions, policy);
-            (id.to_owned(), account::decide(selfies, enrolled.get(id), memory.get(id), policy))
-        })
-        .collect::<Vec<_>>()
-        .into_iter()
-        .collect()
+    let decide = |(id, submissions): (&str, &Vec<&Analysis>), shared: &[Template]| {
+        let selfies = Selfie::distinct(submissions.clone(), policy);
+        let known = Known { enrolled: enrolled.get(id), memory: memory.get(id), shared };
+        (id.to_owned(), account::decide(selfies, known, policy))
+    };
+    let alone: Vec<(String, Account)> =
+        by_worker.par_iter().map(|(id, submissions)| decide((id, submissions), &[])).collect();
+    let mut accounts: BTreeMap<String, Account> = alone.into_iter().collect();
+    // Once more where a face recurs that recurs under many accounts.
+    let faces_of_nobody = other_accounts::faces_of_nobody(&accounts, policy);
+    let again: Vec<(String, Account)> = faces_of_nobody
+        .par_iter()
+        .filter_map(|(id, shared)| Some(decide((id, by_worker.get(id.as_str())?), shared)))
+        .collect();
+    accounts.extend(again);
+    accounts
+}
+
+impl Roles {
+    /// What to keep of each worker for the next night: `last` as it was given to [`assign`], with tonight's evidence.
+    /// Workers who submitted nothing tonight stay as they were.
+    pub fn remember(
+        &self,
+        last: &BTreeMap<String, WorkerMemory>,
+        model: &ModelId,
+        policy: &RolePolicy,
+    ) -> BTreeMap<String, WorkerMemory> {
+        remember::remember(&self.accounts, last, model, policy)
+    }
 }
 
 #[cfg(test)]

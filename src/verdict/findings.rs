@@ -7,6 +7,7 @@
 use std::collections::HashSet;
 
 use crate::config::policy::VerdictPolicy;
+use crate::matching::Grade;
 use crate::reason::Reason;
 use crate::verdict::VerdictRow;
 
@@ -95,6 +96,8 @@ pub struct Membership {
     pub similarity: Option<f32>,
     /// How many pairs at least that similar the whole gallery would hold by chance.
     pub expected_false_matches: Option<f64>,
+    /// How sure it is that the two are one person.
+    pub grade: Option<Grade>,
     /// The evidence of that pair.
     pub evidence: Option<String>,
     /// What people decided about the member.
@@ -140,6 +143,7 @@ pub fn assemble(mut rows: Vec<VerdictRow>, findings: &Findings, policy: &Verdict
         row.cross_district = membership.cross_district;
         row.similarity = membership.similarity;
         row.expected_false_matches = membership.expected_false_matches;
+        row.grade = membership.grade;
         row.evidence = membership.evidence.clone();
         membership.notes.iter().for_each(|note| row.note(note.clone()));
     }

@@ -1,5 +1,6 @@
 //! One row of `verdicts.parquet`, before it becomes columns.
 
+use crate::matching::Grade;
 use crate::reason::{Reason, Verdict};
 use crate::roles::Role;
 
@@ -51,6 +52,8 @@ pub struct VerdictRow {
     pub similarity: Option<f32>,
     /// How many pairs at least that similar the whole gallery would hold by chance.
     pub expected_false_matches: Option<f64>,
+    /// How sure it is that the two are one person.
+    pub grade: Option<Grade>,
     /// The evidence of that pair in log10 units, such as "face 9.1, same worker 1.2, name in part 0.4".
     pub evidence: Option<String>,
     /// Probability that the member is really there.
@@ -102,6 +105,7 @@ pub(crate) mod tests {
             cross_district: None,
             similarity: None,
             expected_false_matches: None,
+            grade: None,
             evidence: None,
             member_liveness: Some(liveness),
             worker_liveness: Some(0.9),

@@ -39,6 +39,7 @@ pub fn first_look(analysis: &Analysis, cast: &Cast, given: Given, policy: &Polic
         cross_district: None,
         similarity: None,
         expected_false_matches: None,
+        grade: None,
         evidence: None,
         member_liveness: member.map(Reading::liveness),
         worker_liveness: worker.map(Reading::liveness),
@@ -76,6 +77,9 @@ pub fn first_look(analysis: &Analysis, cast: &Cast, given: Given, policy: &Polic
             let of_account = |reason: &Reason| matches!(reason, Reason::WorkerUnknown | Reason::WorkerMismatch);
             let counts = |reason: &&Reason| facts.worker_id.is_some() || !of_account(reason);
             cast.reasons.iter().filter(counts).for_each(|&reason| row.add(reason));
+            if let Some(accounts) = cast.stand_in_accounts {
+                row.note(format!("the face in the worker's place stands there under {accounts} accounts"));
+            }
             excuse_small_faces(analysis.faces(), policy, &mut row.reasons);
             check_liveness(member, worker, policy, &mut row);
             member.into_iter().flat_map(|r| quality::failings(&r.quality, &policy.quality)).for_each(|r| row.add(r));

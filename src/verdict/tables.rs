@@ -88,6 +88,7 @@ fn verdict_columns(rows: &[VerdictRow], models: &str, run_id: &str) -> Vec<Colum
         ("cross_district", Arc::new(rows.iter().map(|r| r.cross_district).collect::<BooleanArray>())),
         ("similarity", number(|r| r.similarity)),
         ("expected_false_matches", Arc::new(rows.iter().map(|r| r.expected_false_matches).collect::<Float64Array>())),
+        ("grade", text(|r| r.grade.map(Grade::code))),
         ("evidence", text(|r| r.evidence.as_deref())),
         ("member_liveness", number(|r| r.member_liveness)),
         ("worker_liveness", number(|r| r.worker_liveness)),
@@ -242,6 +243,7 @@ pub fn write_review(path: &Path, rows: &[ReviewRow]) -> Result<()> {
             ("value", number(|r| r.value)),
             ("probability_false", number(|r| r.probability_false)),
             ("expected_false_matches", number(|r| r.expected_false_matches)),
+            ("grade", Arc::new(rows.iter().map(|r| r.grade().map(Grade::code)).collect::<StringArray>())),
             ("evidence", text(|r| &r.evidence)),
         ],
     )

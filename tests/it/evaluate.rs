@@ -117,6 +117,19 @@ fn liveness_is_stated_by_species_with_intervals() {
     for words in ["print: 1 presentations", "APCER at BPCER 5 %", "bootstrap over subjects", "the worst species"] {
         assert!(text.contains(words), "{words} is missing in\n{text}");
     }
+    let groups = place.path("groups.csv");
+    std::fs::write(&groups, "id,group\na,north\nb,south\nz,south\n").unwrap();
+    let (code, json, stderr) = evaluate(&["--json", "--groups", groups.to_str().unwrap()]);
+    assert_eq!(code, 0, "{stderr}");
+    let report: Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(
+        (&report["groups"]["people_in_no_group"], &report["groups"]["unknown_ids"][0]),
+        (&1.into(), &"z".into())
+    );
+    let apcer = &report["groups"]["rates"][2];
+    assert_eq!((&apcer["what"], &apcer["all"]), (&"APCER, not rejected".into(), &1.0.into()), "{json}");
+    assert_eq!((&apcer["groups"][0]["errors"], &apcer["groups"][0]["comparisons"]), (&1.into(), &1.into()), "{json}");
+    assert_eq!(apcer["groups"][0]["is_large_enough"], false, "one attack tells nothing: {json}");
     std::fs::write(&labels, "label,path\nperhaps,faces/obama.jpg\n").unwrap();
     let (code, _, stderr) = evaluate(&[]);
     assert!(code == 65 && stderr.contains("line 2") && stderr.contains("'perhaps'"), "{code} {stderr}");

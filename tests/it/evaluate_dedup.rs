@@ -132,3 +132,46 @@ fn what_cannot_be_measured_is_refused() {
     let report = report(&templates, &["--truth", truth.to_str().unwrap()]);
     assert_eq!((&report["labelled"], &report["people"]), (&Value::from(3), &Value::from(2)));
 }
+
+#[test]
+fn rates_are_stated_by_group() {
+    let place = Place::new();
+    let templates = place.path("people.parquet");
+    write(&templates, 1000, 800);
+    let groups = place.path("groups.csv");
+    // The people who are there twice are in the first group, and half of them in the second.
+    let group = |person: usize| if person < 400 { "north" } else { "south" };
+    let rows: String = (0..900).map(|person| format!("person {person},{}\n", group(person))).collect();
+    std::fs::write(&groups, format!("id,group\n{rows}person 4000,south\n")).unwrap();
+    let flags = ["--groups", groups.to_str().unwrap()];
+    let report = report(&templates, &flags);
+    let size = &report["sizes"][0];
+    let by_group = &size["groups"];
+    assert_eq!((&by_group["people"]["north"], &by_group["people"]["south"]), (&400.into(), &500.into()));
+    assert_eq!((&by_group["people_in_no_group"], &by_group["unknown_ids"][0]), (&100.into(), &"person 4000".into()));
+    let rates = by_group["rates"].as_array().unwrap();
+    let rate = |what: &str| rates.iter().find(|rate| rate["what"] == what).unwrap_or_else(|| panic!("{rates:?}"));
+    // All 800 duplicates are in one of the two groups: what is missed adds up.
+    let missed = rate("FNIR at 0.01 expected in the gallery");
+    let count = |rate: &Value, field: &str| -> Vec<u64> {
+        rate["groups"].as_array().unwrap().iter().map(|group| group[field].as_u64().unwrap()).collect()
+    };
+    assert_eq!(count(missed, "comparisons"), [400, 400]);
+    let all = limit(size, 0.01)["fnir"]["count"].as_u64().unwrap();
+    assert_eq!(count(missed, "errors").iter().sum::<u64>(), all, "{missed}");
+    assert!(missed["worst_to_best"]["ratio"].as_f64().is_some_and(|ratio| ratio >= 1.0), "{missed}");
+    // North: 400 people of 2 pictures, 800 * 798 / 2 pairs of strangers; south: 400 of 2 and 100 of 1.
+    let matched = rate("FMR at 1000 expected in the gallery");
+    assert_eq!(count(matched, "comparisons"), [319_200, 404_550 - 400]);
+    assert!(count(matched, "errors").iter().sum::<u64>() > 100, "{matched}");
+    // One population, so the groups hardly differ.
+    assert!(matched["worst_to_best"]["ratio"].as_f64().unwrap() < 2.0, "{matched}");
+
+    let (_, text, _) = evaluate(&templates, &flags);
+    for words in ["north 400, south 500; in no group 100", "1 ids of the group file are nobody", "worst to best"] {
+        assert!(text.contains(words), "{words} is missing in\n{text}");
+    }
+    std::fs::write(&groups, "id,group\nAsha,north\n").unwrap();
+    let (code, _, stderr) = evaluate(&templates, &flags);
+    assert!(code == 65 && stderr.contains("groups.csv") && stderr.contains("Asha"), "{code} {stderr}");
+}

@@ -37,7 +37,7 @@ fn thin(list: &Path, column: &str, labels: [&str; 2], to: &Path) {
     writer.flush().unwrap();
 }
 
-fn evaluate(kind: &str, list: [&str; 2], images: &Path) -> Value {
+fn evaluate<const N: usize>(kind: &str, list: [&str; N], images: &Path) -> Value {
     let mut command = chehra();
     let (code, stdout, stderr) =
         run(command.args(["evaluate", kind, "-q", "--json"]).args(list).arg("--images").arg(images));
@@ -67,4 +67,49 @@ pub fn nuaa_prints_are_not_accepted() {
     let rate = |value: &Value| value["rate"].as_f64().unwrap();
     assert!(rate(&report["bpcer_rejecting"]) <= 0.1, "honest faces rejected: {report}");
     assert!(rate(&report["all"]["apcer_asking"]) <= 0.1, "prints accepted without a question: {report}");
+}
+
+pub fn one_region_is_more_alike_than_the_world() {
+    crate::slow();
+    let (lfw, place) = (data_set("lfw"), Place::new());
+    let ids = std::fs::read_to_string(lfw.join("south_asian_ids.txt")).unwrap();
+    let ids: Vec<&str> = ids.split_whitespace().collect();
+    // All pictures of the list's people, and those of every eighth other person.
+    let mut folders: Vec<PathBuf> =
+        std::fs::read_dir(lfw.join("images")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    folders.sort();
+    let name = |folder: &Path| folder.file_name().unwrap().to_str().unwrap().to_owned();
+    let mut pictures: Vec<String> = Vec::new();
+    let mut groups = String::from("id,group\n");
+    for (number, folder) in folders.iter().enumerate() {
+        let is_listed = ids.contains(&name(folder).as_str());
+        if is_listed || number % 8 == 0 {
+            groups += &format!("{},{}\n", name(folder), if is_listed { "south_asian" } else { "others" });
+            pictures
+                .extend(std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path().display().to_string()));
+        }
+    }
+    pictures.sort();
+    let (pairs, group_file) = (place.path("pairs.csv"), place.path("groups.csv"));
+    let rows: String = pictures.windows(2).map(|two| format!("0,{},{},0\n", two[0], two[1])).collect();
+    std::fs::write(&pairs, format!("fold,path_a,path_b,same\n{rows}")).unwrap();
+    std::fs::write(&group_file, groups).unwrap();
+    let list = ["--pairs", pairs.to_str().unwrap(), "--groups", group_file.to_str().unwrap()];
+    let report = evaluate("verification", list, Path::new("/"));
+    assert_eq!(report["groups"]["people"]["south_asian"], 47, "{report}");
+    let rate = |fmr: &str| {
+        let rates = report["groups"]["rates"].as_array().unwrap();
+        let ends_so = |rate: &&Value| {
+            rate["what"].as_str().unwrap().starts_with("FMR ") && rate["all"] == fmr.parse::<f64>().unwrap()
+        };
+        rates.iter().find(ends_so).unwrap().clone()
+    };
+    let at = rate("0.01");
+    assert_eq!(at["worst_to_best"]["worst"], "south_asian", "{at}");
+    assert!(at["worst_to_best"]["ratio"].as_f64().unwrap() > 1.5, "{at}");
+    let south_asian = &at["groups"][1];
+    assert_eq!(south_asian["group"], "south_asian");
+    assert!(south_asian["rate"]["low"].as_f64().unwrap() > 0.01, "above the rate of all for certain: {at}");
+    let rare = rate("0.0001");
+    assert_eq!(rare["groups"][1]["is_large_enough"], false, "some 3,000 pairs show no rate of 1e-4: {rare}");
 }

@@ -43,6 +43,7 @@ macro_rules! tests {
 const TESTS: &[Test] = tests![
     data::lfw_pairs_are_told_apart,
     data::nuaa_prints_are_not_accepted,
+    data::one_region_is_more_alike_than_the_world,
     kernels::faces::boxes_become_the_same_faces,
     kernels::faces::faces_are_warped_as_on_the_cpu,
     kernels::faces::more_candidates_than_a_list_holds_are_left_to_the_host,

@@ -154,6 +154,7 @@ fn verdict_row(row: usize, persons: usize) -> VerdictRow {
         cross_district: None,
         similarity: None,
         expected_false_matches: None,
+        grade: None,
         evidence: None,
         member_liveness: Some(0.9),
         worker_liveness: Some(0.9),

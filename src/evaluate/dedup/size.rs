@@ -8,6 +8,7 @@ use super::people::Population;
 use crate::Result;
 use crate::config::policy::MatchingPolicy;
 use crate::evaluate::audit::Rate;
+use crate::evaluate::groups::{Comparisons, CountedRate, GroupReport, Groups, Tally};
 use crate::gallery::{Gallery, Searcher};
 use crate::matching::impostor::ImpostorReport;
 use crate::matching::{Cluster, Decided, Judged, Pair};
@@ -50,6 +51,8 @@ pub struct SizeReport {
     pub most_similar_false_pairs: Vec<FalsePair>,
     /// Pairs above the floor of the search.
     pub candidates: usize,
+    /// Rates of labelled people by group, where groups were given.
+    pub groups: Option<GroupReport>,
     /// Seconds of the search, and of all that follows it.
     pub seconds: Seconds,
 }
@@ -151,7 +154,12 @@ pub struct FalsePair {
 }
 
 /// Measures the first `size` memberships of a population.
-pub(super) fn measure(population: &Population, size: usize, policy: &MatchingPolicy) -> Result<SizeReport> {
+pub(super) fn measure(
+    population: &Population,
+    size: usize,
+    policy: &MatchingPolicy,
+    groups: Option<&Groups>,
+) -> Result<SizeReport> {
     let rows = population.rows(size)?;
     let names: HashMap<String, usize> = rows.iter().map(|(m, _)| m.submission_id.clone()).zip(0..).collect();
     let gallery = Gallery::from_rows(&rows)?;
@@ -173,7 +181,8 @@ pub(super) fn measure(population: &Population, size: usize, policy: &MatchingPol
     let row = |index: usize| names[&pass.enrolments[index].submission_id];
     let persons = population.persons(size);
     let truth = Truth::new(&persons, &judged.pairs, &row);
-    let limits = LIMITS.iter().map(|&limit| truth.limit(limit, &judged)).collect();
+    let limits: Vec<LimitReport> = LIMITS.iter().map(|&limit| truth.limit(limit, &judged)).collect();
+    let groups = groups.map(|groups| truth.by_group(groups, &persons, &limits));
     let districts = population.districts(size);
     let across = |a: usize, b: usize| districts[a] != districts[b];
     let review =
@@ -191,6 +200,7 @@ pub(super) fn measure(population: &Population, size: usize, policy: &MatchingPol
         impostors: judged.statistics.impostors.clone(),
         most_similar_false_pairs: truth.named(population),
         candidates: judged.statistics.candidates,
+        groups,
         seconds,
     })
 }
@@ -259,6 +269,67 @@ impl<'a> Truth<'a> {
                 .map(|(pair, _, _)| pair.local_fdr)
                 .fold(0.0, |sum, fdr| sum + fdr),
         }
+    }
+
+    /// Rates of each group at each limit: missed duplicates, false pairs among the group's own people, and memberships in a
+    /// false pair with anybody. Labelled people have the numbers from 0; drawn ones are in no group.
+    fn by_group(&self, groups: &Groups, persons: &[u64], limits: &[LimitReport]) -> GroupReport {
+        let numbers = groups.group_numbers();
+        let group = |person: u64| numbers.get(person as usize).copied().flatten();
+        let members = |number: usize| self.of.iter().filter(move |entry| group(*entry.0) == Some(number));
+        let rates = limits.iter().flat_map(|limit| {
+            let (mut found, mut wrong) = (HashSet::<usize>::new(), HashSet::<usize>::new());
+            let mut false_pairs: BTreeMap<usize, Vec<[usize; 2]>> = BTreeMap::new();
+            for (_, rows, mated) in &self.pairs[..self.within(limit.expected)] {
+                let people = rows.map(|row| persons[row]);
+                match mated {
+                    true => found.extend(rows),
+                    false => wrong.extend(rows),
+                }
+                let [a, b] = people.map(group);
+                if let (false, true, Some(number)) = (*mated, a == b, a) {
+                    false_pairs.entry(number).or_default().push(people.map(|person| person as usize));
+                }
+            }
+            let missed = (0..groups.count()).map(|number| {
+                let count = |rows: &[usize]| rows.iter().skip(1).filter(|row| !found.contains(row)).count();
+                Tally::own(members(number).map(|(&person, rows)| [person as usize, rows.len() - 1, count(rows)]))
+            });
+            let matched = (0..groups.count()).map(|number| {
+                let pictures = members(number).map(|(&person, rows)| [person as usize, rows.len()]).collect();
+                let comparisons = Comparisons::Between { pictures, left_out: Vec::new() };
+                Tally { comparisons, errors: false_pairs.remove(&number).unwrap_or_default() }
+            });
+            let matched: Vec<Tally> = matched.collect();
+            let flagged = (0..groups.count()).map(|number| {
+                let count = |rows: &[usize]| rows.iter().filter(|row| wrong.contains(row)).count();
+                Tally::own(members(number).map(|(&person, rows)| [person as usize, rows.len(), count(rows)]))
+            });
+            let at = format!("at {} expected in the gallery", limit.expected);
+            [
+                CountedRate {
+                    what: format!("FNIR {at}"),
+                    all: limit.fnir.rate.unwrap_or(0.0),
+                    by_group: missed.collect(),
+                },
+                CountedRate {
+                    what: format!("FMR {at}"),
+                    all: limit.observed as f64 / self.stranger_pairs(persons.len()).max(1.0),
+                    by_group: matched,
+                },
+                CountedRate {
+                    what: format!("memberships in a false pair {at}"),
+                    all: wrong.len() as f64 / persons.len().max(1) as f64,
+                    by_group: flagged.collect(),
+                },
+            ]
+        });
+        groups.report(rates.collect())
+    }
+
+    fn stranger_pairs(&self, memberships: usize) -> f64 {
+        let all = memberships as f64;
+        all * (all - 1.0) / 2.0 - self.mated_pairs as f64
     }
 
     /// Evenly over the logarithm of what is expected, from a thousandth of a pair to the widest limit.

@@ -82,11 +82,13 @@ impl Display for SizeReport {
             c.precision,
             c.recall
         )?;
-        let Some(worst) = self.most_similar_false_pairs.first() else { return Ok(()) };
-        write!(
-            f,
-            "\n  most similar false pair: {} and {}, {:.4}, {:.2e} expected",
-            worst.a, worst.b, worst.similarity, worst.expected_false_matches
-        )
+        if let Some(worst) = self.most_similar_false_pairs.first() {
+            write!(
+                f,
+                "\n  most similar false pair: {} and {}, {:.4}, {:.2e} expected",
+                worst.a, worst.b, worst.similarity, worst.expected_false_matches
+            )?;
+        }
+        self.groups.iter().try_for_each(|groups| write!(f, "\n{groups}"))
     }
 }

@@ -8,6 +8,7 @@ use super::format::time;
 use super::gathered::Gathered;
 use super::persons::Link;
 use super::pictures::Told;
+use crate::matching::Grade;
 
 /// The lists that the script shows: persons, photos of photos, and the pictures of both by number.
 pub(super) fn lists(gathered: &Gathered, review_below: f64) -> (Value, Value, Value) {
@@ -41,12 +42,12 @@ pub(super) fn lists(gathered: &Gathered, review_below: f64) -> (Value, Value, Va
             .collect();
         let link = |link: &Link| {
             let (a, b) = link.sides;
-            json!([a.min(b), a.max(b), link.similarity, link.probability_false, link.evidence, link.decision])
+            json!([a.min(b), a.max(b), grade(link.probability_false), link.evidence, link.decision])
         };
         rank += u64::from(!person.id.is_empty());
         listed.push(json!({
             "r": if person.id.is_empty() { None } else { Some(rank) }, "i": person.id, "w": person.worth,
-            "f": person.probability_false, "x": person.cross_district, "n": person.size, "m": members,
+            "f": person.probability_false.map(grade), "x": person.cross_district, "n": person.size, "m": members,
             "l": person.links.iter().map(link).collect::<Vec<_>>(), "a": person.all_links,
         }));
     }
@@ -68,4 +69,9 @@ pub(super) fn lists(gathered: &Gathered, review_below: f64) -> (Value, Value, Va
         })
         .collect();
     (Value::Array(listed), json!({ "limit": review_below, "list": spoofs }), json!(encoded))
+}
+
+/// The grade of a probability of error, as the page's texts name it.
+fn grade(probability_false: f64) -> &'static str {
+    Grade::of_local_error(probability_false).map_or("none", Grade::code)
 }

@@ -50,8 +50,6 @@ const translate = () => {
 
 const percent = (share) => share === null ? "" :
   share > 0 && share < 0.001 ? "< 0.1 %" : (100 * share).toFixed(share < 0.0995 ? 1 : 0) + " %";
-const chance = (value) => value === null || value === undefined ? "" :
-  value < 1e-12 ? "< 1e-12" : value < 0.001 ? value.toExponential(0) : value.toPrecision(2);
 const grouped = (number) => number.toLocaleString("en-IN");
 
 const picture = (at) => {
@@ -114,27 +112,27 @@ const parts = (evidence) => make("div", { class: "parts" }, evidence.split(", ")
   const cut = part.lastIndexOf(" ");
   const name = part.slice(0, cut), weight = Number(part.slice(cut + 1));
   const label = texts["e." + name] ? say("span", "e." + name) : make("span", {}, name);
-  return make("span", { class: "part " + (weight > 0 ? "for" : "against") }, label, " ", (weight > 0 ? "+" : "−") + Math.abs(weight).toFixed(1));
+  const [sign, digits] = [weight > 0 ? "+" : "−", Math.abs(weight).toFixed(1)];
+  return make("span", { class: "part " + (weight > 0 ? "for" : "against"), title: sign + digits }, sign + " ", label);
 }));
 
 const personCard = (one) => {
   const heading = make("h3", {}, one.r ? one.r + ". " : "", say("span", "w." + one.w));
-  const rows = one.l.map(([a, b, similarity, wrong, evidence, decision]) => make("tr", {},
-    make("th", { scope: "row" }, `${a + 1} – ${b + 1}`), make("td", { class: "num" }, similarity.toFixed(3)),
-    make("td", { class: "num" }, chance(wrong)), make("td", {}, decision ? say("span", "d." + decision, { class: "tag" }) : null, parts(evidence))));
+  const rows = one.l.map(([a, b, grade, evidence, decision]) => make("tr", {},
+    make("th", { scope: "row" }, `${a + 1} – ${b + 1}`), make("td", {}, say("span", "g." + grade)), make("td", {}, decision ? say("span", "d." + decision, { class: "tag" }) : null, parts(evidence))));
   const more = (count, key) => count > 0 ? say("p", key, { class: "note" }, [grouped(count)]) : null;
   return make("li", {}, make("article", { class: "card" },
     make("header", {}, heading,
       say("span", "memberships", { class: "tag" }, [grouped(one.n)]),
       one.x ? say("span", "cross", { class: "tag" }) : null,
-      one.f === null ? null : say("span", "wrong", { class: "tag" }, [chance(one.f)]),
+      one.f === null ? null : say("span", "g." + one.f, { class: "tag" }),
       make("span", { class: "id" }, one.i)),
     make("ul", { class: "faces" }, one.m.map(member)),
     more(one.n - one.m.length, "more.members"),
     rows.length ? make("div", { class: "scroll", role: "region", tabindex: "0", "aria-label": text("evidence"), "data-tl": "evidence" },
       make("table", { class: "links" }, say("caption", "c.links", {}, [grouped(rows.length), grouped(one.a)]),
-      make("thead", {}, make("tr", {}, say("th", "pair", { scope: "col" }), say("th", "similarity", { scope: "col", class: "num" }),
-        say("th", "false", { scope: "col", class: "num" }), say("th", "evidence", { scope: "col" }))),
+      make("thead", {}, make("tr", {}, say("th", "pair", { scope: "col" }), say("th", "sure", { scope: "col" }),
+        say("th", "evidence", { scope: "col" }))),
       make("tbody", {}, rows))) : null));
 };
 

@@ -108,11 +108,6 @@ function drawPicture(side, at, kind) {
   figure.replaceChildren(frame);
 }
 
-function number(value) {
-  if (value === null || Number.isNaN(value)) return word("unknown");
-  return value !== 0 && (Math.abs(value) < 0.001 || Math.abs(value) >= 1e6) ? value.toExponential(1) : value.toFixed(3);
-}
-
 function drawRecord() {
   const rows = [];
   const [a, b] = view.sides;
@@ -138,11 +133,11 @@ function drawRecord() {
     bar.style.display = "block";
     bar.style.width = `${(100 * Math.abs(weight)) / most}%`;
     track.append(bar);
-    line.append(element("span", language === "hi" ? PARTS_HI[name] ?? name : name), track,
-      element("span", (weight > 0 ? "+" : "") + weight.toFixed(1).replace("-", "−"), "value"));
+    line.append(element("span", language === "hi" ? PARTS_HI[name] ?? name : name), track);
+    line.title = (weight > 0 ? "+" : "") + weight.toFixed(1).replace("-", "−");
     return line;
   }));
-  $("odds").textContent = word("odds", { similarity: number(view.similarity), expected: number(view.expected_false_matches), false: number(view.probability_false) });
+  $("odds").textContent = word(`grade_${view.grade ?? "none"}`);
 }
 
 function draw() {

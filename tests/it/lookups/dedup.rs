@@ -102,7 +102,10 @@ fn every_format_holds_the_same_pairs() {
     assert_eq!(csv.lines().count(), count + 1);
     let (first, pair) = (csv.lines().nth(1).unwrap(), &json["pairs"][0]);
     assert!(first.starts_with(&format!("{},", pair["submission_a"].as_str().unwrap())), "{first} {pair}");
-    says(&mut dedup(&[]), &["similarity", "first", "again", "6 selected", "False matches from the store's last audit"]);
+    says(
+        &mut dedup(&[]),
+        &["how sure", "near certain", "first", "again", "6 selected", "False matches from the store's last audit"],
+    );
     for name in ["pairs.csv", "pairs.json", "pairs.parquet", "folder"] {
         let file = out.path(name);
         says(dedup(&["--out"]).arg(&file), &["members"]);

@@ -1,22 +1,17 @@
-//! For each face in question, the other worker of the drive that it is most like.
+//! Faces that are alike across accounts: the nearest worker of each face, and faces that come up under many accounts.
 //!
 //! Ten thousand workers and a hundred thousand members are a thousand million comparisons, so they are done as matrix
 //! products of f32 masters, block by block; masters then decide among the few that are within the rounding of the best,
 //! so the answer has the same bits on every machine. A match means little below a similarity that allows for so many
 //! comparisons: `other_worker_similarity` is far above the one that finds a worker in the worker's own selfies.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use candle_core::{Device, Tensor};
 use rayon::prelude::*;
 
-use crate::config::policy::RolePolicy;
+use crate::infer::Template;
 use crate::infer::template::similarity;
-use crate::infer::{Analysis, Template};
-use crate::reason::Reason;
-use crate::roles::account::worker_faces;
-use crate::roles::cast::principals;
-use crate::roles::{Account, Basis, Cast};
 
 /// Faces and workers of one matrix product: 8 MiB of scores.
 const FACES: usize = 512;
@@ -131,86 +126,44 @@ fn products(rows: &[f32], columns: &[f32], dim: usize) -> Products {
     Products(product().ok())
 }
 
-/// Notes of each account whose worker is the worker of another account too, the most similar one.
-pub(super) fn name_shared_faces(accounts: &mut BTreeMap<String, Account>, policy: &RolePolicy) {
-    let found = {
-        let workers = worker_faces(accounts);
-        let asked: Vec<(&Template, Option<&str>)> = workers.iter().map(|w| (w.template, Some(w.worker_id))).collect();
-        let found = nearest_workers(&asked, &workers, policy.other_worker_similarity);
-        let ids = workers.iter().map(|w| w.worker_id.to_owned());
-        ids.zip(found).filter_map(|(id, other)| Some((id, other?))).collect::<Vec<_>>()
-    };
-    for (id, other) in found {
-        let enrolled =
-            |id: &str| accounts.get(id).and_then(|a| a.worker.as_ref()).is_some_and(|w| w.basis == Basis::Enrolled);
-        let borrowed = enrolled(&other.worker_id) && !enrolled(&id);
-        if let Some(account) = accounts.get_mut(&id) {
-            account.borrowed = borrowed;
-            account.same_as = Some(other);
-        }
-    }
+/// A face that comes up under several accounts.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct SharedFace {
+    /// Which of the faces asked are this one, ascending.
+    pub faces: Vec<usize>,
+    /// The accounts.
+    pub accounts: BTreeSet<String>,
 }
 
-/// Says which members, and which faces in the place of an absent worker, are other workers of the drive.
-pub(super) fn name_other_workers(
-    analyses: &[Analysis],
-    accounts: &BTreeMap<String, Account>,
-    casts: &mut [Cast],
-    policy: &RolePolicy,
-) {
-    let workers = worker_faces(accounts);
-    let found = |cast: &Cast| cast.worker_similarity.is_some_and(|s| s >= policy.worker_similarity);
-    let mut asked: Vec<(usize, usize)> = Vec::new();
-    for (row, cast) in casts.iter().enumerate() {
-        match cast.worker {
-            _ if cast.reasons.contains(&Reason::MemberIsWorker) => {}
-            Some(_) if found(cast) || cast.reasons.contains(&Reason::WorkerMismatch) => {
-                asked.extend(cast.member.map(|face| (row, face)));
-            }
-            // Anybody in the foreground may be in the worker's place.
-            _ => asked.extend(principals(analyses[row].faces(), policy.principal_ratio).into_iter().map(|f| (row, f))),
+/// Faces that come up under at least `min_accounts` accounts, those of most accounts first: faces at least `least`
+/// similar to one of another account are one, directly or over others.
+pub(super) fn shared_faces(faces: &[WorkerFace], least: f32, min_accounts: usize) -> Vec<SharedFace> {
+    let asked: Vec<(&Template, Option<&str>)> =
+        faces.iter().map(|face| (face.template, Some(face.worker_id))).collect();
+    let has_mate = nearest_workers(&asked, faces, least);
+    let shared: Vec<usize> = (0..faces.len()).filter(|&face| has_mate[face].is_some()).collect();
+    let mut left: BTreeSet<usize> = shared.iter().copied().collect();
+    let mut found = Vec::new();
+    while let Some(first) = left.pop_first() {
+        let mut members = vec![first];
+        let mut at = 0;
+        while at < members.len() {
+            let face = faces[members[at]].template;
+            let is_mate = |other: &&usize| {
+                let other = faces[**other].template;
+                other.dim() == face.dim() && similarity(face, other) >= least
+            };
+            let mates: Vec<usize> = left.iter().filter(is_mate).copied().collect();
+            left.retain(|face| !mates.contains(face));
+            members.extend(mates);
+            at += 1;
+        }
+        members.sort_unstable();
+        let accounts: BTreeSet<String> = members.iter().map(|&face| faces[face].worker_id.to_owned()).collect();
+        if accounts.len() >= min_accounts {
+            found.push(SharedFace { faces: members, accounts });
         }
     }
-    let template = |&(row, face): &(usize, usize)| {
-        let own = analyses[row].facts.worker_id.as_deref();
-        Some((&analyses[row].faces().get(face)?.reading.as_ref()?.template, own))
-    };
-    asked.retain(|face| template(face).is_some());
-    let faces: Vec<(&Template, Option<&str>)> = asked.iter().filter_map(template).collect();
-    let nearest = nearest_workers(&faces, &workers, policy.other_worker_similarity);
-    for ((row, face), other) in asked.into_iter().zip(nearest) {
-        if let Some(other) = other {
-            let found = found(&casts[row]);
-            name(&mut casts[row], face, other, found);
-        }
-    }
-    for (analysis, cast) in analyses.iter().zip(casts.iter_mut()) {
-        let account = analysis.facts.worker_id.as_ref().and_then(|id| accounts.get(id));
-        if account.is_some_and(|a| a.borrowed) && cast.worker.is_some() && found(cast) {
-            cast.add(Reason::WorkerMismatch);
-            cast.other_worker = cast.other_worker.take().or_else(|| account.and_then(|a| a.same_as.clone()));
-        }
-    }
-}
-
-/// Notes that a face is another worker's: in the worker's place where the account's own was not `found`, else as the
-/// member.
-fn name(cast: &mut Cast, face: usize, other: OtherWorker, found: bool) {
-    let taken = found || cast.reasons.iter().any(|r| matches!(r, Reason::OneFace | Reason::WorkerMismatch));
-    if !taken {
-        // The other worker is the worker of this selfie, and whoever else is there the member.
-        if cast.member == Some(face) {
-            cast.member = cast.worker.filter(|&worker| worker != face).or(cast.bystander);
-        }
-        cast.worker = Some(face);
-        cast.reasons.retain(|&r| r != Reason::WorkerAbsent);
-        cast.add(Reason::WorkerMismatch);
-    } else if cast.member == Some(face) {
-        cast.add(Reason::MemberIsOtherWorker);
-    } else {
-        return;
-    }
-    if cast.other_worker.as_ref().is_none_or(|known| known.similarity < other.similarity) {
-        cast.other_worker = Some(other);
-    }
+    found.sort_by_key(|shared| std::cmp::Reverse(shared.accounts.len()));
+    found
 }
