@@ -58,6 +58,8 @@ reasons! {
     PhotoOfPhoto = "photo_of_photo",
     /// A face may have been photographed from a print or a screen: a person should look.
     PhotoOfPhotoSuspected = "photo_of_photo_suspected",
+    /// The picture looks like a screenshot, or like two pictures joined: a person should look.
+    CompositeSuspected = "composite_suspected",
     /// The light, grain or size of a face lets nobody tell it from a photo of a photo.
     LivenessUnsure = "liveness_unsure",
     /// The member's face is too small to be compared.

@@ -10,6 +10,8 @@ use crate::reason::Reason;
 
 /// One unreadable picture in so many is a column's trouble and no longer a row's.
 const ONE_IN: usize = 2;
+/// How the details of pictures begin that phones write and that are not read.
+const PHONE_KINDS: [&str; 2] = ["a HEIC picture", "an AVIF picture"];
 
 /// Warnings about the facts of a dump, its pictures, and a table of workers that is about others.
 ///
@@ -32,15 +34,25 @@ pub fn of_columns(survey: &Survey, analyses: &[Analysis], workers: Option<&Path>
     Ok(warnings)
 }
 
-/// The kind of picture that most rows fail by, if most fail by one.
-fn of_pictures(analyses: &[Analysis]) -> Option<String> {
+/// How many phones write a picture that is not read, and the kind that most rows fail by, if most fail by one.
+fn of_pictures(analyses: &[Analysis]) -> Vec<String> {
     let mut kinds: HashMap<&str, usize> = HashMap::new();
     for reject in analyses.iter().filter_map(|analysis| analysis.selfie.as_ref().err()) {
         if reject.reason == Reason::UnreadableImage {
             *kinds.entry(reject.detail.as_str()).or_default() += 1;
         }
     }
-    let (kind, count) = kinds.into_iter().max_by_key(|&(kind, count)| (count, kind))?;
     let rows = analyses.len();
-    (count > 1 && count * ONE_IN >= rows).then(|| format!("selfie is unreadable in {count} of {rows} rows: {kind}"))
+    let of_phones: usize =
+        kinds.iter().filter(|(kind, _)| PHONE_KINDS.iter().any(|k| kind.starts_with(k))).map(|(_, n)| n).sum();
+    let phones = (of_phones > 0).then(|| {
+        format!(
+            "{of_phones} of {rows} selfies are HEIC or AVIF pictures, which are not read: set the workers' phones to JPEG; \
+             examples/heic_to_jpeg.py converts this dump"
+        )
+    });
+    let most = kinds.into_iter().max_by_key(|&(kind, count)| (count, kind));
+    let column = most.filter(|&(_, count)| count > 1 && count * ONE_IN >= rows);
+    let column = column.map(|(kind, count)| format!("selfie is unreadable in {count} of {rows} rows: {kind}"));
+    phones.into_iter().chain(column).collect()
 }

@@ -520,6 +520,7 @@ fn default_verdict(reason: Reason) -> Verdict {
         UnreadableImage | ImageTooLarge => Verdict::Unreadable,
         PhotoOfPhoto | DuplicateSelfie | ConsentMissing | ErasedBefore => Verdict::Reject,
         PhotoOfPhotoSuspected
+        | CompositeSuspected
         | RequiredFieldMissing
         | SubmissionIdRepeated
         | TooManyFaces

@@ -24,7 +24,7 @@ use crate::reason::{Reason, Reject};
 use crate::{Error, Result};
 
 /// Changes when [`Analysis`] is written differently.
-const VERSION: u32 = 6;
+const VERSION: u32 = 7;
 /// Name of the file with the run's key.
 const KEY: &str = "key";
 /// Ending of the batches.

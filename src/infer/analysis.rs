@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::dump::RowFacts;
 use crate::face::{Detection, Quality};
 use crate::infer::Template;
-use crate::photo::{Background, Fingerprint, Miniature, Photo, Reduced, Thumbnail};
+use crate::photo::{Background, Composite, Fingerprint, Miniature, Photo, Reduced, Thumbnail};
 use crate::reason::Reject;
 
 /// One face of a picture.
@@ -104,6 +104,8 @@ pub struct SeenPhoto {
     pub height: u32,
     /// By how many degrees, clockwise, it was turned because no face in it was upright: 0, 90, 180 or 270.
     pub turned: u16,
+    /// What shows that it was put together on a screen.
+    pub composite: Option<Composite>,
     /// Hashes of the file and of the picture.
     pub fingerprint: Fingerprint,
     /// What tells it from other pictures and finds it again.

@@ -14,7 +14,7 @@ use crate::config::Policy;
 use crate::face::detect::Detector;
 use crate::face::{Crop, Detection, Similarity, grain, quality};
 use crate::nn::{Embedder, Liveness, Yunet};
-use crate::photo::{Fingerprint, Photo, Reduced};
+use crate::photo::{Composite, Fingerprint, Photo, Reduced};
 use crate::reason::Reject;
 
 /// The networks, ready to run.
@@ -180,12 +180,19 @@ fn measure(photo: &Photo, bytes: &[u8], faces: Vec<LookedFace>, policy: &Policy,
         width: photo.width as u32,
         height: photo.height as u32,
         turned: 0,
+        composite: Composite::find(photo, foreground(&boxes, policy)),
         fingerprint: Fingerprint::from_reduced(bytes, &reduced),
         traits: Traits::of(&reduced, photo, &boxes),
         faces,
     };
     lap.book(Stage::Fingerprint);
     seen
+}
+
+/// The boxes of faces in the foreground; they are sorted, the tallest first.
+fn foreground<'a>(boxes: &'a [[f32; 4]], policy: &Policy) -> &'a [[f32; 4]] {
+    let least = boxes.first().map_or(0.0, |tallest| tallest[3] * policy.roles.principal_ratio);
+    &boxes[..boxes.partition_point(|face| face[3] >= least)]
 }
 
 #[cfg(test)]

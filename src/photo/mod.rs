@@ -10,6 +10,7 @@
 
 pub mod background;
 mod blocks;
+mod composite;
 mod fingerprint;
 mod format;
 mod grids;
@@ -27,6 +28,7 @@ pub mod thumbnail;
 mod webp;
 
 pub use background::Background;
+pub use composite::Composite;
 pub use fingerprint::{Fingerprint, hamming};
 pub use format::Format;
 pub use jpeg::PlainJpeg;

@@ -258,7 +258,7 @@ fn sections(reason: Reason) -> &'static [&'static str] {
         DuplicateSelfie | Resubmitted | BackgroundShared | BystanderRecurs => &["reuse."],
         MobileReused | EpicReused => &["facts.", "matching.", "verdicts."],
         EpicMalformed | MobileMalformed | ConsentMissing | BoothOutsideDistrict | CapturedAtImplausible => &["facts."],
-        RequiredFieldMissing | SubmissionIdRepeated | ErasedBefore | TextTooLong => &[],
+        RequiredFieldMissing | SubmissionIdRepeated | ErasedBefore | TextTooLong | CompositeSuspected => &[],
     }
 }
 

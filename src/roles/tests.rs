@@ -51,6 +51,7 @@ fn photo(shot: u64, people: &[(u64, f32)]) -> SeenPhoto {
         width: 640,
         height: 480,
         turned: 0,
+        composite: None,
         fingerprint: Fingerprint { sha256, dhash, mirrored_dhash },
         traits,
         faces,

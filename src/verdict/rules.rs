@@ -73,6 +73,10 @@ pub fn first_look(analysis: &Analysis, cast: &Cast, given: Given, policy: &Polic
                     photo.turned
                 ));
             }
+            if let Some(composite) = photo.composite {
+                row.add(Reason::CompositeSuspected);
+                row.note(composite.meaning().to_owned());
+            }
             // Without a worker_id there is no worker to be unknown or to be another one.
             let of_account = |reason: &Reason| matches!(reason, Reason::WorkerUnknown | Reason::WorkerMismatch);
             let counts = |reason: &&Reason| facts.worker_id.is_some() || !of_account(reason);
@@ -358,6 +362,7 @@ mod tests {
             width: 640,
             height: 480,
             turned: 0,
+            composite: None,
             fingerprint: Fingerprint { sha256: [0; 32], dhash: 0, mirrored_dhash: 0 },
             traits: Traits::of(&Reduced::of(&nothing), &nothing, &[]),
             faces: faces.iter().map(face).collect(),

@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::path::Path;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StringArray};
+use arrow::array::{Array, ArrayRef, AsArray, BinaryArray, RecordBatch, StringArray};
 use arrow::datatypes::{Field, Int32Type, Schema};
 use chehra::config::Columns;
 use chehra::config::policy::PhotoLimits;
@@ -255,4 +255,50 @@ fn ids_of_other_types_are_read_and_whole_columns_that_fail_are_named() {
     write(&base, &place.path("twice/a.parquet"));
     fs::copy(place.path("twice/a.parquet"), place.path("twice/b.parquet")).unwrap();
     assert_eq!(audit(&place, &place.path("twice"), &[]).1.len(), 5);
+}
+
+#[test]
+fn collages_screenshots_and_pictures_of_other_kinds_are_named() {
+    use image::{ImageEncoder, RgbImage, imageops};
+    let place = Place::new();
+    let portrait = |name: &str| {
+        let open = image::open(fixture("faces").join(name)).unwrap().into_rgb8();
+        imageops::resize(&open, 400, 500, imageops::FilterType::Triangle)
+    };
+    let jpeg = |picture: &RgbImage| {
+        let mut bytes = Vec::new();
+        let encoder = image::codecs::jpeg::JpegEncoder::new_with_quality(&mut bytes, 85);
+        encoder.write_image(picture, picture.width(), picture.height(), image::ExtendedColorType::Rgb8).unwrap();
+        bytes
+    };
+    let [left, right] = ["ardern_2018.jpg", "macron_2014.jpg"].map(portrait);
+    let mut collage = RgbImage::new(800, 500);
+    imageops::replace(&mut collage, &left, 0, 0);
+    imageops::replace(&mut collage, &right, 400, 0);
+    let mut parted = RgbImage::from_pixel(812, 500, image::Rgb([255; 3]));
+    imageops::replace(&mut parted, &left, 0, 0);
+    imageops::replace(&mut parted, &right, 412, 0);
+    let mut screenshot = RgbImage::new(400, 900);
+    imageops::replace(&mut screenshot, &left, 0, 200);
+    let base = table(&fixture("intake/row_null_district.parquet"));
+    let honest = base.column_by_name("selfie").unwrap().as_binary::<i32>().value(0).to_vec();
+    let heic = [&[0, 0, 0, 24][..], b"ftypheic", &[0; 200]].concat();
+    let selfies = [jpeg(&collage), jpeg(&parted), jpeg(&screenshot), heic, honest];
+    let column = BinaryArray::from_iter_values(selfies);
+    let dump = place.path("d.parquet");
+    write(&with(&base, "selfie", Arc::new(column)), &dump);
+    let out = place.path("with-page");
+    let (code, said, errors) =
+        run(chehra().args(["audit", "--out"]).arg(&out).arg(&dump).current_dir(place.dir.path()));
+    assert_eq!(code, 0, "{errors}");
+    let warning = "1 of 5 selfies are HEIC or AVIF pictures";
+    assert!(said.contains(warning) && said.contains("examples/heic_to_jpeg.py"), "{said}");
+    assert!(fs::read_to_string(out.join("report.html")).unwrap().contains(warning));
+    let (_, rows) = audit(&place, &dump, &[]);
+    for (row, expected) in rows.iter().zip(["a straight seam", "a bar of one colour between", "bars of one colour at"])
+    {
+        assert!(row.contains("composite_suspected") && row.contains(expected), "{row}");
+    }
+    assert!(rows[3].contains("unreadable_image") && rows[3].contains("a HEIC picture: set the phone"), "{}", rows[3]);
+    assert!(!rows[4].contains("composite_suspected"), "{}", rows[4]);
 }

@@ -327,6 +327,7 @@ pub const TEXTS: &[(&str, &str, &str)] = &[
     ("r.member_is_other_worker", "Member is another worker", "सदस्य कोई दूसरा कार्यकर्ता है"),
     ("r.photo_of_photo", "Photo of a photo", "फ़ोटो की फ़ोटो"),
     ("r.photo_of_photo_suspected", "Perhaps a photo of a photo", "शायद फ़ोटो की फ़ोटो"),
+    ("r.composite_suspected", "Perhaps a screenshot, or two pictures joined", "शायद स्क्रीनशॉट, या दो फ़ोटो जोड़ी गई हैं"),
     (
         "r.liveness_unsure",
         "Too dark, bright, grainy or small to tell a face from a photo",

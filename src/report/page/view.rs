@@ -99,6 +99,8 @@ struct RunView {
     expected_false: String,
     expected_false_upper: String,
     poor_fit: bool,
+    /// What is wrong with whole columns, as the run said it.
+    warnings: Vec<String>,
 }
 
 struct Tile {
@@ -284,6 +286,7 @@ fn run_view(run: &Run) -> RunView {
         expected_false: number(matching.expected_false_pairs),
         expected_false_upper: number(matching.expected_false_pairs_upper),
         poor_fit: matching.impostors.poor_fit.is_some(),
+        warnings: run.summary().warnings,
     }
 }
 
