@@ -8,7 +8,7 @@ use crate::gallery::{Gallery, Member, Row};
 use crate::infer::Template;
 use crate::infer::template::similarity;
 use crate::matching::reuse::{Kind, NumberUse, reused_numbers};
-use crate::matching::{Enrolment, TimeOrder};
+use crate::matching::{Enrolment, TimeOrder, UNKNOWN_TIME};
 use crate::pairs::Found;
 use crate::reason::Reason;
 use crate::verdict::{Finding, Sign};
@@ -130,6 +130,7 @@ fn number_use<'a>(enrolment: &'a Enrolment, number: &'a str) -> NumberUse<'a> {
         worker_id: &enrolment.worker_id,
         district: &enrolment.district,
         captured_at: enrolment.age().0,
+        is_time_known: enrolment.made_at.is_none() && enrolment.captured_at != UNKNOWN_TIME,
         other: other_number(enrolment.mobile.as_deref(), enrolment.epic.as_deref(), number),
     }
 }
@@ -141,6 +142,7 @@ fn stored_use<'a>(row: &Row<'a>, number: &'a str, order: TimeOrder) -> NumberUse
         worker_id: row.worker_id,
         district: row.district,
         captured_at: order.earlier(row.captured_at),
+        is_time_known: order.is_plausible(row.captured_at),
         other: other_number(row.mobile, row.epic, number),
     }
 }

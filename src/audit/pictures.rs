@@ -11,7 +11,7 @@ use crate::dump::facts::{Epic, Mobile, is_same_name};
 use crate::gallery::{Backdrop, Gallery, KeptPicture, Marks, NightPictures, Processor, Store, Stranger};
 use crate::infer::{Analysis, ModelId, SeenPhoto, Template};
 use crate::matching::reuse::{
-    Copied, Earlier, Glimpse, Later, Likeness, PictureIndex, PictureUse, Shared, copied, reused_pictures,
+    Copied, Earlier, Later, Likeness, PictureIndex, PictureUse, Shared, Sighting, copied, reused_pictures,
     shared_backgrounds, shared_bystanders, usual_backgrounds,
 };
 use crate::matching::{TimeOrder, UNKNOWN_TIME};
@@ -186,13 +186,14 @@ impl<'a> Pictures<'a> {
     /// # Errors
     /// Only bugs.
     pub fn scenes(&self, copies: &HashSet<u64>, policy: &Policy, processor: &Processor) -> Result<Scenes> {
-        let mut rooms: Vec<(Glimpse, &Background)> =
-            self.tonight.iter().filter_map(|t| Some((glimpse(t)?, &t.photo.traits.background))).collect();
-        rooms
-            .extend(self.backdrops.iter().map(|(picture, background)| (kept_glimpse(picture, self.order), background)));
+        let mut rooms: Vec<(Sighting, &Background)> =
+            self.tonight.iter().filter_map(|t| Some((sighting(t)?, &t.photo.traits.background))).collect();
+        rooms.extend(
+            self.backdrops.iter().map(|(picture, background)| (kept_sighting(picture, self.order), background)),
+        );
         let rooms = shared_backgrounds(&rooms, &policy.reuse);
-        let mut faces: Vec<(Glimpse, &Template)> = self.tonight.iter().flat_map(strangers).collect();
-        faces.extend(self.strangers.iter().map(|(picture, template)| (kept_glimpse(picture, self.order), template)));
+        let mut faces: Vec<(Sighting, &Template)> = self.tonight.iter().flat_map(strangers).collect();
+        faces.extend(self.strangers.iter().map(|(picture, template)| (kept_sighting(picture, self.order), template)));
         let people = shared_bystanders(&faces, &policy.reuse, processor)?;
         let (shared_backgrounds, recurring_bystanders) = (rooms.len() as u64, people.len() as u64);
 
@@ -215,9 +216,9 @@ impl<'a> Pictures<'a> {
         for (place, this) in (0..).zip(&kept) {
             night.pictures.push(tonight_picture(this));
             places.insert(this.submission_id, place);
-            rooms.extend(glimpse(this).map(|g| (g, &this.photo.traits.background)));
+            rooms.extend(sighting(this).map(|g| (g, &this.photo.traits.background)));
             let stranger =
-                |(_, template): (Glimpse, &Template)| Stranger { picture: place, template: template.clone() };
+                |(_, template): (Sighting, &Template)| Stranger { picture: place, template: template.clone() };
             night.strangers.extend(strangers(this).map(stranger));
         }
         for (seen, background) in usual_backgrounds(&rooms, &policy.reuse) {
@@ -233,11 +234,11 @@ impl<'a> Pictures<'a> {
 fn in_groups(groups: &[Shared], reason: Reason, what: &str, row_of: &dyn Fn(&str) -> Option<u64>) -> Vec<Finding> {
     let (mut found, mut named) = (Vec::new(), HashSet::new());
     for group in groups {
-        let Some(first) = group.glimpses.first() else { continue };
-        for seen in group.glimpses.iter().filter(|g| g.tonight && g.submission_id != first.submission_id) {
+        let Some(first) = group.sightings.first() else { continue };
+        for seen in group.sightings.iter().filter(|g| g.tonight && g.submission_id != first.submission_id) {
             // The earliest one of another worker: one's own room and company are nobody's business.
-            let is_other = |g: &&Glimpse| g.worker_id != seen.worker_id && g.captured_at <= seen.captured_at;
-            let other = group.glimpses.iter().find(is_other);
+            let is_other = |g: &&Sighting| g.worker_id != seen.worker_id && g.captured_at <= seen.captured_at;
+            let other = group.sightings.iter().find(is_other);
             if let (Some(row), Some(other)) = (row_of(seen.submission_id), other)
                 && named.insert(row)
             {
@@ -347,9 +348,9 @@ fn kept_use(picture: &KeptPicture, order: TimeOrder) -> PictureUse<'_> {
     }
 }
 
-fn glimpse<'a>(this: &Tonight<'a>) -> Option<Glimpse<'a>> {
+fn sighting<'a>(this: &Tonight<'a>) -> Option<Sighting<'a>> {
     let facts = &this.analysis.facts;
-    Some(Glimpse {
+    Some(Sighting {
         submission_id: this.submission_id,
         worker_id: facts.worker_id.as_deref()?,
         district: facts.district.as_deref()?,
@@ -358,8 +359,8 @@ fn glimpse<'a>(this: &Tonight<'a>) -> Option<Glimpse<'a>> {
     })
 }
 
-fn kept_glimpse(picture: &KeptPicture, order: TimeOrder) -> Glimpse<'_> {
-    Glimpse {
+fn kept_sighting(picture: &KeptPicture, order: TimeOrder) -> Sighting<'_> {
+    Sighting {
         submission_id: &picture.submission_id,
         worker_id: &picture.worker_id,
         district: &picture.district,
@@ -369,11 +370,11 @@ fn kept_glimpse(picture: &KeptPicture, order: TimeOrder) -> Glimpse<'_> {
 }
 
 /// Faces that are neither worker nor member.
-fn strangers<'a>(this: &Tonight<'a>) -> impl Iterator<Item = (Glimpse<'a>, &'a Template)> + use<'a> {
-    let (cast, photo, glimpse) = (this.cast, this.photo, glimpse(this));
+fn strangers<'a>(this: &Tonight<'a>) -> impl Iterator<Item = (Sighting<'a>, &'a Template)> + use<'a> {
+    let (cast, photo, sighting) = (this.cast, this.photo, sighting(this));
     photo.faces.iter().enumerate().filter_map(move |(index, face)| {
         let template = &face.reading.as_ref()?.template;
-        (cast.role(index) == Role::Bystander).then_some((glimpse?, template))
+        (cast.role(index) == Role::Bystander).then_some((sighting?, template))
     })
 }
 

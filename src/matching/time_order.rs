@@ -17,6 +17,11 @@ impl TimeOrder {
         TimeOrder { drive_begins, tonight_begins: plausible.min().unwrap_or(i64::MAX) }
     }
 
+    /// Whether it may be when a submission was made.
+    pub fn is_plausible(&self, captured_at: i64) -> bool {
+        captured_at >= self.drive_begins && captured_at < i64::MAX
+    }
+
     /// Where one of tonight's submissions stands.
     pub fn tonight(&self, captured_at: i64) -> i64 {
         if captured_at < self.drive_begins { i64::MAX } else { captured_at }
@@ -24,8 +29,7 @@ impl TimeOrder {
 
     /// Where one of an earlier night stands; `i64::MAX` is a time that is not known.
     pub fn earlier(&self, captured_at: i64) -> i64 {
-        let is_known = captured_at >= self.drive_begins && captured_at < i64::MAX;
-        if is_known { captured_at } else { self.tonight_begins.saturating_sub(1) }
+        if self.is_plausible(captured_at) { captured_at } else { self.tonight_begins.saturating_sub(1) }
     }
 }
 

@@ -17,7 +17,6 @@ use super::views::{ItemView, SideView, State, instant, masked, parts};
 use crate::config::Columns;
 use crate::decisions::{Answer, Entry, Event, Judgement, Log, PairKey, Receipt, Why};
 use crate::dump::{Dump, RowFacts};
-use crate::matching::Grade;
 use crate::{Error, Result};
 
 /// Pictures kept ready: those of the pair on each screen, and some that people go back to.
@@ -254,7 +253,7 @@ impl Desk {
             similarity: pair.similarity,
             expected_false_matches: pair.expected_false_matches,
             probability_false: pair.probability_false,
-            grade: Grade::of_local_error(pair.probability_false).map(Grade::code),
+            grade: pair.grade.clone(),
             evidence: parts(&pair.evidence),
             sides: [self.side_view(spot, false, &pair.a), self.side_view(spot, true, &pair.b)],
         })

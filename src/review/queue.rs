@@ -47,6 +47,8 @@ pub struct Pair {
     pub expected_false_matches: f64,
     /// Probability that the two are different people.
     pub probability_false: f64,
+    /// The grade in the table of pairs; `None` where chance is the likelier.
+    pub grade: Option<String>,
     /// The parts, as text.
     pub evidence: String,
 }
@@ -67,12 +69,13 @@ pub struct Queue {
     pub persons: Vec<Person>,
 }
 
-const PAIR_COLUMNS: [&str; 13] = [
+const PAIR_COLUMNS: [&str; 14] = [
     "submission_a",
     "submission_b",
     "similarity",
     "expected_false_matches",
     "probability_false",
+    "grade",
     "evidence",
     "worker_a",
     "worker_b",
@@ -204,6 +207,7 @@ fn pairs(path: &Path) -> Result<Vec<Pair>> {
         let (at_a, at_b) = (rows.times("captured_at_a")?, rows.times("captured_at_b")?);
         let (earlier, similarity) = (rows.flags("earlier_night")?, rows.numbers("similarity")?);
         let (expected, probability) = (rows.numbers("expected_false_matches")?, rows.numbers("probability_false")?);
+        let grades = rows.texts("grade")?;
         for row in 0..rows.len() {
             let member = |ids: &[String], workers: &[String], at: &[i64], districts: &[String], earlier_night| Member {
                 side: Side {
@@ -226,6 +230,7 @@ fn pairs(path: &Path) -> Result<Vec<Pair>> {
                 similarity: similarity[row],
                 expected_false_matches: expected[row],
                 probability_false: probability[row],
+                grade: grades[row].clone(),
                 evidence: evidence[row].clone(),
             });
         }
@@ -257,6 +262,7 @@ pub mod tests {
             similarity,
             expected_false_matches,
             probability_false,
+            grade: None,
             evidence: "face 9.0".into(),
         }
     }

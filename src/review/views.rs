@@ -54,7 +54,7 @@ pub struct ItemView {
     pub similarity: f64,
     pub expected_false_matches: f64,
     pub probability_false: f64,
-    pub grade: Option<&'static str>,
+    pub grade: Option<String>,
     pub evidence: Vec<(String, f64)>,
     pub sides: [SideView; 2],
 }

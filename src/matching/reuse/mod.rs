@@ -18,4 +18,4 @@ mod scenes;
 pub use crops::{Copied, Earlier, Later, copied};
 pub use numbers::{Kind, NumberReuse, NumberUse, SamePerson, reused_numbers};
 pub use pictures::{Index as PictureIndex, Likeness, MAX_DISTANCE, PictureReuse, PictureUse, reused_pictures};
-pub use scenes::{Glimpse, Shared, shared_backgrounds, shared_bystanders, usual_backgrounds};
+pub use scenes::{Shared, Sighting, shared_backgrounds, shared_bystanders, usual_backgrounds};

@@ -9,7 +9,6 @@ use std::collections::{HashMap, HashSet};
 
 use crate::config::policy::FactsPolicy;
 use crate::dump::facts::is_same_name;
-use crate::matching::UNKNOWN_TIME;
 
 /// Microseconds in a minute.
 const MINUTE: i64 = 60_000_000;
@@ -32,8 +31,10 @@ pub struct NumberUse<'a> {
     pub worker_id: &'a str,
     /// Where.
     pub district: &'a str,
-    /// When, microseconds since 1970-01-01T00:00:00Z; [`UNKNOWN_TIME`] where that is not known.
+    /// Where it stands in the order of submissions, microseconds since 1970-01-01T00:00:00Z.
     pub captured_at: i64,
+    /// Whether that is when it was made, so that minutes can be counted from it.
+    pub is_time_known: bool,
     /// The submission's other number, in normal form: the voter-ID beside a mobile number, and the other way round.
     pub other: Option<&'a str>,
 }
@@ -174,7 +175,8 @@ fn soon_after(this: &NumberUse, earlier: &NumberUse, policy: &FactsPolicy) -> bo
     !this.worker_id.is_empty()
         && this.worker_id == earlier.worker_id
         && is_same_name(this.district, earlier.district)
-        && this.captured_at != UNKNOWN_TIME
+        && this.is_time_known
+        && earlier.is_time_known
         && (gap >= 0 && gap <= minutes || both && gap.abs_diff(DAY) <= minutes.unsigned_abs())
 }
 
@@ -183,7 +185,15 @@ mod tests {
     use super::*;
 
     fn sent<'a>(id: &'a str, number: &'a str, worker: &'a str, district: &'a str, minute: i64) -> NumberUse<'a> {
-        NumberUse { number, submission_id: id, worker_id: worker, district, captured_at: minute * MINUTE, other: None }
+        NumberUse {
+            number,
+            submission_id: id,
+            worker_id: worker,
+            district,
+            captured_at: minute * MINUTE,
+            is_time_known: true,
+            other: None,
+        }
     }
 
     const UNKNOWN: SamePerson = &|_, _| None;
@@ -248,12 +258,21 @@ mod tests {
     }
 
     #[test]
+    fn from_a_time_that_is_not_known_no_minutes_are_counted() {
+        let tonight = [sent("later", "1", "W1", "Ujjain", 2)];
+        let earlier = sent("earlier", "1", "W1", "Ujjain", 0);
+        assert_eq!(kinds(&tonight, &[earlier], 1, UNKNOWN), [Some(Kind::Retry)]);
+        let placed = NumberUse { is_time_known: false, ..earlier };
+        assert_eq!(kinds(&tonight, &[placed], 1, UNKNOWN), [Some(Kind::OtherMember)]);
+    }
+
+    #[test]
     fn order_does_not_matter_and_nothing_overflows() {
         let mut tonight = vec![
             sent("a", "1", "W1", "Ujjain", 0),
             sent("b", "1", "W1", "Ujjain", 0),
-            NumberUse { captured_at: i64::MIN, ..sent("c", "1", "W1", "Ujjain", 0) },
-            NumberUse { captured_at: i64::MAX, ..sent("d", "1", "W1", "Ujjain", 0) },
+            NumberUse { captured_at: i64::MIN, is_time_known: false, ..sent("c", "1", "W1", "Ujjain", 0) },
+            NumberUse { captured_at: i64::MAX, is_time_known: false, ..sent("d", "1", "W1", "Ujjain", 0) },
         ];
         let by_id = |tonight: &[NumberUse]| -> Vec<(String, Option<NumberReuse>)> {
             let found = reused_numbers(tonight, [], 1, UNKNOWN, &FactsPolicy::default());

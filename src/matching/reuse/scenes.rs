@@ -26,7 +26,7 @@ const MOST_COMPARED: usize = 20_000;
 
 /// Where something was seen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Glimpse<'a> {
+pub struct Sighting<'a> {
     /// In which submission.
     pub submission_id: &'a str,
     /// Of which worker.
@@ -43,7 +43,7 @@ pub struct Glimpse<'a> {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Shared<'a> {
     /// Where it was seen, earliest first.
-    pub glimpses: Vec<Glimpse<'a>>,
+    pub sightings: Vec<Sighting<'a>>,
     /// Their workers, sorted, each once.
     pub workers: Vec<&'a str>,
     /// Their districts, sorted, each once.
@@ -57,31 +57,31 @@ pub struct Shared<'a> {
 /// # Errors
 /// [`crate::Error::Bug`] when templates differ in length.
 pub fn shared_bystanders<'a>(
-    faces: &[(Glimpse<'a>, &Template)],
+    faces: &[(Sighting<'a>, &Template)],
     policy: &ReusePolicy,
     processor: &Processor,
 ) -> Result<Vec<Shared<'a>>> {
-    let mut sorted: Vec<&(Glimpse, &Template)> = faces.iter().collect();
+    let mut sorted: Vec<&(Sighting, &Template)> = faces.iter().collect();
     sorted.sort_by_key(|face| face.0);
     let rows: Vec<(Member, Template)> =
-        sorted.iter().map(|(glimpse, template)| (member(glimpse), (*template).clone())).collect();
+        sorted.iter().map(|(sighting, template)| (member(sighting), (*template).clone())).collect();
     let mut links = Vec::new();
     let least = policy.bystander_similarity;
     exact::all_pairs(&Gallery::from_rows(&rows)?, least, processor, &mut |_, pairs| {
         links.extend(pairs.iter().map(|p| (p.first as usize, p.second as usize, p.similarity)));
         Ok(())
     })?;
-    let glimpses: Vec<Glimpse> = sorted.iter().map(|face| face.0).collect();
-    links.retain(|&(a, b, _)| glimpses[a].tonight || glimpses[b].tonight);
+    let sightings: Vec<Sighting> = sorted.iter().map(|face| face.0).collect();
+    links.retain(|&(a, b, _)| sightings[a].tonight || sightings[b].tonight);
     links.sort_by_key(|&(a, b, _)| (a, b));
-    Ok(groups(&glimpses, &links, policy.bystander_workers))
+    Ok(groups(&sightings, &links, policy.bystander_workers))
 }
 
-fn member(glimpse: &Glimpse) -> Member {
+fn member(sighting: &Sighting) -> Member {
     Member {
-        submission_id: glimpse.submission_id.to_owned(),
-        worker_id: glimpse.worker_id.to_owned(),
-        district: glimpse.district.to_owned(),
+        submission_id: sighting.submission_id.to_owned(),
+        worker_id: sighting.worker_id.to_owned(),
+        district: sighting.district.to_owned(),
         captured_at: 0,
         mobile: None,
         epic: None,
@@ -95,15 +95,15 @@ fn member(glimpse: &Glimpse) -> Member {
 
 /// Backgrounds that are alike behind several workers; most workers first. Where there are many, of each worker's those
 /// that come up most are compared.
-pub fn shared_backgrounds<'a>(pictures: &[(Glimpse<'a>, &'a Background)], policy: &ReusePolicy) -> Vec<Shared<'a>> {
-    let mut compared: Vec<(Glimpse, &Background)> = match pictures.len() {
+pub fn shared_backgrounds<'a>(pictures: &[(Sighting<'a>, &'a Background)], policy: &ReusePolicy) -> Vec<Shared<'a>> {
+    let mut compared: Vec<(Sighting, &Background)> = match pictures.len() {
         few if few <= ALL_COMPARED => pictures.to_vec(),
         _ => usual_backgrounds(pictures, policy),
     };
     compared.sort_by_key(|picture| picture.0);
     let outlines: Vec<_> = compared.par_iter().map(|picture| picture.1.outline()).collect();
     let everywhere = compared.len() <= MOST_COMPARED;
-    let asked = |a: &Glimpse, b: &Glimpse| {
+    let asked = |a: &Sighting, b: &Sighting| {
         a.worker_id != b.worker_id && (a.tonight || b.tonight) && (everywhere || is_same_name(a.district, b.district))
     };
     let links: Vec<(usize, usize, f32)> = (0..compared.len())
@@ -122,10 +122,10 @@ pub fn shared_backgrounds<'a>(pictures: &[(Glimpse<'a>, &'a Background)], policy
 
 /// Of each worker's backgrounds the few that come up most, each once.
 pub fn usual_backgrounds<'a>(
-    pictures: &[(Glimpse<'a>, &'a Background)],
+    pictures: &[(Sighting<'a>, &'a Background)],
     policy: &ReusePolicy,
-) -> Vec<(Glimpse<'a>, &'a Background)> {
-    let mut by_worker: BTreeMap<&str, Vec<(Glimpse, &Background)>> = BTreeMap::new();
+) -> Vec<(Sighting<'a>, &'a Background)> {
+    let mut by_worker: BTreeMap<&str, Vec<(Sighting, &Background)>> = BTreeMap::new();
     for picture in pictures {
         by_worker.entry(picture.0.worker_id).or_default().push(*picture);
     }
@@ -133,14 +133,14 @@ pub fn usual_backgrounds<'a>(
 }
 
 /// One worker's backgrounds, each once, those that come up most first.
-fn usual<'a>(mut pictures: Vec<(Glimpse<'a>, &'a Background)>, same: f32) -> Vec<(Glimpse<'a>, &'a Background)> {
+fn usual<'a>(mut pictures: Vec<(Sighting<'a>, &'a Background)>, same: f32) -> Vec<(Sighting<'a>, &'a Background)> {
     /// Backgrounds that one worker's pictures are told apart into, at the most.
     const KINDS: usize = 32;
     pictures.sort_by_key(|picture| picture.0);
-    let mut kinds: Vec<((Glimpse, &Background), Outline, usize)> = Vec::new();
+    let mut kinds: Vec<((Sighting, &Background), Outline, usize)> = Vec::new();
     for picture in pictures {
         let outline = picture.1.outline();
-        let alike = |(kind, of, _): &((Glimpse, &Background), Outline, usize)| {
+        let alike = |(kind, of, _): &((Sighting, &Background), Outline, usize)| {
             of.may_match(&outline) && kind.1.similarity(picture.1).is_some_and(|s| s >= same)
         };
         match kinds.iter().position(alike) {
@@ -154,9 +154,9 @@ fn usual<'a>(mut pictures: Vec<(Glimpse<'a>, &'a Background)>, same: f32) -> Vec
     kinds.into_iter().map(|kind| kind.0).collect()
 }
 
-/// Glimpses that links join, where they are of enough workers.
-fn groups<'a>(glimpses: &[Glimpse<'a>], links: &[(usize, usize, f32)], min_workers: usize) -> Vec<Shared<'a>> {
-    let mut parent: Vec<usize> = (0..glimpses.len()).collect();
+/// Sightings that links join, where they are of enough workers.
+fn groups<'a>(sightings: &[Sighting<'a>], links: &[(usize, usize, f32)], min_workers: usize) -> Vec<Shared<'a>> {
+    let mut parent: Vec<usize> = (0..sightings.len()).collect();
     let root = |parent: &mut Vec<usize>, mut node: usize| {
         while parent[node] != node {
             parent[node] = parent[parent[node]];
@@ -178,18 +178,18 @@ fn groups<'a>(glimpses: &[Glimpse<'a>], links: &[(usize, usize, f32)], min_worke
     let mut found: Vec<Shared> = joined
         .into_values()
         .map(|(members, weakest)| {
-            let mut seen: Vec<Glimpse> = members.iter().map(|&m| glimpses[m]).collect();
+            let mut seen: Vec<Sighting> = members.iter().map(|&m| sightings[m]).collect();
             seen.sort_by_key(|g| (g.captured_at, g.submission_id));
             Shared {
                 workers: each_once(&mut seen.iter().map(|g| g.worker_id)),
                 districts: each_once(&mut seen.iter().map(|g| g.district)),
-                glimpses: seen,
+                sightings: seen,
                 weakest,
             }
         })
         .filter(|shared| shared.workers.len() >= min_workers.max(2))
         .collect();
-    found.sort_by(|a, b| b.workers.len().cmp(&a.workers.len()).then_with(|| a.glimpses.cmp(&b.glimpses)));
+    found.sort_by(|a, b| b.workers.len().cmp(&a.workers.len()).then_with(|| a.sightings.cmp(&b.sightings)));
     found
 }
 
@@ -198,8 +198,8 @@ mod tests {
     use super::*;
     use crate::photo::Photo;
 
-    fn glimpse<'a>(submission_id: &'a str, worker_id: &'a str, district: &'a str) -> Glimpse<'a> {
-        Glimpse { submission_id, worker_id, district, captured_at: 0, tonight: true }
+    fn sighting<'a>(submission_id: &'a str, worker_id: &'a str, district: &'a str) -> Sighting<'a> {
+        Sighting { submission_id, worker_id, district, captured_at: 0, tonight: true }
     }
 
     fn policy(bystander_workers: usize, background_workers: usize) -> ReusePolicy {
@@ -208,7 +208,7 @@ mod tests {
     }
 
     fn ids(shared: &Shared) -> String {
-        shared.glimpses.iter().map(|g| g.submission_id).collect::<Vec<_>>().join(" ")
+        shared.sightings.iter().map(|g| g.submission_id).collect::<Vec<_>>().join(" ")
     }
 
     fn face(axis: usize, noise: usize) -> Template {
@@ -222,12 +222,12 @@ mod tests {
     fn one_face_behind_several_workers_is_found() {
         let faces = [face(0, 1), face(0, 2), face(0, 3), face(1, 4), face(1, 5), face(2, 6)];
         let seen = [
-            (glimpse("s3", "W2", "Ujjain"), &faces[0]),
-            (glimpse("s1", "W1", "Indore"), &faces[1]),
-            (glimpse("s2", "W1", "Indore"), &faces[2]),
-            (glimpse("s4", "W3", "Indore"), &faces[3]),
-            (glimpse("s5", "W3", "Indore"), &faces[4]),
-            (glimpse("s6", "W4", "Indore"), &faces[5]),
+            (sighting("s3", "W2", "Ujjain"), &faces[0]),
+            (sighting("s1", "W1", "Indore"), &faces[1]),
+            (sighting("s2", "W1", "Indore"), &faces[2]),
+            (sighting("s4", "W3", "Indore"), &faces[3]),
+            (sighting("s5", "W3", "Indore"), &faces[4]),
+            (sighting("s6", "W4", "Indore"), &faces[5]),
         ];
         let found = shared_bystanders(&seen, &policy(2, 2), &Processor::default()).unwrap();
         assert_eq!(found.len(), 1, "one worker's own bystander is nobody's business: {found:?}");
@@ -237,7 +237,7 @@ mod tests {
         reversed.reverse();
         assert_eq!(shared_bystanders(&reversed, &policy(2, 2), &Processor::default()).unwrap(), found);
         assert!(shared_bystanders(&seen, &policy(3, 2), &Processor::default()).unwrap().is_empty());
-        let past: Vec<_> = seen.iter().map(|(g, face)| (Glimpse { tonight: false, ..*g }, *face)).collect();
+        let past: Vec<_> = seen.iter().map(|(g, face)| (Sighting { tonight: false, ..*g }, *face)).collect();
         assert!(
             shared_bystanders(&past, &policy(2, 2), &Processor::default()).unwrap().is_empty(),
             "said on its own night"
@@ -259,11 +259,11 @@ mod tests {
     fn one_room_behind_several_workers_is_found() {
         let rooms = [room(0.7, 1.0), room(0.7, 0.8), room(2.9, 1.0), room(2.9, 0.9), room(4.3, 1.0)];
         let seen = [
-            (glimpse("s1", "W1", "Ujjain"), &rooms[0]),
-            (glimpse("s2", "W2", "Indore"), &rooms[1]),
-            (glimpse("s3", "W3", "Indore"), &rooms[2]),
-            (glimpse("s4", "W3", "Indore"), &rooms[3]),
-            (glimpse("s5", "W4", "Indore"), &rooms[4]),
+            (sighting("s1", "W1", "Ujjain"), &rooms[0]),
+            (sighting("s2", "W2", "Indore"), &rooms[1]),
+            (sighting("s3", "W3", "Indore"), &rooms[2]),
+            (sighting("s4", "W3", "Indore"), &rooms[3]),
+            (sighting("s5", "W4", "Indore"), &rooms[4]),
         ];
         let found = shared_backgrounds(&seen, &policy(2, 2));
         assert_eq!(found.len(), 1, "{found:?}");

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::format::time;
 use super::gathered::Gathered;
-use super::persons::Link;
+use super::persons::{Link, Person};
 use super::pictures::Told;
 use crate::matching::Grade;
 
@@ -42,12 +42,12 @@ pub(super) fn lists(gathered: &Gathered, review_below: f64) -> (Value, Value, Va
             .collect();
         let link = |link: &Link| {
             let (a, b) = link.sides;
-            json!([a.min(b), a.max(b), grade(link.probability_false), link.evidence, link.decision])
+            json!([a.min(b), a.max(b), grade_of(link), link.evidence, link.decision])
         };
         rank += u64::from(!person.id.is_empty());
         listed.push(json!({
             "r": if person.id.is_empty() { None } else { Some(rank) }, "i": person.id, "w": person.worth,
-            "f": person.probability_false.map(grade), "x": person.cross_district, "n": person.size, "m": members,
+            "f": person_grade(person), "x": person.cross_district, "n": person.size, "m": members,
             "l": person.links.iter().map(link).collect::<Vec<_>>(), "a": person.all_links,
         }));
     }
@@ -71,7 +71,15 @@ pub(super) fn lists(gathered: &Gathered, review_below: f64) -> (Value, Value, Va
     (Value::Array(listed), json!({ "limit": review_below, "list": spoofs }), json!(encoded))
 }
 
-/// The grade of a probability of error, as the page's texts name it.
-fn grade(probability_false: f64) -> &'static str {
-    Grade::of_local_error(probability_false).map_or("none", Grade::code)
+/// A pair's grade, as the page's texts name it.
+fn grade_of(link: &Link) -> &str {
+    link.grade.as_deref().unwrap_or("none")
+}
+
+/// A person's grade: the review queue's, and of a pair that belongs to no person the pair's.
+fn person_grade(person: &Person) -> Option<&str> {
+    match &person.links[..] {
+        [only] if person.id.is_empty() => Some(grade_of(only)),
+        _ => person.probability_false.map(|doubt| Grade::of_local_error(doubt).map_or("none", Grade::code)),
+    }
 }

@@ -8,6 +8,7 @@ use arrow::datatypes::{Float32Type, Float64Type};
 
 use crate::Result;
 use crate::dump::facts::is_same_name;
+use crate::matching::Grade;
 use crate::reason::Verdict;
 use crate::report::table::{Texts, read, value};
 
@@ -104,6 +105,8 @@ pub struct Link {
     pub similarity: f32,
     /// Probability that the two are different people.
     pub probability_false: f64,
+    /// The grade in the table of pairs; `None` where chance is the likelier.
+    pub grade: Option<String>,
     /// `face 9.1, same worker 1.2, ...`
     pub evidence: String,
     /// What reviewers decided.
@@ -207,6 +210,7 @@ impl Persons {
             "similarity",
             "expected_false_matches",
             "probability_false",
+            "grade",
             "evidence",
             "worker_a",
             "worker_b",
@@ -230,6 +234,7 @@ impl Persons {
             let (a, b) = (side("a")?, side("b")?);
             let evidence = batch.texts("evidence")?;
             let decisions = batch.texts_if_any("decision");
+            let grades = batch.texts_if_any("grade");
             let similarity = batch.numbers::<Float32Type>("similarity")?;
             let expected = batch.numbers::<Float64Type>("expected_false_matches")?;
             let false_share = batch.numbers::<Float64Type>("probability_false")?;
@@ -246,6 +251,11 @@ impl Persons {
                     sides: (0, 1),
                     similarity: value(similarity, row).unwrap_or_default(),
                     probability_false: value(false_share, row).unwrap_or_default(),
+                    grade: match grades {
+                        Some(grades) => grades.get(row).map(str::to_owned),
+                        // A table of an earlier version.
+                        None => value(false_share, row).and_then(Grade::of_local_error).map(|g| g.code().to_owned()),
+                    },
                     evidence: evidence.get(row).unwrap_or_default().to_owned(),
                     decision: decisions.and_then(|d| d.get(row)).map(str::to_owned),
                 };
