@@ -70,6 +70,10 @@ cuda *args:
 kit *args:
     benches/gpu/pack.sh {{args}}
 
+# The book of docs/, in target/book (needs mdbook)
+book *args:
+    mdbook build docs {{args}}
+
 # The release archive, in dist/
 dist *args:
     packaging/dist.sh {{args}}

@@ -35,7 +35,7 @@ name=chehra-$version-$target
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 to=$work/$name
-mkdir -p "$to"/{bin,completions,examples,man/man1,packaging/systemd,weights}
+mkdir -p "$to"/{bin,completions,docs,examples,man/man1,packaging/systemd,weights}
 
 strip --strip-all -o "$to/bin/chehra" "$binary"
 chmod 755 "$to/bin/chehra"
@@ -49,7 +49,8 @@ chehra completions elvish >"$to/completions/chehra.elv"
 chehra config init --out - >"$to/chehra.toml.sample"
 chehra policy >"$to/policy.toml.sample"
 
-cp LICENSE README.md ARCHITECTURE.md CHANGELOG.md "$to"
+cp LICENSE README.md ARCHITECTURE.md CONTRIBUTING.md CHANGELOG.md "$to"
+cp docs/*.md docs/book.toml "$to/docs"
 # The networks are in the program; their terms and passports go with it.
 cp -R weights/LICENSES weights/manifest.toml "$to/weights"
 python3 packaging/third_party.py "$target" >"$to/THIRD-PARTY.txt"

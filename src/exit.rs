@@ -1,4 +1,4 @@
-//! Exit codes: one table, from which the help, the manual pages and a test of the README are made.
+//! Exit codes: one table, from which the help, the manual pages and a test of the documentation are made.
 //!
 //! 0 and 1 are everybody's; the others are those of `sysexits.h`, so that a scheduler can tell "never again like this"
 //! (64, 65, 69, 70) from "again later" (75).

@@ -8,7 +8,7 @@ pub(super) const BUILT: bool = false;
 /// Says that it cannot.
 pub(super) fn open(_: usize) -> Result<candle_core::Device, (String, String)> {
     let found = "this binary was built without CUDA (feature 'cuda')".to_owned();
-    Err((found, "use --device cpu or auto, or build it with the CUDA toolkit: see GPU in the README".to_owned()))
+    Err((found, "use --device cpu or auto, or build it with the CUDA toolkit: see docs/gpu.md".to_owned()))
 }
 
 /// Unknown.

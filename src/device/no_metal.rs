@@ -10,7 +10,7 @@ pub(super) fn open(_: usize) -> Result<candle_core::Device, (String, String)> {
     let found = "this binary was built without Metal (feature 'metal')".to_owned();
     Err((
         found,
-        "use --device cpu or auto, or build it with --features metal on a Mac: see GPU in the README".to_owned(),
+        "use --device cpu or auto, or build it with --features metal on a Mac: see docs/gpu.md".to_owned(),
     ))
 }
 

@@ -1,5 +1,5 @@
 //! Public data sets: a few of their pictures through the real binary, with room below what all of them give
-//! (README.md has the figures). Looked for in the folder that `CHEHRA_DATA` names, else in `../shared/data`.
+//! (docs/accuracy.md has the figures). Looked for in the folder that `CHEHRA_DATA` names, else in `../shared/data`.
 
 use std::path::{Path, PathBuf};
 

@@ -120,6 +120,11 @@ pub fn the_archive_is_whole_and_made_the_same_way_twice() {
     for file in [
         "LICENSE",
         "README.md",
+        "CONTRIBUTING.md",
+        "docs/SUMMARY.md",
+        "docs/book.toml",
+        "docs/operations.md",
+        "docs/reasons-and-verdicts.md",
         "THIRD-PARTY.txt",
         "weights/LICENSES/README.md",
         "man/man1/chehra-audit.1",

@@ -1,10 +1,12 @@
-//! Every command explains itself: examples that parse, names that do not collide, exit codes, shells, manual pages.
+//! Every command explains itself: examples that parse, names that do not collide, exit codes, shells, manual pages. So does
+//! the documentation: its commands parse, its links lead somewhere, its tables are the program's.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::fs;
 use std::path::Path;
 
+use chehra::config::Policy;
 use chehra::config::options::commands;
 use chehra::exit::Exit;
 
@@ -22,38 +24,101 @@ fn help(command: &clap::Command) -> String {
     command.get_after_long_help().or(command.get_after_help()).map(ToString::to_string).unwrap_or_default()
 }
 
-/// The words of an example as a shell would split them; ends at a comment, a pipe or a redirection.
-fn words(line: &str) -> Vec<OsString> {
-    let (mut words, mut word, mut quote, mut begun) = (Vec::new(), String::new(), None, false);
+/// The commands of a line as a shell would split them, each as its words. A comment ends the line, a redirection the words
+/// of its command.
+fn split(line: &str) -> Vec<Vec<String>> {
+    let (mut commands, mut words, mut word) = (Vec::new(), Vec::new(), String::new());
+    let (mut quote, mut begun, mut redirected) = (None, false, false);
     let mut letters = line.chars();
-    while let Some(letter) = letters.next() {
+    loop {
+        let letter = letters.next();
         match (quote, letter) {
-            (None, '#') if !begun => break,
-            (None, '|' | '>' | '&' | ';') => break,
-            (None, '\'' | '"') => (quote, begun) = (Some(letter), true),
-            (Some(open), _) if open == letter => quote = None,
-            (None, '\\') => word.extend(letters.next()),
-            (None, ' ') => {
-                if begun {
-                    words.push(std::mem::take(&mut word).into());
-                }
-                begun = false;
+            (Some(open), Some(letter)) if open == letter => quote = None,
+            (None, Some('\'' | '"')) => (quote, begun) = (letter, true),
+            (None, Some('\\')) => {
+                word.extend(letters.next());
+                begun = true;
             }
-            _ => {
+            (Some(_), Some(letter)) => word.push(letter),
+            (None, Some(letter)) if !" #|&;<>".contains(letter) || (letter == '#' && begun) => {
                 word.push(letter);
                 begun = true;
             }
+            // What stands outside of quotes and ends a word.
+            (_, end) => {
+                let word = std::mem::take(&mut word);
+                if std::mem::take(&mut begun) && !redirected {
+                    words.push(word);
+                }
+                redirected |= matches!(end, Some('<' | '>'));
+                if !matches!(end, Some(' ' | '<' | '>')) {
+                    commands.push(std::mem::take(&mut words));
+                    redirected = false;
+                }
+                if matches!(end, None | Some('#')) {
+                    return commands;
+                }
+            }
         }
     }
-    if begun {
-        words.push(word.into());
-    }
-    words
 }
 
+/// What a command gives to `chehra`, if it starts it: by name or path, in a loop, with variables before it, or by cargo.
+fn given_to_chehra(command: &[String]) -> Option<Vec<OsString>> {
+    let leads = |word: &String| {
+        ["do", "then", "nice", "time", "/usr/bin/time", "-v"].contains(&word.as_str())
+            || word.split_once('=').is_some_and(|(name, _)| name.bytes().all(|b| b.is_ascii_uppercase() || b == b'_'))
+    };
+    let words = &command[command.iter().take_while(|word| leads(word)).count()..];
+    let given = match words {
+        [first, given @ ..] if first == "chehra" || first.ends_with("/chehra") => given,
+        [first, second, ..] if first == "cargo" && second == "run" => {
+            &words[words.iter().position(|word| word == "--")? + 1..]
+        }
+        _ => return None,
+    };
+    Some(std::iter::once("chehra".into()).chain(given.iter().map(OsString::from)).collect())
+}
+
+/// Everything that a text gives to `chehra`, line by line.
 fn examples(text: &str) -> Vec<Vec<OsString>> {
-    let lines: Vec<String> = text.replace("\\\n", " ").lines().map(|line| line.trim_start().to_owned()).collect();
-    lines.iter().filter(|line| line.starts_with("chehra ")).map(|line| words(line)).collect()
+    let text = text.replace("\\\n", " ");
+    let commands = text.lines().flat_map(|line| split(line.trim_start()));
+    commands.filter_map(|command| given_to_chehra(&command)).collect()
+}
+
+fn read(name: &str) -> String {
+    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(name)).unwrap()
+}
+
+/// The README and the pages of the book, by name.
+fn documentation() -> BTreeMap<String, String> {
+    let folder = fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs")).unwrap();
+    let names = folder.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let pages = names.filter(|name| name.ends_with(".md")).map(|name| format!("docs/{name}"));
+    let found: BTreeMap<_, _> = pages.chain(["README.md".to_owned()]).map(|name| (name.clone(), read(&name))).collect();
+    assert!(found.len() > 10, "{:?}", found.keys());
+    found
+}
+
+/// The targets of links and pictures, but for those in code.
+fn links(text: &str) -> Vec<String> {
+    let outside_blocks: Vec<&str> = text.split("```").step_by(2).collect();
+    let prose: String = outside_blocks.join("\n").split('`').step_by(2).collect();
+    prose.split("](").skip(1).filter_map(|rest| Some(rest.split_once(')')?.0.to_owned())).collect()
+}
+
+/// The names by which the headings of a page can be linked to, as GitHub and mdBook make them.
+fn anchors(text: &str) -> BTreeSet<String> {
+    let outside_blocks: Vec<&str> = text.split("```").step_by(2).collect();
+    let lines: Vec<&str> = outside_blocks.iter().flat_map(|part| part.lines()).collect();
+    let titles = lines.iter().filter(|line| line.starts_with('#')).map(|line| line.trim_start_matches('#').trim());
+    titles
+        .map(|title| {
+            let letters = title.chars().filter(|letter| letter.is_alphanumeric() || " -_".contains(*letter));
+            letters.map(|letter| if letter == ' ' { '-' } else { letter }).collect::<String>().to_lowercase()
+        })
+        .collect()
 }
 
 #[test]
@@ -77,17 +142,98 @@ fn every_command_has_examples_and_they_parse() {
 }
 
 #[test]
-fn examples_of_the_readme_parse() {
-    let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
+fn every_command_of_the_documentation_parses() {
     let root = chehra::cli::command();
-    let blocks = text.split("```").skip(1).step_by(2).filter(|block| block.starts_with("sh\n"));
-    let found: Vec<Vec<OsString>> = blocks.flat_map(examples).collect();
-    for words in &found {
-        if let Err(error) = root.clone().try_get_matches_from(words) {
-            panic!("{words:?}: {}", error.render());
+    let (mut seen, mut wrong) = (0, Vec::new());
+    for (name, text) in documentation() {
+        let blocks = text.split("```").skip(1).step_by(2).filter(|block| block.starts_with("sh\n"));
+        for words in blocks.flat_map(examples) {
+            seen += 1;
+            if let Err(error) = root.clone().try_get_matches_from(&words) {
+                wrong.push(format!("{name}: {words:?}: {}", error.render()));
+            }
         }
     }
-    assert!(found.len() > 10, "only {} examples", found.len());
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert!(seen > 40, "only {seen} commands");
+}
+
+#[test]
+fn commands_of_a_line_are_split_as_a_shell_does() {
+    let line = "for n in 1 2; do A_B=1 chehra audit 'a b' --out x# > y z; done | cat # chehra no";
+    let given = examples(line);
+    assert_eq!(given, [["chehra", "audit", "a b", "--out", "x#"].map(OsString::from)]);
+    assert_eq!(examples("cargo run --release -- audit d\ncargo test -- chehra"), [["chehra", "audit", "d"]]);
+    assert_eq!(examples("a/chehra devices && chehra policy \\\n  -q").len(), 2);
+    assert_eq!(examples("install -m 755 bin/chehra /usr/local/bin"), Vec::<Vec<OsString>>::new());
+}
+
+#[test]
+fn links_of_the_documentation_lead_somewhere() {
+    assert_eq!(links("[`a`](b.md#c) `[x](y)`\n```\n[x](y)\n```\n![d](e.png)"), ["b.md#c", "e.png"]);
+    assert!(anchors("# A `b`, c-d\n```\n# e\n```\n").iter().eq(["a-b-c-d"]));
+    let mut pages = documentation();
+    pages.extend(["ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md"].map(|name| (name.to_owned(), read(name))));
+    let (mut seen, mut wrong) = (0, Vec::new());
+    for (name, text) in &pages {
+        let page = Path::new(env!("CARGO_MANIFEST_DIR")).join(name);
+        for link in links(text).iter().filter(|link| !link.contains("://")) {
+            seen += 1;
+            let (file, anchor) = link.split_once('#').unwrap_or((link.as_str(), ""));
+            let target = if file.is_empty() { page.clone() } else { page.parent().unwrap().join(file) };
+            if !target.exists() {
+                wrong.push(format!("{name}: {link}: no such file"));
+            } else if !anchor.is_empty() && !anchors(&fs::read_to_string(&target).unwrap()).contains(anchor) {
+                wrong.push(format!("{name}: {link}: no such heading"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert!(seen > 60, "only {seen} links");
+}
+
+#[test]
+fn the_readme_is_short_and_the_book_lists_every_page_and_command() {
+    let lines = read("README.md").lines().count();
+    assert!(lines <= 200, "README.md has {lines} lines; what is longer belongs into docs/");
+    let summary = read("docs/SUMMARY.md");
+    for name in documentation().keys().filter_map(|name| name.strip_prefix("docs/")) {
+        assert!(name == "SUMMARY.md" || summary.contains(&format!("]({name})")), "{name} in docs/SUMMARY.md");
+    }
+    let commands = read("docs/commands.md");
+    for command in chehra::cli::command().get_subcommands().filter(|command| command.get_name() != "help") {
+        let name = command.get_name();
+        assert!(
+            commands.contains(&format!("`chehra {name} ")) || commands.contains(&format!("`chehra {name}`")),
+            "{name} in docs/commands.md"
+        );
+    }
+}
+
+#[test]
+fn the_book_has_every_key_of_the_policy_and_every_reason_with_its_default() {
+    let policy: toml::Table = Policy::default().to_toml().unwrap().parse().unwrap();
+    let (page, reasons) = (read("docs/policy.md"), read("docs/reasons-and-verdicts.md"));
+    for (section, keys) in &policy {
+        let keys = keys.as_table().unwrap();
+        let (_, text) = page.split_once(&format!("\n## [{section}]\n")).unwrap_or_else(|| panic!("[{section}]"));
+        let text = text.split("\n## ").next().unwrap();
+        for (key, value) in keys {
+            if section == "verdicts" {
+                let ending = format!(" | {} |", value.as_str().unwrap());
+                let mut rows =
+                    reasons.lines().filter(|row| row.split(" | ").next().unwrap().contains(&format!("`{key}`")));
+                assert!(rows.next().is_some_and(|row| row.ends_with(&ending)), "{key}: {ending}");
+                continue;
+            }
+            let row = format!("| `{key}` | `{value}` |");
+            assert!(text.contains(&row), "[{section}] in docs/policy.md: {row}");
+        }
+        for row in text.lines().filter(|row| row.starts_with("| `")) {
+            let key = row.split('`').nth(1).unwrap();
+            assert!(keys.contains_key(key) || row.contains("| not set |"), "[{section}] has no key {key}");
+        }
+    }
 }
 
 #[test]
@@ -126,15 +272,15 @@ fn keys_and_variables_mean_one_thing() {
 }
 
 #[test]
-fn the_exit_codes_stand_in_help_and_readme() {
+fn the_exit_codes_stand_in_help_and_book() {
     let (code, text, _) = run(chehra().arg("--help"));
     assert_eq!(code, 0);
-    let readme = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
+    let page = read("docs/operations.md");
     for exit in Exit::ALL {
         let (number, meaning) = (exit as u8, exit.meaning());
         let first_words: Vec<&str> = meaning.split(' ').take(3).collect();
         assert!(text.contains(&format!(" {number}  {}", first_words.join(" "))), "{number} in the help: {text}");
-        assert!(readme.contains(&format!("| {number} | {meaning} |")), "{number} {meaning} in README.md");
+        assert!(page.contains(&format!("| {number} | {meaning} |")), "{number} {meaning} in docs/operations.md");
     }
 }
 
