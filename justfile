@@ -71,8 +71,8 @@ kit *args:
     benches/gpu/pack.sh {{args}}
 
 # The book of docs/, in target/book (needs mdbook)
-book *args:
-    mdbook build docs {{args}}
+book:
+    docs/build.sh
 
 # The release archive, in dist/
 dist *args:

@@ -50,7 +50,7 @@ chehra config init --out - >"$to/chehra.toml.sample"
 chehra policy >"$to/policy.toml.sample"
 
 cp LICENSE README.md ARCHITECTURE.md CONTRIBUTING.md CHANGELOG.md "$to"
-cp docs/*.md docs/book.toml "$to/docs"
+cp docs/*.md "$to/docs"
 # The networks are in the program; their terms and passports go with it.
 cp -R weights/LICENSES weights/manifest.toml "$to/weights"
 python3 packaging/third_party.py "$target" >"$to/THIRD-PARTY.txt"

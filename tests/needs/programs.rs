@@ -122,7 +122,6 @@ pub fn the_archive_is_whole_and_made_the_same_way_twice() {
         "README.md",
         "CONTRIBUTING.md",
         "docs/SUMMARY.md",
-        "docs/book.toml",
         "docs/operations.md",
         "docs/reasons-and-verdicts.md",
         "THIRD-PARTY.txt",
