@@ -40,6 +40,10 @@ fn split(line: &str) -> Vec<Vec<String>> {
                 begun = true;
             }
             (Some(_), Some(letter)) => word.push(letter),
+            // What another command prints is one word here.
+            (None, Some('(')) if word.ends_with('$') => {
+                word.extend(letters.by_ref().take_while(|&letter| letter != ')'))
+            }
             (None, Some(letter)) if !" #|&;<>".contains(letter) || (letter == '#' && begun) => {
                 word.push(letter);
                 begun = true;
@@ -47,10 +51,12 @@ fn split(line: &str) -> Vec<Vec<String>> {
             // What stands outside of quotes and ends a word.
             (_, end) => {
                 let word = std::mem::take(&mut word);
-                if std::mem::take(&mut begun) && !redirected {
+                let redirects = matches!(end, Some('<' | '>'));
+                let descriptor = redirects && word.bytes().all(|byte| byte.is_ascii_digit());
+                if std::mem::take(&mut begun) && !redirected && !descriptor {
                     words.push(word);
                 }
-                redirected |= matches!(end, Some('<' | '>'));
+                redirected |= redirects;
                 if !matches!(end, Some(' ' | '<' | '>')) {
                     commands.push(std::mem::take(&mut words));
                     redirected = false;
@@ -164,6 +170,7 @@ fn commands_of_a_line_are_split_as_a_shell_does() {
     let given = examples(line);
     assert_eq!(given, [["chehra", "audit", "a b", "--out", "x#"].map(OsString::from)]);
     assert_eq!(examples("cargo run --release -- audit d\ncargo test -- chehra"), [["chehra", "audit", "d"]]);
+    assert_eq!(examples("chehra audit $(ls -d a 2>b) 2>c d"), [["chehra", "audit", "$ls -d a 2>b"]]);
     assert_eq!(examples("a/chehra devices && chehra policy \\\n  -q").len(), 2);
     assert_eq!(examples("install -m 755 bin/chehra /usr/local/bin"), Vec::<Vec<OsString>>::new());
 }
