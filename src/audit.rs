@@ -14,6 +14,7 @@ mod numbers;
 mod ordered;
 mod pictures;
 mod record;
+mod replies;
 mod reuse;
 mod see;
 mod standing;
@@ -154,7 +155,11 @@ fn judge(job: &Job, inputs: &Inputs, seen: &Seen, engine: &Engine, past: Past, t
     let scenes = pictures.scenes(&known, policy, searcher.processor())?;
     times.ended("reuse");
 
-    let later = [before, tries, numbers.reused, copies, scenes.findings].concat();
+    // What members answered.
+    let stored = past.store.map(|store| store.answers(Some(past.key))).transpose()?.unwrap_or_default();
+    let answered = replies::answered(&inputs.replies, &stored, analyses, &earlier, policy);
+
+    let later = [before, tries, numbers.reused, copies, scenes.findings, answered.findings].concat();
     let findings = Findings { first, memberships: memberships(&matched), later };
     let rows = assemble(own, &findings, &policy.verdicts);
     let reuse = ReuseCounts {
@@ -166,7 +171,10 @@ fn judge(job: &Job, inputs: &Inputs, seen: &Seen, engine: &Engine, past: Past, t
     Ok(Night {
         read_at: past.read_at,
         queue: review_queue(&matched.enrolments, &matched.judged, policy.facts.retry_minutes, job.review_budget),
-        peers: peers(analyses, &rows, policy),
+        peers: peers(analyses, &rows, answered.peers, policy),
+        replies: answered.counts,
+        replies_refused: answered.refused,
+        answers: answered.to_store,
         enrolled: standing.enrolled(&rows_of(findings.iter(), Finding::is_repeat)),
         pictures: pictures.to_store(&model, policy, &rows),
         members_of_earlier_nights: earlier.live(),
@@ -199,7 +207,9 @@ fn add_to_store(
         renewed: &renewed,
         curve: Some(gallery::Curve { model: &model, bytes: &curve }),
     };
-    writer.add_night(&key.store_key, added)
+    let commit = writer.add_night(&key.store_key, added)?;
+    writer.keep_answers(&night.answers)?;
+    Ok(commit)
 }
 
 /// Removes spools of runs with which nobody went on for a week.

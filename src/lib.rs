@@ -20,19 +20,23 @@
 //! | [`face`] | photo -> detections, aligned crops, quality |
 //! | [`infer`] | crops in batches -> liveness, [`infer::Template`] |
 //! | [`roles`] | the faces of one worker's submissions -> who is the worker, who the member |
+//! | [`replies`] | what members answered, by SMS, call or visit |
 //! | [`gallery`] | templates on disk, exact search and HNSW |
 //! | [`decisions`] | what reviewers decided: a log that only grows |
 //! | [`matching`] | candidates -> pairs -> clusters |
 //! | [`pairs`] | members -> candidates -> judged: the one way for a night, a store and look-ups |
 //! | [`verdict`] | rules, policy, tables, run folder |
+//! | [`assurance`] | what may be promised of a drive, from random calls: designs and confidence sequences |
 //! | [`report`] | progress and summaries for people |
 //! | [`audit`] | the stages above wired in order |
 //! | [`lookup`] | what analysts ask: row filters, one photo against a store, two photos, one photo |
+//! | [`followup`] | whom to ask, whom to call, and what the answers come to |
 //! | [`synth`] | dumps with known truth, from any face pictures |
 //! | [`evaluate`] | accuracy in ISO/IEC 19795-1 and 30107-3 terms |
 //! | [`bench`] | cost by stage, and whether it has grown |
 //! | [`review`] | the review desk: a run's queue in a browser, on this machine alone |
 
+pub mod assurance;
 pub mod audit;
 pub mod bench;
 pub mod cli;
@@ -44,6 +48,7 @@ pub mod error;
 pub mod evaluate;
 pub mod exit;
 pub mod face;
+pub mod followup;
 pub mod gallery;
 pub mod infer;
 pub mod lock;
@@ -56,6 +61,7 @@ pub mod output;
 pub mod pairs;
 pub mod photo;
 pub mod reason;
+pub mod replies;
 pub mod report;
 pub mod review;
 pub mod roles;

@@ -92,6 +92,10 @@ reasons! {
     MobileMalformed = "mobile_malformed",
     /// The member's consent is not recorded.
     ConsentMissing = "consent_missing",
+    /// The member says not to have become one.
+    MemberDenied = "member_denied",
+    /// The member's mobile number reaches nobody.
+    NumberUndelivered = "number_undelivered",
     /// The booth lies in another district, by the table of booths.
     BoothOutsideDistrict = "booth_outside_district",
     /// The time of capture is before the drive or in the future.

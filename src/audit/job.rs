@@ -9,6 +9,7 @@ use crate::dump::{Booths, Carry, Dump, Survey, Workers};
 use crate::gallery::Engine;
 use crate::infer::Analysis;
 use crate::output::{self, Kept};
+use crate::replies::{Replies, ReplyNames};
 use crate::report::page::PageOptions;
 use crate::verdict::RunFolder;
 use crate::{Error, Result};
@@ -37,6 +38,10 @@ pub struct Job {
     pub review_budget: Option<usize>,
     /// Logs of reviewers' decisions, or folders of them.
     pub decisions: Vec<PathBuf>,
+    /// Tables of members' replies.
+    pub responses: Vec<PathBuf>,
+    /// What they call things.
+    pub reply_names: ReplyNames,
     /// A list of submission ids, one a line: members who were forgotten and consented anew.
     pub consent_renewed: Option<PathBuf>,
     /// What searches the gallery.
@@ -59,6 +64,8 @@ impl Job {
             force: false,
             review_budget: None,
             decisions: Vec::new(),
+            responses: Vec::new(),
+            reply_names: ReplyNames::default(),
             consent_renewed: None,
             search: Engine::default(),
             page: Some(PageOptions::default()),
@@ -79,6 +86,8 @@ pub struct Inputs {
     pub booths: Option<Booths>,
     /// What reviewers decided.
     pub decisions: Decisions,
+    /// What members answered.
+    pub replies: Replies,
     /// Members who were forgotten and consented anew.
     pub consented: HashSet<String>,
     /// The columns that are carried through.
@@ -100,10 +109,12 @@ impl Inputs {
         survey.warnings().iter().for_each(|warning| log::warn!("{warning}"));
         let booths = job.booths.as_deref().map(Booths::read).transpose()?;
         let decisions = Decisions::read(&job.decisions)?;
+        let now = jiff::Timestamp::now().as_microsecond();
+        let replies = Replies::read(&job.responses, &job.reply_names, now)?;
         let carry = dump.carry(&job.carry)?;
         let consented = job.consent_renewed.as_deref().map(|path| read_ids(path, "--consent-renewed")).transpose()?;
         let consented = consented.unwrap_or_default().into_iter().collect();
-        Ok(Inputs { dump, survey, workers, booths, decisions, consented, carry })
+        Ok(Inputs { dump, survey, workers, booths, decisions, replies, consented, carry })
     }
 
     /// Which of the renewed submissions are in this dump.
@@ -138,6 +149,15 @@ fn kept(job: &Job, dump: &Dump) -> Vec<Kept> {
     let workers = workers.into_iter().map(|path| Kept::itself("the table of workers", path));
     let booths = job.booths.iter().map(|path| Kept::itself("the table of booths", path));
     let decisions = job.decisions.iter().map(|path| Kept::itself("decisions", path));
+    let responses = job.responses.iter().map(|path| Kept::itself("replies", path));
     let renewed = job.consent_renewed.iter().map(|path| Kept::itself("the list of renewed consents", path));
-    dump.kept().into_iter().chain(store).chain(workers).chain(booths).chain(decisions).chain(renewed).collect()
+    dump.kept()
+        .into_iter()
+        .chain(store)
+        .chain(workers)
+        .chain(booths)
+        .chain(decisions)
+        .chain(responses)
+        .chain(renewed)
+        .collect()
 }

@@ -2,14 +2,16 @@
 
 use std::path::Path;
 
+use super::replies::{self, ReplyCounts};
 use super::reuse::ReuseCounts;
 use crate::config::Policy;
 use crate::dump::Carry;
-use crate::gallery::{Member, NightPictures};
+use crate::gallery::{Member, NightPictures, StoredAnswer};
 use crate::infer::{Analysis, Template};
 use crate::matching::Pair;
 use crate::matching::review::ReviewQueue;
 use crate::pairs::Found;
+use crate::replies::Refused;
 use crate::report::Summary;
 use crate::roles::Roles;
 use crate::verdict::peers::{Judged, UnitRow, compare};
@@ -38,6 +40,12 @@ pub struct Night {
     pub peers: Vec<UnitRow>,
     /// What came again.
     pub reuse: ReuseCounts,
+    /// What members answered.
+    pub replies: ReplyCounts,
+    /// What the store keeps of the answers.
+    pub answers: Vec<StoredAnswer>,
+    /// Replies set aside.
+    pub replies_refused: Vec<Refused>,
     /// Members of the store that tonight's were compared with.
     pub members_of_earlier_nights: usize,
     /// Members whom the store takes.
@@ -73,6 +81,7 @@ impl Night {
         write_pairs(&tables.join("pairs.parquet"), enrolments, &pairs)?;
         write_clusters(&tables.join("clusters.parquet"), enrolments, &judged.clusters)?;
         write_review(&tables.join("review.parquet"), &self.queue.rows)?;
+        replies::write_refused(tables, &self.replies_refused)?;
         write_workers_audit(&tables.join("workers_audit.parquet"), &self.peers)?;
         write_suspects(&tables.join("suspects.parquet"), &suspects::queue(&self.rows, &self.peers))
     }
@@ -98,8 +107,9 @@ impl Night {
     }
 }
 
-/// Workers, booths and districts against their peers.
-pub fn peers(analyses: &[Analysis], rows: &[VerdictRow], policy: &Policy) -> Vec<UnitRow> {
+/// Workers, booths and districts against their peers. What replies tell is counted among those who were asked, tonight or
+/// before, not among tonight's rows.
+pub fn peers(analyses: &[Analysis], rows: &[VerdictRow], of_replies: Vec<UnitRow>, policy: &Policy) -> Vec<UnitRow> {
     let judged: Vec<Judged> = analyses
         .iter()
         .zip(rows)
@@ -112,5 +122,7 @@ pub fn peers(analyses: &[Analysis], rows: &[VerdictRow], policy: &Policy) -> Vec
             reasons: &row.reasons,
         })
         .collect();
-    compare(&judged, &policy.verdicts, &policy.peers)
+    let is_of_rows = |row: &UnitRow| row.reason.is_none_or(|reason| !replies::REASONS.contains(&reason));
+    let of_rows = compare(&judged, &policy.verdicts, &policy.peers);
+    of_rows.into_iter().filter(is_of_rows).chain(of_replies).collect()
 }

@@ -130,7 +130,7 @@ fn number_use<'a>(enrolment: &'a Enrolment, number: &'a str) -> NumberUse<'a> {
         worker_id: &enrolment.worker_id,
         district: &enrolment.district,
         captured_at: enrolment.age().0,
-        is_time_known: enrolment.made_at.is_none() && enrolment.captured_at != UNKNOWN_TIME,
+        is_time_known: enrolment.captured_at != UNKNOWN_TIME && enrolment.age().0 == enrolment.captured_at,
         other: other_number(enrolment.mobile.as_deref(), enrolment.epic.as_deref(), number),
     }
 }

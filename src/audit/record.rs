@@ -9,6 +9,7 @@ use sha2::{Digest, Sha256};
 
 use super::job::{Inputs, Job};
 use super::night::Night;
+use super::replies::ReplyCounts;
 use super::reuse::ReuseCounts;
 use super::see::{Seen, WorkerPhotos};
 use crate::config::Policy;
@@ -35,6 +36,7 @@ pub struct RunKey {
     pub store_key: String,
     inputs: Vec<FilePrint>,
     booths: Option<FilePrint>,
+    responses: Vec<FilePrint>,
     consent_renewed: Option<FilePrint>,
     models: BTreeMap<&'static str, String>,
 }
@@ -50,12 +52,14 @@ impl RunKey {
         let models = BTreeMap::from([("detector", detector), ("liveness", liveness), ("embedder", embedder)]);
         let workers = inputs.workers.as_deref().map(FilePrint::of).transpose()?;
         let booths = job.booths.as_deref().map(FilePrint::of).transpose()?;
+        let responses = job.responses.iter().map(|path| FilePrint::of(path)).collect::<Result<Vec<_>>>()?;
         let consent_renewed = job.consent_renewed.as_deref().map(FilePrint::of).transpose()?;
         let hashes: Vec<&str> = files
             .iter()
             .chain(&workers)
             .chain(&booths)
             .chain(&inputs.decisions.files)
+            .chain(&responses)
             .chain(&consent_renewed)
             .map(|file| file.sha256.as_str())
             .collect();
@@ -70,7 +74,7 @@ impl RunKey {
         let run_id = digest(&key)?;
         let dump_hashes: Vec<&str> = files.iter().map(|file| file.sha256.as_str()).collect();
         let store_key = digest(&(dump_hashes, &models["embedder"]))?;
-        Ok(RunKey { run_id, store_key, inputs: files, booths, consent_renewed, models })
+        Ok(RunKey { run_id, store_key, inputs: files, booths, responses, consent_renewed, models })
     }
 
     /// When the dump was first read, microseconds since 1970-01-01T00:00:00Z, for a run that began at `begun`: of a dump
@@ -179,6 +183,8 @@ pub struct RunRecord<'a> {
     read_at: i64,
     booths: Option<&'a FilePrint>,
     decisions: Option<DecisionCounts<'a>>,
+    responses: &'a [FilePrint],
+    replies: &'a ReplyCounts,
     consent_renewed: Option<&'a FilePrint>,
     models: &'a BTreeMap<&'static str, String>,
     device: String,
@@ -241,6 +247,8 @@ impl<'a> RunRecord<'a> {
             read_at: night.read_at,
             booths: key.booths.as_ref(),
             decisions: (!files.is_empty()).then_some(DecisionCounts { files, confirmed, cleared, not_sure }),
+            responses: &key.responses,
+            replies: &night.replies,
             consent_renewed: key.consent_renewed.as_ref(),
             models: &key.models,
             device: device::describe(engine.device()),

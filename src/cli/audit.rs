@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use clap::Args;
 
 use crate::audit::{self, Job};
+use crate::cli::assurance::ReplyArgs;
 use crate::cli::setup::{self, EngineArgs};
 use crate::cli::{Common, json, print};
 use crate::dump::listed;
@@ -20,6 +21,7 @@ Examples:
   chehra audit fixtures/night --out out/night
   chehra audit '/data/dump/2026-11-21/*.parquet' --store /data/store --out /data/runs/2026-11-21
   chehra audit dump.parquet --workers workers.parquet --booths booths.csv --carry app_version --out out/night
+  chehra audit dump.parquet --responses sms.csv calls.csv --store /data/store --out out/night
   chehra audit dump.parquet --decisions out/night.decisions.jsonl --out out/night-reviewed
 
 The run folder holds verdicts.parquet (one row per row of the dump, in its order), pairs.parquet, clusters.parquet,
@@ -61,6 +63,8 @@ pub struct AuditArgs {
     /// Decisions of reviewers (`chehra review`), or a folder of their *.jsonl: pairs told apart are no longer flagged
     #[arg(long, value_name = "FILE")]
     decisions: Vec<PathBuf>,
+    #[command(flatten)]
+    replies: ReplyArgs,
     /// File with the submission ids, one a line, of forgotten members who consented anew: they are taken again
     #[arg(long, value_name = "FILE")]
     consent_renewed: Option<PathBuf>,
@@ -93,6 +97,8 @@ pub fn run(args: &AuditArgs, common: &Common) -> Result<()> {
         force: args.force,
         review_budget: args.review_budget,
         decisions: args.decisions.clone(),
+        responses: args.replies.responses.clone(),
+        reply_names: args.replies.names(common)?,
         consent_renewed: args.consent_renewed.clone(),
         search: args.search,
         page: (!args.no_report).then(|| PageOptions { crops: args.crops, ..PageOptions::default() }),

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 
 use super::common::Common;
-use super::{audit, bench, compare, completions, config, dedup, devices, evaluate, gallery, inspect};
-use super::{report, review, search, synth, weights};
+use super::{assurance, audit, bench, compare, completions, config, dedup, devices, evaluate, gallery, inspect};
+use super::{release, report, review, sample, search, synth, weights};
 use crate::exit::Exit;
 
 /// Audits the selfies of a membership drive: photos of photos, absent workers, members enrolled twice.
@@ -21,6 +21,8 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Say what may be promised of a drive, from samples and replies, and what each detector is worth
+    Assurance(assurance::AssuranceArgs),
     /// Audit a night's dump: read, detect, compare, and commit a run folder
     Audit(audit::AuditArgs),
     /// Measure what a night costs here, stage by stage, and whether that has grown
@@ -48,10 +50,14 @@ pub enum Command {
     Man(completions::ManArgs),
     /// Print the policy with all its defaults, as TOML
     Policy(PolicyArgs),
+    /// List whom to ask by SMS after a night, and whose selfie must be taken again
+    Release(release::ReleaseArgs),
     /// Make the page of a run anew
     Report(report::ReportArgs),
     /// Look at a run's queue in a browser, pair by pair, and decide
     Review(review::ReviewArgs),
+    /// Draw a random sample of a night's members for callers
+    Sample(sample::SampleArgs),
     /// Find who of a store is in a photo: the nearest members of every face
     Search(search::SearchArgs),
     /// Make dumps with known truth from a folder of faces

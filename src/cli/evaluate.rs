@@ -31,6 +31,9 @@ pub enum EvaluateCommand {
     /// Duplicates among labelled people: FNIR and false pairs, predicted and observed, over gallery sizes; DET curves
     #[command(after_help = DEDUP_HELP)]
     Dedup(DedupArgs),
+    /// Whether promises of `chehra assurance` hold: simulated drives with a known truth, looked at again and again
+    #[command(after_help = "Example:\n  chehra evaluate assurance --drives 1000 --out out/assurance")]
+    Assurance(AssuranceArgs),
 }
 
 const EXAMPLES: &str = "\
@@ -169,6 +172,62 @@ pub struct DedupArgs {
     engine: EngineArgs,
 }
 
+/// Flags of `evaluate assurance`.
+#[derive(Debug, Args)]
+pub struct AssuranceArgs {
+    /// Drives of each kind
+    #[arg(long, value_name = "N", default_value_t = 1000)]
+    drives: usize,
+    /// Of these, how many say how wide the intervals are
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    widths: usize,
+    /// Nights of a drive
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = count)]
+    nights: usize,
+    /// Districts
+    #[arg(long, value_name = "N", default_value_t = 8, value_parser = count)]
+    districts: usize,
+    /// Accepted members of a night
+    #[arg(long, value_name = "N", default_value_t = 1200)]
+    members: u64,
+    /// Calls of a night
+    #[arg(long, value_name = "N", default_value_t = 200)]
+    calls: u64,
+    /// Looks during each night, while answers come in
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = count)]
+    looks: usize,
+    /// Folder for assurance.json and the chart
+    #[arg(short, long, value_name = "DIR")]
+    out: Option<PathBuf>,
+}
+
+fn count(text: &str) -> Result<usize, String> {
+    text.parse().ok().filter(|n| (1..=10_000).contains(n)).ok_or_else(|| "a number from 1 to 10000 is expected".into())
+}
+
+fn assurance(args: &AssuranceArgs, common: &Common, progress: Progress) -> Result<()> {
+    if let Some(out) = &args.out {
+        output::check("--out", out, &[])?;
+    }
+    let plan = evaluate::AssurancePlan {
+        drives: args.drives,
+        widths: args.widths,
+        nights: args.nights,
+        districts: args.districts,
+        members: args.members,
+        calls: args.calls,
+        looks: args.looks,
+        confidence: 0.95,
+    };
+    let report = evaluate::assurance(&plan, progress);
+    if let Some(out) = &args.out {
+        for path in evaluate::assurance_chart::write(&report, out)? {
+            progress.say(&format!("wrote {}", path.display()));
+        }
+    }
+    print_as(&report, common.json)
+}
+
 /// What is saved replaces nothing but templates that were saved before.
 fn check_save(file: Option<&Path>) -> Result<()> {
     let is_saved = |path: &Path| has_columns(path, &["path", "identity", "template"]);
@@ -247,5 +306,6 @@ pub fn run(command: &EvaluateCommand, common: &Common) -> Result<()> {
             print_as(&evaluate::audit(&nights)?, common.json)
         }
         EvaluateCommand::Dedup(args) => dedup(args, common),
+        EvaluateCommand::Assurance(args) => assurance(args, common, progress),
     }
 }

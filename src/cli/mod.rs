@@ -1,5 +1,6 @@
 //! The command line: what was typed, made into what it means, and results printed.
 
+mod assurance;
 mod audit;
 mod bench;
 mod commands;
@@ -13,8 +14,10 @@ mod evaluate;
 mod gallery;
 mod inspect;
 mod print;
+mod release;
 mod report;
 mod review;
+mod sample;
 mod search;
 mod setup;
 mod start;
@@ -69,6 +72,7 @@ fn dispatch(cli: &Cli) -> Result<()> {
     let common = &cli.common;
     setup::threads(common.threads)?;
     match &cli.command {
+        Command::Assurance(args) => assurance::run(args, common),
         Command::Audit(args) => audit::run(args, common),
         Command::Bench(args) => bench::run(args, common),
         Command::Compare(args) => compare::run(args, common),
@@ -82,8 +86,10 @@ fn dispatch(cli: &Cli) -> Result<()> {
         Command::Man(args) => completions::man(command(), args, common),
         Command::Synth(args) => synth::run(args, common),
         Command::Policy(args) => policy(args, common),
+        Command::Release(args) => release::run(args, common),
         Command::Report(args) => report::run(args, common),
         Command::Review(args) => review::run(args, common),
+        Command::Sample(args) => sample::run(args, common),
         Command::Search(args) => search::run(args, common),
         Command::Weights(command) => weights::run(command, common),
     }

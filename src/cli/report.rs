@@ -16,6 +16,7 @@ Examples:
   chehra report out/night                                  # without pictures
   chehra report out/night --dump fixtures/night            # with pictures, from the dump that was audited
   chehra report out/night --out /tmp/night.html --earlier runs/2026-11-19 runs/2026-11-20
+  chehra report out/night --assurance promise/assurance.json # with what may be promised of the drive
   chehra report --diff out/night out/night-other-policy    # which verdicts changed, and why
 
 A run folder holds no pictures; those of the page are cut from the dump. The page is readable by its owner alone.";
@@ -28,7 +29,7 @@ pub struct ReportArgs {
     #[arg(value_name = "RUN", required_unless_present = "diff")]
     run: Option<PathBuf>,
     /// Compare two runs instead: which verdicts changed, and why
-    #[arg(long, num_args = 2, value_names = ["RUN_A", "RUN_B"], conflicts_with_all = ["run", "dump", "out", "earlier", "crops"])]
+    #[arg(long, num_args = 2, value_names = ["RUN_A", "RUN_B"], conflicts_with_all = ["run", "dump", "out", "earlier", "assurance", "crops"])]
     diff: Vec<PathBuf>,
     /// The dump that was audited: files, folders or globs; without it the page has no pictures
     #[arg(long, value_name = "DUMP", num_args = 1..)]
@@ -39,6 +40,9 @@ pub struct ReportArgs {
     /// Run folders of earlier nights [default: those beside the run folder]
     #[arg(long, value_name = "RUN", num_args = 1..)]
     earlier: Vec<PathBuf>,
+    /// What is promised of the drive: assurance.json of `chehra assurance --out`
+    #[arg(long, value_name = "FILE")]
+    assurance: Option<PathBuf>,
     /// Persons, and photos of photos, that are shown with pictures
     #[arg(long, value_name = "N", default_value_t = PageOptions::default().crops)]
     crops: usize,
@@ -53,7 +57,7 @@ pub fn run(args: &ReportArgs, common: &Common) -> Result<()> {
         return Err(Error::usage("RUN", "no run folder", "name one, or give --diff RUN_A RUN_B"));
     };
     let dump = (!args.dump.is_empty()).then(|| Dump::open(&args.dump, &common.settings.columns)).transpose()?;
-    let options = PageOptions { crops: args.crops, earlier: args.earlier.clone() };
+    let options = PageOptions { crops: args.crops, earlier: args.earlier.clone(), assurance: args.assurance.clone() };
     let file = args.out.clone().unwrap_or_else(|| run.join(page::FILE));
     check_page(&file, run, dump.as_ref())?;
     let source = dump.as_ref().map(|dump| Source { dump, columns: &common.settings.columns });

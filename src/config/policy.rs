@@ -35,6 +35,8 @@ pub struct Policy {
     pub reuse: ReusePolicy,
     /// When a worker, a booth or a district stands out among its peers.
     pub peers: PeersPolicy,
+    /// What members and workers are written.
+    pub release: ReleasePolicy,
     /// Which reason leads to which verdict; the gravest one wins.
     pub verdicts: VerdictPolicy,
 }
@@ -481,6 +483,65 @@ impl Default for PeersPolicy {
     }
 }
 
+/// In which language people are addressed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Language {
+    /// Hindi.
+    #[default]
+    Hi,
+    /// English.
+    En,
+}
+
+/// What members and workers are written. Templates may have `{name}`, `{worker}`, `{district}`, `{submission}` and, for
+/// another selfie, `{reason}`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ReleasePolicy {
+    /// The language of both.
+    pub language: Language,
+    /// Whether members of a dump without a column of consents are asked.
+    pub without_consent_column: bool,
+    /// To a member, in Hindi.
+    pub ask_hi: String,
+    /// To a member, in English.
+    pub ask_en: String,
+    /// To a worker, in Hindi.
+    pub retake_hi: String,
+    /// To a worker, in English.
+    pub retake_en: String,
+}
+
+impl ReleasePolicy {
+    /// The template for members.
+    pub fn ask(&self) -> &str {
+        if self.language == Language::Hi { &self.ask_hi } else { &self.ask_en }
+    }
+
+    /// The template for workers.
+    pub fn retake(&self) -> &str {
+        if self.language == Language::Hi { &self.retake_hi } else { &self.retake_en }
+    }
+}
+
+impl Default for ReleasePolicy {
+    fn default() -> Self {
+        ReleasePolicy {
+            language: Language::Hi,
+            without_consent_column: false,
+            ask_hi: "नमस्ते {name}, क्या आप {district} से सदस्य बने हैं और आपकी जानकारी सही है? हाँ के लिए 1, सदस्य नहीं बने तो 2, \
+                     जानकारी ग़लत हो तो 3 भेजें। ({submission})"
+                .into(),
+            ask_en: "Namaste {name}, did you become a member in {district}, and are your data right? Reply 1 for yes, 2 if you \
+                     did not, 3 if data are wrong. ({submission})"
+                .into(),
+            retake_hi: "{submission}: कृपया {name} के साथ सेल्फ़ी दोबारा लें: {reason}।".into(),
+            retake_en: "{submission}: please take the selfie with {name} again: {reason}.".into(),
+        }
+    }
+}
+
 /// Which reason leads to which verdict; what a policy file does not name keeps its default.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(from = "BTreeMap<Reason, Verdict>")]
@@ -512,13 +573,14 @@ impl Default for VerdictPolicy {
     }
 }
 
-/// Only a photo of a photo, an exactly reused picture and a consent that is missing or was taken back reject on their own:
+/// Only a photo of a photo, an exactly reused picture, a consent that is missing or was taken back and a member's own denial
+/// reject on their own:
 /// a face match sends to review, because face evidence at this scale is never certain.
 fn default_verdict(reason: Reason) -> Verdict {
     use Reason::*;
     match reason {
         UnreadableImage | ImageTooLarge => Verdict::Unreadable,
-        PhotoOfPhoto | DuplicateSelfie | ConsentMissing | ErasedBefore => Verdict::Reject,
+        PhotoOfPhoto | DuplicateSelfie | ConsentMissing | ErasedBefore | MemberDenied => Verdict::Reject,
         PhotoOfPhotoSuspected
         | CompositeSuspected
         | RequiredFieldMissing
@@ -536,7 +598,7 @@ fn default_verdict(reason: Reason) -> Verdict {
         | BoothOutsideDistrict
         | TextTooLong => Verdict::Review,
         NoFace | OneFace | LivenessUnsure | FaceTooSmall | FaceBlurred | FaceTurned | FaceCovered | EpicMalformed
-        | MobileMalformed => Verdict::Retake,
+        | MobileMalformed | NumberUndelivered => Verdict::Retake,
         BystanderRecurs => Verdict::Review,
         WorkerUnknown | CapturedAtImplausible | Resubmitted | BackgroundShared => Verdict::Accept,
     }

@@ -8,10 +8,7 @@ pub(super) const BUILT: bool = false;
 /// Says that it cannot.
 pub(super) fn open(_: usize) -> Result<candle_core::Device, (String, String)> {
     let found = "this binary was built without Metal (feature 'metal')".to_owned();
-    Err((
-        found,
-        "use --device cpu or auto, or build it with --features metal on a Mac: see docs/gpu.md".to_owned(),
-    ))
+    Err((found, "use --device cpu or auto, or build it with --features metal on a Mac: see docs/gpu.md".to_owned()))
 }
 
 /// Nothing.

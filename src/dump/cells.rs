@@ -308,7 +308,7 @@ pub fn flag(text: &str) -> Said<bool> {
 }
 
 /// Yes or no as people and programs write it in English.
-fn parse_flag(text: &str) -> Option<bool> {
+pub fn parse_flag(text: &str) -> Option<bool> {
     match trimmed(text).to_ascii_lowercase().as_str() {
         "yes" | "y" | "true" | "t" | "1" | "1.0" => Some(true),
         "no" | "n" | "false" | "f" | "0" | "0.0" => Some(false),

@@ -16,6 +16,7 @@
 //! | [`facts`] | numbers, consent and time of a row, in normal form and checked |
 //! | `carry` | other columns, passed on untouched |
 //! | `pick` | single rows by their position |
+//! | `texts` | small tables of others, as texts |
 
 mod booths;
 mod carry;
@@ -34,6 +35,7 @@ mod schema;
 mod submission;
 mod survey;
 mod table;
+mod texts;
 pub mod times;
 mod workers;
 
@@ -42,6 +44,7 @@ use std::sync::Arc;
 
 pub use booths::{Booths, Place};
 pub use carry::Carry;
+pub(crate) use cells::parse_flag;
 pub use cells::{Blob, MAX_TEXT};
 pub use footer::has_columns;
 pub(crate) use footer::open_parquet;
@@ -51,6 +54,7 @@ pub(crate) use regular::regular;
 pub use submission::{RowFacts, Submission};
 pub use survey::{Survey, first_ids};
 pub use table::Batches;
+pub use texts::{TextColumn, read_texts};
 pub use workers::{WorkerRow, Workers, read_workers, worker_ids};
 
 use table::FACTS_ROWS;

@@ -1,6 +1,8 @@
 //! Accuracy of the program's own pipeline on labelled data: its decoding, detection, alignment and networks, in the
 //! terms of ISO/IEC 19795-1 and 30107-3.
 
+pub mod assurance;
+pub mod assurance_chart;
 pub mod audit;
 pub mod dedup;
 mod estimate;
@@ -12,6 +14,7 @@ pub mod metrics;
 mod templates;
 mod verification;
 
+pub use assurance::{AssurancePlan, AssuranceReport, assurance};
 pub use audit::{AuditReport, Night, audit};
 pub use dedup::{DedupPlan, DedupReport, Labelled, dedup};
 pub use estimate::Estimate;

@@ -115,8 +115,9 @@ impl Writer<'_> {
         }
         let (pictured, old_pictures) = self.forget_pictures(&mut next, &wanted)?;
         let (remembered, old_workers) = self.forget_in_workers(&mut next, &wanted)?;
-        segments.extend(old_pictures.iter().chain(&old_workers));
-        found.extend(pictured.into_iter().chain(remembered).chain(self.store.spooled(&wanted)?));
+        let (answered, old_answers) = self.forget_in_answers(&mut next, &wanted)?;
+        segments.extend(old_pictures.iter().chain(&old_workers).chain(&old_answers));
+        found.extend(pictured.into_iter().chain(remembered).chain(answered).chain(self.store.spooled(&wanted)?));
         let absent: BTreeSet<&String> = submission_ids.iter().filter(|id| !found.contains(*id)).collect();
         let named = |id: &&String| self.manifest.forgotten.iter().any(|receipt| receipt.submission_ids.contains(id));
         let (before, unknown) = absent.into_iter().cloned().partition(|id| named(&id));

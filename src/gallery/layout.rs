@@ -9,6 +9,9 @@ pub(super) const WORKERS: &str = "workers";
 /// Ending of the curves that nights were judged with.
 pub(super) const CURVE: &str = "curve";
 
+/// Ending of what members answered.
+pub(super) const ANSWERS: &str = "answers";
+
 /// Copies of the receipts.
 pub(super) fn receipts_folder(store: &Path) -> PathBuf {
     store.join("receipts")

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::derived::{CODES, GRAPH, MASTERS};
 use super::files::{TEMPORARY, ends_in_temporary};
-use super::layout::{CURVE, PICTURES, WORKERS, folder_of_version_1, notes_folder, receipts_folder};
+use super::layout::{ANSWERS, CURVE, PICTURES, WORKERS, folder_of_version_1, notes_folder, receipts_folder};
 use super::manifest::{self, Manifest, segments_folder};
 use crate::{Error, Result};
 
@@ -15,7 +15,7 @@ pub(super) fn leftovers(store: &Path, manifest: &Manifest) -> Result<Vec<PathBuf
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         let mut words = name.split('.');
         let (stem, ending) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
-        let kept = [PICTURES, WORKERS, CURVE];
+        let kept = [ANSWERS, PICTURES, WORKERS, CURVE];
         let derived = [CODES.ending, MASTERS.ending, GRAPH.ending];
         let is_ours = ending == "parquet" || kept.contains(&ending) || derived.contains(&ending);
         match stem.parse::<u64>() {

@@ -27,8 +27,10 @@ pub(super) const NAME: &str = "MANIFEST";
 const FORMAT: &str = "chehra-store";
 /// The version written; older ones are read.
 pub(super) const VERSION: u32 = 3;
-/// Features that this program reads and writes; none yet.
-const FEATURES: &[&str] = &[];
+/// The feature that a store with members' answers requires.
+pub(super) const ANSWERS_FEATURE: &str = "answers";
+/// Features that this program reads and writes.
+const FEATURES: &[&str] = &[ANSWERS_FEATURE];
 /// Names of features to come: files that a key of the store encrypts, templates from which a fixed centre was taken, the
 /// arithmetic that made a segment's templates. Their fields are `keys`, `centres` and `precisions` of the manifest, and
 /// `key`, `centre` and `precision` of a file. No other feature may take these names.
@@ -57,6 +59,9 @@ pub(super) struct Manifest {
     /// Workers as they were known after a run, oldest first; since version 3.
     #[serde(default)]
     pub(super) workers: Vec<WorkersFile>,
+    /// What members answered; a store that has it requires the feature `answers`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) answers: Option<AnswersFile>,
     /// The curves that nights were judged with, one for each model; what does not know them leaves them behind.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) curves: Vec<CurveFile>,
@@ -99,6 +104,20 @@ pub(super) struct Segment {
     pub(super) facts_sha256: String,
     /// Forgotten rows that the file still holds, ascending.
     pub(super) tombstones: Vec<u32>,
+    /// Fields of later versions.
+    #[serde(flatten)]
+    pub(super) other: Other,
+}
+
+/// The file of answers as the manifest names it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct AnswersFile {
+    /// Its number, from the same count as the segments'.
+    pub(super) id: u64,
+    /// Answers in it.
+    pub(super) answers: u64,
+    pub(super) bytes: u64,
+    pub(super) sha256: String,
     /// Fields of later versions.
     #[serde(flatten)]
     pub(super) other: Other,
@@ -272,7 +291,8 @@ impl Manifest {
         let mut body = serde_json::to_vec_pretty(self).map_err(|e| Error::bug("writing a manifest", e))?;
         body.push(b'\n');
         let sha256 = hex(&Sha256::digest(&body));
-        let header = Header { format: FORMAT.into(), version: VERSION, requires: Vec::new(), sha256 };
+        let requires = self.answers.iter().map(|_| ANSWERS_FEATURE.to_owned()).collect();
+        let header = Header { format: FORMAT.into(), version: VERSION, requires, sha256 };
         let mut text = serde_json::to_vec(&header).map_err(|e| Error::bug("writing a manifest", e))?;
         text.push(b'\n');
         text.extend(body);
@@ -289,11 +309,12 @@ impl Manifest {
         self.runs.iter().find(|run| run.key == key)
     }
 
-    /// Whether a file of this number is live: a segment, pictures, workers, or a curve.
+    /// Whether a file of this number is live: a segment, pictures, workers, answers, or a curve.
     pub(super) fn is_live(&self, id: u64) -> bool {
         self.segments.iter().any(|s| s.id == id)
             || self.pictures.iter().any(|p| p.id == id)
             || self.workers.iter().any(|w| w.id == id)
+            || self.answers.iter().any(|a| a.id == id)
             || self.curves.iter().any(|curve| curve.id == id)
     }
 

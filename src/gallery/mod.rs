@@ -4,6 +4,7 @@
 //! both. [`exact`] compares every code, [`hnsw`] walks a graph; both only propose, and masters decide, so a similarity
 //! never depends on how it was found. What a similar pair means is for [`crate::matching`] to say.
 
+mod answers;
 #[cfg(test)]
 mod crash;
 mod curves;
@@ -39,6 +40,7 @@ mod verify;
 mod view;
 mod workers;
 
+pub use answers::StoredAnswer;
 pub use forget::{CompactPolicy, Compaction, Forgotten};
 pub use known_workers::KnownWorkers;
 pub use manifest::{Receipt, Renewal, Run};

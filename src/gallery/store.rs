@@ -7,6 +7,7 @@
 //! store/segments/00000001.parquet     templates and facts: the record
 //! store/segments/00000002.pictures    what is kept of the night's selfies
 //! store/segments/00000003.workers     workers' faces as they were known after the night
+//! store/segments/00000005.answers     what members answered
 //! store/segments/00000004.curve       how similar different people were when the night was judged
 //! store/segments/00000001.codes       derived: what a scan reads        )
 //! store/segments/00000001.masters     derived: what decides             ) rebuilt when missing, stale or damaged

@@ -158,6 +158,12 @@ impl Store {
             found.pictures += 1;
         }
         self.verify_workers(&manifest, &mut ids, &mut found)?;
+        if let Some(file) = &manifest.answers {
+            match file.read(self.path()) {
+                Ok(kept) => kept.iter().for_each(|answer| ids.meet_erased(&answer.submission_id, file.id)),
+                Err(error) => found.damaged.push(error.to_string()),
+            }
+        }
         found.rebuildable.extend(manifest.curves.iter().filter_map(|file| file.read(self.path()).err()));
         if let Err(error) = self.verify_outside(&ids, &mut found) {
             found.damaged.push(error.to_string());
@@ -234,6 +240,7 @@ impl Store {
         manifest.segments.iter().try_for_each(|segment| SegmentReader::new(self.path(), segment).check())?;
         manifest.pictures.iter().try_for_each(|file| file.read(self.path()).map(drop))?;
         manifest.workers.iter().try_for_each(|file| file.read(self.path()).map(drop))?;
+        manifest.answers.iter().try_for_each(|file| file.read(self.path()).map(drop))?;
         if manifest.version < 3 {
             let old = workers::files_of_version_1(self.path())?;
             old.iter().try_for_each(|(_, path)| workers::read_version_1(path).map(drop))?;

@@ -258,7 +258,8 @@ fn sections(reason: Reason) -> &'static [&'static str] {
         DuplicateSelfie | Resubmitted | BackgroundShared | BystanderRecurs => &["reuse."],
         MobileReused | EpicReused => &["facts.", "matching.", "verdicts."],
         EpicMalformed | MobileMalformed | ConsentMissing | BoothOutsideDistrict | CapturedAtImplausible => &["facts."],
-        RequiredFieldMissing | SubmissionIdRepeated | ErasedBefore | TextTooLong | CompositeSuspected => &[],
+        RequiredFieldMissing | SubmissionIdRepeated | ErasedBefore | TextTooLong | CompositeSuspected
+        | MemberDenied | NumberUndelivered => &[],
     }
 }
 

@@ -6,7 +6,7 @@ pub mod page;
 mod progress;
 mod run;
 mod summary;
-mod table;
+pub(crate) mod table;
 
 pub use font::font_of_charts;
 pub use progress::{PROGRESS, Progress, Stage};

@@ -11,11 +11,14 @@
 //! OUT/night-1/submissions-000.parquet ...
 //! OUT/night-1/workers.parquet the enrolled workers
 //! OUT/night-1/truth.parquet   see [`tables::truth_schema`]
+//! OUT/night-1/replies.csv     what members answer by SMS, and
+//! OUT/night-1/answers.csv     to callers, see [`answers`]
 //! ```
 //!
 //! What it is not: photographs. Two cut-outs on an invented background test whether an audit keeps people, rows and
 //! reasons apart; its error rates on real phones must be measured on real phones.
 
+mod answers;
 mod canvas;
 mod cast;
 mod draw;
@@ -38,7 +41,7 @@ use rayon::prelude::*;
 use serde::Serialize;
 
 pub use people::{ATTACK_LABELS, Collections, FaceBox, FindFace, LIVE_LABELS};
-pub use plan::{Pattern, PatternKind, Plan, Rates};
+pub use plan::{Pattern, PatternKind, Plan, Rates, ReplyPlan};
 pub use tables::truth_schema;
 
 use crate::output::{self, Kept, parent};
@@ -172,6 +175,8 @@ fn around(studio: &Studio, ledger: &Ledger, folder: &Path, night: Range<usize>) 
         truth.append(&tables::truth_rows(studio, ledger, night.start, which)?)?;
     }
     truth.close()?;
+    let is_second = |k: usize| ledger.duplicate_of(studio, k).is_some();
+    answers::write(studio.story, studio.plan.seed, &studio.plan.replies, folder, night, &is_second)?;
     if studio.story.workers.iter().any(|w| w.enrolled) {
         let mut workers = Table::create(&folder.join("workers.parquet"), tables::workers_schema())?;
         for start in (0..studio.story.workers.len()).step_by(256) {

@@ -229,6 +229,39 @@ pub struct Plan {
     pub face: [f32; 2],
     /// Rows in one Parquet file.
     pub rows_per_file: usize,
+    /// What members answer, by SMS and to callers.
+    pub replies: ReplyPlan,
+}
+
+/// What members answer, by SMS and to callers.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ReplyPlan {
+    /// Share of real members who do not answer an SMS; callers reach half of them.
+    pub silent: f64,
+    /// Share of real members whose number is wrong.
+    pub undelivered: f64,
+    /// How many times likelier both are where there is no member.
+    pub unreal_silence: f64,
+    /// Share of real members who deny.
+    pub denied_by_real: f64,
+    /// Share of real members who say that their data are wrong.
+    pub wrong_data: f64,
+    /// Share of calls of which the caller writes down the wrong answer.
+    pub caller_error: f64,
+}
+
+impl Default for ReplyPlan {
+    fn default() -> Self {
+        ReplyPlan {
+            silent: 0.2,
+            undelivered: 0.03,
+            unreal_silence: 2.0,
+            denied_by_real: 0.002,
+            wrong_data: 0.03,
+            caller_error: 0.0,
+        }
+    }
 }
 
 impl Default for Plan {
@@ -253,6 +286,7 @@ impl Default for Plan {
             noise: [0.2, 0.8],
             face: [0.13, 0.18],
             rows_per_file: 20_000,
+            replies: ReplyPlan::default(),
         }
     }
 }
@@ -271,6 +305,11 @@ impl Plan {
             ("portrait_share", plan.portrait_share),
             ("exif_share", plan.exif_share),
             ("fraud", plan.fraud.unwrap_or(0.0)),
+            ("replies.silent", plan.replies.silent),
+            ("replies.undelivered", plan.replies.undelivered),
+            ("replies.denied_by_real", plan.replies.denied_by_real),
+            ("replies.wrong_data", plan.replies.wrong_data),
+            ("replies.caller_error", plan.replies.caller_error),
         ];
         let rates = Pattern::PLANTED.iter().map(|p| (p.code(), plan.rates.get(*p)));
         for (name, share) in shares.into_iter().chain(rates) {

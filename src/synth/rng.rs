@@ -35,6 +35,8 @@ pub enum Use {
     Facts,
     /// Damage done to bytes.
     Damage,
+    /// What members answer.
+    Replies,
 }
 
 impl Rng {

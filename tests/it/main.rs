@@ -10,6 +10,7 @@ mod face;
 mod facts;
 mod farmed;
 mod faults;
+mod followup;
 mod gallery;
 mod intake;
 mod iresnet;

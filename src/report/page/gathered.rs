@@ -4,6 +4,7 @@ use super::night::Night;
 use super::peers::PeerTable;
 use super::persons::Persons;
 use super::pictures::Told;
+use crate::assurance::record::Assurance;
 use crate::config::Columns;
 use crate::config::policy::PhotoLimits;
 use crate::dump::Dump;
@@ -26,6 +27,7 @@ pub(super) struct Gathered {
     pub(super) night: Night,
     pub(super) peers: PeerTable,
     pub(super) pictures: Option<Pictures>,
+    pub(super) assurance: Option<Assurance>,
 }
 
 /// What the dump told, in the order of what is listed.

@@ -13,6 +13,7 @@
 //! | `pictures`, `before`, `mask` | small pictures of flagged rows, from tonight's dump and earlier ones; masked numbers |
 //! | `charts` | SVG by plotters |
 //! | `text` | every text, in English and Hindi |
+//! | `promises` | what is promised of the drive, and what its detectors are worth |
 //! | `lists`, `format` | data for the script; numbers, times and texts as they are written |
 //! | `view`, `report.html`, `report.css`, `report.js` | what is shown, and how |
 
@@ -26,6 +27,7 @@ mod night;
 mod peers;
 mod persons;
 mod pictures;
+mod promises;
 mod text;
 mod view;
 
@@ -39,6 +41,7 @@ use crate::reason::Reason;
 use crate::report::Summary;
 use crate::report::run::{Run, earlier_nights};
 
+use crate::assurance::record::Assurance;
 pub use gathered::Source;
 use gathered::{Gathered, Pictures, photo_limits};
 use night::Night;
@@ -59,11 +62,13 @@ pub struct PageOptions {
     pub crops: usize,
     /// Run folders of earlier nights; empty for those beside the run folder.
     pub earlier: Vec<PathBuf>,
+    /// What is promised of the drive: `assurance.json` of `chehra assurance`.
+    pub assurance: Option<PathBuf>,
 }
 
 impl Default for PageOptions {
     fn default() -> Self {
-        PageOptions { crops: 200, earlier: Vec::new() }
+        PageOptions { crops: 200, earlier: Vec::new(), assurance: None }
     }
 }
 
@@ -88,7 +93,8 @@ pub fn write(tables: &Path, out: &Path, source: Option<Source>, options: &PageOp
             pictures.members[person][member] = Some(told);
         }
     }
-    let page = view::render(&Gathered { run, earlier, persons, night, peers, pictures })?;
+    let assurance = options.assurance.as_deref().map(Assurance::read).transpose()?;
+    let page = view::render(&Gathered { run, earlier, persons, night, peers, pictures, assurance })?;
     write_durably(file, page.as_bytes())
 }
 

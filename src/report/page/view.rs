@@ -10,6 +10,7 @@ use super::lists::lists;
 use super::mask::grouped;
 use super::night::{COMPLAINTS, Tally, WorkerQuality};
 use super::peers::Standing;
+use super::promises::{self, DetectorRow, PromiseRow};
 use super::text;
 use crate::config::Policy;
 use crate::reason::{Reason, Verdict};
@@ -63,6 +64,9 @@ struct Page {
     all_workers: String,
     booths: Vec<StandingRow>,
     workers_chart: String,
+    promises: Vec<PromiseRow>,
+    promise_detectors: Vec<DetectorRow>,
+    promise_confidence: String,
     pictures: bool,
     has_persons: bool,
     persons_listed: String,
@@ -199,7 +203,7 @@ fn tally_of(summary: &Summary) -> Tally {
 
 /// Renders the page.
 pub(super) fn render(gathered: &Gathered) -> Result<String> {
-    let Gathered { run, earlier, persons, night, peers, pictures } = gathered;
+    let Gathered { run, earlier, persons, night, peers, pictures, assurance } = gathered;
     let summary = run.summary();
     let policy: Policy = serde_json::from_value(run.record.policy.clone()).unwrap_or_default();
     let style = CSS.replace("LIGHT", LIGHT).replace("DARK", DARK) + &charts::colour_rules();
@@ -240,6 +244,9 @@ pub(super) fn render(gathered: &Gathered) -> Result<String> {
         workers,
         booths: standing(&peers.booths, MOST_BOOTHS),
         workers_chart: if peers.all_workers < 2 { String::new() } else { charts::workers(peers)? },
+        promises: promises::promises(assurance.as_ref()),
+        promise_detectors: promises::detectors(assurance.as_ref(), &policy),
+        promise_confidence: promises::confidence(assurance.as_ref()),
         pictures: pictures.is_some(),
         has_persons: !persons.listed.is_empty(),
         persons_listed: grouped(persons.listed.iter().filter(|p| !p.id.is_empty()).count() as u64),
