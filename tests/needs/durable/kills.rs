@@ -2,24 +2,26 @@
 //! end.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
-use super::scene::{FORGOTTEN, Scene, leave_spool, scene};
+use super::scene::{FORGOTTEN, NEW, Scene, leave_spool, scene};
 use super::{files, kill_everywhere, restore, shim, step, watched};
 use crate::review::client::{Desk, id, items, lines, runs};
 use crate::util::{Place, chehra, run};
 
-/// What a store answers: counts, and every pair.
-fn content(scene: &Scene) -> (Value, String) {
+/// What a store answers: counts, every pair, and the answers of members.
+fn content(scene: &Scene) -> (Value, String, Vec<Vec<u8>>) {
     let stats = scene.answer(&mut scene.gallery("stats"));
     let mut dedup = chehra();
     let all = dedup.args(["-q", "dedup", "--all-pairs", "--format", "csv", "--store"]).arg(scene.path("store"));
     let (code, pairs, stderr) = run(all);
     assert_eq!(code, 0, "{stderr}");
-    (stats["live"].clone(), pairs)
+    let is_answers = |path: &PathBuf| path.extension().is_some_and(|ending| ending == "answers");
+    let answers = files(&scene.path("store")).into_iter().filter(is_answers).map(|path| fs::read(path).unwrap());
+    (stats["live"].clone(), pairs, answers.collect())
 }
 
 /// Kills a gallery command everywhere; each time it is given again and the store must be as if it had not been killed.
@@ -73,13 +75,23 @@ pub fn an_audit_comes_to_the_same_tables_and_the_same_store() {
     let here = scene(&place.path("scene"));
     leave_spool(&here);
     fs::remove_dir_all(here.path("runs/.third.partial")).unwrap();
-    let audit = || here.audit("third", "runs/third");
+    // Of a member of the dump, and of one of an earlier night.
+    let replies = here.path("replies.csv");
+    fs::write(&replies, format!("submission_id,answer,channel\n{NEW},confirmed,call\nN2-002,denied,call\n")).unwrap();
+    let audit = || {
+        let mut audit = here.audit("third", "runs/third");
+        audit.arg("--responses").arg(&replies);
+        audit
+    };
     let base = place.path("base");
     super::copy(&here.root, &base);
     let (code, _, stderr) = run(&mut audit());
     assert_eq!(code, 0, "{stderr}");
     let expected = (tables(&here.path("runs/third")), content(&here));
     assert!(expected.0.len() >= 5);
+    let [answers] = &expected.1.2[..] else { panic!("{} files of answers", expected.1.2.len()) };
+    let holds = |id: &str| answers.windows(id.len()).any(|window| window == id.as_bytes());
+    assert!(holds(NEW) && holds("N2-002"));
     let (kills, operations) = kill_everywhere(&base, &here.root, step(13), &audit, &mut |at| {
         let when = format!("audit killed at operation {at}");
         here.assert_sound(&when);
