@@ -121,6 +121,14 @@ impl Assurance {
         let bytes = std::fs::read(path).map_err(|e| refuse(e.to_string()))?;
         serde_json::from_slice(&bytes).map_err(|e| refuse(e.to_string()))
     }
+
+    /// Whether a district is all of a division that bears its name.
+    fn is_said_by_its_division(&self, district: &Promise) -> bool {
+        let is_it = |other: &Promise| {
+            other.level == Level::Division && other.name == district.name && other.members == district.members
+        };
+        district.level == Level::District && district.division == district.name && self.promises.iter().any(is_it)
+    }
 }
 
 impl fmt::Display for Promise {
@@ -128,7 +136,7 @@ impl fmt::Display for Promise {
         let place = if self.level == Level::Drive { "the drive" } else { &self.name };
         let high = 100.0 * self.share.high;
         if self.calls == 0 {
-            return write!(f, "{place}: nothing can be promised of its {} accepted members, no calls", self.members);
+            return write!(f, "{place}: no calls yet, so nothing is promised (accepted members: {})", self.members);
         }
         write!(
             f,
@@ -142,10 +150,11 @@ impl fmt::Display for Assurance {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let goal = 100.0 * self.goal.at_most;
         writeln!(f, "With {} % confidence, however often one looks:", 100.0 * self.goal.confidence)?;
-        for promise in &self.promises {
+        for promise in self.promises.iter().filter(|promise| !self.is_said_by_its_division(promise)) {
             let indent = if promise.level == Level::District { "    " } else { "  " };
             let more = match promise.share.more_calls {
                 Some(0) => format!("{goal} % is shown"),
+                Some(1) => format!("about one more call for {goal} %"),
                 Some(more) => format!("about {more} more calls for {goal} %"),
                 None => format!("{goal} % will not be shown: more than that is not real, or does not answer"),
             };
