@@ -146,3 +146,25 @@ fn stored_use<'a>(row: &Row<'a>, number: &'a str, order: TimeOrder) -> NumberUse
         other: other_number(row.mobile, row.epic, number),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn minutes_are_counted_only_from_a_time_at_which_it_was_made() {
+        let sent = |captured_at, made_at| Enrolment { captured_at, made_at, ..Enrolment::default() };
+        let is_known = |enrolment: &Enrolment| number_use(enrolment, "9826012345").is_time_known;
+        assert!(is_known(&sent(7, None)) && is_known(&sent(7, Some(7))));
+        assert!(!is_known(&sent(7, Some(UNKNOWN_TIME))), "placed after its own night");
+        assert!(!is_known(&sent(UNKNOWN_TIME, None)) && !is_known(&sent(UNKNOWN_TIME, Some(UNKNOWN_TIME))));
+    }
+
+    #[test]
+    fn the_first_of_many_tries_is_found_and_a_circle_ends() {
+        let tries = |pairs: &[[&str; 2]]| Tries(pairs.iter().map(|[a, b]| ((*a).into(), (*b).into())).collect());
+        let chain = tries(&[["c", "b"], ["b", "a"]]);
+        assert_eq!([chain.first_of("c"), chain.first_of("b"), chain.first_of("a")], [Some("a"), Some("a"), None]);
+        assert!(tries(&[["a", "b"], ["b", "a"]]).first_of("a").is_some());
+    }
+}

@@ -404,3 +404,70 @@ fn marks(&Tonight { photo, cast, .. }: &Tonight) -> Vec<Marks> {
     let tenths = |face: usize| photo.faces[face].detection.landmarks.map(|p| p.map(|v| (v * 10.0).round() as i32));
     std::iter::once(member).chain(others).map(tenths).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn another_try_is_the_same_worker_place_and_mobile_within_minutes() {
+        const MINUTE: i64 = 60_000_000;
+        let policy = Policy::default();
+        let sent = |minute: i64| RowFacts {
+            worker_id: Some("W1".into()),
+            district: Some("Ujjain".into()),
+            mobile: Some("98260 12345".into()),
+            captured_at: Some(minute * MINUTE),
+            ..RowFacts::default()
+        };
+        let first = sent(0);
+        let within = i64::from(policy.facts.retry_minutes);
+        assert!(is_retry(&sent(within), &first, &policy));
+        let spelled = RowFacts { district: Some("UJJAIN ".into()), mobile: Some("+919826012345".into()), ..sent(1) };
+        assert!(is_retry(&spelled, &first, &policy));
+        for (what, other) in [
+            ("later", sent(within + 1)),
+            ("before", sent(-1)),
+            ("another worker", RowFacts { worker_id: Some("W2".into()), ..sent(1) }),
+            ("nobody", RowFacts { worker_id: None, ..sent(1) }),
+            ("elsewhere", RowFacts { district: Some("Indore".into()), ..sent(1) }),
+            ("another mobile", RowFacts { mobile: Some("9826012346".into()), ..sent(1) }),
+            ("no mobile", RowFacts { mobile: None, ..sent(1) }),
+            ("no time", RowFacts { captured_at: None, ..sent(1) }),
+        ] {
+            assert!(!is_retry(&other, &first, &policy), "{what}");
+        }
+        // A clock a day off, where both numbers say that it is one member.
+        let numbered = |minute| RowFacts { epic: Some("ABC1234567".into()), ..sent(minute) };
+        assert!(is_retry(&numbered(24 * 60 - 3), &numbered(0), &policy));
+        assert!(!is_retry(&sent(24 * 60 - 3), &first, &policy));
+        assert!(!is_retry(&numbered(12 * 60), &numbered(0), &policy));
+    }
+
+    #[test]
+    fn tonights_rows_of_a_group_are_said_once_against_another_worker() {
+        let seen = |submission_id, worker_id, captured_at, tonight| Sighting {
+            captured_at,
+            submission_id,
+            worker_id,
+            district: "Ujjain",
+            tonight,
+        };
+        let group = |sightings: Vec<Sighting<'static>>| Shared {
+            workers: sightings.iter().map(|s| s.worker_id).collect(),
+            sightings,
+            districts: vec!["Ujjain"],
+            weakest: 0.71,
+        };
+        let before = seen("before", "W1", 1, false);
+        let groups = [
+            group(vec![before, seen("own", "W1", 2, true), seen("a", "W2", 3, true)]),
+            group(vec![before, seen("a", "W2", 3, true), seen("b", "W3", 4, true), seen("gone", "W4", 5, true)]),
+        ];
+        let row_of = |id: &str| ["own", "a", "b"].iter().position(|known| *known == id).map(|at| at as u64);
+        let found = in_groups(&groups, Reason::BackgroundShared, "the background of", &row_of);
+        let rows: Vec<u64> = found.iter().map(|finding| finding.row).collect();
+        assert_eq!(rows, [1, 2], "not one's own room, no row twice, none that is not of tonight");
+        assert!(found.iter().all(|f| f.reason == Reason::BackgroundShared && f.note.as_ref().unwrap().contains("before (worker W1")));
+    }
+}

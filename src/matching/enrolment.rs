@@ -12,7 +12,7 @@ pub struct Enrolment {
     pub submission_id: String,
     /// Who enrolled the member.
     pub worker_id: String,
-    /// Where.
+    /// District of the enrolment; empty where the row has none.
     pub district: String,
     /// When, microseconds since 1970-01-01T00:00:00Z; [`UNKNOWN_TIME`] where that is not known.
     pub captured_at: i64,

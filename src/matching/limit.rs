@@ -134,7 +134,7 @@ pub(super) struct Link {
 /// What is flagged of one reach.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ReachReport {
-    /// Which.
+    /// How far the two memberships are apart.
     pub reach: Reach,
     /// Pairs compared.
     pub compared_pairs: f64,

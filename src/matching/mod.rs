@@ -54,7 +54,7 @@ pub use time_order::TimeOrder;
 /// Two memberships that a search of the gallery found alike. Indexes into the list of enrolments, in any order.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Candidate {
-    /// The one.
+    /// Place of the first membership among the enrolments.
     pub a: usize,
     /// The other.
     pub b: usize,
@@ -77,7 +77,7 @@ pub enum Grounds {
 /// Two memberships that look like one person. `a < b`, indexes into the list of enrolments.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Pair {
-    /// The one.
+    /// Place of the first membership among the enrolments.
     pub a: usize,
     /// The other.
     pub b: usize,

@@ -83,13 +83,13 @@ pub enum Refusal {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Given {
-    /// Who.
+    /// The reviewer's name.
     pub reviewer: String,
     /// Made up by the page: one answer sent twice counts once.
     pub nonce: String,
     /// Which pair.
     pub item: String,
-    /// What.
+    /// What was decided.
     pub answer: Answer,
     /// In words.
     #[serde(default)]

@@ -27,7 +27,7 @@ pub struct Share {
 /// One reviewer.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Reviewer {
-    /// Who.
+    /// The reviewer's name.
     pub name: String,
     /// Decisions that stand, about pairs of the queue.
     pub decisions: usize,
@@ -48,7 +48,7 @@ pub struct Reviewer {
 /// Two reviewers.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Agreement {
-    /// The one.
+    /// Name of the first reviewer.
     pub a: String,
     /// The other.
     pub b: String,

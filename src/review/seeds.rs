@@ -57,7 +57,7 @@ pub struct SeedFace {
 /// A pair whose answer is known.
 #[derive(Debug, Clone)]
 pub struct Seed {
-    /// The one.
+    /// The first face.
     pub a: SeedFace,
     /// The other.
     pub b: SeedFace,

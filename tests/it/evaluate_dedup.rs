@@ -96,6 +96,15 @@ fn nobody_twice_is_said_so() {
     assert!(limit(size, 0.1)["observed"].as_u64().unwrap() <= 1);
     assert!(limit(size, 1.0)["observed"].as_u64().unwrap() <= 5);
     assert!(size["clusters"]["clusters"].as_u64().unwrap() <= 1);
+    // Under the default limit at most a handful is sent to review, in the whole gallery and across districts.
+    let review = size["review"].as_array().unwrap();
+    assert_eq!(review.len(), 2);
+    for flagged in review {
+        assert!(
+            flagged["promised_false_share"] == 0.05 && flagged["false_pairs"]["of"].as_u64() <= Some(5),
+            "{flagged}"
+        );
+    }
     assert_eq!(size["det"], Value::Array(Vec::new()));
 }
 

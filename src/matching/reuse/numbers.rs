@@ -29,7 +29,7 @@ pub struct NumberUse<'a> {
     pub submission_id: &'a str,
     /// Who sent it.
     pub worker_id: &'a str,
-    /// Where.
+    /// District of the enrolment; empty where the row has none.
     pub district: &'a str,
     /// Where it stands in the order of submissions, microseconds since 1970-01-01T00:00:00Z.
     pub captured_at: i64,
