@@ -62,13 +62,12 @@ impl Standing {
         let repeated = repeated.chain(nameless).collect();
         let mut standing = Standing { members: Vec::new(), rows: Vec::new(), repeated };
         for ((analysis, cast), reasons) in analyses.iter().zip(casts).zip(&reasons) {
-            if let (true, Some(member)) = (is_comparable(reasons, policy), member(analysis, cast, model)) {
+            if let (true, Some(member)) = (is_comparable(reasons, policy), member(analysis, cast, reasons, model)) {
                 standing.members.push(member);
                 standing.rows.push(DumpRow {
                     row: analysis.row,
                     booth_id: analysis.facts.booth_id.clone(),
                     is_time_known: !reasons.contains(&Reason::CapturedAtImplausible),
-                    member_doubt_percent: member_doubt_percent(reasons),
                 });
             }
         }
@@ -94,8 +93,9 @@ pub fn is_comparable(reasons: &[Reason], policy: &VerdictPolicy) -> bool {
     matches!(policy.decide(reasons), Verdict::Accept | Verdict::Review) && !is_worker
 }
 
-/// A row's member as a store takes it, were all of its values there; `None` where the face is missing.
-pub fn member(analysis: &Analysis, cast: &Cast, model: &ModelId) -> Option<(Member, Template)> {
+/// A row's member as a store takes it, were all of its values there; `None` where the face is missing. `reasons` are what
+/// the row says by itself.
+pub fn member(analysis: &Analysis, cast: &Cast, reasons: &[Reason], model: &ModelId) -> Option<(Member, Template)> {
     let reading = rules::member_reading(analysis, cast)?;
     let photo = analysis.selfie.as_ref().ok()?;
     let facts = &analysis.facts;
@@ -111,6 +111,7 @@ pub fn member(analysis: &Analysis, cast: &Cast, model: &ModelId) -> Option<(Memb
         model: model.clone(),
         selfie_sha256: photo.fingerprint.sha256,
         selfie_dhash: photo.fingerprint.dhash,
+        member_doubt_percent: member_doubt_percent(reasons),
     };
     Some((member, reading.template.clone()))
 }
@@ -151,7 +152,7 @@ mod tests {
     #[test]
     fn whoever_repeats_an_id_or_a_picture_is_compared_and_not_enrolled() {
         let members = Crowd::new(64, 1).rows(0..3).unwrap();
-        let row = |row: u64| DumpRow { row: 10 + row, booth_id: None, is_time_known: true, member_doubt_percent: 0 };
+        let row = |row: u64| DumpRow { row: 10 + row, booth_id: None, is_time_known: true };
         let rows = (0..3).map(row).collect();
         let ids: Vec<String> = members.iter().map(|(member, _)| member.submission_id.clone()).collect();
         let standing = Standing { members, rows, repeated: HashSet::from([11]) };

@@ -70,7 +70,7 @@ pub fn measure(
             before = now;
             Ok(())
         };
-        let (run, (pairs, report)) = timed(|| search::all_pairs(&gallery, THRESHOLD, &searcher, &mut advance))?;
+        let (run, (pairs, report)) = timed(|| search::all_pairs(&gallery, THRESHOLD, None, &searcher, &mut advance))?;
         (found, kernel) = (pairs.len(), report.kernel);
         done.push(run);
     }

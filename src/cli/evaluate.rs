@@ -153,6 +153,9 @@ pub struct DedupArgs {
     /// Fill the labelled templates up with this many drawn people: one more gallery size
     #[arg(long, value_name = "N")]
     distractors: Option<usize>,
+    /// Compare so many members, evenly from all, with all, as a night is with a store; by default each with every other
+    #[arg(long, value_name = "N")]
+    asked: Option<usize>,
     /// Share of the drawn memberships that show a drawn person again
     #[arg(long, value_name = "SHARE", default_value_t = 0.02)]
     duplicates: f64,
@@ -258,6 +261,7 @@ fn dedup(args: &DedupArgs, common: &Common) -> Result<()> {
     let plan = DedupPlan {
         sizes: args.sizes.clone(),
         distractors: args.distractors,
+        asked: args.asked,
         duplicates: args.duplicates,
         each,
         seed: args.seed,

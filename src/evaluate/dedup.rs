@@ -36,6 +36,8 @@ pub struct DedupPlan {
     pub sizes: Vec<usize>,
     /// One more size: the labelled templates and so many drawn people.
     pub distractors: Option<usize>,
+    /// So many memberships, evenly from all, are compared with all, as a night is with a store; `None`: each with every other.
+    pub asked: Option<usize>,
     /// Share of the drawn memberships that show a drawn person again, 0..1.
     pub duplicates: f64,
     /// Most pictures of each labelled person.
@@ -70,6 +72,12 @@ pub fn dedup(
     if sizes[0] < 2 {
         return Err(Error::usage("--sizes", format!("a gallery of {}", sizes[0]), "give sizes of two and more"));
     }
+    if let Some(asked) = plan.asked {
+        let fix = "give a number from 1 to the smallest gallery, without --groups";
+        if asked == 0 || asked > sizes[0] || plan.groups.is_some() {
+            return Err(Error::usage("--asked", asked.to_string(), fix));
+        }
+    }
     let mut persons: Vec<&str> = labelled.faces.iter().map(|f| f.person.as_str()).collect();
     persons.dedup();
     let people = persons.len();
@@ -90,7 +98,7 @@ pub fn dedup(
     report.alike = population.alike();
     for size in sizes {
         progress.say(&format!("gallery of {size}"));
-        report.sizes.push(size::measure(&population, size, policy, groups.as_ref())?);
+        report.sizes.push(size::measure(&population, size, plan.asked, policy, groups.as_ref())?);
     }
     Ok(report)
 }

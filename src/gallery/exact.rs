@@ -64,7 +64,7 @@ pub fn search(
     for (number, panel) in probes.chunks(most).enumerate() {
         let first = (number * most) as u32;
         let found = match want {
-            Want::Above(threshold) => above(gallery, panel, threshold, &runner)?,
+            Want::Above(floor) | Want::AboveThinned { floor, .. } => above(gallery, panel, floor, &runner)?,
             Want::Top { count, floor } => top(gallery, panel, Top { count, floor }, &runner)?,
         };
         let found = settle(found, want);

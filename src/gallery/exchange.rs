@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use arrow::array::{
     Array, ArrayRef, Float32Array, Float32Builder, Int64Array, ListArray, ListBuilder, RecordBatch, StringArray,
-    TimestampMicrosecondArray,
+    TimestampMicrosecondArray, UInt8Array,
 };
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use half::f16;
@@ -53,6 +53,7 @@ fn columns() -> Vec<Field> {
         text("run_key", true),
         Field::new("commit", DataType::Int64, true),
         Field::new("embedding", DataType::List(item), false),
+        Field::new("member_doubt_percent", DataType::UInt8, true),
     ]
 }
 
@@ -124,6 +125,7 @@ fn export_columns(gallery: &Gallery, numbers: &[u32]) -> Result<Vec<ArrayRef>> {
         texts(rows.iter().map(|r| r.run_key).collect()),
         Arc::new(Int64Array::from_iter_values(rows.iter().map(|r| r.commit as i64))),
         Arc::new(embeddings.finish()),
+        Arc::new(UInt8Array::from_iter_values(rows.iter().map(|r| r.member_doubt_percent))),
     ])
 }
 
@@ -280,6 +282,7 @@ impl<'a> Import<'a> {
         let times: &TimestampMicrosecondArray = self.columns[3].as_any().downcast_ref().ok_or_else(cast)?;
         let quality: &Float32Array = self.columns[7].as_any().downcast_ref().ok_or_else(cast)?;
         let lists: &ListArray = self.columns[13].as_any().downcast_ref().ok_or_else(cast)?;
+        let doubts: &UInt8Array = self.columns[14].as_any().downcast_ref().ok_or_else(cast)?;
         for row in 0..count {
             let item = |name: &str| format!("row {}, column {name}", first + row);
             let text = |column: usize| self.text(column, row).map(str::to_owned);
@@ -300,6 +303,7 @@ impl<'a> Import<'a> {
                 selfie_sha256: sha256,
                 selfie_dhash: dhash
                     .ok_or_else(|| wrong(self.path, &item("selfie_dhash"), "16 hexadecimal digits", hash(10).into()))?,
+                member_doubt_percent: if doubts.is_valid(row) { doubts.value(row) } else { 0 },
             };
             let values = lists.value(row);
             let values: &Float32Array = values.as_any().downcast_ref().ok_or_else(cast)?;

@@ -125,6 +125,7 @@ impl Crowd {
             model: ModelId("generated".into()),
             selfie_sha256,
             selfie_dhash: picture.next(),
+            member_doubt_percent: 0,
         }
     }
 

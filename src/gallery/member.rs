@@ -34,6 +34,9 @@ pub struct Member {
     pub selfie_sha256: [u8; 32],
     /// Difference hash of the selfie: finds a re-encoded one.
     pub selfie_dhash: u64,
+    /// Probability, in percent, that the face is another person's than the member's; 0 where nobody doubted it.
+    #[serde(default)]
+    pub member_doubt_percent: u8,
 }
 
 /// The facts of a stored row, borrowed from the gallery.
@@ -50,6 +53,7 @@ pub struct Row<'a> {
     pub quality: f32,
     pub selfie_sha256: &'a [u8; 32],
     pub selfie_dhash: u64,
+    pub member_doubt_percent: u8,
     /// The audit run that added the row.
     pub run_key: &'a str,
     /// The number of that run's commit, from 1; `u64::MAX` for rows that are in no store.
@@ -124,6 +128,7 @@ pub(super) struct Facts {
     quality: Vec<f32>,
     selfie_sha256: Vec<[u8; 32]>,
     selfie_dhash: Vec<u64>,
+    member_doubt_percent: Vec<u8>,
     run_key: Words,
     /// Commit number per entry of `run_key`'s table.
     commits: Vec<u64>,
@@ -144,6 +149,7 @@ impl Facts {
         self.quality.push(row.quality);
         self.selfie_sha256.push(*row.selfie_sha256);
         self.selfie_dhash.push(row.selfie_dhash);
+        self.member_doubt_percent.push(row.member_doubt_percent);
         self.run_key.push(row.run_key);
         if self.run_key.table.len() > self.commits.len() {
             self.commits.push(row.commit);
@@ -174,6 +180,7 @@ impl Facts {
             quality: self.quality[row],
             selfie_sha256: &self.selfie_sha256[row],
             selfie_dhash: self.selfie_dhash[row],
+            member_doubt_percent: self.member_doubt_percent[row],
             run_key: self.run_key.get(row),
             commit: self.commit(row),
         }
@@ -203,6 +210,7 @@ impl Facts {
             + words.iter().map(|w| w.memory()).sum::<usize>()
             + (self.captured_at.capacity() + self.selfie_dhash.capacity() + self.commits.capacity()) * 8
             + self.quality.capacity() * 4
+            + self.member_doubt_percent.capacity()
             + self.selfie_sha256.capacity() * 32
     }
 
@@ -220,6 +228,7 @@ impl Facts {
         self.quality.shrink_to_fit();
         self.selfie_sha256.shrink_to_fit();
         self.selfie_dhash.shrink_to_fit();
+        self.member_doubt_percent.shrink_to_fit();
     }
 }
 
@@ -243,6 +252,7 @@ impl Member {
             quality: self.quality,
             selfie_sha256: &self.selfie_sha256,
             selfie_dhash: self.selfie_dhash,
+            member_doubt_percent: self.member_doubt_percent,
             run_key,
             commit,
         }

@@ -47,7 +47,7 @@ pub use manifest::{Receipt, Renewal, Run};
 pub use member::{Member, Row};
 pub use night_pictures::{Backdrop, KeptPicture, Marks, NightPictures, Stranger};
 pub use processor::Processor;
-pub use query::{Filter, Hit, Pair, Probe, Want};
+pub use query::{Filter, Hit, Pair, Probe, Thinning, Want};
 pub use search::{Engine, SearchPolicy, SearchReport, Searcher, all_pairs, search, search_with};
 pub use spool::{Spool, withhold};
 pub use store::{Commit, Curve, Night, Store, Writer};

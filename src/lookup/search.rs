@@ -13,7 +13,7 @@ use super::text::{day, masked, table};
 use crate::config::Policy;
 use crate::gallery::{self, Filter, Gallery, Probe, Row, Searcher, Store, Want};
 use crate::infer::{Engine, ModelId};
-use crate::matching::{Grade, pairs_of};
+use crate::matching::{Grade, pair_error, pairs_of};
 use crate::pairs::KeptCurve;
 use crate::{Error, Result};
 
@@ -187,7 +187,7 @@ impl Searchable {
                 let error = strangers / (strangers + self.curve.found(hit.similarity).max(LEAST_FOUND));
                 found[hit.probe as usize].push(FoundMember {
                     similarity: hit.similarity,
-                    grade: Grade::of_local_error(error),
+                    grade: Grade::of_local_error(pair_error(error, f64::from(row.member_doubt_percent) / 100.0)),
                     chance,
                     expected_false_matches: expected,
                     ..member

@@ -226,7 +226,7 @@ impl<'a> Reader<'a> {
         let mut members = Vec::new();
         for (analysis, cast) in analyses.iter().zip(&roles.casts).filter(|(a, _)| passing[a.row as usize]) {
             let row = rules::first_look(analysis, cast, given, self.policy);
-            match audit::member(analysis, cast, &model) {
+            match audit::member(analysis, cast, &row.reasons, &model) {
                 Some(member) if audit::is_comparable(&row.reasons, &self.policy.verdicts) => members.push(member),
                 _ => *chosen.left_out.entry(decisive(&row.reasons, self.policy)).or_default() += 1,
             }

@@ -10,7 +10,7 @@ pub(super) fn of_pair(a: &Enrolment, b: &Enrolment) -> f64 {
 }
 
 /// The probability that the two are different members: the faces are two people's, or one is not its member's.
-pub(super) fn error(faces: f64, doubt: f64) -> f64 {
+pub fn pair_error(faces: f64, doubt: f64) -> f64 {
     faces + doubt - faces * doubt
 }
 
@@ -58,8 +58,8 @@ mod tests {
         assert_eq!(of_pair(&row(0), &row(0)), 0.0);
         let doubt = of_pair(&row(40), &row(20));
         assert!((doubt - (1.0 - 0.6 * 0.8)).abs() < 1e-12);
-        assert!((error(1e-10, doubt) - doubt).abs() < 1e-9);
-        assert_eq!((error(0.03, 0.0), log10_odds(12.5, 0.0)), (0.03, 12.5));
+        assert!((pair_error(1e-10, doubt) - doubt).abs() < 1e-9);
+        assert_eq!((pair_error(0.03, 0.0), log10_odds(12.5, 0.0)), (0.03, 12.5));
         // However alike, the odds are those of the doubt; two doubtful sides speak against joining.
         assert!((log10_odds(300.0, 0.5)).abs() < 1e-12);
         assert!(log10_odds(300.0, of_pair(&row(40), &row(40))) < 0.0);

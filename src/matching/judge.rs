@@ -18,7 +18,7 @@ use crate::config::policy::MatchingPolicy;
 use crate::decisions::Answer;
 
 /// Of a person with more memberships, who are beyond doubt one person, not all pairs are kept.
-const MANY: usize = 150;
+pub const MANY: usize = 150;
 
 /// Never ask a search for more than this share of all pairs.
 const MOST_CANDIDATES: f64 = 1e-3;
@@ -417,8 +417,8 @@ impl Judging<'_> {
             similarity,
             expected_false_matches: expected,
             expected_false_matches_upper: model.fmr_upper(similarity) * models.all,
-            local_fdr: doubt::error(self.fdr.probability_false(level, 0.0), doubt),
-            probability_false: doubt::error(self.fdr.probability_false(level, record), doubt),
+            local_fdr: doubt::pair_error(self.fdr.probability_false(level, 0.0), doubt),
+            probability_false: doubt::pair_error(self.fdr.probability_false(level, record), doubt),
             parts,
             grounds,
             decision: None,

@@ -40,11 +40,12 @@ use crate::decisions::Answer;
 
 pub use clusters::{Cluster, clusters, clusters_with};
 pub use decided::{Decided, decision_code};
+pub use doubt::pair_error;
 pub use enrolment::{Enrolment, UNKNOWN_TIME};
 pub use evidence::{Field, Parts};
 pub use grade::Grade;
 pub use impostor::{Basis, ImpostorModel, ImpostorReport, ImpostorScore, UPPER_SHARE, Upper};
-pub use judge::{Case, Judged, MatchingStatistics, Searched, candidate_floor, judge, judge_with, pairs_of};
+pub use judge::{Case, Judged, MANY, MatchingStatistics, Searched, candidate_floor, judge, judge_with, pairs_of};
 pub use limit::{EnrolledBy, NearPairs, Reach, ReachReport};
 pub use rate::FalseMatchRate;
 pub use review::{ReviewQueue, ReviewRow, Worth, review_queue};

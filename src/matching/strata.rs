@@ -159,6 +159,11 @@ impl Impostors {
         Impostors { prior, sure, pooled, strata, upper: None }
     }
 
+    /// The similarity from which on a pair is beyond doubt one person.
+    pub fn sure_similarity(&self) -> f32 {
+        self.sure
+    }
+
     /// The layer of the sample's top: of all pairs, or of a stratum that has this share of them.
     pub(super) fn upper_layer(&self, stratum: Option<(u16, f64)>) -> Option<null::Layer> {
         self.upper.as_ref().map(|upper| upper.layer(self.sure, stratum))

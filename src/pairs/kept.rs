@@ -132,7 +132,7 @@ mod tests {
         let crowd = Crowd { duplicates: 0.1, lookalikes: 0.0, copies: 0.0, ..Crowd::new(64, 3) };
         let rows = crowd.rows(0..900).unwrap();
         let model = rows[0].0.model.clone();
-        let place = |row| DumpRow { row, booth_id: None, is_time_known: true, member_doubt_percent: 0 };
+        let place = |row| DumpRow { row, booth_id: None, is_time_known: true };
         let places: Vec<DumpRow> = (0..900).map(place).collect();
         let night = found(&Members::tonight(&rows, &places, &Gallery::empty(), &model).unwrap());
         assert_eq!(night.judged.strangers.report().basis, Basis::Fitted);

@@ -7,7 +7,7 @@ use super::kept::KeptCurve;
 use crate::config::policy::FactsPolicy;
 use crate::dump::facts::folded;
 use crate::gallery::search::Progress;
-use crate::gallery::{self, Filter, Gallery, Member, Pair, Probe, Row, SearchReport, Searcher, Want};
+use crate::gallery::{self, Filter, Gallery, Member, Pair, Probe, Row, SearchReport, Searcher, Thinning, Want};
 use crate::infer::{ModelId, Template};
 use crate::matching::strata::quality_group;
 use crate::matching::{EnrolledBy, Enrolment, NearPairs, TimeOrder, UNKNOWN_TIME, pairs_of};
@@ -44,8 +44,6 @@ pub struct DumpRow {
     pub booth_id: Option<String>,
     /// Whether its time can be; one that cannot makes nobody the first.
     pub is_time_known: bool,
-    /// Probability, in percent, that the face is not the member's.
-    pub member_doubt_percent: u8,
 }
 
 /// Members asked about, each compared with all of the target.
@@ -126,7 +124,6 @@ impl<'a> Members<'a> {
                 row: Some(of.row),
                 booth_id: of.booth_id.clone(),
                 captured_at: if of.is_time_known { known.captured_at } else { UNKNOWN_TIME },
-                member_doubt_percent: of.member_doubt_percent,
                 ..known
             }
         });
@@ -198,6 +195,11 @@ impl<'a> Members<'a> {
         }
     }
 
+    /// The part that those are of all pairs of all who take part.
+    pub fn compared_share(&self) -> f64 {
+        self.compared_pairs() / pairs_of(self.all.live() as u64).max(1.0)
+    }
+
     /// How many of them are of one worker, and of one district.
     pub(super) fn near_pairs(&self) -> NearPairs {
         let spellings = first_spellings(self.all.iter().map(|(_, row)| row.district));
@@ -213,20 +215,23 @@ impl<'a> Members<'a> {
         }
     }
 
-    /// Every compared pair at least this similar, each once, as rows of [`Members::all`].
+    /// Every compared pair at least this similar, each once, as rows of [`Members::all`]; of who is there very often those that
+    /// hold the person together.
     pub(super) fn search(
         &self,
         floor: f32,
+        thinning: Thinning,
         searcher: &Searcher,
         progress: Progress<'_>,
     ) -> Result<(Vec<Pair>, SearchReport)> {
         let Compared::Asked(Asked { rows, templates, target }) = &self.compared else {
-            return gallery::all_pairs(&self.all, floor, searcher, progress);
+            return gallery::all_pairs(&self.all, floor, Some(thinning), searcher, progress);
         };
         let model = &self.model;
         let probes: Vec<Probe> =
             templates.iter().map(|template| Probe { template, model, filter: Filter::default() }).collect();
-        let (hits, report) = gallery::search_with(target, &probes, Want::Above(floor), searcher, progress)?;
+        let want = Want::AboveThinned { floor, thinning };
+        let (hits, report) = gallery::search_with(target, &probes, want, searcher, progress)?;
         let mut pairs: Vec<Pair> = Vec::with_capacity(hits.len());
         for hit in &hits {
             let (one, other) = (rows[hit.probe as usize], hit.row);
@@ -289,6 +294,46 @@ fn enrolment(member: &Row) -> Enrolment {
         member_name: text(member.member_name),
         picture: Some(member.selfie_dhash),
         group: quality_group(member.quality),
+        member_doubt_percent: member.member_doubt_percent,
         ..Enrolment::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::policy::MatchingPolicy;
+    use crate::decisions::Decisions;
+    use crate::gallery::Store;
+    use crate::gallery::generate::Crowd;
+    use crate::matching::{self, Grade};
+    use crate::pairs::find;
+
+    /// The grade of a pair whose one side was enrolled the night before.
+    fn grade_on_the_next_night(member_doubt_percent: u8) -> Option<Grade> {
+        let mut rows = Crowd::new(64, 5).rows(0..600).unwrap();
+        rows[7].0.member_doubt_percent = member_doubt_percent;
+        let temp = tempfile::tempdir().unwrap();
+        let store = Store::open_or_create(temp.path().join("store")).unwrap();
+        store.begin().unwrap().add_run("last night", &rows[..400]).unwrap();
+
+        let again = Member { submission_id: "again".into(), ..rows[1].0.clone() };
+        let tonight: Vec<_> = rows[400..].iter().cloned().chain([(again, rows[7].1.clone())]).collect();
+        let place = |row| DumpRow { row, booth_id: None, is_time_known: true };
+        let places: Vec<DumpRow> = (0..tonight.len() as u64).map(place).collect();
+        let model = rows[0].0.model.clone();
+        let members = Members::tonight(&tonight, &places, &store.view(None).unwrap(), &model).unwrap();
+        let policy = MatchingPolicy::default();
+        let searcher = Searcher::default();
+        let found = find(&members, Vec::new(), &Decisions::default(), &policy, &searcher, &mut |_| Ok(())).unwrap();
+        let id = |at: usize| found.enrolments[at].submission_id.as_str();
+        let is_again = |pair: &&matching::Pair| [id(pair.a), id(pair.b)].contains(&"again");
+        found.judged.pairs.iter().find(is_again).unwrap().grade()
+    }
+
+    #[test]
+    fn doubt_about_a_member_of_an_earlier_night_counts_tonight() {
+        assert_eq!(grade_on_the_next_night(0), Some(Grade::NearCertain));
+        assert_eq!(grade_on_the_next_night(40), Some(Grade::Possible));
     }
 }

@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use std::hash::Hash;
 
 use super::strangers::differ;
+use super::thinning;
 use crate::Result;
 use crate::gallery::search::Progress;
 use crate::gallery::{self, Gallery, Member, Row, Searcher};
@@ -48,7 +49,8 @@ pub fn with_upper(
         rows.iter().map(|(row, _)| Ok((placeholder_member(), gallery.template(*row)?))).collect::<Result<_>>()?;
     let sample = Gallery::from_rows(&some)?;
     drop(some);
-    let (pairs, _) = gallery::all_pairs(&sample, start, searcher.exact(), &mut |_| progress(0))?;
+    let (pairs, _) =
+        gallery::all_pairs(&sample, start, Some(thinning(&impostors)), searcher.exact(), &mut |_| progress(0))?;
     let scores = pairs.iter().filter_map(|pair| {
         let ((a, one), (b, other)) = (&rows[pair.first as usize], &rows[pair.second as usize]);
         let stratum = quality_stratum(one.quality, other.quality);
@@ -73,6 +75,7 @@ fn placeholder_member() -> Member {
         model: ModelId(String::new()),
         selfie_sha256: [0; 32],
         selfie_dhash: 0,
+        member_doubt_percent: 0,
     }
 }
 

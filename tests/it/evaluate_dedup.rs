@@ -86,6 +86,35 @@ fn predicted_and_observed_agree_on_drawn_people() {
 }
 
 #[test]
+fn a_night_of_some_is_compared_with_all() {
+    let place = Place::new();
+    let templates = place.path("people.parquet");
+    write(&templates, 1500, 500);
+    let sizes = |flags: &[&str]| {
+        let mut report = report(&templates, &[&["--sizes", "6000", "--duplicates", "0.2"], flags].concat());
+        report["sizes"][0]["seconds"] = Value::Null;
+        report["sizes"][0].take()
+    };
+    // Everybody asked about is everybody compared with everybody.
+    let all = sizes(&[]);
+    assert_eq!(sizes(&["--asked", "6000"]), all);
+    let some = sizes(&["--asked", "1500"]);
+    assert_eq!((&some["gallery_size"], &some["asked"]), (&Value::from(6000), &Value::from(1500)));
+    let part = |field: &str| some[field].as_f64().unwrap() / all[field].as_f64().unwrap();
+    assert_eq!(some["pairs"], 1500.0 * 4500.0 + 1500.0 * 1499.0 / 2.0);
+    assert!((0.2..0.3).contains(&part("duplicates")) && (0.4..0.5).contains(&part("mated_pairs")), "{some}");
+    // Expected false pairs are those of the pairs compared, and as many are there.
+    let ratio = limit(&some, 1000.0)["observed"].as_f64().unwrap() / 1000.0;
+    assert!((0.5..=2.0).contains(&ratio), "{ratio}");
+    let (code, text, _) = evaluate(&templates, &["--sizes", "6000", "--asked", "1500"]);
+    assert!(code == 0 && text.contains("gallery of 6000, 1500 of it compared with all: "), "{text}");
+    for asked in ["0", "6001"] {
+        let (code, _, stderr) = evaluate(&templates, &["--sizes", "6000", "--asked", asked]);
+        assert!(code == 64 && stderr.contains("--asked"), "{asked}: {stderr}");
+    }
+}
+
+#[test]
 fn nobody_twice_is_said_so() {
     let place = Place::new();
     let templates = place.path("people.parquet");

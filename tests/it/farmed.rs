@@ -67,6 +67,7 @@ fn member(id: String, worker: usize, district: usize, at: usize) -> Member {
         model: ModelId("sface:drawn".into()),
         selfie_sha256: [0; 32],
         selfie_dhash: at as u64 + 1,
+        member_doubt_percent: 0,
     }
 }
 
@@ -133,7 +134,7 @@ fn a_farmed_face_hides_nobody_and_is_found_whole() {
     assert!(alone >= TWICE - 15 && wrong <= TWICE / 8, "{alone} of {TWICE}, and {wrong} wrong ones");
     let slow = std::env::var_os("CHEHRA_SLOW").is_some();
     let mut farms = Vec::new();
-    for pictures in [1, 20, 50, 75, 100, 200, 1000, 3000].into_iter().take(if slow { 8 } else { 7 }) {
+    for pictures in [1, 20, 50, 75, 100, 200, 1000, 3000, 20_000].into_iter().take(if slow { 9 } else { 7 }) {
         farms.push(Farm { pictures, ..NOBODY });
         farms.push(Farm { pictures, persons: 20, ..NOBODY });
     }

@@ -149,6 +149,7 @@ impl Population {
             model: self.labelled.model.clone(),
             selfie_sha256,
             selfie_dhash: dice.next(),
+            member_doubt_percent: 0,
         }
     }
 }

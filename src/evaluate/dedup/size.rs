@@ -28,6 +28,9 @@ const NAMED: usize = 20;
 pub struct SizeReport {
     /// Templates in the gallery.
     pub gallery_size: usize,
+    /// Members asked about, each compared with the whole gallery: all of it, or a night of so many. What follows counts pairs
+    /// and memberships of theirs.
+    pub asked: usize,
     /// Persons.
     pub persons: usize,
     /// Memberships that are not a person's first.
@@ -157,6 +160,7 @@ pub struct FalsePair {
 pub(super) fn measure(
     population: &Population,
     size: usize,
+    asked: Option<usize>,
     policy: &MatchingPolicy,
     groups: Option<&Groups>,
 ) -> Result<SizeReport> {
@@ -164,14 +168,22 @@ pub(super) fn measure(
     let names: HashMap<String, usize> = rows.iter().map(|(m, _)| m.submission_id.clone()).zip(0..).collect();
     let gallery = Gallery::from_rows(&rows)?;
     drop(rows);
+    let step = size / asked.unwrap_or(size);
+    let is_asked = |row: usize| row.is_multiple_of(step);
+    let night = gallery.keeping(&|row| is_asked(row as usize));
+    let members = match asked {
+        Some(_) => Members::against(&night, &gallery)?,
+        None => Members::each_other(&gallery)?,
+    };
+    // A pair's expected false matches are those of the whole gallery; the tables state those of the pairs compared.
+    let compared_share = members.compared_share();
     // Faces alone: what records add hangs on the records.
     let widest = MatchingPolicy {
-        review_expected_false_matches: Some(LIMITS[LIMITS.len() - 1]),
+        review_expected_false_matches: Some(LIMITS[LIMITS.len() - 1] / compared_share),
         most_record_evidence: 0.0,
         ..policy.clone()
     };
     let exact = Searcher::default().exact();
-    let members = Members::each_other(&gallery)?;
     let pass = Candidates::search(&members, Vec::new(), &widest, &exact, &mut |_| Ok(()))?;
     let undecided = Decided::default();
     let clock = std::time::Instant::now();
@@ -180,19 +192,24 @@ pub(super) fn measure(
     let strict = pass.judge(&undecided, &MatchingPolicy { most_record_evidence: 0.0, ..policy.clone() });
     let row = |index: usize| names[&pass.enrolments[index].submission_id];
     let persons = population.persons(size);
-    let truth = Truth::new(&persons, &judged.pairs, &row);
+    let truth = Truth::new(&persons, &is_asked, compared_share, &judged.pairs, &row);
     let limits: Vec<LimitReport> = LIMITS.iter().map(|&limit| truth.limit(limit, &judged)).collect();
     let groups = groups.map(|groups| truth.by_group(groups, &persons, &limits));
     let districts = population.districts(size);
     let across = |a: usize, b: usize| districts[a] != districts[b];
-    let review =
-        [review(&strict, &persons, &truth.of, &row, None), review(&strict, &persons, &truth.of, &row, Some(&across))];
+    let compared = |a: usize, b: usize| is_asked(a) || is_asked(b);
+    let compared_across = |a: usize, b: usize| compared(a, b) && across(a, b);
+    let review = [
+        review("all", &strict, &persons, &truth.of, &row, &compared),
+        review("across_districts", &strict, &persons, &truth.of, &row, &compared_across),
+    ];
     Ok(SizeReport {
         gallery_size: size,
+        asked: (0..size).filter(|&row| is_asked(row)).count(),
         persons: truth.of.len(),
         duplicates: truth.duplicates,
         mated_pairs: truth.mated_pairs,
-        pairs: judged.statistics.gallery_pairs,
+        pairs: judged.statistics.compared_pairs,
         limits,
         det: truth.det(),
         review,
@@ -207,22 +224,33 @@ pub(super) fn measure(
 
 /// The flagged pairs with what they are, most similar first.
 struct Truth<'a> {
-    /// Memberships of each person.
+    /// Memberships of each person of whom one is asked about.
     of: BTreeMap<u64, Vec<usize>>,
     duplicates: usize,
     mated_pairs: usize,
     /// Each pair, the two rows, and whether they are one person.
     pairs: Vec<(&'a Pair, [usize; 2], bool)>,
+    /// The part of the gallery's pairs that was compared.
+    compared_share: f64,
     /// At each mated pair, how many memberships have been found up to it, first ones of a person not counted.
     found: Vec<usize>,
 }
 
 impl<'a> Truth<'a> {
-    fn new(persons: &[u64], flagged: &'a [Pair], row: &dyn Fn(usize) -> usize) -> Self {
+    fn new(
+        persons: &[u64],
+        is_asked: &dyn Fn(usize) -> bool,
+        compared_share: f64,
+        flagged: &'a [Pair],
+        row: &dyn Fn(usize) -> usize,
+    ) -> Self {
         let mut of: BTreeMap<u64, Vec<usize>> = BTreeMap::new();
         persons.iter().enumerate().for_each(|(at, &person)| of.entry(person).or_default().push(at));
-        let duplicates = of.values().map(|rows| rows.len() - 1).sum();
-        let mated_pairs = of.values().map(|rows| rows.len() * (rows.len() - 1) / 2).sum();
+        of.retain(|_, rows| rows.iter().any(|&row| is_asked(row)));
+        let asked = |rows: &[usize]| rows.iter().filter(|&&row| is_asked(row)).count();
+        let duplicates = of.values().map(|rows| asked(&rows[1..])).sum();
+        let pairs_of = |count: usize| count * count.saturating_sub(1) / 2;
+        let mated_pairs = of.values().map(|rows| pairs_of(rows.len()) - pairs_of(rows.len() - asked(rows))).sum();
         let mut pairs: Vec<_> = flagged
             .iter()
             .map(|pair| {
@@ -237,22 +265,22 @@ impl<'a> Truth<'a> {
             .iter()
             .map(|(_, rows, mated)| {
                 if *mated {
-                    seen.extend(rows.iter().filter(|&&row| !first(row)));
+                    seen.extend(rows.iter().filter(|&&row| is_asked(row) && !first(row)));
                 }
                 seen.len()
             })
             .collect();
-        Truth { of, duplicates, mated_pairs, pairs, found }
+        Truth { of, duplicates, mated_pairs, pairs, compared_share, found }
     }
 
     fn within(&self, expected: f64) -> usize {
-        self.pairs.partition_point(|(pair, _, _)| pair.expected_false_matches <= expected)
+        self.pairs.partition_point(|(pair, _, _)| pair.expected_false_matches * self.compared_share <= expected)
     }
 
     fn limit(&self, expected: f64, judged: &Judged) -> LimitReport {
         let count = self.within(expected);
         let mated = self.pairs[..count].iter().filter(|(_, _, mated)| *mated).count();
-        let all = judged.statistics.gallery_pairs.max(1.0);
+        let all = judged.statistics.compared_pairs.max(1.0);
         let similarity = judged.strangers.rate().inverse(expected / all);
         let found = count.checked_sub(1).map_or(0, |last| self.found[last]);
         LimitReport {
@@ -361,15 +389,15 @@ impl<'a> Truth<'a> {
     }
 }
 
-/// What is flagged of the pairs wanted.
+/// What is flagged of the pairs wanted, and compared.
 fn review(
+    pairs_name: &'static str,
     judged: &Judged,
     persons: &[u64],
     of: &BTreeMap<u64, Vec<usize>>,
     row: &dyn Fn(usize) -> usize,
-    across: Option<&dyn Fn(usize, usize) -> bool>,
+    wanted: &dyn Fn(usize, usize) -> bool,
 ) -> ReviewReport {
-    let wanted = |a: usize, b: usize| across.is_none_or(|across| across(a, b));
     // Of each later membership, whether a pair joins it to its person.
     let mut flagged: BTreeMap<usize, bool> = BTreeMap::new();
     let (mut pairs, mut mated) = (0, 0);
@@ -393,15 +421,15 @@ fn review(
     });
     let false_ones = flagged.values().filter(|right| !**right).count();
     let statistics = &judged.statistics;
-    let (expected, upper) = match (across, statistics.reaches.last()) {
-        (Some(_), Some(reach)) => {
+    let (expected, upper) = match statistics.reaches.last() {
+        Some(reach) if pairs_name != "all" => {
             let share = |wrong: f64| (wrong / reach.memberships.max(1) as f64).min(1.0);
             (share(reach.expected_false), share(reach.expected_false_upper))
         }
         _ => (statistics.expected_false_share, statistics.expected_false_share_upper),
     };
     ReviewReport {
-        pairs: if across.is_some() { "across_districts" } else { "all" },
+        pairs: pairs_name,
         promised_false_share: statistics.review_false_share,
         expected_false_share: expected,
         expected_false_share_upper: upper,

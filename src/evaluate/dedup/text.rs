@@ -22,16 +22,14 @@ impl Display for DedupReport {
 
 impl Display for SizeReport {
     fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        write!(f, "gallery of {}", self.gallery_size)?;
+        if self.asked < self.gallery_size {
+            write!(f, ", {} of it compared with all", self.asked)?;
+        }
         writeln!(
             f,
-            "gallery of {}: {} persons, {} duplicates, {} mated pairs; search {:.1} s, judging {} candidates {:.2} s",
-            self.gallery_size,
-            self.persons,
-            self.duplicates,
-            self.mated_pairs,
-            self.seconds.search,
-            self.candidates,
-            self.seconds.judge
+            ": {} persons, {} duplicates, {} mated pairs; search {:.1} s, judging {} candidates {:.2} s",
+            self.persons, self.duplicates, self.mated_pairs, self.seconds.search, self.candidates, self.seconds.judge
         )?;
         writeln!(
             f,

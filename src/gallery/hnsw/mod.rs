@@ -100,7 +100,7 @@ impl ShardSearch<'_> {
         let walker = Walker::new(self.graph, self.shard, t, RowDot::new(self.kernel));
         // As many rows as a top search asks for end it; a threshold search ends below its threshold only.
         let (least, enough) = match self.want {
-            Want::Above(threshold) => (threshold, None),
+            Want::Above(floor) | Want::AboveThinned { floor, .. } => (floor, None),
             Want::Top { count, floor } => (floor, Some(count)),
         };
         let tail = least - SLACK;

@@ -19,7 +19,7 @@ use std::time::Instant;
 use serde::Serialize;
 
 use super::processor::Processor;
-use super::query::{Hit, Pair, Probe, Want};
+use super::query::{Hit, Pair, Probe, Thinning, Want};
 use super::view::Gallery;
 use super::{exact, hnsw, on_device};
 use crate::{Error, Result};
@@ -153,13 +153,14 @@ pub fn search_with(
 }
 
 /// Every pair of visible rows of one model at least `threshold` alike, each once, in order of the rows, with the engine
-/// that the policy names or that measures faster. `progress` is told how many rows have been compared with all others.
+/// that the policy names or that measures faster. With a thinning not every pair of who is there very often. `progress` is told how many rows have been compared with all others.
 ///
 /// # Errors
 /// As [`search_with`].
 pub fn all_pairs(
     gallery: &Gallery,
     threshold: f32,
+    thinning: Option<Thinning>,
     searcher: impl Into<Searcher>,
     progress: Progress<'_>,
 ) -> Result<(Vec<Pair>, SearchReport)> {
@@ -181,8 +182,12 @@ pub fn all_pairs(
     }
     if report.engine == Engine::Exact {
         pairs.clear();
+        let mut is_joined = vec![false; gallery.rows()];
         exact::all_pairs(gallery, threshold, processor, &mut |done, found| {
-            pairs.extend_from_slice(found);
+            match thinning {
+                Some(thinning) => pairs.extend(thinning.pairs(found, &mut is_joined)),
+                None => pairs.extend_from_slice(found),
+            }
             progress(done)
         })?;
     }

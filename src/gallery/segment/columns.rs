@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, FixedSizeBinaryBuilder, Float32Array, StringArray, TimestampMicrosecondArray, UInt64Array,
+    ArrayRef, FixedSizeBinaryBuilder, Float32Array, StringArray, TimestampMicrosecondArray, UInt8Array, UInt64Array,
 };
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 
@@ -11,10 +11,11 @@ use crate::gallery::member::Row;
 use crate::infer::ModelId;
 use crate::{Error, Result};
 
-/// The version written; older ones are read.
-pub(super) const VERSION: u32 = 1;
+/// The version written; version 1, without `member_doubt_percent`, is read.
+pub(super) const VERSION: u32 = 2;
 /// Rows encoded at a time.
 pub(super) const BATCH: usize = 4096;
+/// Names of the facts; a segment of version 1 lacks the last.
 pub(super) const FACTS: &[&str] = &[
     "submission_id",
     "worker_id",
@@ -29,6 +30,7 @@ pub(super) const FACTS: &[&str] = &[
     "selfie_dhash",
     "run_key",
     "commit",
+    "member_doubt_percent",
 ];
 pub(super) const TEMPLATE: &[&str] = &["master", "codes", "scale", "residual"];
 
@@ -49,11 +51,15 @@ pub(in crate::gallery) fn fact_fields() -> Vec<Field> {
         Field::new("selfie_dhash", DataType::UInt64, false),
         text("run_key", false),
         Field::new("commit", DataType::UInt64, false),
+        Field::new("member_doubt_percent", DataType::UInt8, false),
     ]
 }
 
-pub(super) fn schema(dim: usize) -> SchemaRef {
+pub(super) fn schema(version: u32, dim: usize) -> SchemaRef {
     let mut fields = fact_fields();
+    if version == 1 {
+        fields.pop();
+    }
     fields.push(Field::new("master", DataType::FixedSizeBinary(2 * dim as i32), false));
     fields.push(Field::new("codes", DataType::FixedSizeBinary(dim as i32), false));
     fields.push(Field::new("scale", DataType::Float32, false));
@@ -88,5 +94,6 @@ pub(in crate::gallery) fn fact_columns(rows: &[Row<'_>], model: &ModelId) -> Res
         Arc::new(UInt64Array::from_iter_values(rows.iter().map(|r| r.selfie_dhash))),
         texts(&|r| r.run_key.to_owned()),
         Arc::new(UInt64Array::from_iter_values(rows.iter().map(|r| r.commit))),
+        Arc::new(UInt8Array::from_iter_values(rows.iter().map(|r| r.member_doubt_percent))),
     ])
 }

@@ -2,8 +2,8 @@
 //!
 //! Columns: `submission_id, worker_id, district` (string), `captured_at` (timestamp, microseconds, UTC), `mobile, epic,
 //! member_name` (string or null), `quality` (f32), `model` (string), `selfie_sha256` (32 bytes), `selfie_dhash` (u64),
-//! `run_key` (string), `commit` (u64), `master` (dim f16, little-endian), `codes` (dim i8), `scale, residual` (f32).
-//! The file's own metadata name the version (`chehra.segment`).
+//! `run_key` (string), `commit` (u64), `member_doubt_percent` (u8, from version 2 on), `master` (dim f16, little-endian),
+//! `codes` (dim i8), `scale, residual` (f32). The file's own metadata name the version (`chehra.segment`).
 
 mod columns;
 mod read;

@@ -9,7 +9,8 @@ use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use arrow::array::{
-    Array, FixedSizeBinaryArray, Float32Array, RecordBatch, StringArray, TimestampMicrosecondArray, UInt64Array,
+    Array, FixedSizeBinaryArray, Float32Array, RecordBatch, StringArray, TimestampMicrosecondArray, UInt8Array,
+    UInt64Array,
 };
 use half::f16;
 use parquet::arrow::ProjectionMask;
@@ -44,7 +45,8 @@ fn footer_hash(file: &mut File) -> std::io::Result<String> {
 fn facts_hash(file: &mut File, metadata: &ParquetMetaData) -> std::io::Result<String> {
     let mut hash = Sha256::new();
     for group in metadata.row_groups() {
-        for column in group.columns().iter().take(FACTS.len()) {
+        let facts = group.columns().len().saturating_sub(TEMPLATE.len());
+        for column in group.columns().iter().take(facts) {
             let (start, length) = column.byte_range();
             file.seek(SeekFrom::Start(start))?;
             hash_bytes(file, length, &mut hash)?;
@@ -123,16 +125,16 @@ impl<'a> SegmentReader<'a> {
         let metadata = builder.metadata().file_metadata();
         let pairs = metadata.key_value_metadata().into_iter().flatten();
         let mut version = pairs.filter(|p| p.key == "chehra.segment").filter_map(|p| p.value.as_deref());
-        match version.next().and_then(|v| v.parse::<u32>().ok()) {
+        let version = match version.next().and_then(|v| v.parse::<u32>().ok()) {
             Some(version) if version > VERSION => {
                 let fix = "use the chehra that wrote the store, or a later one";
                 let expected = format!("version 1 to {VERSION}");
                 return Err(Error::input(&self.path, "version", expected, version.to_string(), fix));
             }
-            Some(_) => {}
+            Some(version) => version,
             None => return Err(self.damaged("metadata", "a chehra segment", "another Parquet file")),
-        }
-        if builder.schema().fields() != schema(segment.dim).fields() {
+        };
+        if builder.schema().fields() != schema(version, segment.dim).fields() {
             return Err(self.damaged("schema", format!("templates of {} values", segment.dim), "other columns"));
         }
         if metadata.num_rows() != segment.rows as i64 {
@@ -224,6 +226,7 @@ struct FactColumns<'a> {
     model: &'a StringArray,
     sha256: &'a FixedSizeBinaryArray,
     numbers: [&'a UInt64Array; 2],
+    member_doubt_percent: Option<&'a UInt8Array>,
     run_key: &'a StringArray,
 }
 
@@ -248,6 +251,7 @@ impl<'a> FactColumns<'a> {
             model: text("model")?,
             sha256: column(batch, "selfie_sha256")?,
             numbers: [column(batch, "selfie_dhash")?, column(batch, "commit")?],
+            member_doubt_percent: column(batch, "member_doubt_percent"),
             run_key: text("run_key")?,
         })
     }
@@ -266,6 +270,7 @@ impl<'a> FactColumns<'a> {
             quality: self.quality.value(row),
             selfie_sha256: self.sha256.value(row).first_chunk().unwrap_or(&[0; 32]),
             selfie_dhash: self.numbers[0].value(row),
+            member_doubt_percent: self.member_doubt_percent.map_or(0, |column| column.value(row)),
             run_key: self.run_key.value(row),
             commit: self.numbers[1].value(row),
         }

@@ -66,7 +66,7 @@ impl<'a> SegmentWriter<'a> {
                 .set_column_dictionary_enabled((*name).into(), false);
         }
         let pending = Pending::create(path)?;
-        let writer = ArrowWriter::try_new(pending, schema(dim), Some(properties.build()))
+        let writer = ArrowWriter::try_new(pending, schema(VERSION, dim), Some(properties.build()))
             .map_err(|e| Error::io("write", path)(std::io::Error::other(e)))?;
         let (facts, derived) = (Facts::default(), Builder::new(dim, rows));
         Ok(SegmentWriter { writer, path, model, dim, facts, derived, batch: Vec::with_capacity(BATCH) })
@@ -98,7 +98,7 @@ impl<'a> SegmentWriter<'a> {
         columns.push(Arc::new(codes.finish()));
         columns.push(Arc::new(Float32Array::from_iter_values(self.batch.iter().map(|(_, t)| t.scale))));
         columns.push(Arc::new(Float32Array::from_iter_values(self.batch.iter().map(|(_, t)| t.residual))));
-        let batch = RecordBatch::try_new(schema(self.dim), columns).map_err(bug)?;
+        let batch = RecordBatch::try_new(schema(VERSION, self.dim), columns).map_err(bug)?;
         self.batch.clear();
         self.writer.write(&batch).map_err(|e| Error::io("write", self.path)(std::io::Error::other(e)))
     }

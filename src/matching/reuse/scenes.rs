@@ -90,6 +90,7 @@ fn member(sighting: &Sighting) -> Member {
         model: ModelId("bystanders".to_owned()),
         selfie_sha256: [0; 32],
         selfie_dhash: 0,
+        member_doubt_percent: 0,
     }
 }
 

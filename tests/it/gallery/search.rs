@@ -101,7 +101,7 @@ fn both_engines_find_the_pairs_of_a_whole_gallery() {
             done = now;
             Ok(())
         };
-        let answer = all_pairs(&gallery, 0.45, &policy, &mut progress).unwrap();
+        let answer = all_pairs(&gallery, 0.45, None, &policy, &mut progress).unwrap();
         assert_eq!(done, 2300);
         answer
     };
@@ -115,7 +115,7 @@ fn both_engines_find_the_pairs_of_a_whole_gallery() {
     assert!(auto == exact && report.asked == Engine::Auto);
     let narrow = Breadth { start: 1, most: 1 };
     let policy = SearchPolicy { engine: Engine::Hnsw, breadth: narrow, max_missed: 0.0, ..SearchPolicy::default() };
-    let (found, _) = all_pairs(&gallery, 0.45, &policy, &mut |_| Ok(())).unwrap();
+    let (found, _) = all_pairs(&gallery, 0.45, None, &policy, &mut |_| Ok(())).unwrap();
     assert_eq!(found, exact, "what a narrow search misses is found by falling back, or not missed");
 }
 
@@ -135,7 +135,7 @@ fn part_of_a_gallery_is_searched_as_if_it_were_alone() {
     let some = gallery.only(&stored[0].0.model, &filter);
     assert_eq!(some.live(), stored[..500].iter().filter(|(m, _)| m.district == district).count() - 1);
     assert!(some.iter().all(|(_, row)| row.district == district && row.submission_id != stored[3].0.submission_id));
-    let (pairs, report) = all_pairs(&some, -1.0, &SearchPolicy::default(), &mut |_| Ok(())).unwrap();
+    let (pairs, report) = all_pairs(&some, -1.0, None, &SearchPolicy::default(), &mut |_| Ok(())).unwrap();
     assert_eq!((pairs.len(), report.rows), (some.live() * (some.live() - 1) / 2, some.live()));
 }
 

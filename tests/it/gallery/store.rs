@@ -173,6 +173,7 @@ fn an_export_comes_back_bit_by_bit() {
     let mut all = rows(&crowd(), 0..150);
     all[3].0.mobile = None;
     all[4].0.member_name = Some(String::new());
+    all[5].0.member_doubt_percent = 40;
     let store = Store::open_or_create(folder.path().join("a")).unwrap();
     store.begin().unwrap().add_run("night", &all).unwrap();
     forget(&store, &[&all[9].0.submission_id]);
@@ -189,6 +190,7 @@ fn an_export_comes_back_bit_by_bit() {
     }
     assert_eq!(b.live(), 149);
     assert!(b.row(4).unwrap().member_name.is_none());
+    assert_eq!(b.row(5).unwrap().member_doubt_percent, 40);
 }
 
 #[test]
