@@ -3,6 +3,7 @@
 //! Every variant carries what a person needs to act: which file, flag or device, what was expected, what was found
 //! and what to do. The exit code follows from the variant alone (see [`crate::exit`]).
 
+use std::cell::Cell;
 use std::path::{Path, PathBuf};
 
 /// The result of anything that can end a run.
@@ -257,6 +258,24 @@ impl From<candle_core::Error> for Error {
     fn from(error: candle_core::Error) -> Self {
         Error::bug("running a network", error)
     }
+}
+
+thread_local! {
+    static GUARDED: Cell<usize> = const { Cell::new(0) };
+}
+
+/// Runs a reader of others' files over bytes that nobody vouches for; `None` where it panicked. Whoever asks says what that
+/// means, so the panic itself is not reported.
+pub fn guarded<T>(work: impl FnOnce() -> T) -> Option<T> {
+    GUARDED.set(GUARDED.get() + 1);
+    let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work));
+    GUARDED.set(GUARDED.get() - 1);
+    done.ok()
+}
+
+/// Whether a panic of this thread is one that [`guarded`] answers for.
+pub fn is_guarded() -> bool {
+    GUARDED.get() > 0
 }
 
 #[cfg(test)]

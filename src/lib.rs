@@ -67,6 +67,7 @@ pub mod review;
 pub mod roles;
 pub mod statistics;
 pub mod synth;
+mod terminal;
 pub mod verdict;
 
 pub use error::{Error, Result};

@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 
 use crate::cli::setup::{self, EngineArgs};
-use crate::cli::{Common, print};
+use crate::cli::{Common, print, print_as_it_is};
 use crate::config::Policy;
 use crate::decisions::Decisions;
 use crate::device;
@@ -304,7 +304,7 @@ struct Answer<'a> {
 impl Answer<'_> {
     fn give(&self, sink: Sink) -> Result<()> {
         match sink {
-            Sink::Print(format) => print(&self.text(format)?),
+            Sink::Print(format) => self.print(format),
             Sink::File(Format::Parquet, path) => {
                 self.write_pairs(&path)?;
                 print(&self.described())
@@ -317,9 +317,14 @@ impl Answer<'_> {
             Sink::Folder(folder, format) => {
                 self.write(&folder.tables())?;
                 folder.commit()?;
-                print(&self.text(format)?)
+                self.print(format)
             }
         }
+    }
+
+    fn print(&self, format: Format) -> Result<()> {
+        let text = self.text(format)?;
+        if format == Format::Table { print(&text) } else { print_as_it_is(&text) }
     }
 
     fn text(&self, format: Format) -> Result<String> {

@@ -153,7 +153,7 @@ pub struct DedupArgs {
     /// Fill the labelled templates up with this many drawn people: one more gallery size
     #[arg(long, value_name = "N")]
     distractors: Option<usize>,
-    /// Compare so many members, evenly from all, with all, as a night is with a store; by default each with every other
+    /// Compare so many members, drawn from all, with all, as a night is with a store; by default each with every other
     #[arg(long, value_name = "N")]
     asked: Option<usize>,
     /// Share of the drawn memberships that show a drawn person again

@@ -26,13 +26,14 @@ mod typed;
 mod voice;
 mod weights;
 
+use crate::error::is_guarded;
 use crate::exit::Exit;
 use crate::{Error, Result};
 
 pub use commands::command;
 use commands::{Cli, Command, PolicyArgs};
 use common::Common;
-use print::{json, print, print_as};
+use print::{json, print, print_as, print_as_it_is};
 use start::Stop;
 
 /// Runs the command that was typed, says why it ended early, and gives its exit code.
@@ -40,7 +41,10 @@ pub fn run() -> Exit {
     let mut as_json = false;
     let outcome = match start::start(&mut as_json) {
         Ok(cli) => {
-            std::panic::set_hook(Box::new(|info| log::error!("{info}")));
+            std::panic::set_hook(Box::new(|info| match is_guarded() {
+                true => log::debug!("{info}"),
+                false => log::error!("{info}"),
+            }));
             caught(|| dispatch(&cli))
         }
         Err(Stop::Error(error)) => Err(error),

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use crate::cli::{Common, print, print_as};
+use crate::cli::{Common, print, print_as, print_as_it_is};
 use crate::decisions::Decisions;
 use crate::dump::has_columns;
 use crate::output::{self, Kept};
@@ -100,7 +100,9 @@ pub fn run(args: &ReviewArgs, common: &Common) -> Result<()> {
     let server = Server::bind(desk, args.bind, args.port)?;
     stop_quietly()?;
     match common.json {
-        true => print(&serde_json::json!({ "address": server.address(), "decisions": decisions }).to_string())?,
+        true => {
+            print_as_it_is(&serde_json::json!({ "address": server.address(), "decisions": decisions }).to_string())?
+        }
         false => print(&server.address())?,
     }
     let goes_to = format!("decisions go to {}; Ctrl-C ends the desk", decisions.display());
@@ -127,7 +129,7 @@ fn look_back(args: &ReviewArgs, decisions: &Path, as_json: bool) -> Result<()> {
             export(ledger, path)?;
             let done = serde_json::json!({ "rows": ledger.entries().len(), "file": path });
             let text = format!("{} rows in {}", ledger.entries().len(), path.display());
-            print(&if as_json { done.to_string() } else { text })
+            if as_json { print_as_it_is(&done.to_string()) } else { print(&text) }
         }
     }
 }

@@ -11,6 +11,7 @@ use serde_json::{Map, Value, json};
 use crate::Error;
 use crate::exit::Exit;
 use crate::report::{PROGRESS, Progress};
+use crate::terminal::{visible, visible_line};
 
 /// How log lines are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
@@ -42,8 +43,11 @@ pub fn logging(verbose: u8, quiet: bool, format: LogFormat) {
         LogFormat::Json => {
             writeln!(out, "{}", line(record.level().as_str(), record.target(), &record.args().to_string(), None))
         }
-        LogFormat::Text if record.target() == PROGRESS => writeln!(out, "{}", record.args()),
-        LogFormat::Text => writeln!(out, "[{:<5} {}] {}", record.level(), record.target(), record.args()),
+        LogFormat::Text if record.target() == PROGRESS => writeln!(out, "{}", visible(&record.args().to_string())),
+        LogFormat::Text => {
+            let message = record.args().to_string();
+            writeln!(out, "[{:<5} {}] {}", record.level(), record.target(), visible_line(&message))
+        }
     });
     if format == LogFormat::Json {
         Progress::never_draw();
@@ -65,7 +69,7 @@ fn line(level: &str, target: &str, message: &str, error: Option<Value>) -> Value
 pub fn complain(error: &Error, as_json: bool) {
     match as_json {
         true => say(&line("ERROR", "chehra", &error.to_string(), Some(parts(error))).to_string()),
-        false => say(&format!("chehra: {error}")),
+        false => say(&visible(&format!("chehra: {error}"))),
     }
 }
 

@@ -14,7 +14,7 @@ use parquet::file::serialized_reader::SerializedPageReader;
 use super::footer_scan::{self, FooterScan};
 use super::regular::regular;
 use super::schema::REWRITE;
-use crate::error::system_error;
+use crate::error::{guarded, system_error};
 use crate::{Error, Result};
 
 /// Rows per row group, which must add up to what the footer says of the file.
@@ -212,12 +212,12 @@ impl From<String> for Unread {
 /// Runs the Parquet reader over bytes that nobody vouches for: it answers most damage with an error, some with a
 /// panic, and both are the file's fault; what the operating system refuses is not.
 pub fn guard<T, E: std::error::Error + 'static>(read: impl FnOnce() -> Result<T, E>) -> Result<T, Unread> {
-    match std::panic::catch_unwind(std::panic::AssertUnwindSafe(read)) {
-        Ok(result) => result.map_err(|error| match system_error(&error) {
+    match guarded(read) {
+        Some(result) => result.map_err(|error| match system_error(&error) {
             Some(refused) => Unread::Refused(refused),
             None => Unread::Damaged(error.to_string()),
         }),
-        Err(_) => Err(Unread::Damaged("damage that the Parquet reader gave up on".to_owned())),
+        None => Err(Unread::Damaged("damage that the Parquet reader gave up on".to_owned())),
     }
 }
 

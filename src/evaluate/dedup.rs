@@ -36,7 +36,7 @@ pub struct DedupPlan {
     pub sizes: Vec<usize>,
     /// One more size: the labelled templates and so many drawn people.
     pub distractors: Option<usize>,
-    /// So many memberships, evenly from all, are compared with all, as a night is with a store; `None`: each with every other.
+    /// So many memberships, drawn from all, are compared with all, as a night is with a store; `None`: each with every other.
     pub asked: Option<usize>,
     /// Share of the drawn memberships that show a drawn person again, 0..1.
     pub duplicates: f64,

@@ -1,9 +1,13 @@
 //! Small tables and sentences for people.
 
-/// A table with a header; columns are as wide as their widest cell, two spaces apart.
+use crate::terminal::visible_line;
+
+/// A table with a header; columns are as wide as their widest cell, two spaces apart. A cell is one line.
 pub fn table(header: &[&str], rows: &[Vec<String>]) -> String {
+    let visible = |row: &Vec<String>| row.iter().map(|cell| visible_line(cell).into_owned()).collect();
+    let rows: Vec<Vec<String>> = rows.iter().map(visible).collect();
     let mut widths: Vec<usize> = header.iter().map(|name| name.chars().count()).collect();
-    for row in rows {
+    for row in &rows {
         for (width, cell) in widths.iter_mut().zip(row) {
             *width = (*width).max(cell.chars().count());
         }
@@ -55,6 +59,7 @@ mod tests {
         let rows = [vec!["Ujjain".to_owned(), "1".to_owned()], vec!["उज्जैन".to_owned(), "22".to_owned()]];
         assert_eq!(table(&["district", "n"], &rows), "district  n\nUjjain    1\nउज्जैन    22\n");
         assert_eq!(table(&["a"], &[]), "a\n");
+        assert_eq!(table(&["a"], &[vec!["x\n\u{1b}[1my".into()]]), "a\nx\\n\\u{1b}[1my\n");
     }
 
     #[test]

@@ -13,7 +13,7 @@ use crate::face::crop::Region;
 use crate::gallery::Gallery;
 use crate::infer::Engine;
 use crate::lookup::search::SearchAnswer;
-use crate::output::{self, create_private};
+use crate::output::{self, create_private, create_private_folder};
 use crate::photo::{self, Photo};
 use crate::{Error, Result};
 
@@ -36,7 +36,7 @@ pub fn write(
     folder: &Path,
     (members, engine, policy): (&Gallery, &Engine, &Policy),
 ) -> Result<usize> {
-    std::fs::create_dir_all(folder).map_err(Error::io("create", folder))?;
+    create_private_folder(folder)?;
     let found = || answer.photos.iter().flat_map(|photo| &photo.faces).flat_map(|face| &face.nearest);
     let wanted: HashSet<&str> = found().map(|member| member.submission_id.as_str()).collect();
     let mut rows: HashMap<String, u64> = HashMap::new();

@@ -94,7 +94,7 @@ impl ReviewRow {
 pub struct ReviewQueue {
     /// Within the budget, most valuable first.
     pub rows: Vec<ReviewRow>,
-    /// Persons left out because reviewers have confirmed every membership of them.
+    /// Persons left out because reviewers have confirmed every membership of them, and are of one mind.
     pub confirmed: usize,
     /// Persons beyond the budget.
     pub left_out: usize,
@@ -119,7 +119,7 @@ pub fn review_queue(
     }
     let mut rows: Vec<ReviewRow> = cases
         .iter()
-        .filter(|(_, links)| !weakest_needed(links).iter().all(|p| p.decision == Some(Answer::Same)))
+        .filter(|(_, links)| !is_settled(links))
         .map(|(cluster, links)| {
             let repeated = cluster.workers.iter().any(|w| repeats.get(w.as_str()).is_some_and(|&n| n >= REPEATS));
             let worth = match is_retry(enrolments, cluster, retry_minutes) {
@@ -189,6 +189,12 @@ fn row(enrolments: &[Enrolment], cluster: &Cluster, links: &[&Pair], worth: Wort
     }
 }
 
+/// Whether people confirmed all that holds a person together, and nobody is unsure of a pair or contradicts another.
+fn is_settled(links: &[&Pair]) -> bool {
+    weakest_needed(links).iter().all(|pair| pair.decision == Some(Answer::Same))
+        && !links.iter().any(|pair| pair.decision == Some(Answer::NotSure))
+}
+
 /// The pairs that hold a cluster together, confirmed ones and then the surest first: its maximum spanning tree (Kruskal 1956). A membership is in
 /// it by its best link, however poor its others are.
 fn weakest_needed<'p>(links: &[&'p Pair]) -> Vec<&'p Pair> {
@@ -247,7 +253,7 @@ mod tests {
     use super::*;
     use crate::config::policy::MatchingPolicy;
     use crate::infer::ModelId;
-    use crate::matching::{Candidate, Case, judge};
+    use crate::matching::{Candidate, Case, Decided, judge, judge_with};
 
     fn enrolment(id: &str, worker: &str, district: &str, minute: i64) -> Enrolment {
         Enrolment {
@@ -289,6 +295,22 @@ mod tests {
         let cut = review_queue(&people, &judged, 30, Some(2));
         assert_eq!((cut.rows.len(), cut.left_out), (2, 2));
         assert_eq!(cut.rows[..], queue.rows[..2]);
+    }
+
+    #[test]
+    fn a_disputed_pair_keeps_its_person_in_the_queue() {
+        let people = ["a", "b", "c"].map(|id| enrolment(id, "W1", "Ujjain", 50_000 * i64::from(id.as_bytes()[0])));
+        let links = [(0, 1), (1, 2), (0, 2)];
+        let candidates = links.map(|(a, b)| Candidate { a, b, similarity: 0.86 });
+        let impostors = Impostors::new(&ModelId("sface".into()), &[]);
+        let searched = Searched { gallery_size: 3, compared: 3.0, floor: 0.35, near: None };
+        let case = Case { enrolments: &people, candidates: &candidates, impostors: &impostors, searched };
+        let rows = |third: Answer| {
+            let decided = Decided::from_pairs([(0, 1, Answer::Same), (1, 2, Answer::Same), (0, 2, third)]);
+            let judged = judge_with(&case, &decided, &MatchingPolicy::default(), &|_, _| 0.86);
+            review_queue(&people, &judged, 30, None).rows.len()
+        };
+        assert_eq!((rows(Answer::Same), rows(Answer::NotSure)), (0, 1));
     }
 
     #[test]

@@ -41,6 +41,7 @@ pub use thumbnail::Thumbnail;
 use picture::unreadable;
 
 use crate::config::policy::PhotoLimits;
+use crate::error;
 use crate::memory::room;
 use crate::reason::{Reason, Reject};
 
@@ -125,6 +126,6 @@ impl<'a> Walked<'a> {
 
 /// The last line of defence: a decoder that panics on a hostile file costs a row, not the night.
 fn guarded<T>(format: Format, work: impl FnOnce() -> Result<T, Reject>) -> Result<T, Reject> {
-    std::panic::catch_unwind(std::panic::AssertUnwindSafe(work))
-        .unwrap_or_else(|_| Err(unreadable(format!("the {format:?} decoder gave up on a contradiction in the file"))))
+    error::guarded(work)
+        .unwrap_or_else(|| Err(unreadable(format!("the {format:?} decoder gave up on a contradiction in the file"))))
 }

@@ -3,7 +3,9 @@
 //! The decoder checks the CRC of each chunk that matters; here the chunks are walked for the end (IEND) and the
 //! header for the limits, before the decoder allocates.
 
+use std::borrow::Cow;
 use std::io::Cursor;
+use std::ops::Range;
 
 use image::ImageDecoder;
 use image::codecs::png::PngDecoder;
@@ -24,7 +26,8 @@ pub fn decode(bytes: &[u8], limits: &PhotoLimits) -> Result<Photo, Reject> {
     let mut allowed = image::Limits::default();
     allowed.max_alloc = Some(limits.max_memory);
     let failed = |error: image::ImageError| unreadable(format!("PNG: {error}"));
-    let decoder = PngDecoder::with_limits(Cursor::new(bytes), allowed).map_err(failed)?;
+    let pixels = chunks.pixels(bytes);
+    let decoder = PngDecoder::with_limits(Cursor::new(pixels), allowed).map_err(failed)?;
     let photo = read(decoder).map_err(failed)?;
     // A broken EXIF chunk is not a broken picture.
     Ok(orient::upright(photo, chunks.orientation.unwrap_or(Orientation::NoTransforms)))
@@ -35,6 +38,9 @@ pub fn header(bytes: &[u8]) -> Result<Header, Reject> {
     walk(bytes).map(|chunks| chunks.header())
 }
 
+/// Chunks that make pixels. Others are not handed on: a colour profile or a comment of a few bytes may unfold to any size.
+const OF_PIXELS: [&[u8]; 5] = [b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"];
+
 /// What the chunks say.
 struct Chunks {
     width: u32,
@@ -42,9 +48,21 @@ struct Chunks {
     bytes_a_pixel: u64,
     /// Of eXIf, wherever it stands, else of XMP.
     orientation: Option<Orientation>,
+    /// Where those of [`OF_PIXELS`] stand in the file, up to its end.
+    of_pixels: Vec<Range<usize>>,
 }
 
 impl Chunks {
+    /// The file without chunks that make no pixels.
+    fn pixels<'a>(&self, bytes: &'a [u8]) -> Cow<'a, [u8]> {
+        let length: usize = SIGNATURE.len() + self.of_pixels.iter().map(Range::len).sum::<usize>();
+        if length == bytes.len() {
+            return Cow::Borrowed(bytes);
+        }
+        let chunks = self.of_pixels.iter().map(|chunk| &bytes[chunk.clone()]);
+        Cow::Owned(std::iter::once(SIGNATURE).chain(chunks).collect::<Vec<_>>().concat())
+    }
+
     fn header(&self) -> Header {
         let Chunks { width, height, bytes_a_pixel, .. } = *self;
         let pixels = u64::from(width) * u64::from(height);
@@ -59,6 +77,7 @@ fn walk(bytes: &[u8]) -> Result<Chunks, Reject> {
     let mut at = SIGNATURE.len();
     let mut header = None;
     let (mut exif, mut xmp) = (None, None);
+    let mut of_pixels = Vec::new();
     loop {
         let length = be32(bytes, at).ok_or_else(truncated)? as usize;
         let kind = bytes.get(at + 4..at + 8).ok_or_else(truncated)?;
@@ -83,9 +102,12 @@ fn walk(bytes: &[u8]) -> Result<Chunks, Reject> {
         if at > bytes.len() {
             return Err(truncated());
         }
+        if OF_PIXELS.contains(&kind) {
+            of_pixels.push(at - 12 - length..at);
+        }
         if kind == b"IEND" {
             let (width, height, bytes_a_pixel) = header.ok_or_else(truncated)?;
-            return Ok(Chunks { width, height, bytes_a_pixel, orientation: exif.or(xmp) });
+            return Ok(Chunks { width, height, bytes_a_pixel, orientation: exif.or(xmp), of_pixels });
         }
     }
 }

@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 
 use indicatif::{HumanDuration, ProgressBar, ProgressStyle};
 
+use crate::terminal::visible;
+
 /// Target of log lines that tell how far work has come.
 pub const PROGRESS: &str = "chehra::progress";
 
@@ -68,7 +70,7 @@ impl Progress {
     /// A sentence for people, above the bar if there is one.
     pub fn say(self, text: &str) {
         match self {
-            Progress::Bar => eprintln!("{text}"),
+            Progress::Bar => eprintln!("{}", visible(text)),
             Progress::Lines => log::info!(target: PROGRESS, "{text}"),
             Progress::Quiet => {}
         }

@@ -4,15 +4,20 @@
 //! [`Receipt`], and only a flushed log hands one out.
 
 use std::net::{IpAddr, SocketAddr};
+use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::{DefaultBodyLimit, State as Shared};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::Response;
+use axum::serve::Listener;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use tokio::net::{TcpListener, TcpStream};
+use tokio_io_timeout::TimeoutStream;
 
 use super::desk::{Desk, Given, Refusal, TakenBack};
 use super::guard::{Guard, loopback, seal};
@@ -22,6 +27,9 @@ use crate::{Error, Result};
 
 /// Most bytes of a request: a decision with a long note.
 const MOST_BYTES: usize = 16 << 10;
+
+/// How long a connection may be silent: longer than the slowest picture takes.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 const PAGE: &str = include_str!("page/index.html");
 const STYLE: &str = include_str!("page/desk.css");
@@ -38,6 +46,28 @@ pub struct Server {
 }
 
 type Context = (Arc<Desk>, Arc<Guard>);
+
+/// Closes connections over which nothing comes: whoever opens hundreds and says nothing does not keep others out.
+struct Impatient {
+    listener: TcpListener,
+    patience: Duration,
+}
+
+impl Listener for Impatient {
+    type Io = Pin<Box<TimeoutStream<TcpStream>>>;
+    type Addr = SocketAddr;
+
+    async fn accept(&mut self) -> (Self::Io, Self::Addr) {
+        let (stream, from) = Listener::accept(&mut self.listener).await;
+        let mut stream = TimeoutStream::new(stream);
+        stream.set_read_timeout(Some(self.patience));
+        (Box::pin(stream), from)
+    }
+
+    fn local_addr(&self) -> std::io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+}
 
 impl Server {
     /// Listens on a loopback address; port 0 takes any that is free.
@@ -70,7 +100,8 @@ impl Server {
             .map_err(Error::io("start", "the desk"))?;
         let context: Context = (self.desk, Arc::new(self.guard));
         runtime.block_on(async {
-            let listener = tokio::net::TcpListener::from_std(self.listener).map_err(Error::io("listen", "the desk"))?;
+            let listener = TcpListener::from_std(self.listener).map_err(Error::io("listen", "the desk"))?;
+            let listener = Impatient { listener, patience: PATIENCE };
             let router = Router::new().fallback(answer).layer(DefaultBodyLimit::max(MOST_BYTES)).with_state(context);
             axum::serve(listener, router).await.map_err(Error::io("serve", "the desk"))
         })
@@ -202,6 +233,34 @@ fn parameter(query: &str, name: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_silent_connection_is_closed_and_others_are_served() {
+        use std::io::{Read, Write};
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let bound = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        bound.set_nonblocking(true).unwrap();
+        let address = bound.local_addr().unwrap();
+        let client = std::thread::spawn(move || {
+            let mut silent = std::net::TcpStream::connect(address).unwrap();
+            let mut found = String::new();
+            assert_eq!(silent.read_to_string(&mut found).unwrap_or(0), 0, "closed without a word");
+            let mut asking = std::net::TcpStream::connect(address).unwrap();
+            asking.write_all(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").unwrap();
+            asking.read_to_string(&mut found).unwrap();
+            found
+        });
+        let found = runtime.block_on(async {
+            let listener = TcpListener::from_std(bound).unwrap();
+            let listener = Impatient { listener, patience: Duration::from_millis(200) };
+            let router = Router::new().fallback(async || "here");
+            let serving = tokio::spawn(async move { axum::serve(listener, router).await });
+            let found = tokio::task::spawn_blocking(move || client.join().unwrap()).await.unwrap();
+            serving.abort();
+            found
+        });
+        assert!(found.ends_with("here"), "{found}");
+    }
 
     #[test]
     fn parameters_are_decoded() {

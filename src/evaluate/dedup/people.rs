@@ -122,6 +122,16 @@ impl Population {
             .collect()
     }
 
+    /// Which of the first `size` memberships are asked about: `count` of them at random.
+    pub(super) fn asked(&self, size: usize, count: usize) -> Vec<bool> {
+        let mut order: Vec<(u64, usize)> =
+            (0..size).map(|row| (Dice::new(self.seed, row as u64, 8).next(), row)).collect();
+        order.sort_unstable();
+        let mut is_asked = vec![false; size];
+        order.iter().take(count).for_each(|&(_, row)| is_asked[row] = true);
+        is_asked
+    }
+
     /// The district of each of the first `size` memberships.
     pub(super) fn districts(&self, size: usize) -> Vec<u64> {
         (0..size).map(|row| self.worker(&mut Dice::new(self.seed, row as u64, 7), row) % DISTRICTS).collect()

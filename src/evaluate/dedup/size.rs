@@ -168,8 +168,8 @@ pub(super) fn measure(
     let names: HashMap<String, usize> = rows.iter().map(|(m, _)| m.submission_id.clone()).zip(0..).collect();
     let gallery = Gallery::from_rows(&rows)?;
     drop(rows);
-    let step = size / asked.unwrap_or(size);
-    let is_asked = |row: usize| row.is_multiple_of(step);
+    let drawn = population.asked(size, asked.unwrap_or(size));
+    let is_asked = |row: usize| drawn[row];
     let night = gallery.keeping(&|row| is_asked(row as usize));
     let members = match asked {
         Some(_) => Members::against(&night, &gallery)?,

@@ -7,6 +7,7 @@ use candle_core::{DType, Device, Tensor};
 
 use super::imported::{Tensors, refuse};
 use super::pickle;
+use crate::error::guarded;
 use crate::nn::weights::Weight;
 use crate::{Error, Result};
 
@@ -34,14 +35,14 @@ fn pickled(path: &Path) -> Result<Tensors> {
     let mut why = None;
     for key in KEYS {
         // The reader takes arguments of a tensor for granted, and panics where there are too few.
-        let opened = std::panic::catch_unwind(|| PthTensors::new(path, key));
-        let gave_up = |_| Err(candle_core::Error::Msg("a tensor without what it is made of".to_owned()));
+        let opened = guarded(|| PthTensors::new(path, key));
+        let gave_up = || Err(candle_core::Error::Msg("a tensor without what it is made of".to_owned()));
         let file = match opened.unwrap_or_else(gave_up) {
             Ok(file) if file.tensor_infos().len() >= LEAST => file,
             Ok(_) => continue,
             Err(error) => {
                 // The first is about the file itself, the others about names under which it might have kept a table.
-                why.get_or_insert(error.to_string());
+                why.get_or_insert(first_line(&error));
                 continue;
             }
         };
@@ -52,7 +53,7 @@ fn pickled(path: &Path) -> Result<Tensors> {
                 return Err(refuse(path, format!("tensor '{name}'"), "a tensor of its own", "a view of another"));
             }
             let tensor =
-                file.get(name).map_err(|e| refuse(path, format!("tensor '{name}'"), "a tensor", e.to_string()))?;
+                file.get(name).map_err(|e| refuse(path, format!("tensor '{name}'"), "a tensor", first_line(&e)))?;
             if let Some(tensor) = tensor {
                 found.extend(weight(path, name.clone(), tensor)?);
             }
@@ -76,4 +77,8 @@ fn weight(path: &Path, name: String, tensor: Tensor) -> Result<Option<(String, W
     let values = tensor.to_dtype(DType::F32).and_then(|t| t.flatten_all()?.to_vec1::<f32>());
     let values = values.map_err(|e| refuse(path, format!("tensor '{name}'"), "floats", e.to_string()))?;
     Ok(Some((name, Weight { shape, values })))
+}
+/// What went wrong, without the trace that candle adds where `RUST_BACKTRACE` is set.
+fn first_line(error: &candle_core::Error) -> String {
+    error.to_string().lines().next().unwrap_or_default().to_owned()
 }

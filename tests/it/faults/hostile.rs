@@ -299,3 +299,55 @@ fn large_pictures_wait_for_room() {
     let large: Vec<bool> = (0..28).map(|at| at % 2 == 0 && at < 24).collect();
     assert_eq!(never.iter().map(is_too_large).collect::<Vec<_>>(), large);
 }
+
+/// A colour profile of 300 MB in a few hundred kilobytes: it says nothing of the pixels, so it is never unfolded.
+#[test]
+#[cfg(target_os = "linux")]
+fn what_makes_no_pixels_is_not_unfolded() {
+    let place = Place::new();
+    let mut bytes = Vec::new();
+    let mut info = png::Info::with_size(64, 64);
+    (info.color_type, info.bit_depth) = (png::ColorType::Grayscale, png::BitDepth::Eight);
+    info.icc_profile = Some(vec![0; 300 << 20].into());
+    let mut writer = png::Encoder::with_info(&mut bytes, info).unwrap().write_header().unwrap();
+    writer.write_image_data(&[128; 64 * 64]).unwrap();
+    writer.finish().unwrap();
+    assert!(bytes.len() < 2 << 20, "{}", bytes.len());
+    let limits = chehra::config::policy::PhotoLimits::default();
+    assert_eq!(chehra::photo::decode(&bytes, &limits).unwrap().rgb, [128; 3 * 64 * 64]);
+    let dump = place.path("dump.parquet");
+    write_dump(&dump, &[("S-1".to_owned(), "Ram".to_owned(), bytes)]);
+    let mut command = Command::new("sh");
+    command.arg("-c").arg("ulimit -v 560000; exec \"$@\"").arg("sh").arg(chehra().get_program());
+    command.args(["audit", "--threads", "2", "--no-report", "--out"]).arg(place.path("out")).arg(&dump);
+    let (code, _, stderr) = run(&mut command);
+    assert_eq!(code, 0, "{stderr}");
+    assert_eq!(verdicts(&place.path("out"))[0].reasons, ["no_face"]);
+}
+
+/// Names that would clear the screen, forge a line or turn what follows.
+#[test]
+fn names_move_nothing_on_a_terminal() {
+    let place = Place::new();
+    let (dump, store) = (place.path("dump.parquet"), place.path("store"));
+    let name = "Ram\u{1b}[2J\u{7}\u{202e}\n[ERROR chehra] the store is gone";
+    let pictures = selfies(2);
+    let rows: Vec<_> =
+        (0..4).map(|at| (format!("S{at}\u{1b}]0;x"), name.to_owned(), pictures[at % 2].clone())).collect();
+    write_dump(&dump, &rows);
+    let mut audit = chehra();
+    audit.args(["audit", "-v", "--no-report", "--out"]).arg(place.path("out")).arg("--store").arg(&store).arg(&dump);
+    let (code, stdout, stderr) = run(&mut audit);
+    assert_eq!(code, 0, "{stderr}");
+    let photo = place.path("photo.jpg");
+    fs::write(&photo, &pictures[0]).unwrap();
+    let (code, found, said) = run(chehra().args(["search", "-v", "--store"]).arg(&store).arg(&photo));
+    assert_eq!(code, 0, "{said}");
+    let (code, pairs, told) = run(chehra().args(["dedup", "-v"]).arg(&dump));
+    assert_eq!(code, 0, "{told}");
+    assert!(found.contains("Ram\\u{1b}[2J"), "{found}");
+    let is_unseen = |letter: char| (letter.is_control() && letter != '\n') || letter == '\u{202e}';
+    for text in [stdout, stderr, found, said, pairs, told] {
+        assert!(!text.contains(is_unseen) && !text.contains("\n[ERROR"), "{text:?}");
+    }
+}
