@@ -290,6 +290,10 @@ impl<'a> Import<'a> {
             let sha256 = from_hex(hash(9))
                 .ok_or_else(|| wrong(self.path, &item("selfie_sha256"), "64 hexadecimal digits", hash(9).into()))?;
             let dhash = Some(hash(10)).filter(|h| h.len() == 16).and_then(|h| u64::from_str_radix(h, 16).ok());
+            let doubt = if doubts.is_valid(row) { doubts.value(row) } else { 0 };
+            if doubt > 100 {
+                return Err(wrong(self.path, &item("member_doubt_percent"), "0 to 100", doubt.to_string()));
+            }
             let member = Member {
                 submission_id: text(0).unwrap_or_default(),
                 worker_id: text(1).unwrap_or_default(),
@@ -303,7 +307,7 @@ impl<'a> Import<'a> {
                 selfie_sha256: sha256,
                 selfie_dhash: dhash
                     .ok_or_else(|| wrong(self.path, &item("selfie_dhash"), "16 hexadecimal digits", hash(10).into()))?,
-                member_doubt_percent: if doubts.is_valid(row) { doubts.value(row) } else { 0 },
+                member_doubt_percent: doubt,
             };
             let values = lists.value(row);
             let values: &Float32Array = values.as_any().downcast_ref().ok_or_else(cast)?;

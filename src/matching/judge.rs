@@ -18,7 +18,7 @@ use crate::config::policy::MatchingPolicy;
 use crate::decisions::Answer;
 
 /// Of a person with more memberships, who are beyond doubt one person, not all pairs are kept.
-pub const MANY: usize = 150;
+pub const MOST_WITH_ALL_PAIRS: usize = 150;
 
 /// Never ask a search for more than this share of all pairs.
 const MOST_CANDIDATES: f64 = 1e-3;
@@ -202,12 +202,12 @@ pub fn judge_with(
 /// Of persons with very many memberships the pairs that hold each together, the surest of which comes first, and the least
 /// similar: memory grows with memberships, not with their square. Candidates are most similar first.
 fn thinned(candidates: Vec<Candidate>, persons: &mut Persons<usize>) -> Vec<Candidate> {
-    if persons.largest() <= MANY {
+    if persons.largest() <= MOST_WITH_ALL_PAIRS {
         return candidates;
     }
     let mut of_many = |c: &Candidate| {
         let ((one, size), (other, _)) = (persons.person(c.a), persons.person(c.b));
-        (one == other && size > MANY).then_some(one)
+        (one == other && size > MOST_WITH_ALL_PAIRS).then_some(one)
     };
     let mut weakest: BTreeMap<usize, usize> = BTreeMap::new();
     let of: Vec<Option<usize>> = candidates.iter().map(&mut of_many).collect();

@@ -25,7 +25,8 @@ use crate::gallery::{self, SearchReport, Searcher, Thinning};
 use crate::infer::Template;
 use crate::infer::template::similarity;
 use crate::matching::{
-    Candidate, Case, Decided, Enrolment, ImpostorScore, Impostors, Judged, MANY, Searched, candidate_floor, judge_with,
+    Candidate, Case, Decided, Enrolment, ImpostorScore, Impostors, Judged, MOST_WITH_ALL_PAIRS, Searched,
+    candidate_floor, judge_with,
 };
 
 pub use kept::KeptCurve;
@@ -68,7 +69,7 @@ pub fn find(
 
 /// Of persons with more memberships than matching keeps all pairs of, a search need not find them all either.
 fn thinning(impostors: &Impostors) -> Thinning {
-    Thinning { sure: impostors.sure_similarity(), most: MANY }
+    Thinning { sure: impostors.sure_similarity(), most: MOST_WITH_ALL_PAIRS }
 }
 
 /// Every compared pair above the floor, before it is judged; with how similar different people are.

@@ -170,9 +170,8 @@ pub(super) fn measure(
     drop(rows);
     let drawn = population.asked(size, asked.unwrap_or(size));
     let is_asked = |row: usize| drawn[row];
-    let night = gallery.keeping(&|row| is_asked(row as usize));
     let members = match asked {
-        Some(_) => Members::against(&night, &gallery)?,
+        Some(_) => Members::against(&gallery.keeping(&|row| is_asked(row as usize)), &gallery)?,
         None => Members::each_other(&gallery)?,
     };
     // A pair's expected false matches are those of the whole gallery; the tables state those of the pairs compared.

@@ -153,7 +153,8 @@ pub fn search_with(
 }
 
 /// Every pair of visible rows of one model at least `threshold` alike, each once, in order of the rows, with the engine
-/// that the policy names or that measures faster. With a thinning not every pair of who is there very often. `progress` is told how many rows have been compared with all others.
+/// that the policy names or that measures faster. With a thinning not every pair of who is there very often, where the search
+/// is exact. `progress` is told how many rows have been compared with all others.
 ///
 /// # Errors
 /// As [`search_with`].
