@@ -11,14 +11,11 @@ use super::fdr::{FdrReport, LocalFdr, Scene};
 use super::impostor::{ImpostorModel, ImpostorReport, SearchLayer};
 use super::limit::{Link, Memberships, NearPairs, Reach, ReachReport, is_copy_or_retry, review_rates};
 use super::null::Histogram;
-use super::persons::{Groups, MOST_VOTES, Persons, pairs_left};
+use super::persons::{Groups, MOST_VOTES, MOST_WITH_ALL_PAIRS, Persons, pairs_left};
 use super::strata::{NOT_TOLD, StratumReport};
 use super::{Candidate, Decided, Enrolment, Grounds, Impostors, Pair, stratum};
 use crate::config::policy::MatchingPolicy;
 use crate::decisions::Answer;
-
-/// Of a person with more memberships, who are beyond doubt one person, not all pairs are kept.
-pub const MOST_WITH_ALL_PAIRS: usize = 150;
 
 /// Never ask a search for more than this share of all pairs.
 const MOST_CANDIDATES: f64 = 1e-3;

@@ -45,9 +45,7 @@ pub use enrolment::{Enrolment, UNKNOWN_TIME};
 pub use evidence::{Field, Parts};
 pub use grade::Grade;
 pub use impostor::{Basis, ImpostorModel, ImpostorReport, ImpostorScore, UPPER_SHARE, Upper};
-pub use judge::{
-    Case, Judged, MOST_WITH_ALL_PAIRS, MatchingStatistics, Searched, candidate_floor, judge, judge_with, pairs_of,
-};
+pub use judge::{Case, Judged, MatchingStatistics, Searched, candidate_floor, judge, judge_with, pairs_of};
 pub use limit::{EnrolledBy, NearPairs, Reach, ReachReport};
 pub use rate::FalseMatchRate;
 pub use review::{ReviewQueue, ReviewRow, Worth, review_queue};

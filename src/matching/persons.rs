@@ -22,6 +22,9 @@ const LARGE: usize = 20;
 /// Memberships that a person counts for at most.
 pub(super) const MOST_VOTES: usize = 3;
 
+/// Of a person with more memberships not all pairs are kept.
+pub(super) const MOST_WITH_ALL_PAIRS: usize = 150;
+
 /// The similarity from which on a pair is beyond doubt.
 pub(super) fn sure_similarity(shipped: &FalseMatchRate) -> f32 {
     shipped.inverse(SURE_RATE)

@@ -12,7 +12,9 @@
 use serde::Serialize;
 
 use super::impostor::{Basis, ImpostorModel, ImpostorReport, ImpostorScore, Upper};
+use super::persons::MOST_WITH_ALL_PAIRS;
 use super::{null, persons, prior};
+use crate::gallery::Thinning;
 use crate::infer::ModelId;
 
 /// What the dump does not tell, so that no stratum is made of it.
@@ -159,9 +161,9 @@ impl Impostors {
         Impostors { prior, sure, pooled, strata, upper: None }
     }
 
-    /// The similarity from which on a pair is beyond doubt one person.
-    pub fn sure_similarity(&self) -> f32 {
-        self.sure
+    /// What a search may leave out: of persons with more memberships than all pairs are kept of, it need not find them all.
+    pub fn thinning(&self) -> Thinning {
+        Thinning { sure: self.sure, most: MOST_WITH_ALL_PAIRS }
     }
 
     /// The layer of the sample's top: of all pairs, or of a stratum that has this share of them.

@@ -21,12 +21,11 @@ use crate::Result;
 use crate::config::policy::MatchingPolicy;
 use crate::decisions::Decisions;
 use crate::gallery::search::Progress;
-use crate::gallery::{self, SearchReport, Searcher, Thinning};
+use crate::gallery::{self, SearchReport, Searcher};
 use crate::infer::Template;
 use crate::infer::template::similarity;
 use crate::matching::{
-    Candidate, Case, Decided, Enrolment, ImpostorScore, Impostors, Judged, MOST_WITH_ALL_PAIRS, Searched,
-    candidate_floor, judge_with,
+    Candidate, Case, Decided, Enrolment, ImpostorScore, Impostors, Judged, Searched, candidate_floor, judge_with,
 };
 
 pub use kept::KeptCurve;
@@ -67,11 +66,6 @@ pub fn find(
     Ok(Found { enrolments, judged, search, decided })
 }
 
-/// Of persons with more memberships than matching keeps all pairs of, a search need not find them all either.
-fn thinning(impostors: &Impostors) -> Thinning {
-    Thinning { sure: impostors.sure_similarity(), most: MOST_WITH_ALL_PAIRS }
-}
-
 /// Every compared pair above the floor, before it is judged; with how similar different people are.
 #[derive(Debug)]
 pub struct Candidates {
@@ -110,7 +104,7 @@ impl Candidates {
         let (compared, near) = (members.compared_pairs(), Some(members.near_pairs()));
         let searched = Searched { gallery_size, compared, floor, near };
         let impostors = upper_sample::with_upper(impostors, members.all(), searched, searcher, progress)?;
-        let (pairs, search) = members.search(floor, thinning(&impostors), searcher, progress)?;
+        let (pairs, search) = members.search(floor, impostors.thinning(), searcher, progress)?;
         Candidates { enrolments: Vec::new(), search, pairs: Vec::new(), impostors, searched, templates: Vec::new() }
             .enrol(members, &pairs)
     }

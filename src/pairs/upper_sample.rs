@@ -8,7 +8,6 @@ use std::collections::HashMap;
 use std::hash::Hash;
 
 use super::strangers::differ;
-use super::thinning;
 use crate::Result;
 use crate::gallery::search::Progress;
 use crate::gallery::{self, Gallery, Member, Row, Searcher};
@@ -50,7 +49,7 @@ pub fn with_upper(
     let sample = Gallery::from_rows(&some)?;
     drop(some);
     let (pairs, _) =
-        gallery::all_pairs(&sample, start, Some(thinning(&impostors)), searcher.exact(), &mut |_| progress(0))?;
+        gallery::all_pairs(&sample, start, Some(impostors.thinning()), searcher.exact(), &mut |_| progress(0))?;
     let scores = pairs.iter().filter_map(|pair| {
         let ((a, one), (b, other)) = (&rows[pair.first as usize], &rows[pair.second as usize]);
         let stratum = quality_stratum(one.quality, other.quality);
