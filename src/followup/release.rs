@@ -25,7 +25,7 @@ use crate::config::policy::{Policy, ReleasePolicy};
 use crate::decisions::{Answer, Decisions, PairKey, Side};
 use crate::dump::facts::Mobile;
 use crate::lock::FileLock;
-use crate::output::{self, Kept, create_private, parent, sync_folder, write_durably};
+use crate::output::{self, Kept, create_private, create_private_folder, parent, sync_folder, write_durably};
 use crate::reason::{Reason, Verdict};
 use crate::report::table;
 use crate::verdict::write_table;
@@ -201,7 +201,7 @@ pub fn release(job: &ReleaseJob) -> Result<ReleaseSummary> {
         }
         (true, _) => return Ok(summary(None, last, &lines)),
     };
-    private_folder(&job.out)?;
+    create_private_folder(&job.out)?;
     append(&job.asked, &new, &night.run_id, batch, job.now)?;
     let path = file(batch);
     // The Parquet file last, and whole: where it is, both are.
@@ -375,14 +375,6 @@ fn append(path: &Path, new: &[(&str, Action)], run: &str, batch: u64, now: i64) 
         .and_then(|()| file.sync_all());
     written.map_err(Error::io("write", path))?;
     sync_folder(parent(path))
-}
-
-fn private_folder(path: &Path) -> Result<()> {
-    #[allow(unused_mut, reason = "there are no modes elsewhere")]
-    let mut builder = std::fs::DirBuilder::new();
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.recursive(true).create(path).map_err(Error::io("create", path))
 }
 
 const HEADER: [&str; 8] = ["submission_id", "worker_id", "district", "action", "why", "mobile", "text", "run_id"];

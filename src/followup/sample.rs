@@ -33,7 +33,7 @@ use crate::assurance::random::uniform;
 use crate::config::Columns;
 use crate::config::policy::Language;
 use crate::dump::facts::{Mobile, folded};
-use crate::output::{self, Kept, create_private, write_durably};
+use crate::output::{self, Kept, create_private, create_private_folder, write_durably};
 use crate::reason::{Reason, Verdict};
 use crate::report::table;
 use crate::verdict::write_table;
@@ -421,7 +421,7 @@ fn list_hash(list: &[ListRow]) -> String {
 }
 
 fn write(out: &Path, record: &SampleRecord, frame: &[FrameRow], list: &[ListRow]) -> Result<()> {
-    private_folder(out)?;
+    create_private_folder(out)?;
     let text = |values: Vec<Option<&str>>| -> ArrayRef { Arc::new(StringArray::from(values)) };
     let stratum = |at: usize| &record.strata[at];
     let of = |get: fn(&Stratum) -> &str, at: Vec<usize>| text(at.into_iter().map(|s| Some(get(stratum(s)))).collect());
@@ -468,14 +468,6 @@ fn write(out: &Path, record: &SampleRecord, frame: &[FrameRow], list: &[ListRow]
             ),
         ],
     )
-}
-
-fn private_folder(path: &Path) -> Result<()> {
-    #[allow(unused_mut, reason = "there are no modes elsewhere")]
-    let mut builder = std::fs::DirBuilder::new();
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.recursive(true).create(path).map_err(Error::io("create", path))
 }
 
 /// `sample.json`, last: a folder without it is no sample.
