@@ -81,6 +81,8 @@ lay_out() {
     for unit in packaging/systemd/*; do
         sed 's|/usr/local/lib/chehra/|/usr/lib/chehra/|' "$unit" >"$to/systemd/${unit##*/}"
     done
+    printf 'chehra (%s-1) stable; urgency=medium\n\n  * See CHANGELOG.md.\n\n -- The chehra authors <chehra@localhost>  %s\n' \
+        "$version" "$(date -u -R -d "@$SOURCE_DATE_EPOCH")" >"$to/changelog"
     python3 packaging/third_party.py "$(rustc -vV | sed -n 's/^host: //p')" >"$to/THIRD-PARTY.txt"
 }
 
