@@ -74,6 +74,14 @@ kit *args:
 book:
     docs/build.sh
 
+# All packages, in dist/ (cargo-deb, cargo-cyclonedx, maturin, a builder of images)
+packages *args:
+    packaging/build.sh {{args}}
+
+# The tests of the Python module (needs pytest, pyarrow, pandas, polars)
+python-test *args:
+    CHEHRA_BINARY="${CHEHRA_BINARY:-target/release/chehra}" {{python}} -m pytest packaging/python {{args}}
+
 # The release archive, in dist/
 dist *args:
     packaging/dist.sh {{args}}

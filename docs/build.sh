@@ -9,7 +9,8 @@ to=target/book
 rm -rf "$to"
 mdbook build docs
 mkdir -p "$to"/{benches/results,examples,fixtures,weights}
-cp ARCHITECTURE.md LICENSE "$to"
+cp ARCHITECTURE.md CHANGELOG.md LICENSE "$to"
+mkdir -p "$to/packaging/python" && cp packaging/python/README.md "$to/packaging/python"
 cp benches/results/*.{md,svg} "$to/benches/results"
 cp examples/*.py "$to/examples"
 cp fixtures/report.png fixtures/CREDITS.md "$to/fixtures"

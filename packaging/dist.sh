@@ -35,7 +35,7 @@ name=chehra-$version-$target
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 to=$work/$name
-mkdir -p "$to"/{bin,completions,docs,examples,man/man1,packaging/systemd,weights}
+mkdir -p "$to"/{bin,completions,docs,examples,man/man1,packaging/{systemd,prometheus},weights}
 
 strip --strip-all -o "$to/bin/chehra" "$binary"
 chmod 755 "$to/bin/chehra"
@@ -56,6 +56,7 @@ cp -R weights/LICENSES weights/manifest.toml "$to/weights"
 python3 packaging/third_party.py "$target" >"$to/THIRD-PARTY.txt"
 cp packaging/nightly.sh packaging/nightly.env packaging/cron "$to/packaging"
 cp packaging/systemd/* "$to/packaging/systemd"
+cp packaging/prometheus/* "$to/packaging/prometheus"
 cp examples/*.py "$to/examples"
 
 # Nothing hidden, nothing of Python's, no face: what is packed was named above.

@@ -46,7 +46,7 @@ use night::{Everywhere, Night, peers};
 use pictures::{Past, Pictures};
 use record::{Done, RunKey, RunRecord, Times, announce};
 use reuse::ReuseCounts;
-use see::{Seen, see_dump, worker_photos};
+use see::{Seen, Watch, see_dump, worker_photos};
 use standing::{Standing, repeated_ids};
 
 /// Audits a dump and commits the run folder, under the policy that the networks were loaded with.
@@ -62,7 +62,7 @@ pub fn run(job: &Job, engine: &Engine, progress: Progress, stop: &AtomicBool) ->
     store.as_ref().map(Store::check).transpose()?;
     let folder = RunFolder::begin(&job.out, job.force)?;
     sweep_spools(store.as_ref(), &folder, progress)?;
-    let mut times = Times::start();
+    let mut times = Times::start(job.metrics.clone());
     announce(&inputs, engine, progress);
     let key = RunKey::of(job, &inputs, engine)?;
     times.ended("hash");
@@ -74,7 +74,8 @@ pub fn run(job: &Job, engine: &Engine, progress: Progress, stop: &AtomicBool) ->
     let photos = worker_photos(inputs.workers.as_deref(), engine, progress)?;
     times.ended("workers");
     let mut spool = Spool::open(&folder.spool(), &key.run_id, store.as_ref(), &inputs.consented)?;
-    let seen = see_dump(&inputs.dump, photos, engine, &mut spool, progress, stop)?;
+    let seen =
+        see_dump(&inputs.dump, photos, engine, &mut spool, Watch { progress, metrics: job.metrics.as_deref(), stop })?;
     times.ended("see");
 
     let times_of_capture = seen.analyses.iter().filter_map(|analysis| analysis.facts.captured_at);

@@ -164,12 +164,29 @@ pub(crate) fn parent(path: &Path) -> &Path {
 /// # Errors
 /// [`Error::Io`]; then nothing of it is left.
 pub(crate) fn write_durably(path: &Path, bytes: &[u8]) -> Result<()> {
+    write_whole(path, bytes, |_| Ok(()))
+}
+
+/// As [`write_durably`], for everybody on the machine to read: for files that hold nobody's data.
+///
+/// # Errors
+/// As [`write_durably`].
+pub(crate) fn write_durably_for_all(path: &Path, bytes: &[u8]) -> Result<()> {
+    write_whole(path, bytes, |_file| {
+        #[cfg(unix)]
+        _file.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))?;
+        Ok(())
+    })
+}
+
+fn write_whole(path: &Path, bytes: &[u8], prepare: impl FnOnce(&File) -> std::io::Result<()>) -> Result<()> {
     let mut name = OsString::from(".");
     name.push(path.file_name().unwrap_or_default());
     name.push(".tmp");
     let temporary = path.with_file_name(name);
     let mut file = create_private_anew(&temporary)?;
-    let written = file.write_all(bytes).and_then(|()| file.sync_all()).map_err(Error::io("write", &temporary));
+    let written = prepare(&file).and_then(|()| file.write_all(bytes)).and_then(|()| file.sync_all());
+    let written = written.map_err(Error::io("write", &temporary));
     let renamed = written.and_then(|()| fs::rename(&temporary, path).map_err(Error::io("rename", path)));
     if renamed.is_err() {
         // Best effort: the error that is told came first.

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::config::Columns;
 use crate::decisions::Decisions;
@@ -10,6 +11,7 @@ use crate::gallery::Engine;
 use crate::infer::Analysis;
 use crate::output::{self, Kept};
 use crate::replies::{Replies, ReplyNames};
+use crate::report::metrics::Metrics;
 use crate::report::page::PageOptions;
 use crate::verdict::RunFolder;
 use crate::{Error, Result};
@@ -48,6 +50,8 @@ pub struct Job {
     pub search: Engine,
     /// The page for people; `None` for none.
     pub page: Option<PageOptions>,
+    /// What is told how the audit goes; `None` for nobody.
+    pub metrics: Option<Arc<Metrics>>,
 }
 
 impl Job {
@@ -69,6 +73,7 @@ impl Job {
             consent_renewed: None,
             search: Engine::default(),
             page: Some(PageOptions::default()),
+            metrics: None,
         }
     }
 }

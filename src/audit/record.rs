@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::Write;
+use std::sync::Arc;
 use std::time::Instant;
 
 use serde::Serialize;
@@ -20,6 +21,7 @@ use crate::infer::{Engine, JpegReport};
 use crate::matching::MatchingStatistics;
 use crate::matching::review::ReviewQueue;
 use crate::memory::{self, Limit};
+use crate::report::metrics::Metrics;
 use crate::report::{Progress, Summary};
 use crate::roles::{Basis, Roles};
 use crate::verdict::{RunFolder, create_private};
@@ -101,6 +103,7 @@ pub fn announce(inputs: &Inputs, engine: &Engine, progress: Progress) {
 pub struct Times {
     stages: Vec<StageTime>,
     clock: Instant,
+    metrics: Option<Arc<Metrics>>,
 }
 
 #[derive(Debug, Serialize)]
@@ -110,14 +113,16 @@ struct StageTime {
 }
 
 impl Times {
-    /// The first stage begins.
-    pub fn start() -> Times {
-        Times { stages: Vec::new(), clock: Instant::now() }
+    /// The first stage begins. Each one that ends is told to the metrics.
+    pub fn start(metrics: Option<Arc<Metrics>>) -> Times {
+        Times { stages: Vec::new(), clock: Instant::now(), metrics }
     }
 
     /// A stage has ended, and the next one begins.
     pub fn ended(&mut self, stage: &'static str) {
-        self.stages.push(StageTime { stage, seconds: self.clock.elapsed().as_secs_f64() });
+        let seconds = self.clock.elapsed().as_secs_f64();
+        self.stages.push(StageTime { stage, seconds });
+        self.metrics.iter().for_each(|metrics| metrics.stage(stage, seconds));
         self.clock = Instant::now();
     }
 }

@@ -12,6 +12,7 @@ use crate::infer::clock::Spent;
 use crate::infer::template::similarity;
 use crate::infer::{Analysis, Engine, Lanes, SeenPhoto, Template};
 use crate::report::Progress;
+use crate::report::metrics::Metrics;
 use crate::{Error, Result};
 
 /// Rows per batch of the spool: what a crash may lose.
@@ -36,6 +37,17 @@ pub struct Seen {
     pub spent: Spent,
 }
 
+/// Who is told how far the stage has come, and who may stop it.
+#[derive(Debug, Clone, Copy)]
+pub struct Watch<'a> {
+    /// People.
+    pub progress: Progress,
+    /// Machines.
+    pub metrics: Option<&'a Metrics>,
+    /// Set by whoever wants it to stop.
+    pub stop: &'a AtomicBool,
+}
+
 /// Sees every row of the dump, going on after the batches that an earlier attempt finished. Rows of submissions that the
 /// store has forgotten are not looked at, and what was seen of those forgotten meanwhile is let go.
 pub fn see_dump(
@@ -43,15 +55,16 @@ pub fn see_dump(
     photos: WorkerPhotos,
     engine: &Engine,
     spool: &mut Spool<'_>,
-    progress: Progress,
-    stop: &AtomicBool,
+    watch: Watch<'_>,
 ) -> Result<Seen> {
+    let Watch { progress, metrics, stop } = watch;
     let mut analyses = Vec::with_capacity(dump.total_rows() as usize);
     for batch in spool.read() {
         analyses.extend(batch?);
     }
     let resumed = analyses.len() as u64;
     let stage = progress.stage("see", "selfies", dump.total_rows(), analyses.len() as u64);
+    metrics.iter().for_each(|metrics| metrics.expect(dump.total_rows(), resumed));
     let before = engine.spent();
     let mut spooled = analyses.len();
     let erased = spool.withheld()?;
@@ -61,6 +74,7 @@ pub fn see_dump(
     let ended = see_rows(dump, engine, rows, &mut |read, seen| {
         analyses.extend(seen);
         stage.advance(read);
+        metrics.iter().for_each(|metrics| metrics.seen(read));
         if analyses.len() >= spooled + BATCH_ROWS {
             spool.push(&mut analyses[spooled..])?;
             spooled = analyses.len();

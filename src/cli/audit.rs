@@ -8,12 +8,16 @@ use clap::Args;
 
 use crate::audit::{self, Job};
 use crate::cli::assurance::ReplyArgs;
+use crate::cli::caught::caught;
+use crate::cli::notify::NotifyArgs;
 use crate::cli::setup::{self, EngineArgs};
 use crate::cli::{Common, json, print};
 use crate::dump::listed;
+use crate::exit::Exit;
 use crate::gallery::Engine as SearchEngine;
+use crate::report::metrics::Metrics;
 use crate::report::page::PageOptions;
-use crate::report::{PROGRESS, Progress};
+use crate::report::{PROGRESS, Progress, Summary};
 use crate::{Error, Result};
 
 const EXAMPLES: &str = "\
@@ -77,12 +81,39 @@ pub struct AuditArgs {
     /// No report.html
     #[arg(long, conflicts_with = "crops")]
     no_report: bool,
+    /// File of metrics for Prometheus, written anew at each stage and at the end (node-exporter's textfile collector)
+    #[arg(long, value_name = "FILE", help_heading = "Monitoring")]
+    metrics: Option<PathBuf>,
+    #[command(flatten)]
+    notify: NotifyArgs,
     #[command(flatten)]
     engine: EngineArgs,
 }
 
-/// Runs it.
+/// Runs it, and tells whoever wants to know how it ended.
 pub fn run(args: &AuditArgs, common: &Common) -> Result<()> {
+    let metrics =
+        args.metrics.as_deref().map(|file| Metrics::begin(file, args.store.as_deref(), &args.out)).transpose()?;
+    let metrics = metrics.map(Arc::new);
+    let mut done = None;
+    let outcome = caught(|| {
+        done = Some(audit(args, common, metrics.clone())?);
+        match done.as_ref().and_then(|summary| summary.no_page.as_ref()) {
+            None => Ok(()),
+            Some(why) => Err(Error::Failed(format!("{} is done, and has {why}", args.out.display()))),
+        }
+    });
+    let exit = outcome.as_ref().map_or_else(Exit::from, |()| Exit::Done);
+    let record = done.is_some().then(|| args.out.join("run.json"));
+    metrics.iter().for_each(|metrics| metrics.end(record.as_deref(), exit));
+    let message = outcome.as_ref().map_or_else(ToString::to_string, |()| format!("{} is done", args.out.display()));
+    let record =
+        record.map(|path| std::path::absolute(&path).unwrap_or(path).display().to_string()).unwrap_or_default();
+    args.notify.tell(&record, exit, &message);
+    outcome
+}
+
+fn audit(args: &AuditArgs, common: &Common, metrics: Option<Arc<Metrics>>) -> Result<Summary> {
     let policy = setup::working_policy(args.engine.policy.as_deref())?;
     let mut inputs = args.inputs.clone();
     inputs.extend(args.files.as_deref().map(listed).transpose()?.into_iter().flatten());
@@ -102,6 +133,7 @@ pub fn run(args: &AuditArgs, common: &Common) -> Result<()> {
         consent_renewed: args.consent_renewed.clone(),
         search: args.search,
         page: (!args.no_report).then(|| PageOptions { crops: args.crops, ..PageOptions::default() }),
+        metrics,
     };
     let engine = args.engine.engine(&policy)?;
     let summary = audit::run(&job, &engine, Progress::new(common.quiet), stop_on_request()?.as_ref())?;
@@ -110,10 +142,7 @@ pub fn run(args: &AuditArgs, common: &Common) -> Result<()> {
         (false, false) => print(&format!("{summary}\n{}", job.out.display()))?,
         (false, true) => {}
     }
-    match summary.no_page {
-        None => Ok(()),
-        Some(why) => Err(Error::Failed(format!("{} is done, and has {why}", job.out.display()))),
-    }
+    Ok(summary)
 }
 
 /// Becomes true on Ctrl-C or a termination signal; the second one ends the process at once, which is safe as well.

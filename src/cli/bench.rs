@@ -6,9 +6,10 @@ use clap::{Args, ValueEnum};
 
 use crate::Result;
 use crate::audit::Job;
-use crate::bench::{self, BenchJob, Scope, compare};
+use crate::bench::{self, BenchJob, BenchReport, Run, Scope, compare, median};
 use crate::cli::setup::{self, EngineArgs};
-use crate::cli::{Common, json, print, print_as};
+use crate::cli::{Common, ci, json, print, print_as};
+use crate::output::write_durably_for_all;
 use crate::report::Progress;
 use crate::synth::{self, Collections, Plan};
 
@@ -18,6 +19,7 @@ Examples:
   chehra bench --faces lfw/images --rows 1000
   chehra bench /data/dump/2026-11-21 --rows 2000 --runs 5 --json > base.json
   chehra bench /data/dump/2026-11-21 --rows 2000 --runs 5 --compare base.json --fail-above 10%
+  chehra bench fixtures/night --benchmark benchmark.json
   chehra bench --all-pairs 1000000 --dim 512 --device cuda --runs 1
   chehra bench --embed 4096 --batch 128 --device cuda --precision f16
 
@@ -73,6 +75,12 @@ pub struct BenchArgs {
     /// With --compare: exit with 1 when a cost has grown by more than this
     #[arg(long, value_name = "SHARE", default_value = "10%", requires = "compare", value_parser = share)]
     fail_above: f64,
+    /// With --compare: write each cost and whether it has grown as JUnit XML
+    #[arg(long, value_name = "FILE", help_heading = ci::HEADING, requires = "compare")]
+    junit: Option<PathBuf>,
+    /// Write the costs as JSON for github-action-benchmark (customSmallerIsBetter)
+    #[arg(long, value_name = "FILE", help_heading = ci::HEADING, conflicts_with_all = ["all_pairs", "embed"])]
+    benchmark: Option<PathBuf>,
     #[command(flatten)]
     engine: EngineArgs,
 }
@@ -99,6 +107,7 @@ pub fn run(args: &BenchArgs, common: &Common) -> Result<()> {
         let size = (faces, args.batch.into());
         return print_as(&bench::embed::measure(size, args.runs.into(), &weights, &args.engine.embedder)?, common.json);
     }
+    ci::may_write(args.junit.as_deref(), args.benchmark.as_deref())?;
     let old = args.compare.as_deref().map(compare::read).transpose()?;
     let policy = setup::working_policy(args.engine.policy.as_deref())?;
     let (out, _scratch) = bench::scratch()?;
@@ -120,13 +129,67 @@ pub fn run(args: &BenchArgs, common: &Common) -> Result<()> {
     let job = BenchJob { audit, scope, runs: args.runs.into(), rows: args.rows as usize };
     let precision = args.engine.precision.resolve(engine.device())?;
     let report = bench::bench(&job, &engine, precision, Progress::new(common.quiet || common.json))?;
+    if let Some(file) = &args.benchmark {
+        ci::write_figures(file, &figures(&report))?;
+    }
     let Some(old) = old else { return print_as(&report, common.json) };
     let comparison = compare::Comparison::between(&old, &report, args.fail_above);
     match common.json {
         true => json(&serde_json::json!({"report": report, "comparison": comparison}))?,
         false => print(&format!("{report}\n\n{comparison}"))?,
     }
+    if let Some(file) = &args.junit {
+        write_durably_for_all(file, ci::junit("bench", &cases(&comparison)).as_bytes())?;
+    }
     comparison.check()
+}
+
+/// Each cost as a case: the ratio, and whether it is a regression.
+fn cases(comparison: &compare::Comparison) -> Vec<ci::Case> {
+    let case = |cost: &compare::Cost| ci::Case {
+        name: cost.name.clone(),
+        value: Some(cost.ratio),
+        problem: cost.regression.then(|| {
+            let allowed = 100.0 * comparison.fail_above;
+            format!("{} costs {:.2} times as much; {allowed:.0} % more is allowed", cost.name, cost.ratio)
+        }),
+    };
+    comparison.costs.iter().map(case).collect()
+}
+
+/// The medians of a report. Processor time moves with the machine's clock; `work` is that time by what a core could do in it,
+/// and moves little.
+fn figures(report: &BenchReport) -> Vec<ci::Figure> {
+    let selfies = report.see.selfies.max(1) as f64;
+    let spread = |runs: &[Run], cost: &dyn Fn(&Run) -> f64| {
+        let (low, high) =
+            runs.iter().map(cost).fold((f64::INFINITY, 0.0f64), |(low, high), x| (low.min(x), high.max(x)));
+        Some(format!("{low:.3} to {high:.3}"))
+    };
+    let mut figures = Vec::new();
+    let mut add = |name: &str, unit: &str, value: f64, range: Option<String>| {
+        let extra =
+            Some(format!("chehra {}, {}, {} threads", report.program, report.machine.cpu, report.machine.threads));
+        figures.push(ci::Figure { name: name.into(), unit: unit.into(), value, range, extra });
+    };
+    let mut costs = |name: &str, unit: &str, runs: &[Run], each: f64| {
+        let time = |run: &Run| 1e3 * run.cpu_s / each;
+        let work = |run: &Run| run.cpu_s * run.peak_gmac_s / each;
+        add(&format!("{name}, processor"), &format!("ms/{unit}"), median(runs.iter().map(time)), spread(runs, &time));
+        add(&format!("{name}, work"), &format!("Gmac/{unit}"), median(runs.iter().map(work)), spread(runs, &work));
+    };
+    costs("see", "selfie", &report.see.runs, selfies);
+    if let Some(audit) = &report.audit {
+        costs("audit", "selfie", &audit.runs, audit.selfies.max(1) as f64);
+    }
+    if let Some(search) = &report.search {
+        costs("search", "probe", &search.runs, search.probes.max(1) as f64);
+    }
+    for (stage, seconds) in &report.see.stages_cpu_s {
+        add(&format!("see: {stage}"), "ms/selfie", 1e3 * seconds / selfies, None);
+    }
+    report.peak_mib.iter().for_each(|&mib| add("peak memory", "MiB", mib as f64, None));
+    figures
 }
 
 #[cfg(test)]

@@ -4,8 +4,9 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 
+use crate::cli::Common;
+use crate::cli::ci::GateArgs;
 use crate::cli::setup::{self, EngineArgs};
-use crate::cli::{Common, print_as};
 use crate::dump::has_columns;
 use crate::evaluate;
 use crate::evaluate::{DedupPlan, Labelled, LivenessJob, Night, VerificationJob};
@@ -73,6 +74,7 @@ best (ISO/IEC 19795-10). A group with too few comparisons for a rate is shown an
 const AUDIT_HELP: &str = "\
 Examples:
   chehra evaluate audit --run out/night --truth fixtures/night/truth.parquet
+  chehra evaluate audit --run out/night --truth fixtures/night --gate 'reasons.duplicate_member.recall.rate>=0.9' --junit gates.xml
   chehra evaluate audit --run out/n1 --truth dump/night-1 --run out/n2 --truth dump/night-2 --json
 
 The truth has one row per row of the dump (column row, from 0, else in its order): submission_id and reasons (what a
@@ -99,6 +101,8 @@ pub struct VerificationArgs {
     #[arg(long, value_name = "FILE")]
     groups: Option<PathBuf>,
     #[command(flatten)]
+    gates: GateArgs,
+    #[command(flatten)]
     engine: EngineArgs,
 }
 
@@ -115,6 +119,8 @@ pub struct LivenessArgs {
     #[arg(long, value_name = "FILE")]
     groups: Option<PathBuf>,
     #[command(flatten)]
+    gates: GateArgs,
+    #[command(flatten)]
     engine: EngineArgs,
 }
 
@@ -127,6 +133,8 @@ pub struct AuditArgs {
     /// Truth table of the same run's dump, or the folder that holds it as truth.parquet; once per --run
     #[arg(long, value_name = "FILE", required = true)]
     truth: Vec<PathBuf>,
+    #[command(flatten)]
+    gates: GateArgs,
 }
 
 /// Flags of `evaluate dedup`.
@@ -172,6 +180,8 @@ pub struct DedupArgs {
     #[arg(long, value_name = "FILE")]
     groups: Option<PathBuf>,
     #[command(flatten)]
+    gates: GateArgs,
+    #[command(flatten)]
     engine: EngineArgs,
 }
 
@@ -202,6 +212,8 @@ pub struct AssuranceArgs {
     /// Folder for assurance.json and the chart
     #[arg(short, long, value_name = "DIR")]
     out: Option<PathBuf>,
+    #[command(flatten)]
+    gates: GateArgs,
 }
 
 fn count(text: &str) -> Result<usize, String> {
@@ -209,6 +221,7 @@ fn count(text: &str) -> Result<usize, String> {
 }
 
 fn assurance(args: &AssuranceArgs, common: &Common, progress: Progress) -> Result<()> {
+    args.gates.check()?;
     if let Some(out) = &args.out {
         output::check("--out", out, &[])?;
     }
@@ -228,7 +241,7 @@ fn assurance(args: &AssuranceArgs, common: &Common, progress: Progress) -> Resul
             progress.say(&format!("wrote {}", path.display()));
         }
     }
-    print_as(&report, common.json)
+    args.gates.judge("evaluate assurance", &report, common)
 }
 
 /// What is saved replaces nothing but templates that were saved before.
@@ -239,6 +252,7 @@ fn check_save(file: Option<&Path>) -> Result<()> {
 
 fn dedup(args: &DedupArgs, common: &Common) -> Result<()> {
     check_save(args.save.as_deref())?;
+    args.gates.check()?;
     if let Some(out) = &args.out {
         let faces = args.faces.iter().map(|path| Kept::whole("the faces", path));
         let templates = args.templates.iter().map(|path| Kept::itself("the templates", path));
@@ -273,7 +287,7 @@ fn dedup(args: &DedupArgs, common: &Common) -> Result<()> {
             progress.say(&format!("wrote {}", path.display()));
         }
     }
-    print_as(&report, common.json)
+    args.gates.judge("evaluate dedup", &report, common)
 }
 
 /// Runs it.
@@ -282,6 +296,7 @@ pub fn run(command: &EvaluateCommand, common: &Common) -> Result<()> {
     match command {
         EvaluateCommand::Verification(args) => {
             check_save(args.save.as_deref())?;
+            args.gates.check()?;
             let policy = setup::working_policy(args.engine.policy.as_deref())?;
             let engine = args.engine.engine(&policy)?;
             let job = VerificationJob {
@@ -291,23 +306,25 @@ pub fn run(command: &EvaluateCommand, common: &Common) -> Result<()> {
                 save: args.save.clone(),
                 groups: args.groups.clone(),
             };
-            print_as(&evaluate::verification(&engine, &job, progress)?, common.json)
+            args.gates.judge("evaluate verification", &evaluate::verification(&engine, &job, progress)?, common)
         }
         EvaluateCommand::Liveness(args) => {
+            args.gates.check()?;
             let policy = setup::working_policy(args.engine.policy.as_deref())?;
             let engine = args.engine.engine(&policy)?;
             let job =
                 LivenessJob { labels: args.labels.clone(), images: args.images.clone(), groups: args.groups.clone() };
-            print_as(&evaluate::liveness(&engine, &job, &policy, progress)?, common.json)
+            args.gates.judge("evaluate liveness", &evaluate::liveness(&engine, &job, &policy, progress)?, common)
         }
         EvaluateCommand::Audit(args) => {
+            args.gates.check()?;
             if args.run.len() != args.truth.len() {
                 let problem = format!("{} of them for {} of --run", args.truth.len(), args.run.len());
                 return Err(Error::usage("--truth", problem, "give one --truth for each --run, in the same order"));
             }
             let night = |(run, truth): (&PathBuf, &PathBuf)| Night { run: run.clone(), truth: truth.clone() };
             let nights: Vec<Night> = args.run.iter().zip(&args.truth).map(night).collect();
-            print_as(&evaluate::audit(&nights)?, common.json)
+            args.gates.judge("evaluate audit", &evaluate::audit(&nights)?, common)
         }
         EvaluateCommand::Dedup(args) => dedup(args, common),
         EvaluateCommand::Assurance(args) => assurance(args, common, progress),

@@ -3,6 +3,8 @@
 mod assurance;
 mod audit;
 mod bench;
+mod caught;
+mod ci;
 mod commands;
 mod common;
 mod compare;
@@ -13,6 +15,7 @@ mod devices;
 mod evaluate;
 mod gallery;
 mod inspect;
+mod notify;
 mod print;
 mod release;
 mod report;
@@ -27,9 +30,10 @@ mod voice;
 mod weights;
 
 use crate::error::is_guarded;
+use crate::Result;
 use crate::exit::Exit;
-use crate::{Error, Result};
 
+use caught::caught;
 pub use commands::command;
 use commands::{Cli, Command, PolicyArgs};
 use common::Common;
@@ -64,14 +68,6 @@ pub fn run() -> Exit {
     }
 }
 
-/// A panic is a bug like any other: it has its message, its line and its exit code.
-fn caught(command: impl FnOnce() -> Result<()>) -> Result<()> {
-    std::panic::catch_unwind(std::panic::AssertUnwindSafe(command)).unwrap_or_else(|panic| {
-        let text = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
-        Err(Error::bug("running the command", text.unwrap_or("a panic without a text")))
-    })
-}
-
 fn dispatch(cli: &Cli) -> Result<()> {
     let common = &cli.common;
     setup::threads(common.threads)?;
@@ -104,18 +100,5 @@ fn policy(args: &PolicyArgs, common: &Common) -> Result<()> {
     match common.json {
         true => json(&policy),
         false => print(&policy.to_toml()?),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_panic_ends_as_a_bug_with_its_text() {
-        let error = caught(|| panic!("row {} of none", 3)).unwrap_err();
-        assert!(error.to_string().contains("row 3 of none"), "{error}");
-        assert_eq!(Exit::from(&error), Exit::Bug);
-        assert!(caught(|| Ok(())).is_ok());
     }
 }

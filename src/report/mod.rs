@@ -2,6 +2,7 @@
 
 pub mod diff;
 mod font;
+pub mod metrics;
 pub mod page;
 mod progress;
 mod run;

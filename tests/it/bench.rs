@@ -45,8 +45,21 @@ fn costs_are_reported_and_compared() {
         path.to_str().unwrap().to_owned()
     };
     // Three runs of four selfies leave a wide interval; a factor of a thousand is beyond any.
-    let (code, text, stderr) = bench(&["--compare", &kept(0.001), "--fail-above", "10%"]);
+    let (junit, figures) = (place.path("costs.xml"), place.path("costs.json"));
+    let files = ["--junit", junit.to_str().unwrap(), "--benchmark", figures.to_str().unwrap()];
+    let (code, text, stderr) = bench(&[&["--compare", &kept(0.001), "--fail-above", "10%"][..], &files].concat());
     assert_eq!(code, 1, "{text}\n{stderr}");
+    let xml = std::fs::read_to_string(&junit).unwrap();
+    assert!(xml.contains("name=\"see\"") && xml.contains("<failure message=\"see costs"), "{xml}");
+    // What github-action-benchmark asks of customSmallerIsBetter: name, unit, and a number.
+    let entries: Vec<Value> = serde_json::from_slice(&std::fs::read(&figures).unwrap()).unwrap();
+    let of = |name: &str| {
+        entries.iter().find(|entry| entry["name"] == name).unwrap_or_else(|| panic!("{name}: {entries:?}"))
+    };
+    for (name, unit) in [("see, processor", "ms/selfie"), ("see, work", "Gmac/selfie"), ("see: embed", "ms/selfie")] {
+        assert!(of(name)["unit"] == unit && of(name)["value"].as_f64() > Some(0.0), "{}", of(name));
+    }
+    assert!(of("see, processor")["range"].as_str().unwrap().contains(" to "));
     assert!(text.contains("SLOWER") && stderr.contains("see costs"), "{text}\n{stderr}");
     let (code, text, stderr) = bench(&["--compare", &kept(1000.0)]);
     assert_eq!(code, 0, "{text}\n{stderr}");

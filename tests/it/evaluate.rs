@@ -134,3 +134,39 @@ fn liveness_is_stated_by_species_with_intervals() {
     let (code, _, stderr) = evaluate(&[]);
     assert!(code == 65 && stderr.contains("line 2") && stderr.contains("'perhaps'"), "{code} {stderr}");
 }
+
+#[test]
+fn conditions_of_a_result_pass_or_fail_and_are_written_for_machines() {
+    let place = Place::new();
+    let (night, truth) = (audited(&place, "night"), fixture("night/truth.parquet"));
+    let (junit, figures) = (place.path("gates.xml"), place.path("figures.json"));
+    let files = ["--junit", junit.to_str().unwrap(), "--benchmark", figures.to_str().unwrap()];
+    let holds = ["--gate", "reasons.duplicate_member.recall.rate>=0.9", "--gate", "honest.false_alarms.rate<=0.5"];
+    let (code, text, stderr) = evaluate(&[(&night, &truth)], &[&holds[..], &files].concat());
+    assert_eq!(code, 0, "{stderr}");
+    assert!(text.contains("gate passed: reasons.duplicate_member.recall.rate >= 0.9, found 1"), "{text}");
+    let xml = std::fs::read_to_string(&junit).unwrap();
+    assert!(xml.contains("tests=\"2\" failures=\"0\"") && !xml.contains("<failure"), "{xml}");
+    let entries: Vec<Value> = serde_json::from_slice(&std::fs::read(&figures).unwrap()).unwrap();
+    let named: Vec<_> = entries.iter().map(|e| (e["name"].as_str().unwrap(), e["value"].as_f64().unwrap())).collect();
+    assert_eq!(named[0], ("evaluate audit: 1 - reasons.duplicate_member.recall.rate", 0.0));
+    assert_eq!(named.len(), 2);
+
+    // One that does not hold: the whole report is there, the files say it, and so does the exit code.
+    let fails = ["--gate", "attacks.bpcer.count<=0", "--gate", "duplicates.pairs.recall.rate<=0.5", "--json"];
+    let (code, text, stderr) = evaluate(&[(&night, &truth)], &[&fails[..], &files].concat());
+    assert!(code == 1 && stderr.contains("must be at most 0.5") && !stderr.contains("bpcer"), "{stderr}");
+    let json: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!((&json["report"]["rows"], json["gates"].as_array().unwrap().len()), (&Value::from(38), 2));
+    let xml = std::fs::read_to_string(&junit).unwrap();
+    assert!(xml.contains("tests=\"2\" failures=\"1\"") && xml.contains("must be at most 0.5"), "{xml}");
+
+    // A path that leads nowhere is wrong usage, and says what there is; files of others stay.
+    let (code, text, stderr) = evaluate(&[(&night, &truth)], &["--gate", "duplicates.pears.recall>=1"]);
+    assert!(code == 64 && stderr.contains("no 'pears'") && stderr.contains("b_cubed"), "{stderr}");
+    assert!(text.contains("photo_of_photo"), "the figures are shown: {text}");
+    std::fs::write(&junit, "mine").unwrap();
+    let (code, text, stderr) = evaluate(&[(&night, &truth)], &[&holds[..], &files].concat());
+    assert!(code == 65 && text.is_empty() && stderr.contains("another file"), "{stderr}");
+    assert_eq!(std::fs::read_to_string(&junit).unwrap(), "mine");
+}

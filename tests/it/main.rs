@@ -17,6 +17,7 @@ mod iresnet;
 mod layering;
 mod lookups;
 mod matching;
+mod monitoring;
 mod nn;
 mod ops;
 mod photo;

@@ -163,3 +163,47 @@ pub fn the_example_reads_the_tables_of_a_run() {
     let (code, _, stderr) = run(Command::new(&python).arg(&script).arg(place.dir.path()));
     assert!(code == 1 && stderr.contains("verdicts.parquet"), "{stderr}");
 }
+
+pub fn alerts_hold_and_metrics_are_prometheus() {
+    let promtool = std::env::var("PROMTOOL").unwrap_or_else(|_| "promtool".into());
+    for (verb, file) in [("check", "chehra.rules.yml"), ("test", "chehra.test.yml")] {
+        let (code, stdout, stderr) =
+            tool(&promtool, |command| command.args([verb, "rules"]).arg(packaging("prometheus").join(file)));
+        assert!(code == 0 && stdout.contains("SUCCESS"), "{file}: {stdout}{stderr}");
+    }
+    let place = Place::new();
+    let metrics = place.path("audit.prom");
+    let mut audit = chehra();
+    audit.args(["audit", "--quiet", "--store"]).arg(place.path("store")).arg("--metrics").arg(&metrics);
+    let (code, _, stderr) = run(audit.arg("--out").arg(place.path("out")).arg(fixture("night2")));
+    assert_eq!(code, 0, "{stderr}");
+    let text = fs::File::open(&metrics).unwrap();
+    let (code, stdout, stderr) = tool(&promtool, |command| command.args(["check", "metrics"]).stdin(text));
+    assert!(code == 0 && stdout.is_empty() && stderr.is_empty(), "{stdout}{stderr}");
+    // Every metric of an alert is one that the program writes.
+    let (rules, text) =
+        (fs::read_to_string(packaging("prometheus/chehra.rules.yml")).unwrap(), fs::read_to_string(&metrics).unwrap());
+    let is_name = |letter: char| letter.is_ascii_alphanumeric() || letter == '_';
+    let names = rules.split(|letter| !is_name(letter)).filter(|word| word.starts_with("chehra_")).collect::<Vec<_>>();
+    assert!(names.len() > 8, "{names:?}");
+    names.iter().for_each(|name| assert!(text.contains(&format!("# TYPE {name} gauge")), "{name}"));
+}
+
+pub fn python_module_reads_what_the_program_leaves() {
+    let python = std::env::var("PYTHON").unwrap_or_else(|_| "python3".into());
+    let (code, ..) = tool(&python, |command| command.args(["-c", "import pytest, pandas, polars, pyarrow"]));
+    if code != 0 {
+        skip(format!("{python} lacks pytest, pandas, polars or pyarrow (PYTHON names another)"));
+    }
+    let mut tests = Command::new(&python);
+    tests.args(["-m", "pytest", "-q", "-p", "no:cacheprovider"]).arg(packaging("python"));
+    tests.env("CHEHRA_BINARY", chehra().get_program()).env("PYTHONDONTWRITEBYTECODE", "1");
+    let (code, stdout, stderr) = run(&mut tests);
+    assert!(code == 0 && stdout.contains(" passed") && !stdout.contains("skipped"), "{stdout}{stderr}");
+}
+
+pub fn the_dockerfile_is_clean() {
+    let hadolint = std::env::var("HADOLINT").unwrap_or_else(|_| "hadolint".into());
+    let (code, stdout, stderr) = tool(&hadolint, |command| command.arg(packaging("Dockerfile")));
+    assert!(code == 0 && stdout.is_empty(), "{stdout}{stderr}");
+}
