@@ -53,6 +53,9 @@ enum Format {
 /// Pairs that a table for people shows.
 const SHOWN: usize = 20;
 
+const OUTPUT: &str = "What is written";
+const COMPARED: &str = "Who is compared";
+
 /// Flags of `dedup`.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
@@ -61,27 +64,27 @@ pub struct DedupArgs {
     #[arg(value_name = "INPUT")]
     inputs: Vec<PathBuf>,
     /// The store: what --against store means, and what --all-pairs compares
-    #[arg(short, long, value_name = "DIR")]
+    #[arg(help_heading = COMPARED, short, long, value_name = "DIR")]
     store: Option<PathBuf>,
     /// Compare every member of the store with every other
-    #[arg(long)]
+    #[arg(help_heading = COMPARED, long)]
     all_pairs: bool,
     /// Only rows for which this SQL expression holds
-    #[arg(long = "where", value_name = "SQL")]
+    #[arg(help_heading = COMPARED, long = "where", value_name = "SQL")]
     filter: Option<String>,
     /// Compare with: self (each other), store (that of --store), or the path of a store, run folder, export or dump
-    #[arg(long, value_name = "WHAT", default_value = "self")]
+    #[arg(help_heading = COMPARED, long, value_name = "WHAT", default_value = "self")]
     against: String,
     /// How pairs are written [default: by the ending of --out, else table]
-    #[arg(long, value_name = "FORMAT")]
+    #[arg(help_heading = OUTPUT, long, value_name = "FORMAT")]
     format: Option<Format>,
     /// How the pairs are found: auto, exact or hnsw. Both give the same scores; what HNSW missed is measured
-    #[arg(long, value_name = "ENGINE", default_value_t)]
+    #[arg(help_heading = COMPARED, long, value_name = "ENGINE", default_value_t)]
     search: Engine,
     #[command(flatten)]
     members: FilterArgs,
     /// New file for the pairs; without a known ending a new folder for pairs.parquet, clusters.parquet and run.json
-    #[arg(short, long, value_name = "PATH")]
+    #[arg(help_heading = OUTPUT, short, long, value_name = "PATH")]
     out: Option<PathBuf>,
     #[command(flatten)]
     engine: EngineArgs,

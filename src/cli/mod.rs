@@ -12,6 +12,7 @@ mod dedup;
 mod devices;
 mod evaluate;
 mod gallery;
+mod help;
 mod inspect;
 mod print;
 mod release;
@@ -26,6 +27,7 @@ mod typed;
 mod voice;
 mod weights;
 
+use crate::config::explain::explained;
 use crate::exit::Exit;
 use crate::{Error, Result};
 
@@ -99,7 +101,7 @@ fn policy(args: &PolicyArgs, common: &Common) -> Result<()> {
     let policy = setup::policy(args.policy.as_deref())?;
     match common.json {
         true => json(&policy),
-        false => print(&policy.to_toml()?),
+        false => print(explained(&policy)?.trim_end()),
     }
 }
 

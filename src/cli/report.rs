@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use crate::cli::{Common, json, print, print_as};
-use crate::dump::Dump;
+use crate::dump::{Dump, expect_run};
 use crate::output::{self, Kept};
 use crate::report::diff;
 use crate::report::page::{self, PageOptions, Source};
@@ -51,11 +51,13 @@ pub struct ReportArgs {
 /// Runs it.
 pub fn run(args: &ReportArgs, common: &Common) -> Result<()> {
     if let [a, b] = args.diff.as_slice() {
+        args.diff.iter().try_for_each(|run| expect_run(run))?;
         return print_as(&diff::diff(a, b)?, common.json);
     }
     let Some(run) = &args.run else {
         return Err(Error::usage("RUN", "no run folder", "name one, or give --diff RUN_A RUN_B"));
     };
+    expect_run(run)?;
     let dump = (!args.dump.is_empty()).then(|| Dump::open(&args.dump, &common.settings.columns)).transpose()?;
     let options = PageOptions { crops: args.crops, earlier: args.earlier.clone(), assurance: args.assurance.clone() };
     let file = args.out.clone().unwrap_or_else(|| run.join(page::FILE));

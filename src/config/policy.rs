@@ -8,7 +8,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use crate::reason::{Reason, Verdict};
+use crate::reason::{Reason, Sentence, Verdict};
 use crate::{Error, Result};
 
 /// All of it.
@@ -56,7 +56,11 @@ impl Policy {
                 "correct the line named above",
             )
         };
-        let text = std::fs::read_to_string(path).map_err(|e| refuse(e.to_string()))?;
+        let text = std::fs::read_to_string(path).map_err(|e| {
+            let expected = "a TOML file as `chehra policy` prints it";
+            let fix = "check the path, or begin one with `chehra policy > policy.toml`";
+            Error::input(path, "policy", expected, e.to_string(), fix)
+        })?;
         replaced_keys(&text).map_or(Ok(()), |found| Err(refuse(found)))?;
         let policy: Policy = toml::from_str(&text).map_err(|e| refuse(e.to_string()))?;
         policy.check().map_err(refuse)?;
@@ -492,6 +496,13 @@ pub enum Language {
     Hi,
     /// English.
     En,
+}
+
+impl Language {
+    /// The sentence in this language.
+    pub fn of(self, sentence: Sentence) -> &'static str {
+        if self == Language::Hi { sentence.hindi } else { sentence.english }
+    }
 }
 
 /// What members and workers are written. Templates may have `{name}`, `{worker}`, `{district}`, `{submission}` and, for
