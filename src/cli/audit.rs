@@ -106,7 +106,11 @@ pub fn run(args: &AuditArgs, common: &Common) -> Result<()> {
         reply_names: args.replies.names(common)?,
         consent_renewed: args.consent_renewed.clone(),
         search: args.search,
-        page: (!args.no_report).then(|| PageOptions { crops: args.crops, ..PageOptions::default() }),
+        page: (!args.no_report).then(|| PageOptions {
+            crops: args.crops,
+            time_zone: common.settings.columns.time_zone.clone(),
+            ..PageOptions::default()
+        }),
     };
     let engine = args.engine.engine(&policy)?;
     let summary = audit::run(&job, &engine, Progress::new(common.quiet), stop_on_request()?.as_ref())?;

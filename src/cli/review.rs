@@ -21,6 +21,7 @@ Examples:
   chehra review out/night --dump '/archive/2026-11-*' --decisions /data/review/night.jsonl --port 4173
   chehra review out/night --measure
   chehra review out/night --export decisions.parquet
+  chehra review out/night --export decisions.xlsx          # or .csv, for a spreadsheet
   chehra audit /data/dump/2026-11-22 --decisions out/night.decisions.jsonl --out out/next
 
 Open the printed address in a browser on this machine. Keys: J same, K not sure, L different, U undo, N note, arrows to
@@ -66,7 +67,7 @@ pub struct ReviewArgs {
     /// Say how well the reviewers answer, and end
     #[arg(help_heading = AFTER, long, conflicts_with = "export")]
     measure: bool,
-    /// Write the decisions and their history to a Parquet file, and end
+    /// Write the decisions and their history, and end: x.parquet, x.csv (with a byte order mark) or x.xlsx
     #[arg(help_heading = AFTER, long, value_name = "FILE")]
     export: Option<PathBuf>,
 }
@@ -128,6 +129,7 @@ fn look_back(args: &ReviewArgs, decisions: &Path, as_json: bool) -> Result<()> {
         None => print_as(&measure(ledger), as_json),
         Some(path) => {
             let kept = [Kept::itself("the log", decisions), Kept::whole("the run folder", &args.run)];
+            // A sheet has no mark of ours: it is replaced by nobody but its owner.
             let is_export = |path: &Path| has_columns(path, &["reviewer", "event", "pair_decision", "undoes"]);
             output::check_file("--export", path, &kept, "an earlier export", is_export)?;
             export(ledger, path)?;

@@ -35,6 +35,8 @@ pub struct Policy {
     pub reuse: ReusePolicy,
     /// When a worker, a booth or a district stands out among its peers.
     pub peers: PeersPolicy,
+    /// The drive itself.
+    pub drive: DrivePolicy,
     /// What members and workers are written.
     pub release: ReleasePolicy,
     /// Which reason leads to which verdict; the gravest one wins.
@@ -139,6 +141,9 @@ impl Policy {
         }
         if self.hnsw.checked_probes == 0 {
             return Err("hnsw.checked_probes = 0; at least 1 expected, or nobody knows what was missed".into());
+        }
+        if !(0.0..=1e6).contains(&self.drive.membership_fee) {
+            return Err(format!("drive.membership_fee = {}; rupees from 0 expected", self.drive.membership_fee));
         }
         unit("reuse.picture_difference", self.reuse.picture_difference)?;
         unit("reuse.copy_landmarks", self.reuse.copy_landmarks)?;
@@ -485,6 +490,14 @@ impl Default for PeersPolicy {
             max_q: 0.05,
         }
     }
+}
+
+/// The drive itself.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct DrivePolicy {
+    /// Fee of one membership, rupees; with it the page says what fake memberships come to.
+    pub membership_fee: f64,
 }
 
 /// In which language people are addressed.

@@ -57,6 +57,7 @@ pub use submission::{RowFacts, Submission};
 pub use survey::{Survey, first_ids};
 pub use table::Batches;
 pub use texts::{TextColumn, read_texts};
+pub use times::time_zone;
 pub use workers::{WorkerRow, Workers, read_workers, worker_ids};
 
 use table::FACTS_ROWS;

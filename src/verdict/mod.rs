@@ -17,5 +17,5 @@ pub use folder::RunFolder;
 pub use peers_table::write_workers_audit;
 pub use rows::{FaceRow, SentFrom, VerdictRow};
 pub use suspects::write_suspects;
-pub(crate) use tables::write_table;
-pub use tables::{Everywhere, VerdictWriter, write_clusters, write_pairs, write_review};
+pub use tables::{Everywhere, VerdictWriter, write_clusters, write_pairs, write_pairs_as, write_review};
+pub(crate) use tables::{write_by_ending, write_table};

@@ -19,6 +19,7 @@ use crate::config::policy::Language;
 use crate::matching::review::ReviewRow;
 use crate::matching::{Cluster, Enrolment, Grade, Pair, UNKNOWN_TIME, decision_code};
 use crate::output::create_private;
+use crate::sheets::{self, Kind, Sheet};
 use crate::verdict::{FaceRow, VerdictRow};
 use crate::{Error, Result};
 
@@ -178,6 +179,14 @@ fn field_of((name, array): Column) -> (FieldRef, ArrayRef) {
 /// # Errors
 /// [`Error::Io`] when the disk refuses.
 pub fn write_pairs(path: &Path, enrolments: &[Enrolment], pairs: &[Pair]) -> Result<()> {
+    write_pairs_as(path, None, enrolments, pairs)
+}
+
+/// As [`write_pairs`], as Parquet or as a sheet of a kind.
+///
+/// # Errors
+/// [`Error::Io`] when the disk refuses, [`Error::Usage`] for more pairs than a sheet holds.
+pub fn write_pairs_as(path: &Path, kind: Option<Kind>, enrolments: &[Enrolment], pairs: &[Pair]) -> Result<()> {
     let mut sorted: Vec<&Pair> = pairs.iter().collect();
     sorted.sort_by(|x, y| y.similarity.total_cmp(&x.similarity).then((x.a, x.b).cmp(&(y.a, y.b))));
     let text = |side: fn(&Pair) -> usize, get: fn(&Enrolment) -> &String| -> ArrayRef {
@@ -193,8 +202,10 @@ pub fn write_pairs(path: &Path, enrolments: &[Enrolment], pairs: &[Pair]) -> Res
     let number =
         |get: fn(&Pair) -> f64| -> ArrayRef { Arc::new(sorted.iter().map(|p| Some(get(p))).collect::<Float64Array>()) };
     let evidence = StringArray::from_iter_values(sorted.iter().map(|p| p.parts.text()));
-    write_table(
+    write_as(
         path,
+        kind,
+        "pairs",
         vec![
             ("submission_a", text(a, |e| &e.submission_id)),
             ("submission_b", text(b, |e| &e.submission_id)),
@@ -291,6 +302,21 @@ pub(crate) fn write_table(path: &Path, columns: Vec<Column>) -> Result<()> {
     let mut table = Table::new(path);
     table.write(Arc::new(Schema::new(fields)), arrays)?;
     table.finish()
+}
+
+/// Writes columns as the ending of the path says: CSV, XLSX, or else Parquet.
+///
+/// # Errors
+/// [`Error::Io`] when the disk refuses, [`Error::Usage`] for more rows than a sheet holds.
+pub(crate) fn write_by_ending(path: &Path, name: &str, columns: Vec<Column>) -> Result<()> {
+    write_as(path, Kind::of(path), name, columns)
+}
+
+fn write_as(path: &Path, kind: Option<Kind>, name: &str, columns: Vec<Column>) -> Result<()> {
+    match kind {
+        None => write_table(path, columns),
+        Some(kind) => sheets::write(path, kind, &Sheet::of_columns(name, &columns)?),
+    }
 }
 
 /// One Parquet file; created with the schema of its first batch.

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
+use crate::config::policy::Language;
 use crate::reason::{Reason, Sentence};
 
 /// Key, English, Hindi.
@@ -17,6 +18,87 @@ pub const TEXTS: &[(&str, &str, &str)] = &[
     ("dark", "Dark", "गहरा रंग"),
     ("print", "Print", "प्रिंट करें"),
     ("sections", "Sections", "खंड"),
+    ("nav.todo", "To do", "क्या करना है"),
+    ("h.todo", "What to do today", "आज क्या करना है"),
+    ("todo.none", "Nothing asks for anybody today.", "आज किसी के लिए कुछ करना बाकी नहीं है।"),
+    ("todo.more", "and {0} more", "और {0}"),
+    ("todo.call", "Call these workers", "इन कार्यकर्ताओं को फ़ोन करें"),
+    (
+        "todo.call.why",
+        "They stand out among their peers for more than poor pictures. Listen first: it is a reason to ask, not a proof.",
+        "ये कार्यकर्ता साथियों से अलग दिखते हैं, और बात केवल ख़राब फ़ोटो की नहीं है। पहले उनकी बात सुनें: यह पूछने का कारण है, साक्ष्य नहीं।",
+    ),
+    ("todo.look", "Look at these", "इन्हें देखें"),
+    (
+        "todo.look.why",
+        "Persons who may be enrolled twice, and photos that may be of photos. “chehra review RUN” opens them one by one.",
+        "ऐसे व्यक्ति जो शायद दो बार जुड़े हैं, और ऐसी फ़ोटो जो शायद फ़ोटो की फ़ोटो हैं। “chehra review RUN” से एक-एक करके देखें।",
+    ),
+    ("todo.teach", "Tell these workers how to take the picture", "इन कार्यकर्ताओं को बताएँ कि फ़ोटो कैसे लें"),
+    (
+        "todo.teach.why",
+        "Their pictures have to be taken again. What to say to each stands in the worker’s page.",
+        "इनकी फ़ोटो दोबारा लेनी हैं। किससे क्या कहना है, यह हर कार्यकर्ता के पृष्ठ पर लिखा है।",
+    ),
+    ("todo.outside", "Workers outside their booth", "अपने बूथ से बाहर के कार्यकर्ता"),
+    (
+        "todo.outside.why",
+        "They sent members of other booths than the table of workers gives them.",
+        "इन्होंने उन बूथों के सदस्य भेजे जो कार्यकर्ताओं की तालिका में इनके नहीं हैं।",
+    ),
+    ("todo.empty", "Booths without a worker", "बिना कार्यकर्ता के बूथ"),
+    (
+        "todo.empty.why",
+        "They have a target, no worker in the table of workers, and sent nothing.",
+        "इनका लक्ष्य है, पर कार्यकर्ताओं की तालिका में कोई कार्यकर्ता नहीं, और यहाँ से कुछ नहीं आया।",
+    ),
+    (
+        "drill.lead",
+        "Open a name to go down: division, district, sector, mandalam, booth, worker. Peers are the other rows of the same list together.",
+        "नीचे जाने के लिए नाम खोलें: संभाग, ज़िला, सेक्टर, मंडलम, बूथ, कार्यकर्ता। साथी का अर्थ है उसी सूची की बाकी सब पंक्तियाँ मिलाकर।",
+    ),
+    (
+        "fakes.mean",
+        "Of what was flagged, about {0} memberships are expected to be fake (95 %: {1} to {2}), by the grades of pairs, by liveness and by decisions. Fakes that no check found are not in it.",
+        "जो चिह्नित हुआ, उसमें लगभग {0} सदस्यताएँ नक़ली होने का अनुमान है (95 %: {1} से {2}); आधार: जोड़ियों की श्रेणी, चेहरे के असली होने की संभावना और निर्णय। जिन्हें कोई जाँच नहीं पकड़ पाई, वे इसमें नहीं हैं।",
+    ),
+    ("fakes", "Fake, estimate", "नक़ली, अनुमान"),
+    ("fee", "Fee of these, ₹", "इनका शुल्क, ₹"),
+    ("target", "Target", "लक्ष्य"),
+    ("won", "Accepted of target", "लक्ष्य में से स्वीकृत"),
+    ("c.drill", "{0} rows; what is not accepted most first", "{0} पंक्तियाँ; जहाँ सबसे ज़्यादा स्वीकृत नहीं हुईं वे पहले"),
+    ("sector", "Sector", "सेक्टर"),
+    ("mandalam", "Mandalam", "मंडलम"),
+    ("booth", "Booth", "बूथ"),
+    ("h.everyone", "All workers", "सभी कार्यकर्ता"),
+    ("c.everyone", "{0} workers", "{0} कार्यकर्ता"),
+    ("filter.workers", "Find workers", "कार्यकर्ता खोजें"),
+    ("find.worker", "Worker, district or booth", "कार्यकर्ता, ज़िला या बूथ"),
+    ("outside", "Outside own booth", "अपने बूथ से बाहर"),
+    ("home.booth", "Own booth", "अपना बूथ"),
+    ("places", "Places", "स्थान"),
+    ("c.why", "{0} reasons, commonest first", "{0} कारण, सबसे अधिक वाले पहले"),
+    ("c.trend", "Nights of this worker: {0}", "इस कार्यकर्ता की रातें: {0}"),
+    ("c.selfies", "All {0} selfies, the gravest first", "सभी {0} सेल्फ़ी, सबसे गंभीर पहले"),
+    (
+        "c.selfies.held",
+        "{0} selfies that were not accepted; the accepted ones of this large night stand in verdicts.parquet",
+        "{0} सेल्फ़ी जो स्वीकृत नहीं हुईं; इस बड़ी रात की स्वीकृत सेल्फ़ी verdicts.parquet में हैं",
+    ),
+    ("selfies", "Selfies", "सेल्फ़ी"),
+    ("code", "Code", "कोड"),
+    ("submission", "Submission", "प्रविष्टि"),
+    ("taken", "Taken", "समय"),
+    (
+        "paper.part",
+        "On paper are the first {0} of {1}; the page on the screen has the others.",
+        "काग़ज़ पर {1} में से पहले {0} हैं; बाकी स्क्रीन वाले पृष्ठ पर हैं।",
+    ),
+    (
+        "c.training",
+        "For the next training: pictures to take again, by division",
+        "अगले प्रशिक्षण के लिए: संभाग के अनुसार दोबारा लेने वाली फ़ोटो",
+    ),
     ("nav.numbers", "Numbers", "आँकड़े"),
     ("nav.places", "Districts", "ज़िले"),
     ("nav.promises", "Promise", "भरोसा"),
@@ -52,7 +134,11 @@ pub const TEXTS: &[(&str, &str, &str)] = &[
         "इस ब्राउज़र में स्क्रिप्ट बंद हैं: तालिकाएँ पूरी हैं, पर फ़ोटो वाली सूचियों के लिए स्क्रिप्ट चालू होनी चाहिए।",
     ),
     ("h.numbers", "The night in numbers", "रात के आँकड़े"),
-    ("lead", "{0} submissions, read on {1} (UTC).", "{0} प्रविष्टियाँ, {1} (UTC) को पढ़ी गईं।"),
+    (
+        "lead",
+        "{0} submissions, read on {1}. All times are of the zone {2}.",
+        "{0} प्रविष्टियाँ, {1} को पढ़ी गईं। सब समय {2} क्षेत्र के हैं।",
+    ),
     (
         "lead.store",
         "Members were compared with each other and with {0} members of earlier nights.",
@@ -375,6 +461,13 @@ fn advice_of(key: &str) -> Option<Sentence> {
 pub fn english(key: &str) -> &str {
     let advice = advice_of(key).map(|sentence| sentence.english);
     advice.or_else(|| TEXTS.iter().find(|text| text.0 == key).map(|text| text.1)).unwrap_or(key)
+}
+
+/// The text of a key without what is put in, for tables that are taken away.
+pub fn word(key: &str, language: Language) -> &str {
+    let found =
+        TEXTS.iter().find(|text| text.0 == key).map(|text| if language == Language::Hi { text.2 } else { text.1 });
+    found.or_else(|| advice_of(key).map(|sentence| language.of(sentence))).unwrap_or(key)
 }
 
 /// The English text with what is put in.
