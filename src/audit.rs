@@ -38,11 +38,11 @@ use crate::report::page::{self, Source};
 use crate::report::{Progress, Summary};
 use crate::roles::assign;
 use crate::verdict::rules::{self, Given};
-use crate::verdict::{Finding, Findings, RunFolder, assemble, rows_of};
+use crate::verdict::{Everywhere, Finding, Findings, RunFolder, assemble, rows_of};
 
 use job::Inputs;
 use members::{enrolled_before, memberships};
-use night::{Everywhere, Night, peers};
+use night::{Night, peers};
 use pictures::{Past, Pictures};
 use record::{Done, RunKey, RunRecord, Times, announce};
 use reuse::ReuseCounts;
@@ -87,7 +87,11 @@ pub fn run(job: &Job, engine: &Engine, progress: Progress, stop: &AtomicBool) ->
     };
     let night = judge(job, &inputs, &seen, engine, past, &mut times)?;
 
-    let everywhere = Everywhere { models: engine.models().join(" "), run_id: &key.run_id };
+    let everywhere = Everywhere {
+        models: engine.models().join(" "),
+        run_id: key.run_id.clone(),
+        language: engine.policy().release.language,
+    };
     night.write(&folder.tables(), &mut inputs.carry, everywhere)?;
     times.ended("write");
     let commit = past.store.map(|store| add_to_store(store, &key, &inputs, &seen, &night, engine)).transpose()?;

@@ -8,7 +8,7 @@
 //! | [`error`], [`exit`], [`reason`] | what can go wrong with a run, and with a row |
 //! | [`lock`] | lock files |
 //! | [`statistics`] | random numbers that stay the same, and an interval |
-//! | [`output`] | where results may be written |
+//! | [`output`], [`sheets`] | where results may be written; tables for spreadsheets |
 //! | [`config`] | policy, column names, what was typed resolved into what it means |
 //! | [`memory`] | how much of it there is, and room for pictures in it |
 //! | [`device`], [`ops`], [`nn`] | where the arithmetic runs, the operations, the networks and their weights |
@@ -65,6 +65,7 @@ pub mod replies;
 pub mod report;
 pub mod review;
 pub mod roles;
+pub mod sheets;
 pub mod statistics;
 pub mod synth;
 mod terminal;

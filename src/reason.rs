@@ -104,6 +104,57 @@ reasons! {
     TextTooLong = "text_too_long",
 }
 
+/// A sentence in English and in Hindi.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sentence {
+    /// In English.
+    pub english: &'static str,
+    /// In Hindi.
+    pub hindi: &'static str,
+}
+
+impl Reason {
+    /// What the worker can do better next time, as one sentence to be told to the worker; `None` where the worker's way of
+    /// taking the picture is not the matter.
+    pub fn advice(self) -> Option<Sentence> {
+        use Reason::*;
+        let (english, hindi) = match self {
+            NoFace | OneFace => (
+                "Take the picture so that worker and member are both in it.",
+                "फ़ोटो ऐसे लें कि कार्यकर्ता और सदस्य दोनों उसमें हों।",
+            ),
+            TooManyFaces => (
+                "Only worker and member stand in front; ask the others to step aside.",
+                "सामने केवल कार्यकर्ता और सदस्य खड़े हों; बाकी लोगों से हटने को कहें।",
+            ),
+            FaceTooSmall => {
+                ("Step closer, so that both faces fill the picture.", "पास आएँ, ताकि दोनों चेहरे फ़ोटो में बड़े दिखें।")
+            }
+            FaceBlurred => {
+                ("Wipe the lens, hold the phone still, then press.", "लेंस साफ़ करें, फ़ोन स्थिर रखें, फिर बटन दबाएँ।")
+            }
+            FaceTurned => ("Both look straight into the camera.", "दोनों सीधे कैमरे की ओर देखें।"),
+            FaceCovered => (
+                "Turn to the light; no mask, no sunglasses, no sun from behind.",
+                "रोशनी की ओर मुँह करें; मास्क या धूप का चश्मा न हो, पीछे से धूप न आए।",
+            ),
+            LivenessUnsure => (
+                "Stand in good, even light, wipe the lens and take the picture from near.",
+                "अच्छी, एक-सी रोशनी में खड़े हों, लेंस साफ़ करें और पास से फ़ोटो लें।",
+            ),
+            UnreadableImage => (
+                "Send the picture again where the network is good, and update the app.",
+                "जहाँ नेटवर्क अच्छा हो वहाँ से फ़ोटो दोबारा भेजें और ऐप अपडेट करें।",
+            ),
+            ImageTooLarge => ("Choose a smaller picture size in the camera.", "कैमरे में फ़ोटो का छोटा आकार चुनें।"),
+            MobileMalformed => ("Enter the mobile number again.", "मोबाइल नंबर दोबारा भरें।"),
+            EpicMalformed => ("Enter the voter-ID number again.", "मतदाता पहचान-पत्र का नंबर दोबारा भरें।"),
+            _ => return None,
+        };
+        Some(Sentence { english, hindi })
+    }
+}
+
 /// What becomes of a row. Later variants outweigh earlier ones when several reasons meet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

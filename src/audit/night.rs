@@ -16,7 +16,8 @@ use crate::report::Summary;
 use crate::roles::Roles;
 use crate::verdict::peers::{Judged, UnitRow, compare};
 use crate::verdict::{
-    VerdictRow, VerdictWriter, suspects, write_clusters, write_pairs, write_review, write_suspects, write_workers_audit,
+    Everywhere, VerdictRow, VerdictWriter, suspects, write_clusters, write_pairs, write_review, write_suspects,
+    write_workers_audit,
 };
 use crate::{Error, Result};
 
@@ -54,15 +55,6 @@ pub struct Night {
     pub pictures: NightPictures,
 }
 
-/// What stands in every row of the verdict table beside the verdict.
-#[derive(Debug)]
-pub struct Everywhere<'a> {
-    /// The networks.
-    pub models: String,
-    /// The run.
-    pub run_id: &'a str,
-}
-
 impl Night {
     /// Writes its tables into a folder.
     ///
@@ -70,8 +62,7 @@ impl Night {
     /// [`Error::Io`] when the disk refuses.
     pub fn write(&self, tables: &Path, carry: &mut Carry, everywhere: Everywhere) -> Result<()> {
         let fields = carry.schema().fields().iter().cloned().collect();
-        let (path, Everywhere { models, run_id }) = (tables.join("verdicts.parquet"), everywhere);
-        let mut writer = VerdictWriter::create(&path, fields, models, run_id.to_owned())?;
+        let mut writer = VerdictWriter::create(&tables.join("verdicts.parquet"), fields, everywhere)?;
         for (chunk, first) in self.rows.chunks(WRITE_ROWS).zip((0u64..).step_by(WRITE_ROWS)) {
             writer.write(chunk, &carry.read(first, chunk.len())?)?;
         }

@@ -296,11 +296,10 @@ impl<'a> RunRecord<'a> {
 
 /// What chance has to do with the pairs, and how long the queue is, in sentences.
 pub fn notes(matching: &MatchingStatistics, queue: &ReviewQueue, budget: Option<usize>) -> Vec<String> {
-    let few = |count: f64| if count < 0.01 { format!("{count:.1e}") } else { format!("{count:.2}") };
-    let (expected, upper) = (few(matching.expected_false_pairs), few(matching.expected_false_pairs_upper));
-    let (rate, source) = (matching.false_match_rate, matching.impostors.source());
+    let (expected, upper) = (count(matching.expected_false_pairs), count(matching.expected_false_pairs_upper));
+    let (rate, source) = (one_in(matching.false_match_rate), matching.impostors.source());
     let chance = format!(
-        "by chance {expected} such pairs are expected, at most {upper}: a false-match rate of {rate:.1e}, from {source}"
+        "chance alone would flag {expected} pairs, at most {upper}: {rate} pairs of strangers is so alike, by {source}"
     );
     let budget = budget.map_or_else(String::new, |b| format!(", {} left out by the budget of {b}", queue.left_out));
     let (persons, share) = (queue.rows.len(), 100.0 * queue.expected_false_share);
@@ -316,8 +315,44 @@ pub fn notes(matching: &MatchingStatistics, queue: &ReviewQueue, budget: Option<
     matching.impostors.warning().into_iter().chain([chance]).chain(flagged).chain([queue]).collect()
 }
 
+/// An expected count in words: `0.01`, `fewer than 0.01`, `about 3`.
+fn count(expected: f64) -> String {
+    match expected {
+        n if n < 0.005 => "fewer than 0.01".to_owned(),
+        n if n < 10.0 => format!("{n:.2}"),
+        n => format!("{n:.0}"),
+    }
+}
+
+/// A rate in words: `one in 83 million`.
+fn one_in(rate: f64) -> String {
+    let every = if rate > 0.0 { 1.0 / rate } else { f64::INFINITY };
+    match every {
+        n if n >= 1e15 => "fewer than one in a million billion".to_owned(),
+        n if n >= 1e12 => format!("one in {:.0} thousand billion", n / 1e12),
+        n if n >= 1e9 => format!("one in {:.0} billion", n / 1e9),
+        n if n >= 1e6 => format!("one in {:.0} million", n / 1e6),
+        n if n >= 1e4 => format!("one in {:.0} thousand", n / 1e3),
+        n => format!("one in {n:.0}"),
+    }
+}
+
 /// The first 24 hexadecimal digits of the SHA-256 of a value.
 fn digest(value: &impl Serialize) -> Result<String> {
     let bytes = serde_json::to_vec(value).map_err(|e| Error::bug("naming the run", e))?;
     Ok(Sha256::digest(bytes).iter().take(12).map(|byte| format!("{byte:02x}")).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_and_rates_are_said_in_words() {
+        assert_eq!([1.0e-9, 0.01, 0.5, 12.3].map(count), ["fewer than 0.01", "0.01", "0.50", "12"]);
+        let rates = [0.0, 1.2e-8, 3e-10, 2e-5, 0.01, 5e-13].map(one_in);
+        let words = ["83 million", "3 billion", "50 thousand", "100", "2 thousand billion"];
+        assert!(rates[0].starts_with("fewer than"));
+        assert_eq!(rates[1..], words.map(|words| format!("one in {words}")));
+    }
 }

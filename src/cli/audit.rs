@@ -1,6 +1,6 @@
 //! `chehra audit`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -15,8 +15,9 @@ use crate::cli::{Common, json, print};
 use crate::dump::listed;
 use crate::exit::Exit;
 use crate::gallery::Engine as SearchEngine;
+use crate::reason::Verdict;
 use crate::report::metrics::Metrics;
-use crate::report::page::PageOptions;
+use crate::report::page::{self, PageOptions};
 use crate::report::{PROGRESS, Progress, Summary};
 use crate::{Error, Result};
 
@@ -33,6 +34,10 @@ review.parquet (whom to look at first), suspects.parquet (suspected photos of ph
 a page for people that holds small pictures of flagged faces. It appears whole or not at all; a run that was stopped
 goes on from its last batch when the same command is given again.";
 
+const INPUT: &str = "What is read";
+const OUTPUT: &str = "What is written";
+const COMPARED: &str = "Comparison and review";
+
 /// Flags of `audit`.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
@@ -41,45 +46,45 @@ pub struct AuditArgs {
     #[arg(required_unless_present = "files", value_name = "DUMP")]
     inputs: Vec<PathBuf>,
     /// File with the paths of more Parquet files, one a line: the live files of a Delta, Iceberg or Hudi table
-    #[arg(long, value_name = "LIST")]
+    #[arg(help_heading = INPUT, long, value_name = "LIST")]
     files: Option<PathBuf>,
     /// Run folder to create
-    #[arg(short, long, value_name = "DIR")]
+    #[arg(help_heading = OUTPUT, short, long, value_name = "DIR")]
     out: PathBuf,
     /// Store of earlier nights, created if absent; without it the dump is compared with itself alone
-    #[arg(short, long, value_name = "DIR")]
+    #[arg(help_heading = COMPARED, short, long, value_name = "DIR")]
     store: Option<PathBuf>,
     /// Replace the run folder if it exists
-    #[arg(long)]
+    #[arg(help_heading = OUTPUT, long)]
     force: bool,
     /// Table of workers' reference photos [default: workers.parquet beside the dump, if there]
-    #[arg(long, value_name = "FILE")]
+    #[arg(help_heading = INPUT, long, value_name = "FILE")]
     workers: Option<PathBuf>,
     /// Table of booths with the columns booth_id and district (CSV or Parquet), to find booths outside their district
-    #[arg(long, value_name = "FILE")]
+    #[arg(help_heading = INPUT, long, value_name = "FILE")]
     booths: Option<PathBuf>,
     /// Columns of the dump to carry through to the verdict table
-    #[arg(long, value_name = "COLUMN", value_delimiter = ',')]
+    #[arg(help_heading = INPUT, long, value_name = "COLUMN", value_delimiter = ',')]
     carry: Vec<String>,
     /// Most persons in the review queue (review.parquet), most valuable first [default: all]
-    #[arg(long, value_name = "N")]
+    #[arg(help_heading = COMPARED, long, value_name = "N")]
     review_budget: Option<usize>,
     /// Decisions of reviewers (`chehra review`), or a folder of their *.jsonl: pairs told apart are no longer flagged
-    #[arg(long, value_name = "FILE")]
+    #[arg(help_heading = COMPARED, long, value_name = "FILE")]
     decisions: Vec<PathBuf>,
     #[command(flatten)]
     replies: ReplyArgs,
     /// File with the submission ids, one a line, of forgotten members who consented anew: they are taken again
-    #[arg(long, value_name = "FILE")]
+    #[arg(help_heading = INPUT, long, value_name = "FILE")]
     consent_renewed: Option<PathBuf>,
     /// How the gallery is searched: auto, exact or hnsw. Both give scores from the same stored templates
-    #[arg(long, value_name = "ENGINE", default_value_t)]
+    #[arg(help_heading = COMPARED, long, value_name = "ENGINE", default_value_t)]
     search: SearchEngine,
     /// Persons, and photos of photos, that are shown with pictures in report.html
-    #[arg(long, value_name = "N", default_value_t = PageOptions::default().crops)]
+    #[arg(help_heading = OUTPUT, long, value_name = "N", default_value_t = PageOptions::default().crops)]
     crops: usize,
     /// No report.html
-    #[arg(long, conflicts_with = "crops")]
+    #[arg(help_heading = OUTPUT, long, conflicts_with = "crops")]
     no_report: bool,
     /// File of metrics for Prometheus, written anew at each stage and at the end (node-exporter's textfile collector)
     #[arg(long, value_name = "FILE", help_heading = "Monitoring")]
@@ -132,17 +137,53 @@ fn audit(args: &AuditArgs, common: &Common, metrics: Option<Arc<Metrics>>) -> Re
         reply_names: args.replies.names(common)?,
         consent_renewed: args.consent_renewed.clone(),
         search: args.search,
-        page: (!args.no_report).then(|| PageOptions { crops: args.crops, ..PageOptions::default() }),
+        page: (!args.no_report).then(|| PageOptions {
+            crops: args.crops,
+            time_zone: common.settings.columns.time_zone.clone(),
+            ..PageOptions::default()
+        }),
         metrics,
     };
     let engine = args.engine.engine(&policy)?;
     let summary = audit::run(&job, &engine, Progress::new(common.quiet), stop_on_request()?.as_ref())?;
     match (common.json, common.quiet) {
         (true, _) => json(&serde_json::json!({ "run": job.out, "summary": summary }))?,
-        (false, false) => print(&format!("{summary}\n{}", job.out.display()))?,
+        (false, false) => print(&format!("{summary}\n{}\n{}", next_steps(&job, &summary), job.out.display()))?,
         (false, true) => {}
     }
     Ok(summary)
+}
+
+/// What to do with a run that is done.
+fn next_steps(job: &Job, summary: &Summary) -> String {
+    let out = shell_word(&job.out);
+    let mut steps = Vec::new();
+    if job.page.is_some() && summary.no_page.is_none() {
+        steps.push(("open in a browser", shell_word(&job.out.join(page::FILE))));
+    }
+    if summary.clusters + summary.pairs > 0 {
+        steps.push(("decide, pair by pair", format!("chehra review {out}")));
+    }
+    let is_held_back = |verdict: &&Verdict| summary.verdicts.get(verdict).is_some_and(|&count| count > 0);
+    if [Verdict::Accept, Verdict::Retake].iter().any(|verdict| is_held_back(&verdict)) {
+        steps.push(("list SMS and retakes", format!("chehra release {out}")));
+    }
+    let mut text = "next:".to_owned();
+    steps.iter().for_each(|(what, how)| text += &format!("\n  {what:<22} {how}"));
+    if job.store.is_none() {
+        text += "\nwithout --store: these submissions were compared with each other alone, with no earlier night";
+    }
+    text
+}
+
+/// A path as a shell reads it.
+fn shell_word(path: &Path) -> String {
+    let text = path.display().to_string();
+    let is_plain = |letter: char| letter.is_alphanumeric() || "/._-+=:,@%".contains(letter);
+    match text.chars().all(is_plain) {
+        true => text,
+        false => format!("'{}'", text.replace('\'', "'\\''")),
+    }
 }
 
 /// Becomes true on Ctrl-C or a termination signal; the second one ends the process at once, which is safe as well.
@@ -157,4 +198,15 @@ fn stop_on_request() -> Result<Arc<AtomicBool>> {
     })
     .map_err(|e| Error::bug("listening for Ctrl-C", e))?;
     Ok(stop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_is_one_word_of_a_shell() {
+        assert_eq!(shell_word(Path::new("out/night-1")), "out/night-1");
+        assert_eq!(shell_word(Path::new("a b's")), "'a b'\\''s'");
+    }
 }

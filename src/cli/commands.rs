@@ -5,13 +5,14 @@ use std::path::PathBuf;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 
 use super::common::Common;
+use super::help::laid_out;
 use super::{assurance, audit, bench, compare, completions, config, dedup, devices, evaluate, gallery, inspect};
 use super::{release, report, review, sample, search, synth, weights};
 use crate::exit::Exit;
 
 /// Audits the selfies of a membership drive: photos of photos, absent workers, members enrolled twice.
 #[derive(Debug, Parser)]
-#[command(name = "chehra", version, propagate_version = true, max_term_width = 120)]
+#[command(name = "chehra", version, propagate_version = true, max_term_width = 100)]
 pub struct Cli {
     #[command(subcommand)]
     pub(super) command: Command,
@@ -48,7 +49,7 @@ pub enum Command {
     Inspect(inspect::InspectArgs),
     /// Write manual pages, one for each command
     Man(completions::ManArgs),
-    /// Print the policy with all its defaults, as TOML
+    /// Print the policy as TOML: every key with its value, meaning, unit and range
     Policy(PolicyArgs),
     /// List whom to ask by SMS after a night, and whose selfie must be taken again
     Release(release::ReleaseArgs),
@@ -94,5 +95,5 @@ pub fn command() -> clap::Command {
         command.mut_args(|arg| arg.env(clap::builder::Resettable::Reset)).mut_subcommands(without_variables)
     }
     let after_help = format!("{AFTER_HELP}\n\nExit codes:\n{}", Exit::table());
-    without_variables(Cli::command().after_help(after_help))
+    laid_out(without_variables(Cli::command().after_help(after_help)))
 }

@@ -15,10 +15,12 @@ use crate::gallery::{Engine, Filter, Gallery, Searcher, Store};
 use crate::infer::ModelId;
 use crate::lookup::pairs::{PairRow, listed, pair_rows, persons};
 use crate::lookup::source::{Chosen, Reader, Source};
+use crate::matching::{Enrolment, Pair};
 use crate::output::{self, Kept};
 use crate::pairs::{self, Found, KeptCurve, Members};
 use crate::report::Progress;
-use crate::verdict::{RunFolder, create_private, write_clusters, write_pairs};
+use crate::sheets::Kind;
+use crate::verdict::{RunFolder, create_private, write_clusters, write_pairs, write_pairs_as};
 use crate::{Error, Result};
 
 const EXAMPLES: &str = "\
@@ -28,6 +30,7 @@ Examples:
   chehra dedup /data/runs/2026-11-21 --where \"verdict = 'review'\" --against /data/store --format csv --out pairs.csv
   chehra dedup may.parquet --against june.parquet --format parquet --out pairs.parquet    # two `gallery export` files
   chehra dedup --store /data/store --all-pairs --where \"captured_at >= '2026-11-01'\"
+  chehra dedup may.parquet --against june.parquet --out pairs.xlsx      # or pairs.csv, for a spreadsheet
   chehra dedup --store /data/store --all-pairs --out out/dedup      # pairs.parquet, clusters.parquet, run.json
 
 --where is an SQL expression over the columns of a row: submission_id, worker_id, district, captured_at, mobile, epic,
@@ -48,10 +51,15 @@ enum Format {
     Json,
     /// The columns of pairs.parquet; needs --out
     Parquet,
+    /// A workbook with the columns of pairs.parquet; needs --out
+    Xlsx,
 }
 
 /// Pairs that a table for people shows.
 const SHOWN: usize = 20;
+
+const OUTPUT: &str = "What is written";
+const COMPARED: &str = "Who is compared";
 
 /// Flags of `dedup`.
 #[derive(Debug, Args)]
@@ -61,27 +69,27 @@ pub struct DedupArgs {
     #[arg(value_name = "INPUT")]
     inputs: Vec<PathBuf>,
     /// The store: what --against store means, and what --all-pairs compares
-    #[arg(short, long, value_name = "DIR")]
+    #[arg(help_heading = COMPARED, short, long, value_name = "DIR")]
     store: Option<PathBuf>,
     /// Compare every member of the store with every other
-    #[arg(long)]
+    #[arg(help_heading = COMPARED, long)]
     all_pairs: bool,
     /// Only rows for which this SQL expression holds
-    #[arg(long = "where", value_name = "SQL")]
+    #[arg(help_heading = COMPARED, long = "where", value_name = "SQL")]
     filter: Option<String>,
     /// Compare with: self (each other), store (that of --store), or the path of a store, run folder, export or dump
-    #[arg(long, value_name = "WHAT", default_value = "self")]
+    #[arg(help_heading = COMPARED, long, value_name = "WHAT", default_value = "self")]
     against: String,
     /// How pairs are written [default: by the ending of --out, else table]
-    #[arg(long, value_name = "FORMAT")]
+    #[arg(help_heading = OUTPUT, long, value_name = "FORMAT")]
     format: Option<Format>,
     /// How the pairs are found: auto, exact or hnsw. Both give the same scores; what HNSW missed is measured
-    #[arg(long, value_name = "ENGINE", default_value_t)]
+    #[arg(help_heading = COMPARED, long, value_name = "ENGINE", default_value_t)]
     search: Engine,
     #[command(flatten)]
     members: FilterArgs,
     /// New file for the pairs; without a known ending a new folder for pairs.parquet, clusters.parquet and run.json
-    #[arg(short, long, value_name = "PATH")]
+    #[arg(help_heading = OUTPUT, short, long, value_name = "PATH")]
     out: Option<PathBuf>,
     #[command(flatten)]
     engine: EngineArgs,
@@ -140,13 +148,15 @@ impl DedupArgs {
             Some("csv") => Some(Format::Csv),
             Some("json") => Some(Format::Json),
             Some("parquet") => Some(Format::Parquet),
+            Some("xlsx") => Some(Format::Xlsx),
             Some("txt") => Some(Format::Table),
             _ => None,
         };
         let said = self.format.unwrap_or(if as_json { Format::Json } else { Format::Table });
         match &self.out {
-            None if said == Format::Parquet => {
-                Err(Error::usage("--format parquet", "no file is named", "add --out pairs.parquet"))
+            None if matches!(said, Format::Parquet | Format::Xlsx) => {
+                let name = if said == Format::Xlsx { "xlsx" } else { "parquet" };
+                Err(Error::usage(format!("--format {name}"), "no file is named", format!("add --out pairs.{name}")))
             }
             None => Ok(Form { format: said, is_folder: false }),
             Some(out) => {
@@ -309,8 +319,15 @@ impl Answer<'_> {
                 self.write_pairs(&path)?;
                 print(&self.described())
             }
+            Sink::File(Format::Xlsx, path) => {
+                let (enrolments, pairs) = self.pairs();
+                write_pairs_as(&path, Some(Kind::Xlsx), enrolments, pairs)?;
+                print(&self.described())
+            }
             Sink::File(format, path) => {
-                let text = self.text(format)?;
+                // By the mark Excel knows that it is UTF-8.
+                let mark = if format == Format::Csv { "\u{feff}" } else { "" };
+                let text = mark.to_owned() + &self.text(format)?;
                 create_private(&path)?.write_all(text.as_bytes()).map_err(Error::io("write", &path))?;
                 print(&self.described())
             }
@@ -330,7 +347,7 @@ impl Answer<'_> {
     fn text(&self, format: Format) -> Result<String> {
         match format {
             Format::Table => Ok(self.listed() + &self.described()),
-            Format::Csv | Format::Parquet => self.csv(),
+            Format::Csv | Format::Parquet | Format::Xlsx => self.csv(),
             Format::Json => {
                 serde_json::to_string_pretty(&self.record(true)).map_err(|e| Error::bug("printing JSON", e))
             }
@@ -348,11 +365,13 @@ impl Answer<'_> {
         String::from_utf8(bytes).map_err(|e| Error::bug("writing CSV", e))
     }
 
+    fn pairs(&self) -> (&[Enrolment], &[Pair]) {
+        self.found.map_or((&[], &[]), |found| (&found.enrolments, &found.judged.pairs))
+    }
+
     fn write_pairs(&self, path: &Path) -> Result<()> {
-        match self.found {
-            Some(found) => write_pairs(path, &found.enrolments, &found.judged.pairs),
-            None => write_pairs(path, &[], &[]),
-        }
+        let (enrolments, pairs) = self.pairs();
+        write_pairs(path, enrolments, pairs)
     }
 
     fn write(&self, tables: &Path) -> Result<()> {

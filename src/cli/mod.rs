@@ -14,6 +14,7 @@ mod dedup;
 mod devices;
 mod evaluate;
 mod gallery;
+mod help;
 mod inspect;
 mod notify;
 mod print;
@@ -29,8 +30,9 @@ mod typed;
 mod voice;
 mod weights;
 
-use crate::error::is_guarded;
 use crate::Result;
+use crate::config::explain::explained;
+use crate::error::is_guarded;
 use crate::exit::Exit;
 
 use caught::caught;
@@ -99,6 +101,6 @@ fn policy(args: &PolicyArgs, common: &Common) -> Result<()> {
     let policy = setup::policy(args.policy.as_deref())?;
     match common.json {
         true => json(&policy),
-        false => print(&policy.to_toml()?),
+        false => print(explained(&policy)?.trim_end()),
     }
 }

@@ -9,6 +9,7 @@ use crate::Result;
 use crate::audit::read_ids;
 use crate::cli::{Common, print_as, setup};
 use crate::config::policy::Language;
+use crate::dump::expect_run;
 use crate::followup::release::{ReleaseJob, beside, release};
 
 const EXAMPLES: &str = "\
@@ -55,6 +56,7 @@ pub struct ReleaseArgs {
 
 /// Runs it.
 pub fn run(args: &ReleaseArgs, common: &Common) -> Result<()> {
+    expect_run(&args.run)?;
     let mut policy = setup::working_policy(args.policy.as_deref())?;
     policy.release.language = args.language.unwrap_or(policy.release.language);
     let upheld = args.upheld.as_deref().map(|path| read_ids(path, "--upheld")).transpose()?;

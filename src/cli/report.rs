@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use crate::cli::{Common, json, print, print_as};
-use crate::dump::Dump;
+use crate::config::policy::Language;
+use crate::dump::{Dump, expect_run};
 use crate::output::{self, Kept};
 use crate::report::diff;
 use crate::report::page::{self, PageOptions, Source};
@@ -17,6 +18,9 @@ Examples:
   chehra report out/night --dump fixtures/night            # with pictures, from the dump that was audited
   chehra report out/night --out /tmp/night.html --earlier runs/2026-11-19 runs/2026-11-20
   chehra report out/night --assurance promise/assurance.json # with what may be promised of the drive
+  chehra report out/night --only-division Ujjain --out ujjain.html   # the page of one division
+  chehra report out/night --targets targets.csv --worker-booths workers.csv --out out/targets.html
+  chehra report out/night --tables night.xlsx --language hi          # every table, for a spreadsheet
   chehra report --diff out/night out/night-other-policy    # which verdicts changed, and why
 
 A run folder holds no pictures; those of the page are cut from the dump. The page is readable by its owner alone.";
@@ -29,7 +33,7 @@ pub struct ReportArgs {
     #[arg(value_name = "RUN", required_unless_present = "diff")]
     run: Option<PathBuf>,
     /// Compare two runs instead: which verdicts changed, and why
-    #[arg(long, num_args = 2, value_names = ["RUN_A", "RUN_B"], conflicts_with_all = ["run", "dump", "out", "earlier", "assurance", "crops"])]
+    #[arg(long, num_args = 2, value_names = ["RUN_A", "RUN_B"], conflicts_with_all = ["run", "dump", "out", "earlier", "assurance", "crops", "only_division", "only_district", "targets", "worker_booths", "tables", "language"])]
     diff: Vec<PathBuf>,
     /// The dump that was audited: files, folders or globs; without it the page has no pictures
     #[arg(long, value_name = "DUMP", num_args = 1..)]
@@ -43,6 +47,24 @@ pub struct ReportArgs {
     /// What is promised of the drive: assurance.json of `chehra assurance --out`
     #[arg(long, value_name = "FILE")]
     assurance: Option<PathBuf>,
+    /// Only submissions of this division
+    #[arg(long, value_name = "NAME")]
+    only_division: Option<String>,
+    /// Only submissions of this district
+    #[arg(long, value_name = "NAME")]
+    only_district: Option<String>,
+    /// Members to be won: CSV or Parquet with the column target, and division, district or booth_id
+    #[arg(long, value_name = "FILE")]
+    targets: Option<PathBuf>,
+    /// Workers with their booths: CSV or Parquet with worker_id and booth_id, and name and division if there
+    #[arg(long, value_name = "FILE")]
+    worker_booths: Option<PathBuf>,
+    /// Also write every table of the page: x.xlsx is one workbook, any other name a folder of CSV files
+    #[arg(long, value_name = "PATH")]
+    tables: Option<PathBuf>,
+    /// Language of those tables
+    #[arg(long, value_name = "LANGUAGE", default_value = "en")]
+    language: Language,
     /// Persons, and photos of photos, that are shown with pictures
     #[arg(long, value_name = "N", default_value_t = PageOptions::default().crops)]
     crops: usize,
@@ -51,15 +73,31 @@ pub struct ReportArgs {
 /// Runs it.
 pub fn run(args: &ReportArgs, common: &Common) -> Result<()> {
     if let [a, b] = args.diff.as_slice() {
+        args.diff.iter().try_for_each(|run| expect_run(run))?;
         return print_as(&diff::diff(a, b)?, common.json);
     }
     let Some(run) = &args.run else {
         return Err(Error::usage("RUN", "no run folder", "name one, or give --diff RUN_A RUN_B"));
     };
+    expect_run(run)?;
     let dump = (!args.dump.is_empty()).then(|| Dump::open(&args.dump, &common.settings.columns)).transpose()?;
-    let options = PageOptions { crops: args.crops, earlier: args.earlier.clone(), assurance: args.assurance.clone() };
+    let options = PageOptions {
+        only_division: args.only_division.clone(),
+        only_district: args.only_district.clone(),
+        targets: args.targets.clone(),
+        tables: args.tables.clone(),
+        language: args.language,
+        worker_booths: args.worker_booths.clone(),
+        crops: args.crops,
+        earlier: args.earlier.clone(),
+        assurance: args.assurance.clone(),
+        time_zone: common.settings.columns.time_zone.clone(),
+    };
     let file = args.out.clone().unwrap_or_else(|| run.join(page::FILE));
     check_page(&file, run, dump.as_ref())?;
+    if let Some(tables) = &args.tables {
+        output::check("--tables", tables, &[Kept::itself("the run folder", run)])?;
+    }
     let source = dump.as_ref().map(|dump| Source { dump, columns: &common.settings.columns });
     page::write(run, run, source, &options, &file)?;
     match (common.json, common.quiet) {

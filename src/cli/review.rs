@@ -8,7 +8,7 @@ use clap::Args;
 
 use crate::cli::{Common, print, print_as, print_as_it_is};
 use crate::decisions::Decisions;
-use crate::dump::has_columns;
+use crate::dump::{expect_run, has_columns};
 use crate::output::{self, Kept};
 use crate::report::Progress;
 use crate::review::{Desk, Server, Setup, export, measure};
@@ -21,11 +21,17 @@ Examples:
   chehra review out/night --dump '/archive/2026-11-*' --decisions /data/review/night.jsonl --port 4173
   chehra review out/night --measure
   chehra review out/night --export decisions.parquet
+  chehra review out/night --export decisions.xlsx          # or .csv, for a spreadsheet
   chehra audit /data/dump/2026-11-22 --decisions out/night.decisions.jsonl --out out/next
 
 Open the printed address in a browser on this machine. Keys: J same, K not sure, L different, U undo, N note, arrows to
 move, ? for all of them. Decisions are appended to out/night.decisions.jsonl, each on the disk before the page says so.
 Several people can work at once: each names themselves in a window of their own, or starts a desk on the same log.";
+
+const PICTURES: &str = "Where the pictures are";
+const REVIEWERS: &str = "Reviewers and what they decide";
+const DESK: &str = "The desk's address";
+const AFTER: &str = "After the review";
 
 /// Flags of `review`.
 #[derive(Debug, Args)]
@@ -35,34 +41,34 @@ pub struct ReviewArgs {
     #[arg(value_name = "RUN")]
     run: PathBuf,
     /// The dump, and those of earlier nights: files, folders or globs [default: where the run found them]
-    #[arg(long, value_name = "DUMP", num_args = 1..)]
+    #[arg(help_heading = PICTURES, long, value_name = "DUMP", num_args = 1..)]
     dump: Vec<PathBuf>,
     /// Run folders of earlier nights, which say where their faces are [default: those beside RUN]
-    #[arg(long, value_name = "RUN", num_args = 1..)]
+    #[arg(help_heading = PICTURES, long, value_name = "RUN", num_args = 1..)]
     earlier: Vec<PathBuf>,
     /// The only reviewer; without it the page asks for a name
-    #[arg(long, value_name = "NAME")]
+    #[arg(help_heading = REVIEWERS, long, value_name = "NAME")]
     reviewer: Option<String>,
     /// Log of decisions, made if absent [default: RUN.decisions.jsonl, beside the run folder]
-    #[arg(long, value_name = "FILE")]
+    #[arg(help_heading = REVIEWERS, long, value_name = "FILE")]
     decisions: Option<PathBuf>,
     /// Port; 0 takes any that is free
-    #[arg(long, value_name = "N", default_value_t = 0)]
+    #[arg(help_heading = DESK, long, value_name = "N", default_value_t = 0)]
     port: u16,
     /// Loopback address to listen at; any other is refused
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1")]
+    #[arg(help_heading = DESK, long, value_name = "ADDRESS", default_value = "127.0.0.1")]
     bind: IpAddr,
     /// Share of the pairs that two people are asked about without seeing each other's answer
-    #[arg(long, value_name = "SHARE", default_value_t = 0.1, value_parser = share)]
+    #[arg(help_heading = REVIEWERS, long, value_name = "SHARE", default_value_t = 0.1, value_parser = share)]
     second_share: f64,
     /// Pairs with a known answer, mixed in unmarked, as a share of the queue
-    #[arg(long, value_name = "SHARE", default_value_t = 0.05, value_parser = share)]
+    #[arg(help_heading = REVIEWERS, long, value_name = "SHARE", default_value_t = 0.05, value_parser = share)]
     seeded_share: f64,
     /// Say how well the reviewers answer, and end
-    #[arg(long, conflicts_with = "export")]
+    #[arg(help_heading = AFTER, long, conflicts_with = "export")]
     measure: bool,
-    /// Write the decisions and their history to a Parquet file, and end
-    #[arg(long, value_name = "FILE")]
+    /// Write the decisions and their history, and end: x.parquet, x.csv (with a byte order mark) or x.xlsx
+    #[arg(help_heading = AFTER, long, value_name = "FILE")]
     export: Option<PathBuf>,
 }
 
@@ -73,6 +79,7 @@ fn share(text: &str) -> Result<f64, String> {
 
 /// Runs it.
 pub fn run(args: &ReviewArgs, common: &Common) -> Result<()> {
+    expect_run(&args.run)?;
     let decisions = args.decisions.clone().map_or_else(|| beside(&args.run), Ok)?;
     if args.measure || args.export.is_some() {
         return look_back(args, &decisions, common.json);
@@ -124,6 +131,7 @@ fn look_back(args: &ReviewArgs, decisions: &Path, as_json: bool) -> Result<()> {
         None => print_as(&measure(ledger), as_json),
         Some(path) => {
             let kept = [Kept::itself("the log", decisions), Kept::whole("the run folder", &args.run)];
+            // A sheet has no mark of ours: it is replaced by nobody but its owner.
             let is_export = |path: &Path| has_columns(path, &["reviewer", "event", "pair_decision", "undoes"]);
             output::check_file("--export", path, &kept, "an earlier export", is_export)?;
             export(ledger, path)?;

@@ -7,6 +7,7 @@ use clap::Args;
 use crate::cli::assurance::ReplyArgs;
 use crate::cli::{Common, print_as};
 use crate::config::policy::Language;
+use crate::dump::expect_run;
 use crate::followup::assurance::silent_members;
 use crate::followup::sample::{Sample, SampleJob, beside, draw, draw_again};
 use crate::{Error, Result};
@@ -81,6 +82,7 @@ fn number(text: &str, is_fine: &dyn Fn(f64) -> bool, expected: &str) -> Result<f
 
 /// Runs it.
 pub fn run(args: &SampleArgs, common: &Common) -> Result<()> {
+    args.runs.iter().try_for_each(|run| expect_run(run))?;
     let last = args.runs.last().ok_or_else(|| Error::usage("RUN", "no run folder", "name one"))?;
     let job = SampleJob {
         runs: args.runs.clone(),

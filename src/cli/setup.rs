@@ -15,6 +15,7 @@ use crate::{Error, Result};
 
 /// What every command that runs the networks understands.
 #[derive(Debug, Args)]
+#[command(next_help_heading = "Networks and policy")]
 pub struct EngineArgs {
     /// Where the networks run: auto, cpu, cuda[:N], metal[:N]. Only auto chooses
     #[arg(long, value_name = "DEVICE", default_value = "auto")]

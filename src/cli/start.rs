@@ -2,12 +2,13 @@
 
 use std::ffi::OsString;
 
-use clap::error::ErrorKind;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{ArgMatches, FromArgMatches};
 
 use super::commands::{self, Cli};
 use super::common::Settings;
 use super::typed::Typed;
+use crate::config::file::nearest;
 use crate::config::layers::{Layers, Origin, blame, command_line};
 use crate::config::options::commands;
 use crate::{Error, Result};
@@ -43,7 +44,7 @@ pub fn start(as_json: &mut bool) -> Result<Cli, Stop> {
     in_utf8()?;
     let typed = Typed::read(&root, &known, std::env::args_os().collect())?;
     let parse = |argv: &[OsString]| root.clone().try_get_matches_from(argv);
-    let alone = parse(&typed.argv);
+    let alone = parse(&typed.argv).map_err(|error| suggest(error, &root, &typed.path));
     *as_json = asks_for_json(&typed, &Layers::of(std::env::vars_os(), None));
     let command = known.iter().find(|command| command.path == typed.path);
     let (Some(command), None | Some(ErrorKind::MissingRequiredArgument)) =
@@ -73,6 +74,25 @@ pub fn start(as_json: &mut bool) -> Result<Cli, Stop> {
         log::debug!("{} = {:?}, from {:?}", setting.option.name, setting.values, setting.origin);
     }
     Ok(cli)
+}
+
+/// Has an unknown option answered by the nearest one: the parser's own measure takes `--ot` for `--booths`.
+fn suggest(mut error: clap::Error, root: &clap::Command, path: &[String]) -> clap::Error {
+    let unknown = match (error.kind(), error.get(ContextKind::InvalidArg)) {
+        (ErrorKind::UnknownArgument, Some(ContextValue::String(unknown))) if unknown.starts_with("--") => {
+            unknown.clone()
+        }
+        _ => return error,
+    };
+    let command = path.iter().try_fold(root, |command, word| command.find_subcommand(word));
+    let options = command.into_iter().chain([root]).flat_map(clap::Command::get_arguments);
+    let names: Vec<String> = options.filter_map(clap::Arg::get_long).map(str::to_owned).collect();
+    error.remove(ContextKind::SuggestedArg);
+    error.remove(ContextKind::Suggested);
+    if let Some(name) = nearest(unknown.trim_start_matches('-'), &names) {
+        error.insert(ContextKind::SuggestedArg, ContextValue::String(format!("--{name}")));
+    }
+    error
 }
 
 /// Whether what is wrong with the command line is to be said in JSON: by its words, for the parser stops at a wrong one.

@@ -5,6 +5,7 @@
 //! three places without a line here.
 
 mod columns;
+pub mod explain;
 pub mod file;
 pub mod layers;
 pub mod options;

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use crate::reason::{Reason, Verdict};
+use crate::reason::{Reason, Sentence, Verdict};
 use crate::{Error, Result};
 
 /// All of it.
@@ -35,6 +35,8 @@ pub struct Policy {
     pub reuse: ReusePolicy,
     /// When a worker, a booth or a district stands out among its peers.
     pub peers: PeersPolicy,
+    /// The drive itself.
+    pub drive: DrivePolicy,
     /// What members and workers are written.
     pub release: ReleasePolicy,
     /// Which reason leads to which verdict; the gravest one wins.
@@ -56,7 +58,11 @@ impl Policy {
                 "correct the line named above",
             )
         };
-        let text = std::fs::read_to_string(path).map_err(|e| refuse(e.to_string()))?;
+        let text = std::fs::read_to_string(path).map_err(|e| {
+            let expected = "a TOML file as `chehra policy` prints it";
+            let fix = "check the path, or begin one with `chehra policy > policy.toml`";
+            Error::input(path, "policy", expected, e.to_string(), fix)
+        })?;
         replaced_keys(&text).map_or(Ok(()), |found| Err(refuse(found)))?;
         let policy: Policy = toml::from_str(&text).map_err(|e| refuse(e.to_string()))?;
         policy.check().map_err(refuse)?;
@@ -135,6 +141,9 @@ impl Policy {
         }
         if self.hnsw.checked_probes == 0 {
             return Err("hnsw.checked_probes = 0; at least 1 expected, or nobody knows what was missed".into());
+        }
+        if !(0.0..=1e6).contains(&self.drive.membership_fee) {
+            return Err(format!("drive.membership_fee = {}; rupees from 0 expected", self.drive.membership_fee));
         }
         unit("reuse.picture_difference", self.reuse.picture_difference)?;
         unit("reuse.copy_landmarks", self.reuse.copy_landmarks)?;
@@ -483,6 +492,14 @@ impl Default for PeersPolicy {
     }
 }
 
+/// The drive itself.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct DrivePolicy {
+    /// Fee of one membership, rupees; with it the page says what fake memberships come to.
+    pub membership_fee: f64,
+}
+
 /// In which language people are addressed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
@@ -492,6 +509,13 @@ pub enum Language {
     Hi,
     /// English.
     En,
+}
+
+impl Language {
+    /// The sentence in this language.
+    pub fn of(self, sentence: Sentence) -> &'static str {
+        if self == Language::Hi { sentence.hindi } else { sentence.english }
+    }
 }
 
 /// What members and workers are written. Templates may have `{name}`, `{worker}`, `{district}`, `{submission}` and, for

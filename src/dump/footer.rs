@@ -36,8 +36,8 @@ fn open_scanned(path: &Path) -> Result<(File, FooterScan)> {
     regular(path)?;
     let mut file = File::open(path).map_err(Error::io("open", path))?;
     let size = file.metadata().map_err(Error::io("look at", path))?.len();
-    if let Some(found) = not_parquet(&mut file, size).map_err(Error::io("read", path))? {
-        return Err(Error::input(path, "the file", "a Parquet file", found, REWRITE));
+    if let Some(other) = not_parquet(&mut file, size).map_err(Error::io("read", path))? {
+        return Err(Error::input(path, "the file", "a Parquet file", other.found(), other.fix(path)));
     }
     let scan = footer_scan::scan(&mut file).map_err(Error::io("read", path))?;
     let scan = scan.map_err(|found| Error::input(path, "the footer", "a readable Parquet footer", found, REWRITE))?;
@@ -126,38 +126,124 @@ pub fn check_columns(path: &Path, roots: &[usize]) -> Result<()> {
     Ok(())
 }
 
-/// What a file is, if it is not a whole, plain Parquet file.
-fn not_parquet(file: &mut File, size: u64) -> std::io::Result<Option<String>> {
-    if size == 0 {
-        return Ok(Some("an empty file (0 bytes)".to_owned()));
+/// What a file is that is no whole, plain Parquet file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum NotParquet {
+    Empty,
+    Encrypted,
+    CutOff(u64),
+    StartDamaged,
+    Arrow,
+    Excel,
+    Zip,
+    Gzip,
+    Avro,
+    Orc,
+    Picture,
+    Json,
+    Text,
+    Unknown(u64, Vec<u8>),
+}
+
+impl NotParquet {
+    fn found(&self) -> String {
+        let text = match self {
+            NotParquet::Empty => "an empty file (0 bytes)",
+            NotParquet::Encrypted => "an encrypted Parquet file",
+            NotParquet::CutOff(size) => {
+                return format!("the start of a Parquet file cut off after {size} bytes, its footer gone");
+            }
+            NotParquet::StartDamaged => "the end of a Parquet file whose start is damaged",
+            NotParquet::Arrow => "an Arrow IPC (Feather) file",
+            NotParquet::Excel => "an Excel workbook",
+            NotParquet::Zip => "a ZIP file",
+            NotParquet::Gzip => "a gzip file",
+            NotParquet::Avro => "an Avro file",
+            NotParquet::Orc => "an ORC file",
+            NotParquet::Picture => "a picture",
+            NotParquet::Json => "text (JSON?)",
+            NotParquet::Text => "text (CSV?)",
+            NotParquet::Unknown(size, head) => return format!("{size} bytes that start with {head:02x?}"),
+        };
+        text.to_owned()
     }
-    let mut head = [0u8; 6];
+
+    /// What to do about it: damage is mended by a copy, another format by a conversion.
+    fn fix(&self, path: &Path) -> String {
+        let name = path.display();
+        let duckdb = |scan: &str| {
+            format!(
+                "convert it to Parquet; where it has the pictures as base64, DuckDB does so in one line:\n  \
+                 duckdb -c \"COPY (FROM {scan}) TO 'dump.parquet'\"\n  \
+                 where it has the names of picture files, put their bytes beside each row:\n  \
+                 duckdb -c \"COPY (SELECT d.*, p.content AS selfie FROM {scan} d JOIN read_blob('photos/*') p ON \
+                 p.filename = 'photos/' || d.photo_file) TO 'dump.parquet'\""
+            )
+        };
+        let csv = |file: &str| duckdb(&format!("read_csv('{file}', all_varchar = true, max_line_size = 33554432)"));
+        let spark = |format: &str| {
+            format!("convert it, in Spark: spark.read.format(\"{format}\").load(\"{name}\").write.parquet(\"dump\")")
+        };
+        match self {
+            NotParquet::Encrypted => "decrypt it first, or write it without encryption: no key is known here".into(),
+            NotParquet::Arrow => format!(
+                "convert it, in Python: pyarrow.parquet.write_table(pyarrow.feather.read_table(\"{name}\"), \
+                 \"dump.parquet\")"
+            ),
+            NotParquet::Excel => {
+                format!("save it as CSV (UTF-8) in Excel, then {}", csv(&path.with_extension("csv").to_string_lossy()))
+            }
+            NotParquet::Zip => "unpack it first (unzip), and name the Parquet files in it".into(),
+            NotParquet::Gzip => "unpack it first (gunzip); inside a Parquet file, gzip is fine".into(),
+            NotParquet::Avro => spark("avro"),
+            NotParquet::Orc => spark("orc"),
+            NotParquet::Picture => format!("to see what is found in one picture: chehra inspect {name}"),
+            NotParquet::Json => duckdb(&format!("read_json('{name}', maximum_object_size = 33554432)")),
+            NotParquet::Text => csv(&name.to_string()),
+            NotParquet::Empty | NotParquet::CutOff(_) | NotParquet::StartDamaged | NotParquet::Unknown(..) => {
+                REWRITE.into()
+            }
+        }
+    }
+}
+
+/// What a file is, if it is not a whole, plain Parquet file.
+fn not_parquet(file: &mut File, size: u64) -> std::io::Result<Option<NotParquet>> {
+    if size == 0 {
+        return Ok(Some(NotParquet::Empty));
+    }
+    let mut head = [0u8; 256];
     let mut tail = [0u8; 4];
-    let read = size.min(head.len() as u64) as usize;
-    file.read_exact(&mut head[..read])?;
+    let head = &mut head[..size.min(256) as usize];
+    file.read_exact(head)?;
     if size >= 4 {
         file.seek(SeekFrom::End(-4))?;
         file.read_exact(&mut tail)?;
     }
     file.seek(SeekFrom::Start(0))?;
-    let starts = |magic: &[u8]| head[..read].starts_with(magic);
+    let starts = |magic: &[u8]| head.starts_with(magic);
+    // The first file of a workbook's ZIP; others name theirs differently.
+    let is_workbook =
+        || [&b"[Content_Types].xml"[..], b"_rels/.rels", b"xl/"].iter().any(|name| head[30..].starts_with(name));
+    let text = std::str::from_utf8(head).map_or_else(|e| &head[..e.valid_up_to()], str::as_bytes);
+    // A letter may be cut at the end of what was read.
+    let is_text = text.len() + 4 > head.len() && !text.iter().any(|b| b.is_ascii_control() && !b.is_ascii_whitespace());
+    let first = text.iter().find(|byte| !byte.is_ascii_whitespace());
     Ok(match () {
-        () if &tail == b"PARE" => Some("an encrypted Parquet file".to_owned()),
+        () if &tail == b"PARE" => Some(NotParquet::Encrypted),
         () if starts(b"PAR1") && &tail == b"PAR1" && size >= 12 => None,
-        () if starts(b"PAR1") => {
-            Some(format!("the start of a Parquet file cut off after {size} bytes, its footer gone"))
-        }
-        () if &tail == b"PAR1" => Some("the end of a Parquet file whose start is damaged".to_owned()),
-        () if starts(b"ARROW1") => Some("an Arrow IPC (Feather) file".to_owned()),
-        () if starts(b"PK\x03\x04") => Some("a ZIP file".to_owned()),
-        () if starts(b"\x1f\x8b") => Some("a gzip file".to_owned()),
-        () if starts(b"Obj\x01") => Some("an Avro file".to_owned()),
-        () if starts(b"ORC") => Some("an ORC file".to_owned()),
-        () if starts(b"\xff\xd8\xff") || starts(b"\x89PNG") => Some("a picture".to_owned()),
-        () if head[..read].iter().all(|b| b.is_ascii_graphic() || b.is_ascii_whitespace()) => {
-            Some("text (CSV or JSON?)".to_owned())
-        }
-        () => Some(format!("{size} bytes that start with {:02x?}", &head[..read])),
+        () if starts(b"PAR1") => Some(NotParquet::CutOff(size)),
+        () if &tail == b"PAR1" => Some(NotParquet::StartDamaged),
+        () if starts(b"ARROW1") => Some(NotParquet::Arrow),
+        () if starts(b"PK\x03\x04") && head.len() > 30 && is_workbook() => Some(NotParquet::Excel),
+        () if starts(b"PK\x03\x04") => Some(NotParquet::Zip),
+        () if starts(b"\x1f\x8b") => Some(NotParquet::Gzip),
+        () if starts(b"Obj\x01") => Some(NotParquet::Avro),
+        () if starts(b"ORC") => Some(NotParquet::Orc),
+        () if starts(b"\xff\xd8\xff") || starts(b"\x89PNG") => Some(NotParquet::Picture),
+        () if is_text && matches!(first, Some(b'{' | b'[')) => Some(NotParquet::Json),
+        () if is_text => Some(NotParquet::Text),
+        () => Some(NotParquet::Unknown(size, head[..head.len().min(6)].to_vec())),
     })
 }
 

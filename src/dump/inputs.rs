@@ -21,6 +21,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::lakehouse;
+use super::mistaken::refuse_run;
 use super::print::FilePrint;
 use super::regular::regular;
 use crate::{Error, Result};
@@ -113,10 +114,12 @@ pub fn resolve<P: AsRef<Path>>(inputs: &[P]) -> Result<Inputs> {
         let input = input.as_ref();
         if input.is_dir() {
             lakehouse::refuse(input)?;
+            refuse_run(input)?;
             add_folder(input, &mut files)?;
             beside.push(input.to_path_buf());
             folders.push(input.to_path_buf());
         } else if input.exists() {
+            refuse_run(input)?;
             files.push(DumpFile { path: input.to_path_buf(), root: None });
             beside.extend(input.parent().map(Path::to_path_buf));
         } else if is_glob(input) {

@@ -1,7 +1,7 @@
 //! Texts for members, workers and callers, in English and Hindi.
 
 use crate::config::policy::Language;
-use crate::reason::Reason;
+use crate::reason::{Reason, Sentence};
 
 /// Fills `{name}`, `{worker}`, `{district}`, `{submission}` and `{reason}` into a template; what is not known is left blank.
 pub fn filled(template: &str, values: &[(&str, &str)]) -> String {
@@ -9,23 +9,13 @@ pub fn filled(template: &str, values: &[(&str, &str)]) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// What the worker should do better, by the reason for another selfie.
+/// What the worker should do better, by the reason for another selfie: a sentence without its full stop.
 pub fn advice(reason: Reason, language: Language) -> &'static str {
-    use Reason::*;
-    let (en, hi) = match reason {
-        NoFace | OneFace => ("both faces must be in the picture", "दोनों चेहरे फ़ोटो में होने चाहिए"),
-        FaceTooSmall => ("come closer to the camera", "कैमरे के पास आएँ"),
-        FaceBlurred => ("hold the phone still", "फ़ोन को स्थिर रखें"),
-        FaceTurned => ("look into the camera", "कैमरे की ओर देखें"),
-        FaceCovered | LivenessUnsure => ("take it in even light, faces uncovered", "एकसमान रोशनी में, चेहरा बिना ढके लें"),
-        MobileMalformed => ("enter the mobile number again", "मोबाइल नंबर दोबारा भरें"),
-        EpicMalformed => ("enter the voter-ID number again", "वोटर आईडी नंबर दोबारा भरें"),
-        _ => ("send the selfie again", "सेल्फ़ी दोबारा भेजें"),
+    let again = Sentence {
+        english: "Send the selfie again.", hindi: "सेल्फ़ी दोबारा भेजें।"
     };
-    match language {
-        Language::En => en,
-        Language::Hi => hi,
-    }
+    let sentence = reason.advice().unwrap_or(again);
+    language.of(sentence).trim_end_matches(['.', '।'])
 }
 
 /// The questions of a caller, and the column into which each answer goes.

@@ -70,7 +70,7 @@ impl Field {
             Field::Mobile => &["other mobile", "near mobile", "same mobile"],
             Field::Epic => &["other EPIC", "near EPIC", "same EPIC"],
             Field::Place => &["other district", "same district", "same booth", "same worker"],
-            Field::Time => &["weeks apart", "same week", "same day", "same hour"],
+            Field::Time => &["weeks apart", "within a week", "within a day", "within an hour"],
             Field::Name => &["other name", "name in part", "similar name", "same name"],
             Field::Picture => &["other picture", "same picture"],
         }

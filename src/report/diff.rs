@@ -39,6 +39,10 @@ pub enum Cause {
     Data,
     /// Other rows of the dump, or other nights in the store, that it was compared with.
     OtherRows,
+    /// What reviewers decided.
+    Decisions,
+    /// What members answered.
+    Replies,
     /// Nothing that the two records state.
     Unknown,
 }
@@ -52,7 +56,9 @@ impl Cause {
             Cause::Device => "device",
             Cause::Data => "data",
             Cause::OtherRows => "other rows or nights",
-            Cause::Unknown => "unknown",
+            Cause::Decisions => "decisions of reviewers",
+            Cause::Replies => "members' answers",
+            Cause::Unknown => "nothing that the two records state",
         }
     }
 }
@@ -81,6 +87,10 @@ pub struct Differences {
     pub same_dump: bool,
     /// Members of earlier nights in the store.
     pub earlier_members: Option<Differing>,
+    /// Decisions of reviewers that were given.
+    pub decisions: Option<Differing>,
+    /// Tables of members' answers that were given.
+    pub responses: Option<Differing>,
     /// Keys of the policy.
     pub policy: Vec<Differing>,
 }
@@ -236,6 +246,10 @@ fn kind(a: &Row, b: &Row, differences: &Differences) -> ChangeKind {
             causes.extend(d.version.as_ref().map(|_| Cause::Version));
         }
     }
+    let is_of_replies = |reason: &Reason| matches!(reason, Reason::MemberDenied | Reason::NumberUndelivered);
+    let is_decided = d.decisions.is_some() && moved.iter().any(|&reason| needs_others(reason));
+    causes.extend(is_decided.then_some(Cause::Decisions));
+    causes.extend((d.responses.is_some() && moved.iter().any(is_of_replies)).then_some(Cause::Replies));
     keys.sort();
     keys.dedup();
     causes.extend((!keys.is_empty()).then_some(Cause::Policy));
@@ -342,6 +356,9 @@ fn differences(a: &RunRecord, b: &RunRecord) -> Differences {
     };
     let models = |record: &RunRecord| record.models.iter().map(|(k, v)| (k.clone(), v.clone().into())).collect();
     let hashes = |record: &RunRecord| record.inputs.iter().map(|file| file.sha256.clone()).collect::<Vec<_>>();
+    let values = |key: &str, a: &Value, b: &Value| {
+        (a != b).then(|| Differing { key: key.to_owned(), a: files_of(a).into(), b: files_of(b).into() })
+    };
     let members = (a.members_of_earlier_nights, b.members_of_earlier_nights);
     Differences {
         version: texts("version", &a.version, &b.version),
@@ -353,8 +370,18 @@ fn differences(a: &RunRecord, b: &RunRecord) -> Differences {
             a: members.0.into(),
             b: members.1.into(),
         }),
+        decisions: values("decisions", &a.decisions, &b.decisions),
+        responses: values("responses", &a.responses, &b.responses),
         policy: differing(&flat(&a.policy), &flat(&b.policy)),
     }
+}
+
+/// The names of the files in a part of a record; `none` where there are none.
+fn files_of(part: &Value) -> String {
+    let files = part.get("files").unwrap_or(part).as_array();
+    let path = |file: &Value| file.get("path").unwrap_or(file).as_str().map(str::to_owned);
+    let names: Vec<String> = files.into_iter().flatten().filter_map(path).collect();
+    if names.is_empty() { "none".to_owned() } else { names.join(", ") }
 }
 
 fn differing(a: &BTreeMap<String, Value>, b: &BTreeMap<String, Value>) -> Vec<Differing> {
@@ -387,7 +414,8 @@ impl fmt::Display for Diff {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let d = &self.differences;
         writeln!(f, "{} against {}", self.a, self.b)?;
-        let single = d.version.iter().chain(&d.device).chain(&d.earlier_members);
+        let single =
+            d.version.iter().chain(&d.device).chain(&d.earlier_members).chain(&d.decisions).chain(&d.responses);
         let all: Vec<&Differing> = single.chain(&d.models).chain(&d.policy).collect();
         for differing in &all {
             writeln!(f, "  {:<44} {} -> {}", differing.key, differing.a, differing.b)?;
@@ -467,6 +495,19 @@ mod tests {
         let (from, to) = (one(Verdict::Retake), one(Verdict::Reject));
         let verdicts = of(&["verdicts.one_face", "verdicts.no_face"], &[], true);
         assert_eq!(causes(&from, &to, &verdicts), (vec![Policy], vec!["verdicts.one_face".to_owned()]));
+    }
+
+    #[test]
+    fn what_people_decided_and_answered_is_a_cause() {
+        let differing = |key: &str| Some(Differing { key: key.to_owned(), a: json!("none"), b: json!("x") });
+        let d = Differences { decisions: differing("decisions"), same_dump: true, ..Differences::default() };
+        let (accept, duplicate) = (row(Verdict::Accept, &[], 1), row(Verdict::Review, &[Reason::DuplicateMember], 1));
+        assert_eq!(kind(&duplicate, &accept, &d).causes, [Cause::Decisions]);
+        let d = Differences { responses: differing("responses"), same_dump: true, ..Differences::default() };
+        let denied = row(Verdict::Reject, &[Reason::MemberDenied], 1);
+        assert_eq!(kind(&accept, &denied, &d).causes, [Cause::Replies]);
+        let record = json!({"files": [{"path": "a.jsonl"}], "confirmed": 2});
+        assert_eq!([files_of(&record), files_of(&Value::Null)], ["a.jsonl", "none"]);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use indicatif::{HumanDuration, ProgressBar, ProgressStyle};
+use indicatif::{HumanDuration, ProgressBar, ProgressState, ProgressStyle};
 
 use crate::terminal::visible;
 
@@ -50,9 +50,13 @@ impl Progress {
         let bar = match self {
             Progress::Bar => {
                 let bar = ProgressBar::new(total).with_position(done);
-                let template = "{prefix:>10} {wide_bar} {human_pos}/{human_len} {msg} {per_sec:>12} {eta:>6} left";
+                let template = "{prefix:>10} {wide_bar} {human_pos}/{human_len} {msg} {rate:>8} {eta:>6} left";
                 if let Ok(style) = ProgressStyle::with_template(template) {
-                    bar.set_style(style);
+                    let write = |state: &ProgressState, text: &mut dyn std::fmt::Write| {
+                        // A bar that cannot be written is no reason to stop.
+                        let _ = write!(text, "{}", rate(state.per_sec()));
+                    };
+                    bar.set_style(style.with_key("rate", write));
                 }
                 bar.set_prefix(name);
                 bar.set_message(unit);
@@ -117,15 +121,26 @@ impl Stage {
 
     fn line(&self, position: u64) -> String {
         let seconds = self.begun.elapsed().as_secs_f64().max(1e-3);
-        let rate = position.saturating_sub(self.begun_at) as f64 / seconds;
-        let left = match rate > 0.0 {
+        let per_second = position.saturating_sub(self.begun_at) as f64 / seconds;
+        let left = match per_second > 0.0 {
             true => {
-                HumanDuration(Duration::from_secs_f64(self.total.saturating_sub(position) as f64 / rate)).to_string()
+                let seconds = self.total.saturating_sub(position) as f64 / per_second;
+                HumanDuration(Duration::from_secs_f64(seconds)).to_string()
             }
             false => "unknown".into(),
         };
-        format!("{}: {position} of {} {}, {rate:.1}/s, {left} left", self.name, self.total, self.unit)
+        format!("{}: {position} of {} {}, {}, {left} left", self.name, self.total, self.unit, rate(per_second))
     }
+}
+
+/// A rate with two digits, or all digits of its whole part.
+fn rate(per_second: f64) -> String {
+    let decimals = match per_second {
+        r if r >= 9.95 => 0,
+        r if r >= 0.995 => 1,
+        _ => 2,
+    };
+    format!("{per_second:.decimals$}/s")
 }
 
 impl Drop for Stage {
@@ -135,9 +150,20 @@ impl Drop for Stage {
         }
         if let Some(Ok(lines)) = self.lines.as_ref().map(Mutex::lock) {
             let seconds = self.begun.elapsed().as_secs_f64();
-            let rate = lines.position.saturating_sub(self.begun_at) as f64 / seconds.max(1e-3);
+            let rate = rate(lines.position.saturating_sub(self.begun_at) as f64 / seconds.max(1e-3));
             let (name, position, unit) = (self.name, lines.position, self.unit);
-            log::info!(target: PROGRESS, "{name}: {position} {unit} in {seconds:.1} s ({rate:.1}/s)");
+            log::info!(target: PROGRESS, "{name}: {position} {unit} in {seconds:.1} s ({rate})");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rate_has_two_digits() {
+        let rates = [0.0, 0.0312, 0.5, 5.968755237495, 12.3, 4_512.7].map(rate);
+        assert_eq!(rates, ["0.00/s", "0.03/s", "0.50/s", "6.0/s", "12/s", "4513/s"]);
     }
 }

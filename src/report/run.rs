@@ -44,6 +44,10 @@ pub struct RunRecord {
     pub members_of_earlier_nights: u64,
     /// Members enrolled tonight.
     pub members_enrolled_tonight: u64,
+    /// Decisions of reviewers that were given, as the run recorded them.
+    pub decisions: Value,
+    /// Tables of members' answers that were given, as the run recorded them.
+    pub responses: Value,
     /// The counts.
     pub summary: Option<Summary>,
 }

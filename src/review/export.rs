@@ -1,4 +1,4 @@
-//! The log as Parquet: one row per decision or undo, oldest first, with what stands of it now.
+//! The log as Parquet, CSV or XLSX, by the ending of the file: one row per decision or undo, oldest first, with what stands of it now.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use arrow::array::{ArrayRef, BooleanArray, Int64Array, StringArray, TimestampMic
 
 use crate::Result;
 use crate::decisions::{Entry, Event, Judgement, Ledger, PairKey, Side, Why};
-use crate::verdict::write_table;
+use crate::verdict::write_by_ending;
 
 /// Writes decisions with their history.
 ///
@@ -45,8 +45,9 @@ pub fn export(ledger: &Ledger, path: &Path) -> Result<()> {
     };
     let looked: Int64Array =
         entries.iter().map(|e| judgement(e)?.looked_ms.and_then(|ms| i64::try_from(ms).ok())).collect();
-    write_table(
+    write_by_ending(
         path,
+        "decisions",
         vec![
             ("at", times(&at)),
             ("reviewer", text(&|e| Some(e.reviewer.clone()))),

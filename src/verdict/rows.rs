@@ -1,5 +1,6 @@
 //! One row of `verdicts.parquet`, before it becomes columns.
 
+use crate::dump::RowFacts;
 use crate::matching::Grade;
 use crate::reason::{Reason, Verdict};
 use crate::roles::Role;
@@ -23,6 +24,33 @@ pub struct FaceRow {
     pub looks: Vec<f32>,
     /// Grain of the picture in the face, grey levels.
     pub grain: Option<f32>,
+}
+
+/// From where and when a row was sent, as in the dump.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct SentFrom {
+    /// When the selfie was taken, microseconds since 1970-01-01T00:00:00Z.
+    pub captured_at: Option<i64>,
+    /// Division the district belongs to.
+    pub division: Option<String>,
+    /// Party sector.
+    pub sector: Option<String>,
+    /// Party mandalam.
+    pub mandalam: Option<String>,
+    /// Polling booth.
+    pub booth_id: Option<String>,
+}
+
+impl From<&RowFacts> for SentFrom {
+    fn from(facts: &RowFacts) -> SentFrom {
+        SentFrom {
+            captured_at: facts.captured_at,
+            division: facts.division.clone(),
+            sector: facts.sector.clone(),
+            mandalam: facts.mandalam.clone(),
+            booth_id: facts.booth_id.clone(),
+        }
+    }
 }
 
 /// One row of the verdict table: exactly one per row of the dump.
@@ -66,6 +94,8 @@ pub struct VerdictRow {
     pub quality: Option<f32>,
     /// All faces found, tallest first.
     pub faces: Vec<FaceRow>,
+    /// From where and when it was sent.
+    pub sent: SentFrom,
 }
 
 impl VerdictRow {
@@ -112,6 +142,7 @@ pub(crate) mod tests {
             photo_similarity: None,
             quality: None,
             faces: Vec::new(),
+            sent: SentFrom::default(),
         }
     }
 }

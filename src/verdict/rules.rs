@@ -8,7 +8,7 @@ use crate::infer::template::similarity;
 use crate::infer::{Analysis, Reading, SeenFace, SeenPhoto};
 use crate::reason::{Reason, Verdict};
 use crate::roles::Cast;
-use crate::verdict::{FaceRow, VerdictRow};
+use crate::verdict::{FaceRow, SentFrom, VerdictRow};
 
 /// What is known of the dump as a whole.
 #[derive(Debug, Clone, Copy, Default)]
@@ -46,6 +46,7 @@ pub fn first_look(analysis: &Analysis, cast: &Cast, given: Given, policy: &Polic
         photo_similarity: None,
         quality: member.map(|r| r.quality.score),
         faces: faces(analysis, cast),
+        sent: SentFrom::from(facts),
     };
     let reasons = facts::check(facts, given.has_consent, given.read_at, &policy.facts);
     reasons.into_iter().for_each(|reason| row.add(reason));

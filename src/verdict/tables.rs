@@ -15,11 +15,16 @@ use parquet::arrow::ArrowWriter;
 use parquet::basic::Compression;
 use parquet::file::properties::WriterProperties;
 
+use crate::config::policy::Language;
 use crate::matching::review::ReviewRow;
 use crate::matching::{Cluster, Enrolment, Grade, Pair, UNKNOWN_TIME, decision_code};
 use crate::output::create_private;
+use crate::sheets::{self, Kind, Sheet};
 use crate::verdict::{FaceRow, VerdictRow};
 use crate::{Error, Result};
+
+/// Columns of [`crate::verdict::SentFrom`].
+const SENT: [&str; 5] = ["captured_at", "division", "sector", "mandalam", "booth_id"];
 
 /// A named column in the making.
 type Column = (&'static str, ArrayRef);
@@ -29,18 +34,28 @@ type Column = (&'static str, ArrayRef);
 pub struct VerdictWriter {
     table: Table,
     carry: Vec<FieldRef>,
-    models: String,
-    run_id: String,
+    everywhere: Everywhere,
+}
+
+/// What stands in every row of the verdict table beside the verdict.
+#[derive(Debug, Clone)]
+pub struct Everywhere {
+    /// The networks.
+    pub models: String,
+    /// The run.
+    pub run_id: String,
+    /// The language of the advice.
+    pub language: Language,
 }
 
 impl VerdictWriter {
-    /// Creates the file. `carry` are the fields of the dump's own columns that are carried through; `models` and
-    /// `run_id` stand in every row.
+    /// Creates the file. `carry` are the fields of the dump's own columns that are carried through; `everywhere`
+    /// stands in every row.
     ///
     /// # Errors
     /// [`Error::Io`] when the file cannot be created.
-    pub fn create(path: &Path, carry: Vec<FieldRef>, models: String, run_id: String) -> Result<Self> {
-        Ok(VerdictWriter { table: Table::new(path), carry, models, run_id })
+    pub fn create(path: &Path, carry: Vec<FieldRef>, everywhere: Everywhere) -> Result<Self> {
+        Ok(VerdictWriter { table: Table::new(path), carry, everywhere })
     }
 
     /// Appends rows with the carried columns of the same rows.
@@ -48,7 +63,10 @@ impl VerdictWriter {
     /// # Errors
     /// [`Error::Io`] when the disk refuses.
     pub fn write(&mut self, rows: &[VerdictRow], carry: &[ArrayRef]) -> Result<()> {
-        let columns = verdict_columns(rows, &self.models, &self.run_id);
+        let mut columns = verdict_columns(rows, &self.everywhere);
+        // Whoever carries a column of the dump wants it as it was.
+        let is_carried = |name: &str| self.carry.iter().any(|field| field.name() == name);
+        columns.retain(|(name, _)| !(SENT.contains(name) && is_carried(name)));
         let (mut fields, mut arrays): (Vec<FieldRef>, Vec<ArrayRef>) = columns.into_iter().map(field_of).unzip();
         fields.extend(self.carry.iter().cloned());
         arrays.extend(carry.iter().cloned());
@@ -70,11 +88,12 @@ impl VerdictWriter {
     }
 }
 
-fn verdict_columns(rows: &[VerdictRow], models: &str, run_id: &str) -> Vec<Column> {
+fn verdict_columns(rows: &[VerdictRow], all: &Everywhere) -> Vec<Column> {
     let text =
         |get: fn(&VerdictRow) -> Option<&str>| -> ArrayRef { Arc::new(rows.iter().map(get).collect::<StringArray>()) };
     let number =
         |get: fn(&VerdictRow) -> Option<f32>| -> ArrayRef { Arc::new(rows.iter().map(get).collect::<Float32Array>()) };
+    let times: TimestampMicrosecondArray = rows.iter().map(|r| r.sent.captured_at).collect();
     let everywhere = |value: &str| -> ArrayRef { Arc::new(StringArray::from(vec![value; rows.len()])) };
     let reasons: Vec<Vec<&str>> = rows.iter().map(|r| r.reasons.iter().map(|x| x.code()).collect()).collect();
     vec![
@@ -95,11 +114,25 @@ fn verdict_columns(rows: &[VerdictRow], models: &str, run_id: &str) -> Vec<Colum
         ("photo_similarity", number(|r| r.photo_similarity)),
         ("quality", number(|r| r.quality)),
         ("faces", face_lists(rows)),
-        ("models", everywhere(models)),
-        ("run_id", everywhere(run_id)),
+        ("models", everywhere(&all.models)),
+        ("run_id", everywhere(&all.run_id)),
         ("row", Arc::new(rows.iter().map(|r| r.row as i64).collect::<Int64Array>())),
         ("detail", text(|r| r.detail.as_deref())),
+        ("captured_at", Arc::new(times.with_timezone("UTC"))),
+        ("division", text(|r| r.sent.division.as_deref())),
+        ("sector", text(|r| r.sent.sector.as_deref())),
+        ("mandalam", text(|r| r.sent.mandalam.as_deref())),
+        ("booth_id", text(|r| r.sent.booth_id.as_deref())),
+        ("advice", Arc::new(rows.iter().map(|r| advice(r, all.language)).collect::<StringArray>())),
     ]
+}
+
+/// What the worker is told: the sentences of the row's reasons, each once.
+fn advice(row: &VerdictRow, language: Language) -> Option<String> {
+    let mut sentences: Vec<&str> =
+        row.reasons.iter().filter_map(|reason| reason.advice()).map(|sentence| language.of(sentence)).collect();
+    sentences.dedup();
+    (!sentences.is_empty()).then(|| sentences.join(" "))
 }
 
 /// `list<struct<box: list<float>, landmarks: list<float>, role, score, quality, liveness, looks: list<float>, grain>>`
@@ -146,6 +179,14 @@ fn field_of((name, array): Column) -> (FieldRef, ArrayRef) {
 /// # Errors
 /// [`Error::Io`] when the disk refuses.
 pub fn write_pairs(path: &Path, enrolments: &[Enrolment], pairs: &[Pair]) -> Result<()> {
+    write_pairs_as(path, None, enrolments, pairs)
+}
+
+/// As [`write_pairs`], as Parquet or as a sheet of a kind.
+///
+/// # Errors
+/// [`Error::Io`] when the disk refuses, [`Error::Usage`] for more pairs than a sheet holds.
+pub fn write_pairs_as(path: &Path, kind: Option<Kind>, enrolments: &[Enrolment], pairs: &[Pair]) -> Result<()> {
     let mut sorted: Vec<&Pair> = pairs.iter().collect();
     sorted.sort_by(|x, y| y.similarity.total_cmp(&x.similarity).then((x.a, x.b).cmp(&(y.a, y.b))));
     let text = |side: fn(&Pair) -> usize, get: fn(&Enrolment) -> &String| -> ArrayRef {
@@ -161,8 +202,10 @@ pub fn write_pairs(path: &Path, enrolments: &[Enrolment], pairs: &[Pair]) -> Res
     let number =
         |get: fn(&Pair) -> f64| -> ArrayRef { Arc::new(sorted.iter().map(|p| Some(get(p))).collect::<Float64Array>()) };
     let evidence = StringArray::from_iter_values(sorted.iter().map(|p| p.parts.text()));
-    write_table(
+    write_as(
         path,
+        kind,
+        "pairs",
         vec![
             ("submission_a", text(a, |e| &e.submission_id)),
             ("submission_b", text(b, |e| &e.submission_id)),
@@ -259,6 +302,21 @@ pub(crate) fn write_table(path: &Path, columns: Vec<Column>) -> Result<()> {
     let mut table = Table::new(path);
     table.write(Arc::new(Schema::new(fields)), arrays)?;
     table.finish()
+}
+
+/// Writes columns as the ending of the path says: CSV, XLSX, or else Parquet.
+///
+/// # Errors
+/// [`Error::Io`] when the disk refuses, [`Error::Usage`] for more rows than a sheet holds.
+pub(crate) fn write_by_ending(path: &Path, name: &str, columns: Vec<Column>) -> Result<()> {
+    write_as(path, Kind::of(path), name, columns)
+}
+
+fn write_as(path: &Path, kind: Option<Kind>, name: &str, columns: Vec<Column>) -> Result<()> {
+    match kind {
+        None => write_table(path, columns),
+        Some(kind) => sheets::write(path, kind, &Sheet::of_columns(name, &columns)?),
+    }
 }
 
 /// One Parquet file; created with the schema of its first batch.

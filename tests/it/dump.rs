@@ -341,7 +341,7 @@ fn files_that_are_not_parquet_are_told_what_they_are() {
     let good = fs::read(file("pyarrow_default")).unwrap();
     let cases: &[(&str, &[u8])] = &[
         ("empty file (0 bytes)", b""),
-        ("text (CSV or JSON?)", b"submission_id,worker_id\n1,2\n"),
+        ("text (CSV?)", b"submission_id,worker_id\n1,2\n"),
         ("text", b"x"),
         ("cut off", &good[..good.len() / 2]),
         ("cut off", &good[..4]),

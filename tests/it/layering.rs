@@ -10,8 +10,21 @@ use std::sync::OnceLock;
 
 use imports::Imports;
 
-const LEAVES: &[&str] =
-    &["error", "lock", "statistics", "terminal", "exit", "reason", "output", "config", "memory", "device", "ops", "nn"];
+const LEAVES: &[&str] = &[
+    "error",
+    "lock",
+    "statistics",
+    "terminal",
+    "exit",
+    "reason",
+    "output",
+    "sheets",
+    "config",
+    "memory",
+    "device",
+    "ops",
+    "nn",
+];
 const FLOW: &[&str] = &[
     "dump",
     "photo",

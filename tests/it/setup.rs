@@ -3,4 +3,5 @@
 mod configuration;
 mod help;
 mod machines;
+mod mistakes;
 mod packaging;

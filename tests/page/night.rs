@@ -7,13 +7,14 @@ use std::process::Command;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, AsArray, BinaryArray, RecordBatch, StringArray, TimestampMicrosecondArray};
-use chehra::config::policy::{PeersPolicy, VerdictPolicy};
+use chehra::config::policy::{Language, PeersPolicy, VerdictPolicy};
 use chehra::matching::{Cluster, Enrolment, Pair, Parts, ReviewRow, Worth};
 use chehra::reason::{Reason, Verdict};
 use chehra::roles::Role;
 use chehra::verdict::peers::{Judged, compare};
 use chehra::verdict::{
-    FaceRow, VerdictRow, VerdictWriter, write_clusters, write_pairs, write_review, write_workers_audit,
+    Everywhere, FaceRow, SentFrom, VerdictRow, VerdictWriter, write_clusters, write_pairs, write_review,
+    write_workers_audit,
 };
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
@@ -96,8 +97,8 @@ pub fn large(folder: &Path, persons: usize) -> PathBuf {
     let peers =
         compare(&rows.iter().map(judged).collect::<Vec<_>>(), &VerdictPolicy::default(), &PeersPolicy::default());
     write_workers_audit(&out.join("workers_audit.parquet"), &peers).unwrap();
-    let mut writer =
-        VerdictWriter::create(&out.join("verdicts.parquet"), Vec::new(), "models".into(), "run".into()).unwrap();
+    let everywhere = Everywhere { models: "models".into(), run_id: "run".into(), language: Language::Hi };
+    let mut writer = VerdictWriter::create(&out.join("verdicts.parquet"), Vec::new(), everywhere).unwrap();
     writer.write(&rows, &[]).unwrap();
     writer.finish().unwrap();
     let count = |verdict: Verdict| rows.iter().filter(|r| r.verdict == verdict).count();
@@ -161,6 +162,7 @@ fn verdict_row(row: usize, persons: usize) -> VerdictRow {
         photo_similarity: None,
         quality: Some(0.8),
         faces: vec![face(Role::Worker, 100.0, 0.9), face(Role::Member, 500.0, if spoof { 0.05 } else { 0.9 })],
+        sent: SentFrom { booth_id: Some(format!("B-{:03}", row / 50)), ..SentFrom::default() },
     }
 }
 

@@ -4,9 +4,13 @@
 //! translated and read aloud. The page's style sheet takes every colour by its value and puts its own in its place, light
 //! or dark ([`colour_rules`]).
 
+use std::collections::BTreeMap;
+
 use plotters::coord::Shift;
 use plotters::prelude::*;
+use plotters::style::text_anchor::{HPos, Pos, VPos};
 
+use super::format::escaped;
 use super::night::Tally;
 use super::peers::PeerTable;
 use crate::report::font_of_charts;
@@ -191,13 +195,25 @@ pub fn districts(bars: &[Bar]) -> Result<String> {
     })
 }
 
-/// Each worker by submissions and the share of them held back; those that stand out in another colour and on top.
+/// Workers whose names stand at their dots; all names stand in the dots' titles.
+const MOST_NAMES: usize = 8;
+
+/// Names in the title of one dot.
+const MOST_IN_TITLE: usize = 12;
+
+/// Each worker by submissions and the share of them held back; those that stand out in another colour, on top and with their
+/// names.
 ///
 /// # Errors
 /// [`Error::Bug`] when it cannot be drawn.
 pub fn workers(table: &PeerTable) -> Result<String> {
-    let widest = table.points.keys().map(|p| p.0).max().unwrap_or(1).max(2) as f64;
-    svg([NARROW, 280], |area| {
+    let mut points: BTreeMap<(bool, i64, i64), Vec<&str>> = BTreeMap::new();
+    for dot in &table.dots {
+        points.entry((dot.is_flagged, dot.submissions, dot.held)).or_default().push(&dot.id);
+    }
+    let widest = table.dots.iter().map(|dot| dot.submissions).max().unwrap_or(1).max(2) as f64;
+    let share = |submissions: i64, held: i64| held as f64 / submissions.max(1) as f64;
+    let drawn = svg([NARROW, 280], |area| {
         let mut chart = ChartBuilder::on(area)
             .margin(10)
             .x_label_area_size(30)
@@ -215,22 +231,47 @@ pub fn workers(table: &PeerTable) -> Result<String> {
             .y_label_formatter(&percent)
             .draw()?;
         let [(usual, _), (standing, _)] = [VERDICT_COLOURS[4], VERDICT_COLOURS[3]];
-        for flagged in [false, true] {
-            let points = table.points.iter().filter(|(_, (_, stands_out))| *stands_out == flagged);
-            let circle = |(&(submissions, held), &(workers, _)): (&(i64, i64), &(u64, bool))| {
-                let radius = (2.5 + 1.6 * (workers as f64).ln()).round() as i32;
-                let at = (submissions as f64, held as f64 / submissions.max(1) as f64);
-                let style = if flagged { standing.mix(0.9) } else { usual.mix(0.55) };
-                Circle::new(at, radius + i32::from(flagged), style.filled())
-            };
-            chart.draw_series(points.map(circle))?;
+        let circle = |(&(flagged, submissions, held), workers): (&(bool, i64, i64), &Vec<&str>)| {
+            let radius = (2.5 + 1.6 * (workers.len() as f64).ln()).round() as i32;
+            let style = if flagged { standing.mix(0.9) } else { usual.mix(0.55) };
+            let at = (submissions as f64, share(submissions, held));
+            Circle::new(at, radius + i32::from(flagged), style.filled())
+        };
+        // Those that stand out are the last of the map and so on top.
+        chart.draw_series(points.iter().map(circle))?;
+        let mut named: Vec<_> = points.iter().filter(|((flagged, ..), _)| *flagged).collect();
+        named.sort_by(|((_, a, x), _), ((_, b, y), _)| share(*b, *y).total_cmp(&share(*a, *x)));
+        for ((_, submissions, held), workers) in named.into_iter().take(MOST_NAMES) {
+            let more = if workers.len() > 1 { format!(" +{}", workers.len() - 1) } else { String::new() };
+            let name = short(workers.first().copied().unwrap_or_default()) + &more;
+            // To the side where there is room.
+            let is_right = *submissions as f64 > 0.7 * widest;
+            let (side, gap) = if is_right { (HPos::Right, -7) } else { (HPos::Left, 7) };
+            let style = TextStyle::from(("sans-serif", 13).into_font()).pos(Pos::new(side, VPos::Center));
+            let at = (*submissions as f64, share(*submissions, *held));
+            chart.draw_series([EmptyElement::at(at) + Text::new(name, (gap, 0), style)])?;
         }
         Ok(())
-    })
+    })?;
+    Ok(titled(&drawn, points.values()))
+}
+
+/// Gives each dot, in the order drawn, a title with the names of its workers.
+fn titled<'a>(svg: &str, dots: impl Iterator<Item = &'a Vec<&'a str>>) -> String {
+    let mut parts = svg.split("<circle ");
+    let mut text = parts.next().unwrap_or_default().to_owned();
+    for (part, workers) in parts.zip(dots) {
+        let names = workers.iter().take(MOST_IN_TITLE).copied().collect::<Vec<_>>().join(", ");
+        let more = if workers.len() > MOST_IN_TITLE { ", …" } else { "" };
+        let (circle, rest) = part.split_once("/>").unwrap_or((part, ""));
+        text += &format!("<circle {circle}><title>{}{more}</title></circle>{rest}", escaped(&names));
+    }
+    text
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::peers::Dot;
     use super::*;
 
     fn tally(verdicts: [u64; 5]) -> Tally {
@@ -254,6 +295,15 @@ mod tests {
             }
         }
         assert!(workers(&PeerTable::default()).unwrap().contains("<svg"));
+        let dot = |id: &str, held, is_flagged| Dot { id: id.into(), district: None, submissions: 9, held, is_flagged };
+        let dots = vec![dot("<b>", 1, false), dot("W2", 1, false), dot("W<9>", 8, true)];
+        let drawn = workers(&PeerTable { dots, ..PeerTable::default() }).unwrap();
+        assert_eq!(drawn.matches("<circle ").count(), 2, "{drawn}");
+        assert!(
+            drawn.contains("<title>&lt;b&gt;, W2</title>") && drawn.contains("<title>W&lt;9&gt;</title>"),
+            "{drawn}"
+        );
+        assert!(!drawn.contains("<b>") && drawn.matches("W&lt;9&gt;").count() == 2, "the name at the dot: {drawn}");
     }
 
     #[test]

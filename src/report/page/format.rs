@@ -2,6 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use jiff::tz::TimeZone;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
@@ -38,17 +39,17 @@ pub(super) fn plain(number: &str) -> String {
 pub(super) fn small(number: f64) -> String {
     match number {
         0.0 => "0".to_owned(),
-        n if n < 0.001 => format!("{n:.0e}"),
+        n if n < 0.001 => "< 0.001".to_owned(),
         n if n < 1.0 => plain(&format!("{n:.*}", if n < 0.1 { 3 } else { 2 })),
         n if n < 10.0 => plain(&format!("{n:.2}")),
         n => format!("{n:.0}"),
     }
 }
 
-/// `2026-11-21 09:40` of microseconds since 1970-01-01T00:00:00Z, in UTC.
-pub(super) fn time(micros: i64) -> String {
-    jiff::Timestamp::from_microsecond(micros)
-        .map_or_else(|_| String::new(), |t| t.strftime("%Y-%m-%d %H:%M").to_string())
+/// `2026-11-21 09:40` of microseconds since 1970-01-01T00:00:00Z, in a zone.
+pub(super) fn time(micros: i64, zone: &TimeZone) -> String {
+    let at = jiff::Timestamp::from_microsecond(micros);
+    at.map_or_else(|_| String::new(), |t| t.to_zoned(zone.clone()).strftime("%Y-%m-%d %H:%M").to_string())
 }
 
 #[cfg(test)]
@@ -68,8 +69,10 @@ mod tests {
     #[test]
     fn numbers_read_well() {
         assert_eq!([0.0, 0.0004, 0.012, 0.5, 1.0].map(percent), ["0.0 %", "< 0.1 %", "1.2 %", "50 %", "100 %"]);
-        assert_eq!([0.0, 3.2e-9, 0.0049, 0.05, 2.0, 12.3].map(small), ["0", "3e-9", "0.005", "0.05", "2", "12"]);
-        assert_eq!(time(0), "1970-01-01 00:00");
-        assert_eq!(time(i64::MAX), "");
+        assert_eq!([0.0, 3.2e-9, 0.0049, 0.05, 2.0, 12.3].map(small), ["0", "< 0.001", "0.005", "0.05", "2", "12"]);
+        assert_eq!(time(0, &TimeZone::UTC), "1970-01-01 00:00");
+        let kolkata = TimeZone::get("Asia/Kolkata").unwrap();
+        assert_eq!(time(20 * 3_600_000_000, &kolkata), "1970-01-02 01:30", "the calendar day there");
+        assert_eq!(time(i64::MAX, &TimeZone::UTC), "");
     }
 }

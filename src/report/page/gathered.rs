@@ -1,5 +1,8 @@
 //! All that a page is made of, and where it comes from.
 
+use jiff::tz::TimeZone;
+
+use super::drive::{Drive, OwnTables};
 use super::night::Night;
 use super::peers::PeerTable;
 use super::persons::Persons;
@@ -28,6 +31,12 @@ pub(super) struct Gathered {
     pub(super) peers: PeerTable,
     pub(super) pictures: Option<Pictures>,
     pub(super) assurance: Option<Assurance>,
+    pub(super) drive: Drive,
+    pub(super) own: OwnTables,
+    /// The part of the drive that the page is about; `None` for all of it.
+    pub(super) part: Option<String>,
+    /// In which times are shown.
+    pub(super) zone: TimeZone,
 }
 
 /// What the dump told, in the order of what is listed.

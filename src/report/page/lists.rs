@@ -12,7 +12,7 @@ use crate::matching::Grade;
 
 /// The lists that the script shows: persons, photos of photos, and the pictures of both by number.
 pub(super) fn lists(gathered: &Gathered, review_below: f64) -> (Value, Value, Value) {
-    let Gathered { persons, night, pictures, .. } = gathered;
+    let Gathered { persons, night, pictures, zone, .. } = gathered;
     let mut encoded: Vec<String> = Vec::new();
     // A number; null for a row without pictures; -1 for a picture that cannot be shown.
     let mut number = |told: Option<&Told>| match told {
@@ -35,7 +35,7 @@ pub(super) fn lists(gathered: &Gathered, review_below: f64) -> (Value, Value, Va
                 let told = told(place);
                 json!({
                     "s": member.submission, "k": member.worker, "d": member.district, "o": member.original,
-                    "t": member.at.map(time), "v": member.tonight.as_ref().map(|t| t.verdict.code()),
+                    "t": member.at.map(|at| time(at, zone)), "v": member.tonight.as_ref().map(|t| t.verdict.code()),
                     "p": number(told), "m": told.and_then(|t| t.mobile.as_ref()), "e": told.and_then(|t| t.epic.as_ref()),
                 })
             })

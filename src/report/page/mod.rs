@@ -13,12 +13,17 @@
 //! | `pictures`, `before`, `mask` | small pictures of flagged rows, from tonight's dump and earlier ones; masked numbers |
 //! | `charts` | SVG by plotters |
 //! | `text` | every text, in English and Hindi |
+//! | `drive`, `scope` | who sent what from where, and a part of it |
+//! | `actions` | what is to be done, on top of the page |
+//! | `tables` | the tables of the page as a workbook or CSV |
 //! | `promises` | what is promised of the drive, and what its detectors are worth |
 //! | `lists`, `format` | data for the script; numbers, times and texts as they are written |
 //! | `view`, `report.html`, `report.css`, `report.js` | what is shown, and how |
 
+mod actions;
 mod before;
 mod charts;
+mod drive;
 mod format;
 mod gathered;
 mod lists;
@@ -28,6 +33,8 @@ mod peers;
 mod persons;
 mod pictures;
 mod promises;
+mod scope;
+mod tables;
 mod text;
 mod view;
 
@@ -35,19 +42,22 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use crate::Result;
-use crate::dump::Dump;
+use crate::config::policy::Language;
+use crate::dump::{Dump, time_zone};
 use crate::output::write_durably;
 use crate::reason::Reason;
 use crate::report::Summary;
 use crate::report::run::{Run, earlier_nights};
 
 use crate::assurance::record::Assurance;
+use drive::{Drive, OwnTables};
 pub use gathered::Source;
 use gathered::{Gathered, Pictures, photo_limits};
 use night::Night;
 use peers::PeerTable;
 use persons::Persons;
 use pictures::{Cut, Told, Wanted};
+use scope::Scope;
 
 /// The page's name in a run folder.
 pub const FILE: &str = "report.html";
@@ -64,11 +74,36 @@ pub struct PageOptions {
     pub earlier: Vec<PathBuf>,
     /// What is promised of the drive: `assurance.json` of `chehra assurance`.
     pub assurance: Option<PathBuf>,
+    /// Only this division.
+    pub only_division: Option<String>,
+    /// Only this district.
+    pub only_district: Option<String>,
+    /// Table of members to be won, by division, district or booth.
+    pub targets: Option<PathBuf>,
+    /// Table of workers with their booths.
+    pub worker_booths: Option<PathBuf>,
+    /// Where the tables are written as a workbook or as CSV.
+    pub tables: Option<PathBuf>,
+    /// The language of those tables.
+    pub language: Language,
+    /// The zone of all times that are shown; UTC where it is blank.
+    pub time_zone: String,
 }
 
 impl Default for PageOptions {
     fn default() -> Self {
-        PageOptions { crops: 200, earlier: Vec::new(), assurance: None }
+        PageOptions {
+            crops: 200,
+            earlier: Vec::new(),
+            assurance: None,
+            only_division: None,
+            only_district: None,
+            targets: None,
+            worker_booths: None,
+            tables: None,
+            language: Language::En,
+            time_zone: String::new(),
+        }
     }
 }
 
@@ -79,14 +114,31 @@ impl Default for PageOptions {
 /// [`crate::Error::Input`] when a table is missing or of another form, or the dump is not that of the run; [`crate::Error::Io`]
 /// when the disk refuses.
 pub fn write(tables: &Path, out: &Path, source: Option<Source>, options: &PageOptions, file: &Path) -> Result<()> {
-    let run = Run::open(tables, out)?;
+    let mut run = Run::open(tables, out)?;
+    let zone = time_zone(&options.time_zone)?;
     let beside = out.parent().map(|p| if p.as_os_str().is_empty() { Path::new(".") } else { p });
-    let earlier = earlier_nights(&run, &options.earlier, beside)?;
+    let mut earlier = earlier_nights(&run, &options.earlier, beside)?;
+    let mut peers = PeerTable::read(tables)?;
+    let scope = Scope::new(options.only_division.as_deref(), options.only_district.as_deref(), &peers.divisions);
     let mut persons = Persons::read(tables)?;
-    let mut night = Night::read(tables, &persons)?;
+    persons.keep(&scope);
+    if scope.is_part() {
+        let pairs = persons.listed.iter().map(|person| person.all_links as u64).sum();
+        narrow(&mut run, &scope, pairs)?;
+        earlier.iter_mut().try_for_each(|night| narrow(night, &scope, 0))?;
+        let mut divisions: Vec<String> = peers.divisions.values().cloned().collect();
+        divisions.sort();
+        divisions.dedup();
+        scope.check(run.record.rows, &peers.district_names, &divisions)?;
+    }
+    let part =
+        [&options.only_division, &options.only_district].into_iter().flatten().cloned().reduce(|a, b| a + " › " + &b);
+    peers.keep(&scope);
+    let mut night = Night::read(tables, &persons, &scope)?;
     persons.tell(&std::mem::take(&mut night.rows));
-    let peers = PeerTable::read(tables)?;
     night.sort_spoofs(&peers.stand_out_for(&[Reason::PhotoOfPhoto, Reason::PhotoOfPhotoSuspected]));
+    let own = OwnTables::read(options.targets.as_deref(), options.worker_booths.as_deref())?;
+    let drive = Drive::read(tables, &earlier, &peers.divisions, &scope)?;
     let mut pictures = source.map(|source| cut(source.dump, &run, &persons, &night, options.crops)).transpose()?;
     if let (Some(source), Some(pictures)) = (&source, &mut pictures) {
         for ((person, member), told) in before::tell(&earlier, source, &persons, options.crops) {
@@ -94,8 +146,20 @@ pub fn write(tables: &Path, out: &Path, source: Option<Source>, options: &PageOp
         }
     }
     let assurance = options.assurance.as_deref().map(Assurance::read).transpose()?;
-    let page = view::render(&Gathered { run, earlier, persons, night, peers, pictures, assurance })?;
-    write_durably(file, page.as_bytes())
+    let gathered = Gathered { run, earlier, persons, night, peers, pictures, assurance, drive, own, part, zone };
+    let page = view::page(&gathered)?;
+    if let Some(path) = &options.tables {
+        tables::write(path, &tables::sheets(&page, &gathered.drive, &gathered.zone, options.language))?;
+    }
+    write_durably(file, view::render(&page)?.as_bytes())
+}
+
+/// Has a run's record count the rows of a part alone.
+fn narrow(run: &mut Run, scope: &Scope, pairs: u64) -> Result<()> {
+    let summary = scope.summary(&run.path, pairs)?;
+    run.record.rows = summary.rows;
+    run.record.summary = Some(summary);
+    Ok(())
 }
 
 /// The counts of a run that is done.

@@ -7,6 +7,7 @@ use arrow::array::{Array, AsArray, Float32Array, StructArray};
 use arrow::datatypes::{Float32Type, Int64Type};
 
 use super::persons::{Persons, RowFact};
+use super::scope::Scope;
 use crate::Result;
 use crate::dump::facts::folded;
 use crate::reason::{Reason, Verdict};
@@ -82,6 +83,14 @@ pub struct WorkerQuality {
     pub complaints: [u64; COMPLAINTS.len()],
 }
 
+impl WorkerQuality {
+    /// The complaint that is there most.
+    pub fn commonest(&self) -> Reason {
+        let most = (0..COMPLAINTS.len()).rev().max_by_key(|&at| self.complaints[at]).unwrap_or(0);
+        COMPLAINTS[most]
+    }
+}
+
 /// A photo of a photo, found or suspected.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Spoof {
@@ -148,10 +157,10 @@ impl Night {
     ///
     /// # Errors
     /// [`crate::Error::Input`] for a table that is missing or of another form.
-    pub fn read(tables: &Path, persons: &Persons) -> Result<Night> {
+    pub fn read(tables: &Path, persons: &Persons, scope: &Scope) -> Result<Night> {
         let mut night = Night::default();
         let columns = ["submission_id", "worker_id", "district", "verdict", "reasons", "cluster_id", "faces", "row"];
-        read(&tables.join("verdicts.parquet"), &columns, |batch| night.add(batch, persons))?;
+        read(&tables.join("verdicts.parquet"), &columns, |batch| night.add(batch, persons, scope))?;
         Ok(night)
     }
 
@@ -168,7 +177,7 @@ impl Night {
         self.spoofs.truncate(MOST_SPOOFS);
     }
 
-    fn add(&mut self, batch: &Batch, persons: &Persons) -> Result<()> {
+    fn add(&mut self, batch: &Batch, persons: &Persons, scope: &Scope) -> Result<()> {
         let columns = Columns {
             id: batch.texts("submission_id")?,
             worker: batch.texts("worker_id")?,
@@ -179,7 +188,7 @@ impl Night {
         };
         let rows = batch.numbers::<Int64Type>("row")?;
         let faces = batch.raw_lists("faces")?;
-        for at in 0..batch.rows() {
+        for at in (0..batch.rows()).filter(|&at| scope.has(columns.district.get(at))) {
             let verdict = columns.verdict.get(at).and_then(verdict).unwrap_or(Verdict::Review);
             let reasons: Vec<Reason> = columns.reasons.get(at).into_iter().filter_map(reason).collect();
             let district = columns.district.get(at);

@@ -1,10 +1,11 @@
 //! Workers, booths and districts against their peers, from `workers_audit.parquet`.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
 use arrow::datatypes::{Float64Type, Int64Type};
 
+use super::scope::Scope;
 use crate::Result;
 use crate::dump::facts::folded;
 use crate::reason::Reason;
@@ -33,6 +34,21 @@ pub struct Standing {
     pub q_value: f64,
 }
 
+/// A worker in the chart of workers.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Dot {
+    /// The worker.
+    pub id: String,
+    /// The district of most of its submissions.
+    pub district: Option<String>,
+    /// Submissions.
+    pub submissions: i64,
+    /// Those not accepted.
+    pub held: i64,
+    /// Whether the worker stands out for any reason.
+    pub is_flagged: bool,
+}
+
 /// What the table says.
 #[derive(Debug, Default)]
 pub struct PeerTable {
@@ -44,13 +60,27 @@ pub struct PeerTable {
     pub districts: HashMap<String, Vec<Standing>>,
     /// Workers in all.
     pub all_workers: u64,
+    /// Names of all districts.
+    pub district_names: Vec<String>,
     /// Division of each district, by folded name.
     pub divisions: HashMap<String, String>,
-    /// Workers by their submissions and those held back: how many there are, and whether one of them stands out.
-    pub points: BTreeMap<(i64, i64), (u64, bool)>,
+    /// All workers, by id.
+    pub dots: Vec<Dot>,
 }
 
 impl PeerTable {
+    /// Leaves out units beyond a part of the drive.
+    pub fn keep(&mut self, scope: &Scope) {
+        if !scope.is_part() {
+            return;
+        }
+        self.workers.retain(|worker| scope.has(worker.district.as_deref()));
+        self.booths.retain(|booth| scope.has(booth.district.as_deref()));
+        self.districts.retain(|district, _| scope.has(Some(district)));
+        self.dots.retain(|dot| scope.has(dot.district.as_deref()));
+        self.all_workers = self.dots.len() as u64;
+    }
+
     /// Workers that stand out for any of these reasons.
     pub fn stand_out_for(&self, reasons: &[Reason]) -> HashSet<&str> {
         let named = |code: &str| reasons.iter().any(|reason| reason.code() == code);
@@ -63,7 +93,6 @@ impl PeerTable {
     /// [`crate::Error::Input`] for a table that is missing or of another form.
     pub fn read(tables: &Path) -> Result<PeerTable> {
         let mut table = PeerTable::default();
-        let mut any: HashMap<String, (i64, i64)> = HashMap::new();
         let columns = [
             "unit",
             "id",
@@ -108,9 +137,16 @@ impl PeerTable {
                 if standing.reason == "any" {
                     match unit {
                         "worker" => {
-                            any.insert(standing.id.clone(), (standing.submissions, standing.count));
+                            table.dots.push(Dot {
+                                id: standing.id.clone(),
+                                district: standing.district.clone(),
+                                submissions: standing.submissions,
+                                held: standing.count,
+                                is_flagged: false,
+                            });
                         }
                         "district" => {
+                            table.district_names.push(standing.id.clone());
                             let division = divisions.get(row).map(str::to_owned);
                             table.divisions.extend(division.map(|d| (folded(&standing.id), d)));
                         }
@@ -123,7 +159,7 @@ impl PeerTable {
             }
             Ok(())
         })?;
-        table.finish(any);
+        table.finish();
         Ok(table)
     }
 
@@ -135,8 +171,8 @@ impl PeerTable {
         }
     }
 
-    fn finish(&mut self, any: HashMap<String, (i64, i64)>) {
-        self.all_workers = any.len() as u64;
+    fn finish(&mut self) {
+        self.all_workers = self.dots.len() as u64;
         let order = |x: &Standing, y: &Standing| {
             let times = |s: &Standing| s.rate[0] / s.peer_rate.max(1e-9);
             x.q_value.total_cmp(&y.q_value).then(times(y).total_cmp(&times(x))).then_with(|| x.id.cmp(&y.id))
@@ -144,11 +180,8 @@ impl PeerTable {
         self.workers.sort_by(order);
         self.booths.sort_by(order);
         self.districts.values_mut().for_each(|standings| standings.sort_by(order));
-        let flagged: std::collections::HashSet<&str> = self.workers.iter().map(|s| s.id.as_str()).collect();
-        for (id, point) in &any {
-            let entry = self.points.entry(*point).or_default();
-            entry.0 += 1;
-            entry.1 |= flagged.contains(id.as_str());
-        }
+        let flagged: HashSet<&str> = self.workers.iter().map(|s| s.id.as_str()).collect();
+        self.dots.iter_mut().for_each(|dot| dot.is_flagged = flagged.contains(dot.id.as_str()));
+        self.dots.sort_by(|x, y| x.id.cmp(&y.id));
     }
 }

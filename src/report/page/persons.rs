@@ -6,6 +6,7 @@ use std::path::Path;
 use arrow::array::TimestampMicrosecondArray;
 use arrow::datatypes::{Float32Type, Float64Type};
 
+use super::scope::Scope;
 use crate::Result;
 use crate::dump::facts::is_same_name;
 use crate::matching::Grade;
@@ -303,6 +304,24 @@ impl Persons {
             all_links: 1,
             ..Person::default()
         });
+    }
+
+    /// Leaves out persons without a membership in a part of the drive.
+    pub fn keep(&mut self, scope: &Scope) {
+        if !scope.is_part() {
+            return;
+        }
+        let is_there = |person: &Person| person.members.iter().any(|member| scope.has(member.district.as_deref()));
+        self.listed.retain(is_there);
+        self.all = self.listed.iter().filter(|person| !person.id.is_empty()).count() as u64;
+        self.loose = self.listed.len() as u64 - self.all;
+        self.between.retain(|((one, other), _)| scope.has(Some(one)) || scope.has(Some(other)));
+        self.places.clear();
+        for (at, person) in self.listed.iter().enumerate() {
+            for (place, membership) in person.members.iter().enumerate() {
+                self.places.entry(membership.submission.clone()).or_default().push((at, place));
+            }
+        }
     }
 
     /// Whether a listed person has this submission.

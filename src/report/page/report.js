@@ -39,6 +39,7 @@ const say = (tag, key, props, args) => {
 
 const translate = () => {
   root.lang = lang;
+  document.title = text("title") + " · " + document.querySelector("title").dataset.run;
   for (const node of document.querySelectorAll("[data-t]"))
     node.textContent = text(node.dataset.t, node.dataset.a && JSON.parse(node.dataset.a));
   for (const node of document.querySelectorAll("[data-tl]")) node.setAttribute("aria-label", text(node.dataset.tl));
@@ -46,6 +47,32 @@ const translate = () => {
     node.alt = text(node.dataset.talt, JSON.parse(node.dataset.alta));
   for (const button of document.querySelectorAll("[data-lang]"))
     button.setAttribute("aria-pressed", String(button.dataset.lang === lang));
+  for (const table of document.querySelectorAll("table.cards")) label(table);
+};
+
+// On a phone each row is a card, and each cell says what it is.
+const label = (table) => {
+  const heads = [...table.tHead.rows[0].cells].map((head) => head.textContent);
+  for (const row of table.tBodies[0].rows)
+    [...row.cells].forEach((cell, at) => { cell.dataset.h = heads[at] || ""; });
+};
+// A table as a file that spreadsheets open, in Hindi too: with a byte order mark, and no cell that is taken for a formula.
+const csv = (rows) => "\ufeff" + rows.map((row) => row.map((cell) => {
+  const plain = String(cell).replace(/\s+/g, " ").trim();
+  const safe = /^[=+\-@]/.test(plain) && Number.isNaN(Number(plain)) ? "'" + plain : plain;
+  return /[",;]/.test(safe) ? '"' + safe.replace(/"/g, '""') + '"' : safe;
+}).join(",")).join("\r\n") + "\r\n";
+const dress = (table) => {
+  label(table);
+  const button = make("button", { type: "button", class: "csv" }, "CSV");
+  button.addEventListener("click", () => {
+    const shown = () => [...table.rows].map((row) => [...row.cells].map((cell) => cell.textContent));
+    const url = URL.createObjectURL(new Blob([csv(table.everything ? table.everything() : shown())], { type: "text/csv" }));
+    const name = table.caption.firstChild.textContent.replace(/[^\p{L}\p{M}\p{N}]+/gu, "-").slice(0, 60);
+    make("a", { href: url, download: name + ".csv" }).click();
+    setTimeout(() => URL.revokeObjectURL(url), 10000);
+  });
+  table.caption.append(" ", button);
 };
 
 const percent = (share) => share === null ? "" :
@@ -58,17 +85,24 @@ const picture = (at) => {
   return "data:image/jpeg;base64," + pictures[at];
 };
 
+// Cards of a list that paper has; all of a list that is no longer.
+const MOST_ON_PAPER = 300;
+
 // A list that is made page by page: only what is shown exists.
 const pagers = {};
 const paged = (name, size, items, card) => {
   const state = { page: 0, items };
   const list = $(name + "-list");
   const bars = document.querySelectorAll(`.pager[data-for="${name}"]`);
-  const show = (focus) => {
+  const note = make("p", { class: "paper" });
+  list.after(note);
+  const show = (focus, onPaper) => {
     const last = Math.max(0, Math.ceil(state.items.length / size) - 1);
     state.page = Math.min(Math.max(state.page, 0), last);
-    const first = state.page * size;
-    const shown = state.items.slice(first, first + size);
+    const first = onPaper ? 0 : state.page * size;
+    const shown = state.items.slice(first, first + (onPaper ? MOST_ON_PAPER : size));
+    note.replaceChildren(onPaper && shown.length < state.items.length
+      ? say("span", "paper.part", {}, [grouped(shown.length), grouped(state.items.length)]) : "");
     list.replaceChildren(...shown.map(card));
     const status = $(name + "-status");
     const args = [shown.length ? grouped(first + 1) : "0", grouped(first + shown.length), grouped(state.items.length)];
@@ -176,6 +210,8 @@ if ($("persons-list")) {
 }
 if ($("spoofs-list")) paged("spoofs", 24, spoofs.list, spoofCard);
 
+/* drive.js */
+
 // Tables that sort by a click on a heading.
 const worth = (cell) => {
   const plain = cell.textContent.replace(/,/g, "").trim();
@@ -198,6 +234,8 @@ for (const table of document.querySelectorAll("table.sort")) {
   });
 }
 
+for (const table of document.querySelectorAll("table.sort, table.plain")) dress(table);
+
 for (const button of document.querySelectorAll("[data-lang]"))
   button.addEventListener("click", () => { lang = button.dataset.lang; kept.set("lang", lang); translate(); });
 const theme = $("theme"), dark = matchMedia("(prefers-color-scheme: dark)");
@@ -206,8 +244,12 @@ const showTheme = () => theme.setAttribute("aria-pressed", String(isDark()));
 theme.addEventListener("click", () => { root.dataset.theme = isDark() ? "light" : "dark"; kept.set("theme", root.dataset.theme); showTheme(); });
 dark.addEventListener("change", showTheme);
 $("print").addEventListener("click", () => window.print());
+addEventListener("beforeprint", () => Object.values(pagers).forEach((pager) => pager.show(false, true)));
+addEventListener("afterprint", () => Object.values(pagers).forEach((pager) => pager.show(false)));
 if (["light", "dark"].includes(kept.get("theme"))) root.dataset.theme = kept.get("theme");
 showTheme();
-if (kept.get("lang") === "hi") { lang = "hi"; translate(); }
+// What was chosen, else what the browser is set to.
+if ((kept.get("lang") || navigator.language || "").startsWith("hi")) { lang = "hi"; translate(); }
+route();
 root.dataset.ready = "yes";
 })();

@@ -7,6 +7,9 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
+use crate::config::policy::Language;
+use crate::reason::{Reason, Sentence};
+
 /// Key, English, Hindi.
 pub const TEXTS: &[(&str, &str, &str)] = &[
     ("title", "Night report", "रात की रिपोर्ट"),
@@ -15,6 +18,87 @@ pub const TEXTS: &[(&str, &str, &str)] = &[
     ("dark", "Dark", "गहरा रंग"),
     ("print", "Print", "प्रिंट करें"),
     ("sections", "Sections", "खंड"),
+    ("nav.todo", "To do", "क्या करना है"),
+    ("h.todo", "What to do today", "आज क्या करना है"),
+    ("todo.none", "Nothing asks for anybody today.", "आज किसी के लिए कुछ करना बाकी नहीं है।"),
+    ("todo.more", "and {0} more", "और {0}"),
+    ("todo.call", "Call these workers", "इन कार्यकर्ताओं को फ़ोन करें"),
+    (
+        "todo.call.why",
+        "They stand out among their peers for more than poor pictures. Listen first: it is a reason to ask, not a proof.",
+        "ये कार्यकर्ता साथियों से अलग दिखते हैं, और बात केवल ख़राब फ़ोटो की नहीं है। पहले उनकी बात सुनें: यह पूछने का कारण है, साक्ष्य नहीं।",
+    ),
+    ("todo.look", "Look at these", "इन्हें देखें"),
+    (
+        "todo.look.why",
+        "Persons who may be enrolled twice, and photos that may be of photos. “chehra review RUN” opens them one by one.",
+        "ऐसे व्यक्ति जो शायद दो बार जुड़े हैं, और ऐसी फ़ोटो जो शायद फ़ोटो की फ़ोटो हैं। “chehra review RUN” से एक-एक करके देखें।",
+    ),
+    ("todo.teach", "Tell these workers how to take the picture", "इन कार्यकर्ताओं को बताएँ कि फ़ोटो कैसे लें"),
+    (
+        "todo.teach.why",
+        "Their pictures have to be taken again. What to say to each stands in the worker’s page.",
+        "इनकी फ़ोटो दोबारा लेनी हैं। किससे क्या कहना है, यह हर कार्यकर्ता के पृष्ठ पर लिखा है।",
+    ),
+    ("todo.outside", "Workers outside their booth", "अपने बूथ से बाहर के कार्यकर्ता"),
+    (
+        "todo.outside.why",
+        "They sent members of other booths than the table of workers gives them.",
+        "इन्होंने उन बूथों के सदस्य भेजे जो कार्यकर्ताओं की तालिका में इनके नहीं हैं।",
+    ),
+    ("todo.empty", "Booths without a worker", "बिना कार्यकर्ता के बूथ"),
+    (
+        "todo.empty.why",
+        "They have a target, no worker in the table of workers, and sent nothing.",
+        "इनका लक्ष्य है, पर कार्यकर्ताओं की तालिका में कोई कार्यकर्ता नहीं, और यहाँ से कुछ नहीं आया।",
+    ),
+    (
+        "drill.lead",
+        "Open a name to go down: division, district, sector, mandalam, booth, worker. Peers are the other rows of the same list together.",
+        "नीचे जाने के लिए नाम खोलें: संभाग, ज़िला, सेक्टर, मंडलम, बूथ, कार्यकर्ता। साथी का अर्थ है उसी सूची की बाकी सब पंक्तियाँ मिलाकर।",
+    ),
+    (
+        "fakes.mean",
+        "Of what was flagged, about {0} memberships are expected to be fake (95 %: {1} to {2}), by the grades of pairs, by liveness and by decisions. Fakes that no check found are not in it.",
+        "जो चिह्नित हुआ, उसमें लगभग {0} सदस्यताएँ नक़ली होने का अनुमान है (95 %: {1} से {2}); आधार: जोड़ियों की श्रेणी, चेहरे के असली होने की संभावना और निर्णय। जिन्हें कोई जाँच नहीं पकड़ पाई, वे इसमें नहीं हैं।",
+    ),
+    ("fakes", "Fake, estimate", "नक़ली, अनुमान"),
+    ("fee", "Fee of these, ₹", "इनका शुल्क, ₹"),
+    ("target", "Target", "लक्ष्य"),
+    ("won", "Accepted of target", "लक्ष्य में से स्वीकृत"),
+    ("c.drill", "{0} rows; what is not accepted most first", "{0} पंक्तियाँ; जहाँ सबसे ज़्यादा स्वीकृत नहीं हुईं वे पहले"),
+    ("sector", "Sector", "सेक्टर"),
+    ("mandalam", "Mandalam", "मंडलम"),
+    ("booth", "Booth", "बूथ"),
+    ("h.everyone", "All workers", "सभी कार्यकर्ता"),
+    ("c.everyone", "{0} workers", "{0} कार्यकर्ता"),
+    ("filter.workers", "Find workers", "कार्यकर्ता खोजें"),
+    ("find.worker", "Worker, district or booth", "कार्यकर्ता, ज़िला या बूथ"),
+    ("outside", "Outside own booth", "अपने बूथ से बाहर"),
+    ("home.booth", "Own booth", "अपना बूथ"),
+    ("places", "Places", "स्थान"),
+    ("c.why", "{0} reasons, commonest first", "{0} कारण, सबसे अधिक वाले पहले"),
+    ("c.trend", "Nights of this worker: {0}", "इस कार्यकर्ता की रातें: {0}"),
+    ("c.selfies", "All {0} selfies, the gravest first", "सभी {0} सेल्फ़ी, सबसे गंभीर पहले"),
+    (
+        "c.selfies.held",
+        "{0} selfies that were not accepted; the accepted ones of this large night stand in verdicts.parquet",
+        "{0} सेल्फ़ी जो स्वीकृत नहीं हुईं; इस बड़ी रात की स्वीकृत सेल्फ़ी verdicts.parquet में हैं",
+    ),
+    ("selfies", "Selfies", "सेल्फ़ी"),
+    ("code", "Code", "कोड"),
+    ("submission", "Submission", "प्रविष्टि"),
+    ("taken", "Taken", "समय"),
+    (
+        "paper.part",
+        "On paper are the first {0} of {1}; the page on the screen has the others.",
+        "काग़ज़ पर {1} में से पहले {0} हैं; बाकी स्क्रीन वाले पृष्ठ पर हैं।",
+    ),
+    (
+        "c.training",
+        "For the next training: pictures to take again, by division",
+        "अगले प्रशिक्षण के लिए: संभाग के अनुसार दोबारा लेने वाली फ़ोटो",
+    ),
     ("nav.numbers", "Numbers", "आँकड़े"),
     ("nav.places", "Districts", "ज़िले"),
     ("nav.promises", "Promise", "भरोसा"),
@@ -47,10 +131,14 @@ pub const TEXTS: &[(&str, &str, &str)] = &[
     (
         "noscript",
         "This browser does not run scripts here: the tables are complete, the lists with pictures need scripts.",
-        "यहाँ ब्राउज़र में स्क्रिप्ट बंद हैं: तालिकाएँ पूरी हैं, पर फ़ोटो वाली सूचियों के लिए स्क्रिप्ट चालू होनी चाहिए।",
+        "इस ब्राउज़र में स्क्रिप्ट बंद हैं: तालिकाएँ पूरी हैं, पर फ़ोटो वाली सूचियों के लिए स्क्रिप्ट चालू होनी चाहिए।",
     ),
     ("h.numbers", "The night in numbers", "रात के आँकड़े"),
-    ("lead", "{0} submissions, read on {1} (UTC).", "{0} प्रविष्टियाँ, {1} (UTC) को पढ़ी गईं।"),
+    (
+        "lead",
+        "{0} submissions, read on {1}. All times are of the zone {2}.",
+        "{0} प्रविष्टियाँ, {1} को पढ़ी गईं। सब समय {2} क्षेत्र के हैं।",
+    ),
     (
         "lead.store",
         "Members were compared with each other and with {0} members of earlier nights.",
@@ -65,19 +153,19 @@ pub const TEXTS: &[(&str, &str, &str)] = &[
     ("v.retake", "Take again", "दोबारा फ़ोटो लें"),
     ("v.review", "To be reviewed", "जाँच बाकी"),
     ("v.reject", "Rejected", "अस्वीकृत"),
-    ("v.unreadable", "Unreadable", "अपठनीय"),
+    ("v.unreadable", "Unreadable", "फ़ोटो नहीं खुली"),
     ("tile.persons", "Persons enrolled twice or more", "दो या अधिक बार जुड़े व्यक्ति"),
     ("tile.cross", "Of these, in several districts", "इनमें से कई ज़िलों में"),
-    ("tile.pairs", "Flagged pairs", "चिह्नित जोड़े"),
+    ("tile.pairs", "Flagged pairs", "चिह्नित जोड़ियाँ"),
     (
         "expected.poor",
         "Warning: the scores of different people here follow no known curve, so a shipped curve stands in. Look at the pairs before you trust the numbers.",
-        "चेतावनी: यहाँ अलग-अलग लोगों के अंक किसी ज्ञात वक्र पर नहीं बैठते, इसलिए साथ आया वक्र लिया गया है। संख्याओं पर भरोसा करने से पहले जोड़े देखें।",
+        "चेतावनी: यहाँ अलग-अलग लोगों के अंक किसी ज्ञात वक्र पर नहीं बैठते, इसलिए साथ आया वक्र लिया गया है। संख्याओं पर भरोसा करने से पहले जोड़ियाँ देखें।",
     ),
     (
         "expected.false",
         "Chance alone is expected to put {0} false pairs into the whole gallery at this bar (at most {1} with 95 % confidence). A face match sends to review; it never rejects anybody by itself.",
-        "इस सीमा पर पूरे संग्रह में केवल संयोग से {0} ग़लत जोड़े बनने का अनुमान है (95 % विश्वास के साथ अधिक से अधिक {1})। चेहरा मिलने पर प्रविष्टि जाँच के लिए भेजी जाती है; केवल इस आधार पर किसी को अस्वीकार नहीं किया जाता।",
+        "इस सीमा पर पूरे संग्रह में केवल संयोग से {0} ग़लत जोड़ियाँ बनने का अनुमान है (95 % विश्वास के साथ अधिक से अधिक {1})। चेहरा मिलने पर प्रविष्टि जाँच के लिए भेजी जाती है; केवल इस आधार पर किसी को अस्वीकार नहीं किया जाता।",
     ),
     ("h.reasons", "Reasons", "कारण"),
     (
@@ -124,12 +212,12 @@ pub const TEXTS: &[(&str, &str, &str)] = &[
     (
         "q.means",
         "The q-value says how far to trust the list: of all entries listed up to q = {0}, about {1} in 100 are expected to be there by chance alone.",
-        "q-मान बताता है कि सूची पर कितना भरोसा करें: q = {0} तक की सभी प्रविष्टियों में से लगभग 100 में {1} के केवल संयोग से सूची में होने का अनुमान है।",
+        "q-मान बताता है कि सूची पर कितना भरोसा करें: q = {0} तक के जो भी नाम सूची में हैं, उनमें से लगभग 100 में {1} के केवल संयोग से सूची में होने का अनुमान है।",
     ),
     (
         "q.more",
         "Each worker is compared with the other submissions of the same district. Listed are those with at least {0} submissions and a rate at least {1} times that of their peers. It is a reason to look, not a proof: poor light or an old phone stand out too.",
-        "हर कार्यकर्ता की तुलना उसी ज़िले की बाकी प्रविष्टियों से की जाती है। सूची में वे हैं जिनकी कम से कम {0} प्रविष्टियाँ हैं और जिनकी दर साथियों से कम से कम {1} गुना है। यह देखने का कारण है, प्रमाण नहीं: कम रोशनी या पुराना फ़ोन भी अलग दिखता है।",
+        "हर कार्यकर्ता की तुलना उसी ज़िले की बाकी प्रविष्टियों से की जाती है। सूची में वे हैं जिनकी कम से कम {0} प्रविष्टियाँ हैं और जिनकी दर साथियों से कम से कम {1} गुना है। यह देखने का कारण है, साक्ष्य नहीं: कम रोशनी या पुराना फ़ोन भी अलग दिखता है।",
     ),
     (
         "no.workers",
@@ -139,7 +227,7 @@ pub const TEXTS: &[(&str, &str, &str)] = &[
     (
         "c.workers",
         "{0} of {1} entries, of {2} workers in all, surest first",
-        "{1} में से {0} प्रविष्टियाँ, कुल {2} कार्यकर्ताओं में से, सबसे पक्की पहले",
+        "{1} में से {0} मामले, कुल {2} कार्यकर्ताओं में से, सबसे पक्के पहले",
     ),
     ("c.booths", "Booths that stand out in the same way", "इसी तरह अलग दिखने वाले बूथ"),
     ("unit", "Worker or booth", "कार्यकर्ता या बूथ"),
@@ -166,7 +254,7 @@ pub const TEXTS: &[(&str, &str, &str)] = &[
     (
         "persons.shown",
         "The page lists {0} of {1} persons; {2} flagged pairs did not become one person and follow behind.",
-        "यहाँ {1} में से {0} व्यक्ति हैं; {2} चिह्नित जोड़े एक व्यक्ति नहीं बने, वे अंत में हैं।",
+        "यहाँ {1} में से {0} व्यक्ति हैं; {2} चिह्नित जोड़ियाँ एक व्यक्ति नहीं बनीं, वे अंत में हैं।",
     ),
     ("persons.pictures", "The first {0} have pictures.", "पहले {0} के साथ फ़ोटो हैं।"),
     (
@@ -184,7 +272,7 @@ pub const TEXTS: &[(&str, &str, &str)] = &[
     ("w.repeated", "One district, repeated", "एक ज़िले में, बार-बार"),
     ("w.one_district", "One district", "एक ज़िले में"),
     ("w.retry", "Probably another try", "शायद दोबारा कोशिश"),
-    ("w.pair", "A pair only", "केवल एक जोड़ा"),
+    ("w.pair", "A pair only", "केवल एक जोड़ी"),
     ("showing", "{0} to {1} of {2}", "{2} में से {0} से {1}"),
     ("first", "First", "पहला"),
     ("previous", "Previous", "पिछला"),
@@ -208,8 +296,8 @@ pub const TEXTS: &[(&str, &str, &str)] = &[
     ("picture.none", "No picture on this page", "इस पृष्ठ पर फ़ोटो नहीं"),
     ("picture.broken", "The picture cannot be shown", "फ़ोटो दिखाई नहीं जा सकती"),
     ("more.members", "and {0} more memberships, in clusters.parquet", "और {0} सदस्यताएँ, clusters.parquet में"),
-    ("c.links", "{0} of {1} flagged pairs, most similar first", "{1} में से {0} चिह्नित जोड़े, सबसे मिलते-जुलते पहले"),
-    ("pair", "Pair", "जोड़ा"),
+    ("c.links", "{0} of {1} flagged pairs, most similar first", "{1} में से {0} चिह्नित जोड़ियाँ, सबसे मिलती-जुलती पहले"),
+    ("pair", "Pair", "जोड़ी"),
     ("evidence", "Evidence", "साक्ष्य"),
     ("d.confirmed", "reviewed: one person", "जाँच: एक ही व्यक्ति"),
     ("d.cleared", "reviewed: two people", "जाँच: दो अलग व्यक्ति"),
@@ -220,7 +308,7 @@ pub const TEXTS: &[(&str, &str, &str)] = &[
     (
         "evidence.means",
         "Each part is a power of ten: +2 makes “the same person” a hundred times likelier than “two people”, −1 ten times less likely. Parts add up. How much each weighs was fitted on this night’s own pairs.",
-        "हर अंश दस की घात है: +2 का अर्थ है कि “एक ही व्यक्ति” होना “दो व्यक्ति” होने से सौ गुना अधिक संभव है, −1 का अर्थ दस गुना कम। अंश जुड़ते हैं। हर अंश का भार इसी रात के जोड़ों से निकाला गया है।",
+        "हर अंश दस की घात है: +2 का अर्थ है कि “एक ही व्यक्ति” होना “दो व्यक्ति” होने से सौ गुना अधिक संभव है, −1 का अर्थ दस गुना कम। अंश जुड़ते हैं। हर अंश का भार इसी रात की जोड़ियों से निकाला गया है।",
     ),
     ("e.face", "face", "चेहरा"),
     ("e.other mobile", "other mobile", "मोबाइल अलग"),
@@ -234,9 +322,13 @@ pub const TEXTS: &[(&str, &str, &str)] = &[
     ("e.same booth", "same booth", "बूथ वही"),
     ("e.same worker", "same worker", "कार्यकर्ता वही"),
     ("e.weeks apart", "weeks apart", "हफ़्तों का अंतर"),
-    ("e.same week", "same week", "वही सप्ताह"),
-    ("e.same day", "same day", "वही दिन"),
-    ("e.same hour", "same hour", "वही घंटा"),
+    ("e.within a week", "within a week", "सात दिन के भीतर"),
+    ("e.within a day", "within 24 hours", "24 घंटे के भीतर"),
+    ("e.within an hour", "within an hour", "एक घंटे के भीतर"),
+    // As earlier versions called them.
+    ("e.same week", "within a week", "सात दिन के भीतर"),
+    ("e.same day", "within 24 hours", "24 घंटे के भीतर"),
+    ("e.same hour", "within an hour", "एक घंटे के भीतर"),
     ("e.other name", "other name", "नाम अलग"),
     ("e.name in part", "name in part", "नाम आंशिक रूप से वही"),
     ("e.similar name", "similar name", "मिलता-जुलता नाम"),
@@ -249,7 +341,11 @@ pub const TEXTS: &[(&str, &str, &str)] = &[
         "Persons enrolled in both districts. A person in three districts counts for each two of them.",
         "दोनों ज़िलों में जुड़े व्यक्ति। तीन ज़िलों वाला व्यक्ति हर दो ज़िलों के लिए गिना गया है।",
     ),
-    ("c.between", "{0} of {1} pairs of districts, most persons first", "ज़िलों के {1} में से {0} जोड़े, सबसे अधिक व्यक्ति पहले"),
+    (
+        "c.between",
+        "{0} of {1} pairs of districts, most persons first",
+        "ज़िलों की {1} में से {0} जोड़ियाँ, सबसे अधिक व्यक्ति पहले",
+    ),
     ("no.between", "Nobody was found in two districts.", "कोई भी दो ज़िलों में नहीं मिला।"),
     ("h.spoofs", "Photos of photos", "फ़ोटो की फ़ोटो"),
     (
@@ -260,9 +356,9 @@ pub const TEXTS: &[(&str, &str, &str)] = &[
     ("spoofs.shown", "The page lists {0} of {1}.", "यहाँ {1} में से {0} हैं।"),
     ("spoofs.pictures", "The first {0} have pictures.", "पहले {0} के साथ फ़ोटो हैं।"),
     ("no.spoofs", "No photo of a photo was found.", "कोई फ़ोटो की फ़ोटो नहीं मिली।"),
-    ("role.worker", "Worker’s face is live", "कार्यकर्ता का चेहरा असली"),
-    ("role.member", "Member’s face is live", "सदस्य का चेहरा असली"),
-    ("role.bystander", "Bystander’s face is live", "पास खड़े व्यक्ति का चेहरा असली"),
+    ("role.worker", "Probability that the worker’s face is live", "कार्यकर्ता का चेहरा असली होने की संभावना"),
+    ("role.member", "Probability that the member’s face is live", "सदस्य का चेहरा असली होने की संभावना"),
+    ("role.bystander", "Probability that the bystander’s face is live", "पास खड़े व्यक्ति का चेहरा असली होने की संभावना"),
     ("h.quality", "Pictures to take again", "दोबारा लेने वाली फ़ोटो"),
     (
         "quality.lead",
@@ -284,29 +380,8 @@ pub const TEXTS: &[(&str, &str, &str)] = &[
     ("q.face_turned", "Turned away", "चेहरा मुड़ा हुआ"),
     ("q.one_face", "One face only", "केवल एक चेहरा"),
     ("q.no_face", "No face", "चेहरा नहीं"),
-    ("q.unreadable_image", "Unreadable file", "फ़ाइल अपठनीय"),
+    ("q.unreadable_image", "Unreadable file", "फ़ोटो नहीं खुली"),
     ("q.image_too_large", "File too large", "फ़ाइल बहुत बड़ी"),
-    (
-        "a.liveness_unsure",
-        "Stand in good, even light and take the picture with a clean lens from near.",
-        "अच्छी, एक-सी रोशनी में खड़े हों, लेंस साफ़ करें और पास से फ़ोटो लें।",
-    ),
-    ("a.face_too_small", "Step closer: both faces should fill the picture.", "पास आएँ: दोनों चेहरे फ़ोटो में बड़े दिखें।"),
-    ("a.face_blurred", "Wipe the lens, hold still, then press.", "लेंस साफ़ करें, फ़ोन स्थिर रखें, फिर बटन दबाएँ।"),
-    (
-        "a.face_covered",
-        "Face the light; no mask, no sunglasses, no sun from behind.",
-        "रोशनी की ओर मुँह करें; मास्क या धूप का चश्मा नहीं, पीछे से धूप नहीं।",
-    ),
-    ("a.face_turned", "Both look into the camera.", "दोनों कैमरे की ओर देखें।"),
-    ("a.one_face", "Worker and member must both be in the picture.", "फ़ोटो में कार्यकर्ता और सदस्य दोनों हों।"),
-    ("a.no_face", "Worker and member must both be in the picture.", "फ़ोटो में कार्यकर्ता और सदस्य दोनों हों।"),
-    (
-        "a.unreadable_image",
-        "Send it again where the network is good; update the app.",
-        "अच्छे नेटवर्क में दोबारा भेजें; ऐप अपडेट करें।",
-    ),
-    ("a.image_too_large", "Choose a smaller picture size in the camera.", "कैमरे में फ़ोटो का आकार छोटा चुनें।"),
     ("h.about", "About this report", "इस रिपोर्ट के बारे में"),
     (
         "about.lead",
@@ -329,17 +404,17 @@ pub const TEXTS: &[(&str, &str, &str)] = &[
     ("about.device", "Device", "उपकरण"),
     ("about.inputs", "Files of the dump", "डंप की फ़ाइलें"),
     ("about.gallery", "Members compared", "तुलना किए गए सदस्य"),
-    ("about.similarity", "A pair is flagged from similarity", "जोड़ा इस समानता से चिह्नित होता है"),
+    ("about.similarity", "A pair is flagged from similarity", "जोड़ी इस समानता से चिह्नित होती है"),
     ("about.queue", "Review queue", "जाँच की सूची"),
     ("any", "Any verdict but accepted", "स्वीकृत के अलावा कोई भी निर्णय"),
     ("r.required_field_missing", "A required value is missing", "ज़रूरी जानकारी नहीं है"),
     ("r.submission_id_repeated", "Submission id used before", "प्रविष्टि संख्या पहले भी आई है"),
     ("r.erased_before", "Erased on request, no new consent", "अनुरोध पर मिटाई गई, नई सहमति नहीं"),
-    ("r.unreadable_image", "Picture cannot be read", "फ़ोटो पढ़ी नहीं जा सकती"),
+    ("r.unreadable_image", "Picture cannot be read", "फ़ोटो नहीं खुली"),
     ("r.image_too_large", "Picture too large", "फ़ोटो बहुत बड़ी"),
     ("r.no_face", "No face", "कोई चेहरा नहीं"),
     ("r.one_face", "Only one face", "केवल एक चेहरा"),
-    ("r.too_many_faces", "Too many faces in front", "आगे बहुत सारे चेहरे"),
+    ("r.too_many_faces", "Too many faces in front", "सामने दो से ज़्यादा लोग"),
     ("r.worker_unknown", "Worker’s face not yet known", "कार्यकर्ता का चेहरा अभी ज्ञात नहीं"),
     ("r.worker_absent", "Worker is not in the selfie", "सेल्फ़ी में कार्यकर्ता नहीं है"),
     ("r.stand_in", "A stand-in in several workers’ place", "कई कार्यकर्ताओं की जगह एक ही चेहरा"),
@@ -352,7 +427,7 @@ pub const TEXTS: &[(&str, &str, &str)] = &[
     (
         "r.liveness_unsure",
         "Too dark, bright, grainy or small to tell a face from a photo",
-        "अँधेरे, तेज़ रोशनी, दानेदार या छोटी तस्वीर के कारण चेहरा असली है या फ़ोटो, कहा नहीं जा सकता",
+        "अँधेरे, तेज़ रोशनी, दानेदार या छोटी फ़ोटो के कारण चेहरा असली है या फ़ोटो, कहा नहीं जा सकता",
     ),
     ("r.face_too_small", "Face too small", "चेहरा बहुत छोटा"),
     ("r.face_blurred", "Face blurred", "चेहरा धुँधला"),
@@ -369,16 +444,30 @@ pub const TEXTS: &[(&str, &str, &str)] = &[
     ("r.epic_malformed", "Voter ID not of a known form", "मतदाता पहचान-पत्र संख्या सही रूप में नहीं"),
     ("r.mobile_malformed", "Not an Indian mobile number", "भारतीय मोबाइल नंबर नहीं"),
     ("r.consent_missing", "Consent not recorded", "सहमति दर्ज नहीं है"),
-    ("r.member_denied", "The member denies the enrolment", "सदस्य ने नामांकन से इनकार किया"),
+    ("r.member_denied", "The member denies the enrolment", "सदस्य ने सदस्य बनने से इनकार किया"),
     ("r.number_undelivered", "The mobile number reaches nobody", "मोबाइल नंबर पर कोई नहीं मिलता"),
     ("r.booth_outside_district", "Booth lies in another district", "बूथ किसी दूसरे ज़िले में है"),
     ("r.captured_at_implausible", "Time of the picture is implausible", "फ़ोटो का समय संभव नहीं लगता"),
-    ("r.text_too_long", "A text was too long and was cut", "कोई प्रविष्टि बहुत लंबी थी और काटी गई"),
+    ("r.text_too_long", "A text was too long and was cut", "कोई लिखी हुई जानकारी बहुत लंबी थी और काटी गई"),
 ];
+
+/// The sentence of a key `a.REASON`.
+fn advice_of(key: &str) -> Option<Sentence> {
+    let code = key.strip_prefix("a.")?;
+    Reason::ALL.iter().find(|reason| reason.code() == code)?.advice()
+}
 
 /// The English text of a key; the key itself where there is none, which a test excludes.
 pub fn english(key: &str) -> &str {
-    TEXTS.iter().find(|(known, _, _)| *known == key).map_or(key, |(_, english, _)| english)
+    let advice = advice_of(key).map(|sentence| sentence.english);
+    advice.or_else(|| TEXTS.iter().find(|text| text.0 == key).map(|text| text.1)).unwrap_or(key)
+}
+
+/// The text of a key without what is put in, for tables that are taken away.
+pub fn word(key: &str, language: Language) -> &str {
+    let found =
+        TEXTS.iter().find(|text| text.0 == key).map(|text| if language == Language::Hi { text.2 } else { text.1 });
+    found.or_else(|| advice_of(key).map(|sentence| language.of(sentence))).unwrap_or(key)
 }
 
 /// The English text with what is put in.
@@ -392,7 +481,11 @@ pub fn english_with(key: &str, values: &[&str]) -> String {
 
 /// `{"key": ["English", "हिन्दी"], ...}` for the page's switch.
 pub fn table() -> Value {
-    json!(TEXTS.iter().map(|&(key, english, hindi)| (key, [english, hindi])).collect::<BTreeMap<_, _>>())
+    let advice = Reason::ALL.iter().filter_map(|reason| {
+        reason.advice().map(|sentence| (format!("a.{}", reason.code()), [sentence.english, sentence.hindi]))
+    });
+    let texts = TEXTS.iter().map(|&(key, english, hindi)| (key.to_owned(), [english, hindi]));
+    json!(texts.chain(advice).collect::<BTreeMap<_, _>>())
 }
 
 #[cfg(test)]
@@ -404,7 +497,7 @@ mod tests {
     use crate::matching::decision_code;
     use crate::matching::evidence::Field;
     use crate::matching::review::Worth;
-    use crate::reason::{Reason, Verdict};
+    use crate::reason::Verdict;
 
     fn keys() -> BTreeSet<&'static str> {
         TEXTS.iter().map(|t| t.0).collect()
@@ -428,9 +521,8 @@ mod tests {
         let mut wanted: Vec<String> = Reason::ALL.iter().map(|r| format!("r.{}", r.code())).collect();
         wanted.extend(Verdict::ALL.iter().map(|v| format!("v.{}", v.code())));
         wanted.extend(Field::ALL.iter().flat_map(|f| f.levels()).map(|level| format!("e.{level}")));
-        wanted.extend(
-            super::super::night::COMPLAINTS.iter().flat_map(|r| ["q", "a"].map(|f| format!("{f}.{}", r.code()))),
-        );
+        wanted.extend(super::super::night::COMPLAINTS.iter().map(|r| format!("q.{}", r.code())));
+        assert!(super::super::night::COMPLAINTS.iter().all(|reason| reason.advice().is_some()));
         let kinds =
             [Worth::CrossDistrictRepeated, Worth::CrossDistrict, Worth::Repeated, Worth::OneDistrict, Worth::Retry];
         wanted.extend(kinds.map(|w| format!("w.{}", w.code())));

@@ -1,18 +1,21 @@
 //! What is gathered -> what is shown: texts, numbers and data of the template.
 
 use askama::Template;
+use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 
+use super::actions::{Action, actions, worker_href};
 use super::charts::{self, Bar};
 use super::format::{data, escaped, hash, percent, share, small, time};
 use super::gathered::Gathered;
 use super::lists::lists;
 use super::mask::grouped;
 use super::night::{COMPLAINTS, Tally, WorkerQuality};
-use super::peers::Standing;
+use super::peers::{PeerTable, Standing};
 use super::promises::{self, DetectorRow, PromiseRow};
 use super::text;
 use crate::config::Policy;
+use crate::dump::facts::folded;
 use crate::reason::{Reason, Verdict};
 use crate::report::Summary;
 use crate::report::run::Run;
@@ -29,6 +32,7 @@ const MOST_QUALITY: usize = 200;
 
 const CSS: &str = include_str!("report.css");
 const JS: &str = include_str!("report.js");
+const DRIVE_JS: &str = include_str!("drive.js");
 const LIGHT: &str = "--bg:#f6f7f8;--paper:#fff;--ink:#1b2328;--soft:#56636b;--line:#d9dfe2;--row:#f1f4f5;--accent:#00597f;\
 --focus:#005fcc;--accept:#007055;--retake:#855c00;--review:#0068a8;--reject:#b43f00;--unreadable:#63636b;\
 --b-accept:#008060;--b-retake:#d69500;--b-review:#0068a8;--b-reject:#c84600;--b-unreadable:#7a7a80;\
@@ -39,134 +43,145 @@ const DARK: &str = "--bg:#12171a;--paper:#1a2126;--ink:#e4eaed;--soft:#9fadb5;--
 
 #[derive(Template)]
 #[template(path = "report.html")]
-struct Page {
-    run: RunView,
-    style: String,
-    style_hash: String,
-    script: &'static str,
-    script_hash: String,
-    tiles: Vec<Tile>,
-    legend: [&'static str; 4],
-    verdict_keys: [&'static str; 5],
-    reasons: Vec<ReasonRow>,
-    nights: Vec<NightRow>,
-    nights_chart: String,
-    districts_chart: String,
-    divisions: Vec<PlaceRow>,
-    districts: Vec<PlaceRow>,
-    max_q: String,
-    q_false: String,
-    min_submissions: String,
-    min_ratio: String,
-    workers: Vec<StandingRow>,
-    workers_shown: String,
-    workers_all: String,
-    all_workers: String,
-    booths: Vec<StandingRow>,
-    workers_chart: String,
-    promises: Vec<PromiseRow>,
-    promise_detectors: Vec<DetectorRow>,
-    promise_confidence: String,
-    pictures: bool,
-    has_persons: bool,
-    persons_listed: String,
-    persons_all: String,
-    persons_pictured: String,
-    loose: String,
-    kinds: Vec<String>,
-    between: Vec<(String, String, String)>,
-    between_shown: String,
-    between_all: String,
-    has_spoofs: bool,
-    spoofs_listed: String,
-    spoofs_all: String,
-    spoofs_pictured: String,
-    reject_below: String,
-    review_below: String,
-    quality: Vec<QualityRow>,
-    quality_shown: String,
-    quality_all: String,
-    complaint_keys: Vec<String>,
-    facts: Vec<(&'static str, String)>,
-    texts_json: String,
-    persons_json: String,
-    spoofs_json: String,
-    pictures_json: String,
+pub(super) struct Page {
+    pub(super) run: RunView,
+    pub(super) style: String,
+    pub(super) style_hash: String,
+    pub(super) script: String,
+    pub(super) script_hash: String,
+    pub(super) tiles: Vec<Tile>,
+    pub(super) legend: [&'static str; 4],
+    pub(super) verdict_keys: [&'static str; 5],
+    pub(super) reasons: Vec<ReasonRow>,
+    pub(super) nights: Vec<NightRow>,
+    pub(super) nights_chart: String,
+    pub(super) districts_chart: String,
+    pub(super) divisions: Vec<PlaceRow>,
+    pub(super) districts: Vec<PlaceRow>,
+    pub(super) max_q: String,
+    pub(super) q_false: String,
+    pub(super) min_submissions: String,
+    pub(super) min_ratio: String,
+    pub(super) workers: Vec<StandingRow>,
+    pub(super) workers_shown: String,
+    pub(super) workers_all: String,
+    pub(super) all_workers: String,
+    pub(super) booths: Vec<StandingRow>,
+    pub(super) workers_chart: String,
+    pub(super) promises: Vec<PromiseRow>,
+    pub(super) promise_detectors: Vec<DetectorRow>,
+    pub(super) promise_confidence: String,
+    pub(super) pictures: bool,
+    pub(super) has_persons: bool,
+    pub(super) persons_listed: String,
+    pub(super) persons_all: String,
+    pub(super) persons_pictured: String,
+    pub(super) loose: String,
+    pub(super) kinds: Vec<String>,
+    pub(super) between: Vec<(String, String, String)>,
+    pub(super) between_shown: String,
+    pub(super) between_all: String,
+    pub(super) has_spoofs: bool,
+    pub(super) spoofs_listed: String,
+    pub(super) spoofs_all: String,
+    pub(super) spoofs_pictured: String,
+    pub(super) reject_below: String,
+    pub(super) review_below: String,
+    pub(super) quality: Vec<QualityRow>,
+    pub(super) quality_shown: String,
+    pub(super) quality_all: String,
+    pub(super) complaint_keys: Vec<String>,
+    pub(super) facts: Vec<(&'static str, String)>,
+    pub(super) scope: Option<String>,
+    pub(super) actions: Vec<Action>,
+    pub(super) fakes: [String; 3],
+    pub(super) has_homes: bool,
+    pub(super) training: Vec<QualityRow>,
+    pub(super) drive_json: String,
+    pub(super) texts_json: String,
+    pub(super) persons_json: String,
+    pub(super) spoofs_json: String,
+    pub(super) pictures_json: String,
 }
 
-struct RunView {
-    name: String,
-    rows: String,
-    read: String,
-    in_store: bool,
-    earlier_members: String,
-    expected_false: String,
-    expected_false_upper: String,
-    poor_fit: bool,
+pub(super) struct RunView {
+    pub(super) name: String,
+    pub(super) rows: String,
+    pub(super) read: String,
+    /// The zone of every time on the page.
+    pub(super) zone: String,
+    pub(super) in_store: bool,
+    pub(super) earlier_members: String,
+    pub(super) expected_false: String,
+    pub(super) expected_false_upper: String,
+    pub(super) poor_fit: bool,
     /// What is wrong with whole columns, as the run said it.
-    warnings: Vec<String>,
+    pub(super) warnings: Vec<String>,
 }
 
-struct Tile {
-    key: &'static str,
-    class: &'static str,
-    count: String,
-    share: String,
+pub(super) struct Tile {
+    pub(super) key: &'static str,
+    pub(super) class: &'static str,
+    pub(super) count: String,
+    pub(super) share: String,
 }
 
-struct ReasonRow {
-    key: String,
-    code: &'static str,
-    verdict: &'static str,
-    verdict_key: String,
-    count: String,
-    share: String,
-    usual: String,
-    unusual: bool,
+pub(super) struct ReasonRow {
+    pub(super) key: String,
+    pub(super) code: &'static str,
+    pub(super) verdict: &'static str,
+    pub(super) verdict_key: String,
+    pub(super) count: String,
+    pub(super) share: String,
+    pub(super) usual: String,
+    pub(super) unusual: bool,
 }
 
-struct NightRow {
-    name: String,
-    tonight: bool,
-    date: String,
-    rows: String,
-    shares: Vec<String>,
-    persons: String,
+pub(super) struct NightRow {
+    pub(super) name: String,
+    pub(super) tonight: bool,
+    pub(super) date: String,
+    pub(super) rows: String,
+    pub(super) shares: Vec<String>,
+    pub(super) persons: String,
 }
 
-struct PlaceRow {
-    name: String,
-    division: String,
-    cells: Vec<String>,
-    stands: Vec<Stand>,
+pub(super) struct PlaceRow {
+    pub(super) name: String,
+    pub(super) division: String,
+    pub(super) cells: Vec<String>,
+    pub(super) stands: Vec<Stand>,
 }
 
-struct Stand {
-    key: String,
-    q: String,
+pub(super) struct Stand {
+    pub(super) key: String,
+    pub(super) q: String,
 }
 
-struct StandingRow {
-    id: String,
-    district: String,
-    key: String,
-    count: i64,
-    submissions: i64,
-    rate: String,
-    interval: String,
-    peer_rate: String,
-    peers: String,
-    times: String,
-    q: String,
+pub(super) struct StandingRow {
+    pub(super) id: String,
+    /// The worker's part of the page; blank for a booth.
+    pub(super) href: String,
+    pub(super) district: String,
+    pub(super) key: String,
+    pub(super) count: i64,
+    pub(super) submissions: i64,
+    pub(super) rate: String,
+    pub(super) interval: String,
+    pub(super) peer_rate: String,
+    pub(super) peers: String,
+    pub(super) times: String,
+    pub(super) q: String,
 }
 
-struct QualityRow {
-    id: String,
-    district: String,
-    submissions: String,
-    troubled: String,
-    counts: Vec<String>,
-    advice: String,
+pub(super) struct QualityRow {
+    pub(super) id: String,
+    pub(super) href: String,
+    pub(super) district: String,
+    pub(super) submissions: String,
+    pub(super) troubled: String,
+    pub(super) counts: Vec<String>,
+    pub(super) advice: String,
 }
 
 impl Page {
@@ -202,10 +217,16 @@ fn tally_of(summary: &Summary) -> Tally {
 }
 
 /// Renders the page.
-pub(super) fn render(gathered: &Gathered) -> Result<String> {
-    let Gathered { run, earlier, persons, night, peers, pictures, assurance } = gathered;
+pub(super) fn render(page: &Page) -> Result<String> {
+    page.render().map_err(|e| Error::bug("rendering the report", e))
+}
+
+/// What the page shows.
+pub(super) fn page(gathered: &Gathered) -> Result<Page> {
+    let Gathered { run, earlier, persons, night, peers, pictures, assurance, drive, own, part, zone } = gathered;
     let summary = run.summary();
     let policy: Policy = serde_json::from_value(run.record.policy.clone()).unwrap_or_default();
+    let script = JS.replace("/* drive.js */", DRIVE_JS);
     let style = CSS.replace("LIGHT", LIGHT).replace("DARK", DARK) + &charts::colour_rules();
     let mut divisions = division_rows(gathered);
     divisions.retain(|_| !peers.divisions.is_empty());
@@ -217,19 +238,20 @@ pub(super) fn render(gathered: &Gathered) -> Result<String> {
     kinds.sort();
     kinds.dedup();
     let standing = |all: &[Standing], most: usize| all.iter().take(most).map(standing_row).collect::<Vec<_>>();
-    let workers = standing(&peers.workers, MOST_WORKERS);
+    let mut workers = standing(&peers.workers, MOST_WORKERS);
+    workers.iter_mut().for_each(|row| row.href = worker_href(&row.id));
     let pictured = |listed: usize, cut: Option<usize>| grouped(cut.unwrap_or(0).min(listed) as u64);
-    let page = Page {
-        run: run_view(run),
+    Ok(Page {
+        run: run_view(run, zone),
         style_hash: hash(&style),
         style,
-        script: JS,
-        script_hash: hash(JS),
+        script_hash: hash(&script),
+        script,
         tiles: tiles(&summary),
         legend: ["retake", "review", "reject", "unreadable"],
         verdict_keys: ["v.accept", "v.retake", "v.review", "v.reject", "v.unreadable"],
         reasons: reason_rows(&summary, earlier, &policy),
-        nights: night_rows(run, earlier),
+        nights: night_rows(run, earlier, zone),
         nights_chart: nights_chart(run, earlier)?,
         districts_chart,
         divisions,
@@ -273,21 +295,27 @@ pub(super) fn render(gathered: &Gathered) -> Result<String> {
         quality,
         complaint_keys: COMPLAINTS.iter().map(|r| format!("q.{}", r.code())).collect(),
         facts: facts(run),
+        scope: part.clone(),
+        actions: actions(gathered),
+        fakes: drive.fakes().map(|number| grouped(number.round() as u64)),
+        has_homes: own.has_workers(),
+        training: training_rows(gathered),
+        drive_json: data(&drive.data(own, earlier, zone, policy.drive.membership_fee, &flags(peers))),
         texts_json: data(&text::table()),
         persons_json: data(&data_persons),
         spoofs_json: data(&data_spoofs),
         pictures_json: data(&data_pictures),
-    };
-    page.render().map_err(|e| Error::bug("rendering the report", e))
+    })
 }
 
-fn run_view(run: &Run) -> RunView {
+fn run_view(run: &Run, zone: &TimeZone) -> RunView {
     let matching = run.record.matching.clone().unwrap_or_default();
     let number = |value: Option<f64>| value.map_or_else(|| "–".to_owned(), small);
     RunView {
         name: run.name.clone(),
         rows: grouped(run.record.rows),
-        read: time(run.record.read_at),
+        read: time(run.record.read_at, zone),
+        zone: zone.iana_name().unwrap_or("UTC").to_owned(),
         in_store: run.record.members_of_earlier_nights > 0,
         earlier_members: grouped(run.record.members_of_earlier_nights),
         expected_false: number(matching.expected_false_pairs),
@@ -340,14 +368,14 @@ fn reason_rows(summary: &Summary, earlier: &[Run], policy: &Policy) -> Vec<Reaso
     reasons.into_iter().map(row).collect()
 }
 
-fn night_rows(run: &Run, earlier: &[Run]) -> Vec<NightRow> {
+fn night_rows(run: &Run, earlier: &[Run], zone: &TimeZone) -> Vec<NightRow> {
     let row = |night: &Run, tonight: bool| {
         let summary = night.summary();
         let tally = tally_of(&summary);
         NightRow {
             name: night.name.clone(),
             tonight,
-            date: time(night.record.read_at),
+            date: time(night.record.read_at, zone),
             rows: grouped(summary.rows),
             shares: tally.verdicts.iter().map(|&count| percent(share(count, summary.rows))).collect(),
             persons: grouped(summary.clusters),
@@ -431,6 +459,7 @@ fn standing_row(standing: &Standing) -> StandingRow {
     let [rate, low, high] = standing.rate;
     StandingRow {
         id: standing.id.clone(),
+        href: String::new(),
         district: standing.district.clone().unwrap_or_default(),
         key: reason_key(&standing.reason),
         count: standing.count,
@@ -447,18 +476,44 @@ fn standing_row(standing: &Standing) -> StandingRow {
 fn quality_rows<'a>(workers: impl Iterator<Item = &'a WorkerQuality>) -> (Vec<QualityRow>, u64) {
     let mut workers: Vec<&WorkerQuality> = workers.filter(|w| w.troubled > 0).collect();
     workers.sort_by(|x, y| y.troubled.cmp(&x.troubled).then_with(|| x.id.cmp(&y.id)));
-    let row = |worker: &&WorkerQuality| {
-        let most = (0..COMPLAINTS.len()).rev().max_by_key(|&at| worker.complaints[at]).unwrap_or(0);
-        QualityRow {
-            id: worker.id.clone(),
-            district: worker.district.clone().unwrap_or_default(),
-            submissions: grouped(worker.submissions),
-            troubled: grouped(worker.troubled),
-            counts: worker.complaints.iter().map(|&n| if n == 0 { "·".to_owned() } else { grouped(n) }).collect(),
-            advice: format!("a.{}", COMPLAINTS[most].code()),
-        }
-    };
+    let row = |worker: &&WorkerQuality| quality_row(worker);
     (workers.iter().take(MOST_QUALITY).map(row).collect(), workers.len() as u64)
+}
+
+fn quality_row(worker: &WorkerQuality) -> QualityRow {
+    QualityRow {
+        id: worker.id.clone(),
+        href: worker_href(&worker.id),
+        district: worker.district.clone().unwrap_or_default(),
+        submissions: grouped(worker.submissions),
+        troubled: grouped(worker.troubled),
+        counts: worker.complaints.iter().map(|&n| if n == 0 { "·".to_owned() } else { grouped(n) }).collect(),
+        advice: format!("a.{}", worker.commonest().code()),
+    }
+}
+
+/// For the next training of each division: its complaints, and what to tell most.
+fn training_rows(gathered: &Gathered) -> Vec<QualityRow> {
+    let mut divisions: std::collections::BTreeMap<&str, WorkerQuality> = std::collections::BTreeMap::new();
+    for worker in gathered.night.workers.values().filter(|worker| worker.troubled > 0) {
+        let division = worker.district.as_deref().and_then(|name| gathered.peers.divisions.get(&folded(name)));
+        let name = division.map_or("", String::as_str);
+        let all =
+            divisions.entry(name).or_insert_with(|| WorkerQuality { id: name.to_owned(), ..WorkerQuality::default() });
+        all.submissions += worker.submissions;
+        all.troubled += worker.troubled;
+        all.complaints.iter_mut().zip(worker.complaints).for_each(|(sum, count)| *sum += count);
+    }
+    divisions.values().map(quality_row).collect()
+}
+
+/// For which reasons each worker stands out, by folded id: code and q-value.
+fn flags(peers: &PeerTable) -> Value {
+    let mut found: std::collections::BTreeMap<String, Vec<Value>> = std::collections::BTreeMap::new();
+    for worker in &peers.workers {
+        found.entry(folded(&worker.id)).or_default().push(json!([worker.reason, small(worker.q_value)]));
+    }
+    json!(found)
 }
 
 /// Limits of liveness as the run had them: below the first a row was rejected, below the second it was asked about. Runs of an

@@ -106,12 +106,15 @@ fn every_format_holds_the_same_pairs() {
         &mut dedup(&[]),
         &["how sure", "near certain", "first", "again", "6 selected", "False matches from the store's last audit"],
     );
-    for name in ["pairs.csv", "pairs.json", "pairs.parquet", "folder"] {
+    for name in ["pairs.csv", "pairs.json", "pairs.parquet", "pairs.xlsx", "folder"] {
         let file = out.path(name);
         says(dedup(&["--out"]).arg(&file), &["members"]);
         refused(dedup(&["--out"]).arg(&file), 65, &[name, "name another --out"]);
     }
-    assert_eq!(fs::read_to_string(out.path("pairs.csv")).unwrap().trim_end(), csv.trim_end());
+    let written = fs::read_to_string(out.path("pairs.csv")).unwrap();
+    let plain = written.strip_prefix('\u{feff}').expect("Excel knows UTF-8 by the mark");
+    assert_eq!(plain.trim_end(), csv.trim_end());
+    assert!(fs::read(out.path("pairs.xlsx")).unwrap().starts_with(b"PK"));
     let rows = |name: &str| {
         let file = fs::File::open(out.path(name)).unwrap();
         let builder = parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder::try_new(file).unwrap();

@@ -199,6 +199,12 @@ fn decisions_and_their_history_are_exported() {
     let (code, stdout, stderr) = run(&mut command);
     assert_eq!(code, 0, "{stderr}");
     assert!(stdout.contains("3 rows"), "{stdout}");
+    let sheet = place.path("decisions.csv");
+    let mut command = chehra();
+    command.arg("review").arg(runs().join("one")).arg("--decisions").arg(&log).arg("--export").arg(&sheet);
+    assert_eq!(run(&mut command).0, 0);
+    let written = std::fs::read_to_string(&sheet).unwrap();
+    assert!(written.starts_with("\u{feff}at,reviewer,event,") && written.lines().count() == 4, "CSV: {written}");
     let batches = batches(&out);
     let text = |name: &str| -> Vec<Option<String>> {
         use arrow::array::AsArray;
