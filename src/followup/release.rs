@@ -17,8 +17,8 @@ use arrow::array::{ArrayRef, StringArray};
 use arrow::datatypes::TimestampMicrosecondType;
 use serde::{Deserialize, Serialize};
 
+use super::files::{plain_cell, private_folder};
 use super::members::{Member, NightMembers};
-use super::sample::plain_cell;
 use super::text::{advice, filled};
 use crate::config::Columns;
 use crate::config::policy::{Policy, ReleasePolicy};
@@ -375,14 +375,6 @@ fn append(path: &Path, new: &[(&str, Action)], run: &str, batch: u64, now: i64) 
         .and_then(|()| file.sync_all());
     written.map_err(Error::io("write", path))?;
     sync_folder(parent(path))
-}
-
-fn private_folder(path: &Path) -> Result<()> {
-    #[allow(unused_mut, reason = "there are no modes elsewhere")]
-    let mut builder = std::fs::DirBuilder::new();
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.recursive(true).create(path).map_err(Error::io("create", path))
 }
 
 const HEADER: [&str; 8] = ["submission_id", "worker_id", "district", "action", "why", "mobile", "text", "run_id"];
