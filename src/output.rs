@@ -106,6 +106,15 @@ pub fn resolved(path: &Path) -> PathBuf {
     place
 }
 
+/// Creates a folder and its parents for their owner alone (0700 on Unix).
+pub(crate) fn create_private_folder(path: &Path) -> Result<()> {
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(path).map_err(Error::io("create the folder", path))
+}
+
 /// Creates a file that only its owner can read, truncating what was there.
 ///
 /// # Errors

@@ -1,5 +1,20 @@
 //! What several rooms need of chance and statistics, once.
 
+use sha2::{Digest, Sha256};
+
+/// A number from 0 to 1 (open on both sides) that hangs on the words alone, by SHA-256: every process, and any other tool,
+/// draws the same.
+pub fn uniform_of(words: &[&str]) -> f64 {
+    let mut hash = Sha256::new();
+    for word in words {
+        hash.update((word.len() as u64).to_le_bytes());
+        hash.update(word.as_bytes());
+    }
+    let digest = hash.finalize();
+    let bytes: [u8; 8] = std::array::from_fn(|i| digest[i]);
+    ((u64::from_le_bytes(bytes) >> 11) as f64 + 0.5) / (1u64 << 53) as f64
+}
+
 /// SplitMix64 (Steele, Lea, Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014): the same numbers for the
 /// same seed on every machine, and whatever a library's next version does. Not for secrets.
 #[derive(Debug, Clone)]

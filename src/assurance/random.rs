@@ -3,21 +3,9 @@
 //! So a sample can be checked with any tool (P. Stark's `cryptorandom` does the same), and does not hang on the order of
 //! rows or on the version of a library.
 
-use sha2::{Digest, Sha256};
+pub use crate::statistics::uniform_of as uniform;
 
 use crate::statistics::SplitMix64;
-
-/// A uniform number from 0 to 1 (open on both sides) for a thing under a seed.
-pub fn uniform(words: &[&str]) -> f64 {
-    let mut hash = Sha256::new();
-    for word in words {
-        hash.update((word.len() as u64).to_le_bytes());
-        hash.update(word.as_bytes());
-    }
-    let digest = hash.finalize();
-    let bytes: [u8; 8] = std::array::from_fn(|i| digest[i]);
-    ((u64::from_le_bytes(bytes) >> 11) as f64 + 0.5) / (1u64 << 53) as f64
-}
 
 /// Many uniform numbers for simulations, seeded by [`uniform`].
 #[derive(Debug, Clone)]

@@ -6,21 +6,8 @@ use plotters::coord::Shift;
 use plotters::prelude::*;
 
 use super::assurance::{AssuranceReport, ScenarioRow};
-use crate::report::font_of_charts;
+use crate::report::{CHART_COLOURS, CHART_SIZE, font_of_charts};
 use crate::{Error, Result};
-
-/// Width and height, pixels.
-const SIZE: (u32, u32) = (960, 640);
-
-/// Colours that people with colour-blindness tell apart (Okabe and Ito 2008).
-const COLOURS: [RGBColor; 6] = [
-    RGBColor(0, 114, 178),
-    RGBColor(213, 94, 0),
-    RGBColor(0, 158, 115),
-    RGBColor(204, 121, 167),
-    RGBColor(230, 159, 0),
-    RGBColor(86, 180, 233),
-];
 
 /// Writes `assurance.json`, and the chart `width.svg` and `width.png`, into a folder that is made if need be.
 ///
@@ -43,12 +30,12 @@ fn write_chart(report: &AssuranceReport, folder: &Path) -> Result<Vec<PathBuf>> 
     let failed = |e: String| Error::bug("drawing charts", e);
     let svg = folder.join("width.svg");
     let mut text = String::new();
-    draw(report, &SVGBackend::with_string(&mut text, SIZE).into_drawing_area()).map_err(failed)?;
+    draw(report, &SVGBackend::with_string(&mut text, CHART_SIZE).into_drawing_area()).map_err(failed)?;
     std::fs::write(&svg, text).map_err(Error::io("write", &svg))?;
     let png = folder.join("width.png");
-    let mut pixels = vec![255; (SIZE.0 * SIZE.1 * 3) as usize];
-    draw(report, &BitMapBackend::with_buffer(&mut pixels, SIZE).into_drawing_area()).map_err(failed)?;
-    image::save_buffer(&png, &pixels, SIZE.0, SIZE.1, image::ExtendedColorType::Rgb8)
+    let mut pixels = vec![255; (CHART_SIZE.0 * CHART_SIZE.1 * 3) as usize];
+    draw(report, &BitMapBackend::with_buffer(&mut pixels, CHART_SIZE).into_drawing_area()).map_err(failed)?;
+    image::save_buffer(&png, &pixels, CHART_SIZE.0, CHART_SIZE.1, image::ExtendedColorType::Rgb8)
         .map_err(|e| Error::io("write", &png)(std::io::Error::other(e)))?;
     Ok(vec![svg, png])
 }
@@ -72,7 +59,7 @@ fn draw<B: DrawingBackend>(report: &AssuranceReport, area: &DrawingArea<B, Shift
     let mesh = &mut chart.configure_mesh();
     mesh.x_desc("calls").y_desc("members that are not real, at most, %").draw().map_err(|e| said(&e))?;
     for (at, row) in rows.iter().enumerate() {
-        let colour = COLOURS[at % COLOURS.len()];
+        let colour = CHART_COLOURS[at % CHART_COLOURS.len()];
         let points: Vec<(f64, f64)> = row.widths.iter().map(|w| (w.calls as f64, 100.0 * w.high)).collect();
         let line = LineSeries::new(points, colour.stroke_width(2)).point_size(3);
         chart

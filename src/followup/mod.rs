@@ -2,7 +2,7 @@
 //!
 //! | part | |
 //! |---|---|
-//! | `files` | folders that are their owner's, cells that are no formulas |
+//! | `files` | cells that are no formulas |
 //! | `members` | a run folder and its dump -> the memberships of a night |
 //! | [`release`] | whom the SMS goes to, who is asked for another selfie, who waits |
 //! | [`sample`] | a random sample of all memberships for callers, and a second one of the silent |

@@ -17,7 +17,7 @@ use arrow::array::{ArrayRef, StringArray};
 use arrow::datatypes::TimestampMicrosecondType;
 use serde::{Deserialize, Serialize};
 
-use super::files::{plain_cell, private_folder};
+use super::files::plain_cell;
 use super::members::{Member, NightMembers};
 use super::text::{advice, filled};
 use crate::config::Columns;
@@ -25,7 +25,7 @@ use crate::config::policy::{Policy, ReleasePolicy};
 use crate::decisions::{Answer, Decisions, PairKey, Side};
 use crate::dump::facts::Mobile;
 use crate::lock::FileLock;
-use crate::output::{self, Kept, create_private, parent, sync_folder, write_durably};
+use crate::output::{self, Kept, create_private, create_private_folder, parent, sync_folder, write_durably};
 use crate::reason::{Reason, Verdict};
 use crate::report::table;
 use crate::verdict::write_table;
@@ -201,7 +201,7 @@ pub fn release(job: &ReleaseJob) -> Result<ReleaseSummary> {
         }
         (true, _) => return Ok(summary(None, last, &lines)),
     };
-    private_folder(&job.out)?;
+    create_private_folder(&job.out)?;
     append(&job.asked, &new, &night.run_id, batch, job.now)?;
     let path = file(batch);
     // The Parquet file last, and whole: where it is, both are.

@@ -1,6 +1,6 @@
 //! Writing files so that they are whole or absent, and readable by their owner alone.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use sha2::{Digest, Sha256};
 
 use super::member::hex;
+pub(super) use crate::output::{create_private, create_private_folder, sync_folder};
 use crate::{Error, Result};
 
 /// Ending of files that are not whole yet.
@@ -24,32 +25,6 @@ pub(super) fn remove_if_there(path: &Path) -> Result<()> {
         Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(Error::io("remove", path)(e)),
         _ => path.parent().filter(|parent| parent.exists()).map_or(Ok(()), sync_folder),
     }
-}
-
-/// Creates a file for its owner alone (0600 on Unix), truncating what was there.
-pub(super) fn create_private(path: &Path) -> Result<File> {
-    let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path).map_err(Error::io("create", path))
-}
-
-/// Creates a folder and its parents for their owner alone (0700 on Unix).
-pub(super) fn create_private_folder(path: &Path) -> Result<()> {
-    let mut builder = fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(path).map_err(Error::io("create the folder", path))
-}
-
-/// Makes the names in a folder durable. Windows has no such call and needs none.
-pub(super) fn sync_folder(path: &Path) -> Result<()> {
-    if cfg!(unix) {
-        File::open(path).and_then(|f| f.sync_all()).map_err(Error::io("sync the folder", path))?;
-    }
-    Ok(())
 }
 
 /// A file under a temporary name that hashes what is written; [`Pending::commit`] gives it its name.

@@ -8,6 +8,6 @@ mod run;
 mod summary;
 pub(crate) mod table;
 
-pub use font::font_of_charts;
+pub use font::{CHART_COLOURS, CHART_SIZE, font_of_charts};
 pub use progress::{PROGRESS, Progress, Stage};
 pub use summary::Summary;

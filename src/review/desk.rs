@@ -12,11 +12,12 @@ use super::nights::{Found, Missing, Night, Nights, beside, earlier_submissions};
 use super::pictures::{Shown, show};
 use super::queue::{Member, Pair, Queue};
 use super::rate::per_hour;
-use super::seeds::{self, Pool, Seed, SeedFace, draw};
+use super::seeds::{self, Pool, Seed, SeedFace};
 use super::views::{ItemView, SideView, State, instant, masked, parts};
 use crate::config::Columns;
 use crate::decisions::{Answer, Entry, Event, Judgement, Log, PairKey, Receipt, Why};
 use crate::dump::{Dump, RowFacts};
+use crate::statistics::uniform_of;
 use crate::{Error, Result};
 
 /// Pictures kept ready: those of the pair on each screen, and some that people go back to.
@@ -406,7 +407,7 @@ fn id(run: &str, kind: &str, key: &PairKey) -> String {
 /// Whether two people are asked about a pair. Every process draws the same.
 fn is_second(run: &str, key: &PairKey, share: f64) -> bool {
     let [(a, _, _), (b, _, _)] = key.sides();
-    share > 0.0 && draw(&[run, "second", a, b]) < share
+    share > 0.0 && uniform_of(&[run, "second", a, b]) < share
 }
 
 /// A panic elsewhere is no reason to refuse decisions: what the lock guards is whole between two calls.

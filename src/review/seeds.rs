@@ -15,14 +15,13 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
 
-use sha2::{Digest, Sha256};
-
 use super::nights::{Known, Night};
 use super::queue::Queue;
 use super::tables;
 use crate::Result;
 use crate::decisions::{Answer, Side};
 use crate::reason::Reason;
+use crate::statistics::uniform_of;
 
 /// Most workers that known pairs are drawn from.
 const MOST_WORKERS: usize = 2_000;
@@ -75,18 +74,6 @@ fn is_clear(reasons: &[String]) -> bool {
     reasons.iter().all(|reason| CLEAR.iter().any(|clear| clear.code() == reason))
 }
 
-/// A number from 0 to 1 that hangs on the words alone: every process draws the same.
-pub fn draw(words: &[&str]) -> f64 {
-    let mut hash = Sha256::new();
-    for word in words {
-        hash.update((word.len() as u64).to_le_bytes());
-        hash.update(word.as_bytes());
-    }
-    let digest = hash.finalize();
-    let bytes: [u8; 8] = std::array::from_fn(|i| digest[i]);
-    (u64::from_le_bytes(bytes) >> 11) as f64 / (1u64 << 53) as f64
-}
-
 /// The workers of a run that have selfies enough, an even draw of them.
 pub fn workers(run: &Path) -> Result<HashSet<String>> {
     let mut counts: HashMap<String, usize> = HashMap::new();
@@ -101,7 +88,7 @@ pub fn workers(run: &Path) -> Result<HashSet<String>> {
     let mut drawn: Vec<(f64, String)> = counts
         .into_iter()
         .filter(|(_, n)| *n >= SELFIES)
-        .map(|(worker, _)| (draw(&["worker", &worker]), worker))
+        .map(|(worker, _)| (uniform_of(&["worker", &worker]), worker))
         .collect();
     drawn.sort_by(|x, y| x.0.total_cmp(&y.0));
     drawn.truncate(MOST_WORKERS);
@@ -149,7 +136,7 @@ impl Pool {
         let wanted = (share * asked.len() as f64).ceil() as usize;
         let mut workers: Vec<&String> =
             self.chosen.iter().filter(|(_, rows)| rows.len() >= SELFIES).map(|(w, _)| w).collect();
-        workers.sort_by(|x, y| draw(&[&night.run_id, x]).total_cmp(&draw(&[&night.run_id, y])));
+        workers.sort_by(|x, y| uniform_of(&[&night.run_id, x]).total_cmp(&uniform_of(&[&night.run_id, y])));
         let count = wanted.min(workers.len());
         let mut seeds = Vec::new();
         for (number, worker) in workers.into_iter().take(count).enumerate() {
@@ -163,9 +150,9 @@ impl Pool {
                 _ => (face(one, "worker"), Answer::Same, "worker_in_two_selfies"),
             };
             // Evenly over the queue, and within its stretch where chance puts it.
-            let chance = draw(&[&night.run_id, "place", worker]);
+            let chance = uniform_of(&[&night.run_id, "place", worker]);
             let at = ((number as f64 + chance) / count as f64 * asked.len() as f64) as usize;
-            let lends = (draw(&[&night.run_id, "record", worker]) * asked.len() as f64) as usize;
+            let lends = (uniform_of(&[&night.run_id, "record", worker]) * asked.len() as f64) as usize;
             let last = asked.len() - 1;
             let (after, record) = (asked[at.min(last)], asked[lends.min(last)]);
             seeds.push(Seed { a, b: face(other, "worker"), truth, basis, record, after });
@@ -180,9 +167,9 @@ mod tests {
 
     #[test]
     fn draws_are_even_and_the_same_each_time() {
-        let draws: Vec<f64> = (0..2000).map(|i| draw(&["x", &i.to_string()])).collect();
-        assert_eq!(draws[7], draw(&["x", "7"]));
-        assert_ne!(draw(&["ab", "c"]), draw(&["a", "bc"]));
+        let draws: Vec<f64> = (0..2000).map(|i| uniform_of(&["x", &i.to_string()])).collect();
+        assert_eq!(draws[7], uniform_of(&["x", "7"]));
+        assert_ne!(uniform_of(&["ab", "c"]), uniform_of(&["a", "bc"]));
         let below = draws.iter().filter(|&&d| d < 0.1).count();
         assert!((140..260).contains(&below), "{below}");
         assert!(draws.iter().all(|d| (0.0..1.0).contains(d)));

@@ -14,7 +14,7 @@ use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
 use crate::lock::FileLock;
-use crate::output::{parent, sync_folder, write_durably};
+use crate::output::{create_private_folder, parent, sync_folder, write_durably};
 use crate::{Error, Result};
 
 /// Names the run that is being, or was, made visible: the SHA-256 of its `run.json`.
@@ -311,11 +311,6 @@ fn own_folder(path: &Path) -> Result<()> {
         }
         Err(_) => private_builder().create(path).map_err(Error::io("create", path)),
     }
-}
-
-/// Creates a folder and those above it for their owner alone; an existing one is fine.
-fn create_private_folder(path: &Path) -> Result<()> {
-    private_builder().recursive(true).create(path).map_err(Error::io("create", path))
 }
 
 fn private_builder() -> fs::DirBuilder {

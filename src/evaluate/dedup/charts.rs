@@ -7,21 +7,8 @@ use plotters::prelude::*;
 
 use super::report::DedupReport;
 use super::size::SizeReport;
-use crate::report::font_of_charts;
+use crate::report::{CHART_COLOURS, CHART_SIZE, font_of_charts};
 use crate::{Error, Result};
-
-/// Width and height, pixels.
-const SIZE: (u32, u32) = (960, 640);
-
-/// Colours that people with colour-blindness tell apart (Okabe and Ito 2008).
-const COLOURS: [RGBColor; 6] = [
-    RGBColor(0, 114, 178),
-    RGBColor(213, 94, 0),
-    RGBColor(0, 158, 115),
-    RGBColor(204, 121, 167),
-    RGBColor(230, 159, 0),
-    RGBColor(86, 180, 233),
-];
 
 type Drawn = std::result::Result<(), String>;
 
@@ -47,12 +34,14 @@ pub(super) fn write(report: &DedupReport, folder: &Path) -> Result<Vec<PathBuf>>
         let failed = |e: String| Error::bug("drawing charts", e);
         let svg = folder.join(format!("{name}.svg"));
         let mut text = String::new();
-        draw(report, Canvas::Svg(SVGBackend::with_string(&mut text, SIZE).into_drawing_area())).map_err(failed)?;
+        draw(report, Canvas::Svg(SVGBackend::with_string(&mut text, CHART_SIZE).into_drawing_area()))
+            .map_err(failed)?;
         std::fs::write(&svg, text).map_err(Error::io("write", &svg))?;
         let png = folder.join(format!("{name}.png"));
-        let mut pixels = vec![255; (SIZE.0 * SIZE.1 * 3) as usize];
-        draw(report, Canvas::Png(BitMapBackend::with_buffer(&mut pixels, SIZE).into_drawing_area())).map_err(failed)?;
-        image::save_buffer(&png, &pixels, SIZE.0, SIZE.1, image::ExtendedColorType::Rgb8)
+        let mut pixels = vec![255; (CHART_SIZE.0 * CHART_SIZE.1 * 3) as usize];
+        draw(report, Canvas::Png(BitMapBackend::with_buffer(&mut pixels, CHART_SIZE).into_drawing_area()))
+            .map_err(failed)?;
+        image::save_buffer(&png, &pixels, CHART_SIZE.0, CHART_SIZE.1, image::ExtendedColorType::Rgb8)
             .map_err(|e| Error::io("write", &png)(std::io::Error::other(e)))?;
         written.extend([svg, png]);
     }
@@ -110,7 +99,7 @@ fn det_on<B: DrawingBackend>(report: &DedupReport, area: &DrawingArea<B, Shift>)
         .y_label_formatter(&|y| format!("{}", (y * 1e4).round() / 1e4))
         .draw()
         .map_err(said)?;
-    for (size, colour) in report.sizes.iter().zip(COLOURS.iter().cycle()) {
+    for (size, colour) in report.sizes.iter().zip(CHART_COLOURS.iter().cycle()) {
         let line = size.det.iter().map(|p| (p.expected, p.fnir.max(low)));
         chart
             .draw_series(LineSeries::new(line, colour.stroke_width(2)))
@@ -153,7 +142,7 @@ fn predicted_on<B: DrawingBackend>(report: &DedupReport, area: &DrawingArea<B, S
         chart.draw_series(LineSeries::new(ends, grey.stroke_width(width))).map_err(said)?;
     }
     let middle = report.sizes.len() as f64 / 2.0 - 0.5;
-    for ((at, size), colour) in (0..).zip(&report.sizes).zip(COLOURS.iter().cycle()) {
+    for ((at, size), colour) in (0..).zip(&report.sizes).zip(CHART_COLOURS.iter().cycle()) {
         let x = |expected: f64| expected * 10f64.powf(0.05 * (f64::from(at) - middle));
         let limits = || size.limits.iter().filter(|limit| limit.expected >= 1.0);
         let bars = limits().map(|limit| {

@@ -8,10 +8,9 @@ use arrow::array::{
 };
 use arrow::datatypes::{Float32Type, Float64Type, Int64Type};
 
-use super::super::files::private_folder;
 use super::list::{drawn, drawn_again};
 use super::record::{FrameRow, ListRow, Sample, SampleRecord, Stratum, VERSION, frame_hash, list_hash};
-use crate::output::write_durably;
+use crate::output::{create_private_folder, write_durably};
 use crate::reason::Verdict;
 use crate::report::table;
 use crate::verdict::write_table;
@@ -19,7 +18,7 @@ use crate::{Error, Result};
 
 /// Frame and list, in a folder made for them.
 pub fn write(out: &Path, record: &SampleRecord, frame: &[FrameRow], list: &[ListRow]) -> Result<()> {
-    private_folder(out)?;
+    create_private_folder(out)?;
     let text = |values: Vec<Option<&str>>| -> ArrayRef { Arc::new(StringArray::from(values)) };
     let stratum = |at: usize| &record.strata[at];
     let of = |get: fn(&Stratum) -> &str, at: Vec<usize>| text(at.into_iter().map(|s| Some(get(stratum(s)))).collect());
