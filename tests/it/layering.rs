@@ -11,7 +11,7 @@ use std::sync::OnceLock;
 use imports::Imports;
 
 const LEAVES: &[&str] =
-    &["error", "lock", "statistics", "exit", "reason", "output", "config", "memory", "device", "ops", "nn"];
+    &["error", "lock", "journal", "statistics", "exit", "reason", "output", "config", "memory", "device", "ops", "nn"];
 const FLOW: &[&str] = &[
     "dump",
     "photo",
