@@ -2,12 +2,14 @@
 
 use std::collections::HashMap;
 
+use super::super::members::PromisedPairs;
 use super::super::sample::FrameRow;
 use super::job::AssuranceJob;
 use super::nights::{Night, answer_of};
-use crate::assurance::detectors::{JudgedStratum, estimates, rates};
-use crate::assurance::record::{DetectorRow, LimitRow};
+use crate::assurance::detectors::{JudgedStratum, Rate, Rates, rates};
+use crate::assurance::record::{DetectorRow, LimitRow, Promised};
 use crate::decisions::{self, Decisions};
+use crate::matching::ladder;
 use crate::reason::Reason;
 use crate::replies::{Answers, Reply};
 
@@ -22,8 +24,10 @@ pub fn decided_duplicates(decisions: &Decisions) -> HashMap<String, bool> {
             decisions::Answer::Different => false,
             decisions::Answer::NotSure => continue,
         };
-        for (submission, ..) in pair.sides() {
-            *decided.entry(submission.clone()).or_insert(false) |= is_same;
+        // Only the later of two memberships of one person is a second one.
+        let later = pair.sides().iter().max_by(|x, y| (x.2, &x.0).cmp(&(y.2, &y.0)));
+        for side in pair.sides() {
+            *decided.entry(side.0.clone()).or_insert(false) |= is_same && Some(side) == later;
         }
     }
     decided
@@ -41,9 +45,17 @@ pub struct Detector {
 /// A score that a limit of the policy cuts.
 struct Score {
     key: &'static str,
-    of: fn(&FrameRow) -> Option<f32>,
-    flags_below: bool,
+    /// The limits that are tried.
+    ladder: &'static [f64],
+    of: fn(&FrameRow) -> Option<f64>,
+    /// Whether a value is flagged at a limit.
+    flags: fn(f64, f64) -> bool,
+    /// Reasons of the detector that no limit moves.
+    always: &'static [Reason],
 }
+
+/// Limits of liveness.
+const LIVENESS: [f64; 10] = [0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9];
 
 /// The detectors that calls can judge.
 pub const DETECTORS: [Detector; 4] = [
@@ -52,14 +64,26 @@ pub const DETECTORS: [Detector; 4] = [
         reasons: &[Reason::PhotoOfPhoto, Reason::PhotoOfPhotoSuspected],
         truth: |reply| reply.live.map(|is_live| !is_live),
         by_reviewers: false,
-        score: Some(Score { key: "liveness.review_below", of: |row| row.liveness, flags_below: true }),
+        score: Some(Score {
+            key: "liveness.review_below",
+            ladder: &LIVENESS,
+            of: |row| row.liveness.map(f64::from),
+            flags: |liveness, limit| liveness < limit,
+            always: &[],
+        }),
     },
     Detector {
         name: "duplicate",
         reasons: &[Reason::DuplicateMember, Reason::DuplicateSelfie],
         truth: |reply| reply.first_time.map(|is_first| !is_first),
         by_reviewers: true,
-        score: None,
+        score: Some(Score {
+            key: "matching.review_false_share",
+            ladder: &ladder::SHARES,
+            of: |row| row.review_at_false_share,
+            flags: |least_share, limit| least_share <= limit,
+            always: &[Reason::DuplicateSelfie],
+        }),
     },
     Detector {
         name: "stand_in",
@@ -97,18 +121,19 @@ pub fn detector_row(
     };
     let by_reason = |row: &FrameRow| row.reasons.iter().any(|reason| detector.reasons.contains(reason));
     let strata = judged(nights, &by_reason, &truth);
-    let flagged: u64 = strata.iter().filter(|stratum| stratum.is_flagged).map(|stratum| stratum.population).sum();
-    let limits = detector.score.as_ref().map_or_else(Vec::new, |score| limits(score, nights, &truth));
-    let suggestion =
-        detector.score.as_ref().and_then(|score| suggestion(score, &limits, flagged, &strata, job.precision));
+    let confidence = job.goal.confidence;
+    let (flagged, rates) = (flagged(&strata), rates(&strata, confidence));
+    let limits = detector.score.as_ref().map_or_else(Vec::new, |score| limits(score, nights, &truth, confidence));
+    let score = detector.score.as_ref();
     DetectorRow {
         detector: detector.name.to_owned(),
         flagged,
         judged: strata.iter().map(|stratum| stratum.truths.iter().flatten().count() as u64).sum(),
-        rates: rates(&strata, job.goal.confidence),
-        policy_key: detector.score.as_ref().map(|score| score.key.to_owned()),
+        rates,
+        promised: detector.by_reviewers.then(|| promised(nights)),
+        policy_key: score.map(|score| score.key.to_owned()),
+        suggestion: score.and_then(|score| suggestion(score, &limits, flagged, &rates, job.precision)),
         limits,
-        suggestion,
     }
 }
 
@@ -137,43 +162,96 @@ fn judged(
     strata
 }
 
-fn limits(score: &Score, nights: &[Night], truth: &dyn Fn(&str) -> Option<bool>) -> Vec<LimitRow> {
-    let row = |tenths: u32| {
-        let limit = f64::from(tenths) / 20.0;
-        let is_flagged =
-            |row: &FrameRow| (score.of)(row).is_some_and(|value| (f64::from(value) < limit) == score.flags_below);
+/// What each limit of the ladder would do, in the order of the ladder.
+fn limits(score: &Score, nights: &[Night], truth: &dyn Fn(&str) -> Option<bool>, confidence: f64) -> Vec<LimitRow> {
+    let row = |&limit: &f64| {
+        let is_flagged = |row: &FrameRow| {
+            let by_score = (score.of)(row).is_some_and(|value| (score.flags)(value, limit));
+            by_score || row.reasons.iter().any(|reason| score.always.contains(reason))
+        };
         let strata = judged(nights, &is_flagged, truth);
-        let flagged = strata.iter().filter(|stratum| stratum.is_flagged).map(|stratum| stratum.population).sum();
-        let (precision, recall) = estimates(&strata);
-        LimitRow { limit, flagged, precision, recall }
+        LimitRow { limit, flagged: flagged(&strata), rates: rates(&strata, confidence) }
     };
-    (1..20).map(row).collect()
+    score.ladder.iter().map(row).collect()
 }
 
-/// The limit that finds most among those that keep the precision, where it finds more than today's.
-fn suggestion(
-    score: &Score,
-    limits: &[LimitRow],
-    flagged_now: u64,
-    now: &[JudgedStratum],
-    precision: f64,
-) -> Option<String> {
-    let (_, recall_now) = estimates(now);
-    let keeps = |row: &&LimitRow| row.precision.is_some_and(|found| found >= precision);
-    let best = limits
-        .iter()
-        .filter(keeps)
-        .max_by(|a, b| a.recall.partial_cmp(&b.recall).unwrap_or(std::cmp::Ordering::Equal))?;
-    let (found, before) = (best.recall?, recall_now?);
-    (found > before + 0.01).then(|| {
-        format!(
-            "{} = {:.2} would find {:.0} % instead of {:.0} %, and flag {} members instead of {}",
-            score.key,
-            best.limit,
-            100.0 * found,
-            100.0 * before,
-            best.flagged,
-            flagged_now
-        )
-    })
+/// How many members of the population are flagged.
+fn flagged(strata: &[JudgedStratum]) -> u64 {
+    strata.iter().filter(|stratum| stratum.is_flagged).map(|stratum| stratum.population).sum()
+}
+
+/// A limit that finds more than today's and keeps the precision; where there is none, one that flags fewer and finds as
+/// much; in a sentence, with what it costs.
+fn suggestion(score: &Score, limits: &[LimitRow], flagged_now: u64, now: &Rates, precision: f64) -> Option<String> {
+    let before = now.recall.estimate?;
+    let recall = |row: &LimitRow| row.rates.recall.estimate.unwrap_or(0.0);
+    let keeps = |row: &&LimitRow| row.rates.precision.estimate.is_some_and(|found| found >= precision);
+    let more = limits.iter().filter(keeps).max_by(|a, b| recall(a).total_cmp(&recall(b)));
+    let fewer = || {
+        let as_much = |row: &&LimitRow| recall(row) >= before && row.flagged < flagged_now;
+        limits.iter().filter(as_much).min_by_key(|row| row.flagged)
+    };
+    let best = more.filter(|row| recall(row) > before + 0.01).or_else(fewer)?;
+    let looks = match best.flagged.checked_sub(flagged_now) {
+        Some(0) => "as many looks".to_owned(),
+        Some(more) => format!("{more} more looks than {flagged_now}"),
+        None => format!("{} fewer looks than {flagged_now}", flagged_now - best.flagged),
+    };
+    let percent = |rate: &Rate| {
+        let estimate = rate.estimate.unwrap_or(0.0);
+        format!("{:.0} % ({:.0} to {:.0})", 100.0 * estimate, 100.0 * rate.low, 100.0 * rate.high)
+    };
+    Some(format!(
+        "{} = {:.2} would find {} instead of {:.0} %, be right in {}, and cost {looks}",
+        score.key,
+        best.limit,
+        percent(&best.rates.recall),
+        100.0 * before,
+        percent(&best.rates.precision),
+    ))
+}
+
+/// What the runs promised of duplicates: the policy's precision, and the recall of pairs that follows from their curves.
+fn promised(nights: &[Night]) -> Promised {
+    let runs = || nights.iter().flat_map(|night| &night.first.record.promised);
+    let sum = |get: &dyn Fn(&PromisedPairs) -> f64| runs().map(get).sum::<f64>();
+    let found = sum(&|run| (run.flagged_pairs - run.expected_false_pairs).max(0.0));
+    let mated = sum(&|run| run.mated_pairs);
+    let shares: Option<Vec<f64>> = runs().map(|run| run.review_false_share).collect();
+    Promised {
+        precision: shares.and_then(|shares| shares.into_iter().reduce(f64::max)).map(|share| 1.0 - share),
+        recall: (mated > 0.0).then(|| (found / mated).min(1.0)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rate(estimate: f64) -> Rate {
+        Rate { units: 9, estimate: Some(estimate), low: estimate - 0.1, high: estimate + 0.05 }
+    }
+
+    fn row(limit: f64, flagged: u64, precision: f64, recall: f64) -> LimitRow {
+        LimitRow { limit, flagged, rates: Rates { precision: rate(precision), recall: rate(recall) } }
+    }
+
+    #[test]
+    fn a_limit_is_suggested_with_its_cost() {
+        let score = DETECTORS[1].score.as_ref().unwrap();
+        let now = Rates { precision: rate(0.97), recall: rate(0.70) };
+        let ladder =
+            [row(0.01, 80, 0.99, 0.6), row(0.05, 100, 0.97, 0.7), row(0.1, 130, 0.93, 0.85), row(0.2, 300, 0.5, 0.9)];
+        let text = suggestion(score, &ladder, 100, &now, 0.9).unwrap();
+        let expected = "matching.review_false_share = 0.10 would find 85 % (75 to 90) instead of 70 %, be right in 93 % (83 to 98), \
+                        and cost 30 more looks than 100";
+        assert_eq!(text, expected);
+        // Nothing finds more and is right often enough: as much for fewer looks.
+        let ladder = [row(0.02, 90, 0.97, 0.7), row(0.05, 100, 0.95, 0.7), row(0.1, 130, 0.5, 0.85)];
+        assert!(suggestion(score, &ladder, 100, &now, 0.9).unwrap().contains("= 0.02"), "fewer looks");
+        assert!(suggestion(score, &ladder, 100, &now, 0.9).unwrap().ends_with("and cost 10 fewer looks than 100"));
+        assert_eq!(suggestion(score, &ladder[1..], 100, &now, 0.9), None);
+        let unknown = Rates { recall: Rate { estimate: None, ..rate(0.5) }, ..now };
+        assert_eq!(suggestion(score, &ladder, 100, &unknown, 0.9), None, "nothing was judged");
+    }
 }

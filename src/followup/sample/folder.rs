@@ -41,6 +41,10 @@ pub fn write(out: &Path, record: &SampleRecord, frame: &[FrameRow], list: &[List
             ("reasons", Arc::new(reasons.finish())),
             ("liveness", Arc::new(frame.iter().map(|row| row.liveness).collect::<Float32Array>())),
             ("similarity", Arc::new(frame.iter().map(|row| row.similarity).collect::<Float32Array>())),
+            (
+                "review_at_false_share",
+                Arc::new(frame.iter().map(|row| row.review_at_false_share).collect::<Float64Array>()),
+            ),
         ],
     )?;
     let places = || list.iter().map(|row| row.stratum).collect::<Vec<_>>();
@@ -129,8 +133,17 @@ impl Sample {
 }
 
 fn read_frame(path: &Path) -> Result<Vec<FrameRow>> {
-    let columns =
-        ["submission_id", "stratum", "booth_id", "mobile_end", "verdict", "reasons", "liveness", "similarity"];
+    let columns = [
+        "submission_id",
+        "stratum",
+        "booth_id",
+        "mobile_end",
+        "verdict",
+        "reasons",
+        "liveness",
+        "similarity",
+        "review_at_false_share",
+    ];
     let mut frame = Vec::new();
     table::read(path, &columns, |batch| {
         let (ids, booths, ends) = (batch.texts("submission_id")?, batch.texts("booth_id")?, batch.texts("mobile_end")?);
@@ -138,6 +151,7 @@ fn read_frame(path: &Path) -> Result<Vec<FrameRow>> {
         let strata = batch.numbers::<Int64Type>("stratum")?;
         let (liveness, similarity) =
             (batch.numbers::<Float32Type>("liveness")?, batch.numbers::<Float32Type>("similarity")?);
+        let shares = batch.numbers::<Float64Type>("review_at_false_share")?;
         for row in 0..batch.rows() {
             frame.push(FrameRow {
                 submission_id: ids.get(row).unwrap_or_default().to_owned(),
@@ -148,6 +162,7 @@ fn read_frame(path: &Path) -> Result<Vec<FrameRow>> {
                 reasons: reasons.get(row).into_iter().filter_map(table::reason).collect(),
                 liveness: table::value(liveness, row),
                 similarity: table::value(similarity, row),
+                review_at_false_share: table::value(shares, row),
             });
         }
         Ok(())

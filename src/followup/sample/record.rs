@@ -5,10 +5,11 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use super::super::members::PromisedPairs;
 use crate::reason::{Reason, Verdict};
 
 /// Version of the folder.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// A stratum of a sample.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -40,6 +41,8 @@ pub struct SampleRecord {
     pub drawn_at: i64,
     /// The runs drawn from.
     pub runs: Vec<String>,
+    /// What they promised of duplicates, in their order.
+    pub promised: Vec<PromisedPairs>,
     /// Rows of these runs that are no membership of their own: other tries, repeated ids, erased ones, rows without an id.
     pub left_out: u64,
     /// The strata, in the order of their numbers.
@@ -81,6 +84,8 @@ pub struct FrameRow {
     pub liveness: Option<f32>,
     /// The highest similarity to another membership.
     pub similarity: Option<f32>,
+    /// The least share of false ones at which its face would be flagged as enrolled before.
+    pub review_at_false_share: Option<f64>,
 }
 
 /// A line of the list.
@@ -118,7 +123,7 @@ pub fn frame_hash(frame: &[FrameRow]) -> String {
         let reasons: Vec<&str> = row.reasons.iter().map(|reason| reason.code()).collect();
         let (booth, end) = (row.booth_id.as_deref().unwrap_or(""), row.mobile_end.as_deref().unwrap_or(""));
         let line = (&row.submission_id, row.stratum, booth, end, row.verdict.code(), reasons);
-        hash.update(format!("{line:?} {:?} {:?}\n", row.liveness, row.similarity));
+        hash.update(format!("{line:?} {:?} {:?} {:?}\n", row.liveness, row.similarity, row.review_at_false_share));
     }
     hex(&hash.finalize())
 }

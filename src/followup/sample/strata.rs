@@ -86,6 +86,7 @@ fn frame_row(member: &Member, stratum: usize) -> FrameRow {
         reasons: member.reasons.clone(),
         liveness: member.liveness,
         similarity: member.similarity,
+        review_at_false_share: member.review_at_false_share,
     }
 }
 
