@@ -6,7 +6,7 @@
 //! | leaves | |
 //! |---|---|
 //! | [`error`], [`exit`], [`reason`] | what can go wrong with a run, and with a row |
-//! | [`lock`] | lock files |
+//! | [`lock`], [`journal`] | lock files; logs of what people said |
 //! | [`statistics`] | random numbers that stay the same, and an interval |
 //! | [`output`], [`sheets`] | where results may be written; tables for spreadsheets |
 //! | [`config`] | policy, column names, what was typed resolved into what it means |
@@ -51,6 +51,7 @@ pub mod face;
 pub mod followup;
 pub mod gallery;
 pub mod infer;
+pub mod journal;
 pub mod lock;
 pub mod lookup;
 pub mod matching;

@@ -74,7 +74,7 @@ pub fn rates(strata: &[JudgedStratum], confidence: f64) -> Rates {
 }
 
 /// Precision and recall without intervals; none where nothing was judged.
-pub fn estimates(strata: &[JudgedStratum]) -> (Option<f64>, Option<f64>) {
+fn estimates(strata: &[JudgedStratum]) -> (Option<f64>, Option<f64>) {
     let mass = |is_flagged: bool| -> f64 {
         strata.iter().filter(|s| s.is_flagged == is_flagged).map(|s| s.weight() * s.trues()).sum()
     };

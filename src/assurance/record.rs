@@ -62,9 +62,16 @@ pub struct LimitRow {
     pub limit: f64,
     /// Members that it flags, of the whole population.
     pub flagged: u64,
-    /// Share of those that are true, where anything was judged.
+    /// What it would be worth.
+    pub rates: Rates,
+}
+
+/// What runs promised of a detector by themselves.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Promised {
+    /// Share of the flagged that are true, at least, by the policy.
     pub precision: Option<f64>,
-    /// Share of the true that it flags.
+    /// Share of the pairs of one person that are flagged, by the runs' own curves.
     pub recall: Option<f64>,
 }
 
@@ -79,11 +86,14 @@ pub struct DetectorRow {
     pub judged: u64,
     /// With intervals.
     pub rates: Rates,
+    /// What was promised, of duplicates.
+    #[serde(default)]
+    pub promised: Option<Promised>,
     /// The key of the policy that moves it, if there is one.
     pub policy_key: Option<String>,
     /// What other limits would do.
     pub limits: Vec<LimitRow>,
-    /// A limit that finds more and keeps the precision asked for, in a sentence.
+    /// A limit that finds more and keeps the precision asked for, or finds as much with fewer looks, in a sentence.
     pub suggestion: Option<String>,
 }
 
@@ -174,6 +184,15 @@ impl fmt::Display for Assurance {
             };
             let (recall, precision) = (rate(&row.rates.recall), rate(&row.rates.precision));
             writeln!(f, "  {:<15} finds {recall}; right {precision}; flags {}", row.detector, row.flagged)?;
+            if let Some(promised) = &row.promised {
+                let share = |share: Option<f64>| share.map_or("nothing".to_owned(), |s| format!("{:.0} %", 100.0 * s));
+                let (recall, precision) = (share(promised.recall), share(promised.precision));
+                writeln!(f, "    promised by the runs: finds {recall} of the pairs; right {precision}")?;
+            }
+            for limit in row.limits.iter().filter(|limit| limit.rates.recall.units > 0) {
+                let (recall, precision) = (rate(&limit.rates.recall), rate(&limit.rates.precision));
+                writeln!(f, "    at {:<5} finds {recall}; right {precision}; flags {}", limit.limit, limit.flagged)?;
+            }
             if let Some(suggestion) = &row.suggestion {
                 writeln!(f, "    {suggestion}")?;
             }

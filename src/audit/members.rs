@@ -11,7 +11,8 @@ use crate::verdict::{Finding, Membership, Sign};
 
 /// Which persons tonight's members are.
 ///
-/// Every row that is in a flagged pair or a cluster has its membership. Decisions stand in the notes.
+/// Every row that is in a flagged pair or a cluster, or that another limit would flag, has its membership. Decisions stand in
+/// the notes.
 pub fn memberships(found: &Found) -> Vec<Membership> {
     let cluster_of = clusters_of(found);
     let mut best: HashMap<usize, &Pair> = HashMap::new();
@@ -24,11 +25,14 @@ pub fn memberships(found: &Found) -> Vec<Membership> {
         }
     }
     let mut notes = decision_notes(found);
+    let share_of = |index: usize| found.judged.least_shares.get(&index).copied();
     let tonight = found.enrolments.iter().enumerate().filter_map(|(index, e)| Some((index, e.row?)));
     tonight
         .filter_map(|(index, row)| {
             let (cluster, pair, notes) = (cluster_of.get(&index), best.get(&index), notes.remove(&index));
-            (cluster.is_some() || pair.is_some() || notes.is_some()).then(|| Membership {
+            let share = share_of(index);
+            let has_any = cluster.is_some() || pair.is_some() || notes.is_some() || share.is_some();
+            has_any.then(|| Membership {
                 row,
                 cluster_id: cluster.map(|cluster| cluster.id.clone()),
                 cross_district: cluster.map(|cluster| cluster.cross_district()),
@@ -36,6 +40,7 @@ pub fn memberships(found: &Found) -> Vec<Membership> {
                 expected_false_matches: pair.map(|pair| pair.expected_false_matches),
                 grade: pair.and_then(|pair| pair.grade()),
                 evidence: pair.map(|pair| pair.parts.text()),
+                review_at_false_share: share,
                 notes: notes.unwrap_or_default(),
             })
         })

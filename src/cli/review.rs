@@ -9,9 +9,10 @@ use clap::Args;
 use crate::cli::{Common, print, print_as, print_as_it_is};
 use crate::decisions::Decisions;
 use crate::dump::{expect_run, has_columns};
+use crate::followup::sample;
 use crate::output::{self, Kept};
 use crate::report::Progress;
-use crate::review::{Desk, Server, Setup, export, measure};
+use crate::review::{CallList, Desk, Server, Setup, export, measure};
 use crate::{Error, Result};
 
 const EXAMPLES: &str = "\
@@ -22,14 +23,21 @@ Examples:
   chehra review out/night --measure
   chehra review out/night --export decisions.parquet
   chehra review out/night --export decisions.xlsx          # or .csv, for a spreadsheet
+  chehra review out/night --calls out/night.sample --call-log /data/review/calls.jsonl
+  chehra assurance out/night.sample --responses out/night.sample.calls.jsonl
   chehra audit /data/dump/2026-11-22 --decisions out/night.decisions.jsonl --out out/next
 
 Open the printed address in a browser on this machine. Keys: J same, K not sure, L different, U undo, N note, arrows to
 move, ? for all of them. Decisions are appended to out/night.decisions.jsonl, each on the disk before the page says so.
-Several people can work at once: each names themselves in a window of their own, or starts a desk on the same log.";
+Several people can work at once: each names themselves in a window of their own, or starts a desk on the same log.
+
+Where `chehra sample` drew a list of the night, the desk has a queue of calls as well (\"Calls\" on the page): the member's
+selfie and masked facts, the questions, and a key for each answer. A number is shown to whoever asks for it, and the log says
+to whom; answers go to out/night.sample.calls.jsonl, which `audit` and `assurance` take with --responses.";
 
 const PICTURES: &str = "Where the pictures are";
 const REVIEWERS: &str = "Reviewers and what they decide";
+const CALLS: &str = "Calls";
 const DESK: &str = "The desk's address";
 const AFTER: &str = "After the review";
 
@@ -52,6 +60,12 @@ pub struct ReviewArgs {
     /// Log of decisions, made if absent [default: RUN.decisions.jsonl, beside the run folder]
     #[arg(help_heading = REVIEWERS, long, value_name = "FILE")]
     decisions: Option<PathBuf>,
+    /// Sample whose members are called [default: RUN.sample beside the run folder, where there is one]
+    #[arg(help_heading = CALLS, long, value_name = "SAMPLE")]
+    calls: Option<PathBuf>,
+    /// Log of calls, made if absent [default: SAMPLE.calls.jsonl, beside the sample]
+    #[arg(help_heading = CALLS, long, value_name = "FILE")]
+    call_log: Option<PathBuf>,
     /// Port; 0 takes any that is free
     #[arg(help_heading = DESK, long, value_name = "N", default_value_t = 0)]
     port: u16,
@@ -94,6 +108,7 @@ pub fn run(args: &ReviewArgs, common: &Common) -> Result<()> {
         reviewer: args.reviewer.clone(),
         second_share: args.second_share,
         seeded_share: args.seeded_share,
+        calls: calls(args)?,
     };
     let desk = Desk::open(&setup)?;
     if let Some(found) = desk.without_dump() {
@@ -103,19 +118,70 @@ pub fn run(args: &ReviewArgs, common: &Common) -> Result<()> {
         let kept = torn.kept.map_or_else(String::new, |path| format!("; its bytes are kept in {}", path.display()));
         log::warn!("{}: the last line was never finished{kept}", decisions.display());
     }
+    if let Some(calls) = desk.calls() {
+        for torn in calls.torn() {
+            let kept = torn.kept.map_or_else(String::new, |path| format!("; its bytes are kept in {}", path.display()));
+            log::warn!("the last line of the log of calls was never finished{kept}");
+        }
+        let (members, elsewhere) = calls.size();
+        if elsewhere > 0 {
+            log::warn!(
+                "{elsewhere} members of the list are in another run ({members} in this one): review that run, too"
+            );
+        }
+    }
     let (persons, ..) = desk.size();
+    let members = desk.calls().map(|calls| calls.size().0);
     let server = Server::bind(desk, args.bind, args.port)?;
     stop_quietly()?;
     match common.json {
         true => {
-            print_as_it_is(&serde_json::json!({ "address": server.address(), "decisions": decisions }).to_string())?
+            let log = setup.calls.as_ref().map(|(_, log)| log);
+            let said = serde_json::json!({ "address": server.address(), "decisions": decisions, "call_log": log });
+            print_as_it_is(&said.to_string())?;
         }
         false => print(&server.address())?,
+    }
+    if let (Some(members), Some((_, log))) = (members, &setup.calls) {
+        let text = format!("{members} members to call; answers go to {}", log.display());
+        Progress::new(common.quiet).say(&text);
     }
     let goes_to = format!("decisions go to {}; Ctrl-C ends the desk", decisions.display());
     Progress::new(common.quiet).say(&format!("{persons} persons to look at; {goes_to}"));
     std::io::stdout().flush().map_err(Error::io("write", "standard output"))?;
     server.run()
+}
+
+/// Whom to call and where the answers go: the sample that was named, or the one beside the run.
+fn calls(args: &ReviewArgs) -> Result<Option<(CallList, PathBuf)>> {
+    let whole = args.run.canonicalize().unwrap_or_else(|_| args.run.clone());
+    let default = sample::beside(&whole);
+    let (folder, list) = match &args.calls {
+        Some(folder) => (folder.clone(), CallList::read(folder)?),
+        None if !default.exists() => {
+            return match args.call_log {
+                None => Ok(None),
+                Some(_) => {
+                    Err(Error::usage("--call-log", "there is no list to call from", "name a sample with --calls"))
+                }
+            };
+        }
+        // Nobody asked for it, so one that cannot be read is no reason to stop.
+        None => match CallList::read(&default) {
+            Ok(list) => (default, list),
+            Err(error) => {
+                log::warn!("no queue of calls: {error}");
+                return Ok(None);
+            }
+        },
+    };
+    let log = args.call_log.clone().unwrap_or_else(|| {
+        let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        folder.with_file_name(format!("{name}.calls.jsonl"))
+    });
+    let kept = [Kept::whole("the run folder", &args.run), Kept::whole("the sample", &folder)];
+    output::check("--call-log", &log, &kept)?;
+    Ok(Some((list, log)))
 }
 
 /// What the log says, without a desk.

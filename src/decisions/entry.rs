@@ -1,10 +1,6 @@
 //! One line of the log.
-//!
-//! A line is a JSON object whose last member is `sum`: the first 16 hexadecimal digits of the SHA-256 of the same object
-//! without it. Any JSON tool reads it; a line that was cut short, mended by hand or flipped on the disk is known.
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
 /// Version of the lines.
 pub const VERSION: u32 = 1;
@@ -136,46 +132,11 @@ pub struct Entry {
     pub event: Event,
 }
 
-/// `,"sum":"0123456789abcdef"}`
-const SUM: usize = r#","sum":"0123456789abcdef"}"#.len();
-
-impl Entry {
-    /// The line, with its line feed.
-    ///
-    /// # Errors
-    /// What the serialiser says; of no entry that a review makes.
-    pub fn line(&self) -> serde_json::Result<String> {
-        let mut text = serde_json::to_string(self)?;
-        let sum = sum(text.as_bytes());
-        text.pop();
-        text.push_str(&format!(",\"sum\":\"{sum}\"}}\n"));
-        Ok(text)
-    }
-
-    /// Reads a line without its line feed; the error says what is wrong with it.
-    pub fn parse(line: &[u8]) -> Result<Entry, String> {
-        let at = line.len().checked_sub(SUM).ok_or("cut short")?;
-        let (body, tail) = line.split_at(at);
-        let mut text = body.to_vec();
-        text.push(b'}');
-        if tail != format!(",\"sum\":\"{}\"}}", sum(&text)).as_bytes() {
-            return Err("its checksum does not fit".into());
-        }
-        let entry: Entry = serde_json::from_slice(&text).map_err(|e| e.to_string())?;
-        match entry.v {
-            VERSION => Ok(entry),
-            other => Err(format!("version {other}")),
-        }
-    }
-}
-
-fn sum(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().take(8).map(|byte| format!("{byte:02x}")).collect()
-}
-
 #[cfg(test)]
 pub(crate) mod tests {
+    use super::super::Ledger;
     use super::*;
+    use crate::journal::{line, read_line};
 
     pub fn side(submission: &str) -> Side {
         Side { submission: submission.into(), worker: "W1".into(), captured_at: 7, earlier_night: false }
@@ -214,19 +175,19 @@ pub(crate) mod tests {
         if let Event::Decide(judgement) = &mut entry.event {
             judgement.note = Some("दाग़ \u{1f600} \\".into());
         }
-        let line = entry.line().unwrap();
+        let line = line(&entry).unwrap();
         assert!(line.ends_with("\"}\n") && line.matches('\n').count() == 1, "{line}");
         let bytes = line.trim_end().as_bytes();
-        assert_eq!(Entry::parse(bytes).unwrap(), entry);
+        assert_eq!(read_line::<Ledger>(bytes).unwrap(), entry);
         let plain: serde_json::Value = serde_json::from_str(&line).unwrap();
         assert_eq!(plain["answer"], "not_sure");
         for cut in 0..bytes.len() {
-            assert!(Entry::parse(&bytes[..cut]).is_err(), "{cut}");
+            assert!(read_line::<Ledger>(&bytes[..cut]).is_err(), "{cut}");
         }
         for at in 0..bytes.len() {
             let mut changed = bytes.to_vec();
             changed[at] ^= 1;
-            assert!(Entry::parse(&changed).is_err(), "{at}");
+            assert!(read_line::<Ledger>(&changed).is_err(), "{at}");
         }
     }
 

@@ -3,7 +3,7 @@
 //! | part | |
 //! |---|---|
 //! | `entry` | one decision or undo, as a line of JSON with its checksum |
-//! | `log` | the file: appended under a lock, flushed to the disk before anybody is told, a torn end set aside |
+//! | `log` | the file, kept by [`crate::journal`] |
 //! | `ledger` | the entries together: who thinks what of a pair now, and what that comes to |
 //!
 //! It stands before [`crate::matching`], which takes pairs apart that people told apart. Who is asked about which pair, and
@@ -18,11 +18,12 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest, Sha256};
 
 use crate::dump::{FilePrint, regular};
+use crate::journal;
 use crate::{Error, Result};
 
 pub use entry::{Answer, Entry, Event, Judgement, PairKey, Side, VERSION, Why};
 pub use ledger::{Ledger, Settled};
-pub use log::{Log, Receipt, Torn};
+pub use log::Log;
 
 /// The decisions of one file or several, as an audit takes them.
 #[derive(Debug, Default)]
@@ -45,7 +46,7 @@ impl Decisions {
         for path in files(paths)? {
             regular(&path)?;
             let bytes = std::fs::read(&path).map_err(Error::io("read", &path))?;
-            let (found, whole) = log::parse(&path, &bytes, 1)?;
+            let (found, whole) = journal::parse::<Ledger>(&path, &bytes, 1)?;
             if whole < bytes.len() {
                 decisions.torn += 1;
                 ::log::warn!("{}: the last line was never finished and does not count (byte {whole})", path.display());

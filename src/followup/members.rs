@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use arrow::datatypes::{Float32Type, Int64Type};
-use serde::Deserialize;
+use arrow::datatypes::{Float32Type, Float64Type, Int64Type};
+use serde::{Deserialize, Serialize};
 
 use crate::config::Columns;
 use crate::dump::{Dump, RowFacts};
@@ -28,6 +28,8 @@ pub struct Member {
     pub liveness: Option<f32>,
     /// The highest similarity to another membership.
     pub similarity: Option<f32>,
+    /// The least share of false ones at which its face would be flagged as enrolled before.
+    pub review_at_false_share: Option<f64>,
 }
 
 impl Member {
@@ -49,12 +51,41 @@ pub struct NightMembers {
     pub members: Vec<Member>,
     /// Whether the dump has a column of consents.
     pub has_consent: bool,
+    /// What the run promised of duplicates.
+    pub promised: PromisedPairs,
+}
+
+/// What a run promised of the pairs that it flagged, by its own curves.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+pub struct PromisedPairs {
+    /// The share of false ones among the memberships flagged, at most; `None` where the policy has another limit.
+    pub review_false_share: Option<f64>,
+    /// Pairs flagged.
+    #[serde(default)]
+    pub flagged_pairs: f64,
+    /// How many of them are expected to be two people.
+    #[serde(default)]
+    pub expected_false_pairs: f64,
+    /// How many of all pairs compared are expected to be one person.
+    #[serde(default)]
+    pub mated_pairs: f64,
 }
 
 #[derive(Debug, Deserialize)]
 struct Record {
     run_id: String,
     inputs: Vec<Input>,
+    #[serde(default)]
+    matching: Option<Matching>,
+}
+
+/// The part of `run.json` that promises something.
+#[derive(Debug, Default, Deserialize)]
+struct Matching {
+    #[serde(flatten)]
+    pairs: PromisedPairs,
+    #[serde(default)]
+    local_fdr: PromisedPairs,
 }
 
 #[derive(Debug, Deserialize)]
@@ -63,8 +94,17 @@ struct Input {
     size: u64,
 }
 
-const COLUMNS: [&str; 8] =
-    ["submission_id", "verdict", "reasons", "duplicate_of", "member_liveness", "worker_liveness", "similarity", "row"];
+const COLUMNS: [&str; 9] = [
+    "submission_id",
+    "verdict",
+    "reasons",
+    "duplicate_of",
+    "member_liveness",
+    "worker_liveness",
+    "similarity",
+    "review_at_false_share",
+    "row",
+];
 
 impl NightMembers {
     /// Reads a run folder and, from its dump, the facts of its rows. Pictures are not read. `at_hand` are files of the dump
@@ -93,6 +133,7 @@ impl NightMembers {
             let number = |name| batch.numbers::<Float32Type>(name);
             let (member, worker, similarity) =
                 (number("member_liveness")?, number("worker_liveness")?, number("similarity")?);
+            let shares = batch.numbers_if_any::<Float64Type>("review_at_false_share");
             for row in 0..batch.rows() {
                 let place = table::value(places, row).and_then(|place| usize::try_from(place).ok());
                 let of_dump = place.and_then(|place| facts.get_mut(place)).map(std::mem::take);
@@ -110,11 +151,19 @@ impl NightMembers {
                     duplicate_of: first.get(row).map(str::to_owned),
                     liveness: liveness.reduce(f32::min),
                     similarity: table::value(similarity, row),
+                    review_at_false_share: shares.and_then(|column| table::value(column, row)),
                 });
             }
             Ok(())
         })?;
-        Ok(NightMembers { run_id: record.run_id, rows, members, has_consent: dump.has_column("consent") })
+        let Matching { pairs, local_fdr } = record.matching.unwrap_or_default();
+        Ok(NightMembers {
+            run_id: record.run_id,
+            rows,
+            members,
+            has_consent: dump.has_column("consent"),
+            promised: PromisedPairs { mated_pairs: local_fdr.mated_pairs, ..pairs },
+        })
     }
 }
 

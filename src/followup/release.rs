@@ -17,8 +17,8 @@ use arrow::array::{ArrayRef, StringArray};
 use arrow::datatypes::TimestampMicrosecondType;
 use serde::{Deserialize, Serialize};
 
+use super::files::plain_cell;
 use super::members::{Member, NightMembers};
-use super::sample::plain_cell;
 use super::text::{advice, filled};
 use crate::config::Columns;
 use crate::config::policy::{Policy, ReleasePolicy};

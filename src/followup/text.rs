@@ -37,7 +37,8 @@ nobody answered is an answer, too. Do not look up beforehand what the verdict wa
 2. Are name, booth and district as I read them to you?        no: answer = wrong_data
 3. Did the worker stand beside you when the picture was taken?              in_person = yes / no
 4. Was the picture taken of you there and then, not of a photo or a screen?  live = yes / no
-5. Is it your only enrolment in this drive?                                  first_time = yes / no
+5. Was it your first enrolment in this drive, or had anybody enrolled you before?
+   the first: first_time = yes    enrolled before: first_time = no    enrolled again later: first_time = yes
 Write the time of the call into at (2026-11-22T18:30:00+05:30), and never a guess: leave blank what was not asked.
 ";
 
@@ -51,6 +52,7 @@ const QUESTIONS_HI: &str = "\
 2. क्या नाम, बूथ और ज़िला सही है?                             नहीं: answer = wrong_data
 3. फ़ोटो लेते समय क्या कार्यकर्ता आपके साथ खड़े थे?             in_person = yes / no
 4. क्या फ़ोटो वहीं आपकी ही ली गई, किसी फ़ोटो या स्क्रीन की नहीं?  live = yes / no
-5. क्या इस अभियान में यह आपका एकमात्र नामांकन है?             first_time = yes / no
+5. क्या इस अभियान में यह आपका पहला नामांकन था, या किसी ने पहले भी आपका नामांकन किया था?
+   पहला: first_time = yes    पहले भी हुआ था: first_time = no    बाद में फिर हुआ: first_time = yes
 कॉल का समय at में लिखें (2026-11-22T18:30:00+05:30)। अनुमान न लिखें: जो नहीं पूछा, उसे ख़ाली छोड़ें।
 ";

@@ -1,6 +1,6 @@
 //! Candidates -> pairs, clusters and the run's statistics: the one entry that a run calls.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use serde::Serialize;
 
@@ -9,6 +9,7 @@ use super::doubt;
 use super::evidence::{Levels, Parts, Weights, compare};
 use super::fdr::{FdrReport, LocalFdr, Scene};
 use super::impostor::{ImpostorModel, ImpostorReport, SearchLayer};
+use super::ladder::least_shares;
 use super::limit::{Link, Memberships, NearPairs, Reach, ReachReport, is_copy_or_retry, review_rates};
 use super::null::Histogram;
 use super::persons::{Groups, MOST_VOTES, MOST_WITH_ALL_PAIRS, Persons, pairs_left};
@@ -73,6 +74,8 @@ pub struct Judged {
     pub cleared: Vec<Pair>,
     /// Persons with two or more memberships, by the age of the original.
     pub clusters: Vec<Cluster>,
+    /// Of memberships that other limits would flag: the least share of false ones at which ([`super::ladder`]).
+    pub least_shares: HashMap<usize, f64>,
     /// For `run.json`.
     pub statistics: MatchingStatistics,
     /// The pooled impostor curve, carried on with the candidates.
@@ -164,6 +167,7 @@ pub fn judge_with(
     let candidates = thinned(everything, &mut persons);
     let models = Models::new(case, &candidates, &persons);
     let links = models.links(case, decided, &mut persons, &candidates);
+    let least_shares = models.least_shares(case, policy, &candidates, &links);
     let limits = Limits::new(case, policy, &models, links);
     let levels: Vec<Levels> =
         candidates.iter().map(|c| compare(&case.enrolments[c.a], &case.enrolments[c.b])).collect();
@@ -193,7 +197,8 @@ pub fn judge_with(
     let left_out = found - candidates.len();
     let totals = Totals { candidates: found, left_out, clusters: clusters.len(), largest: persons.largest() };
     let statistics = judging.statistics(&totals, &pairs);
-    Judged { pairs, cleared, clusters, statistics, strangers: models.pooled, strata: models.strata }
+    let (strangers, strata) = (models.pooled, models.strata);
+    Judged { pairs, cleared, clusters, least_shares, statistics, strangers, strata }
 }
 
 /// Of persons with very many memberships the pairs that hold each together, the surest of which comes first, and the least
@@ -357,6 +362,23 @@ impl Models {
             }
         };
         candidates.iter().map(link).collect()
+    }
+
+    /// What other shares of false ones would flag, by the rules of [`Limits::new`].
+    fn least_shares(
+        &self,
+        case: &Case,
+        policy: &MatchingPolicy,
+        candidates: &[Candidate],
+        links: &[Link],
+    ) -> HashMap<usize, f64> {
+        let mut sorted = links.to_vec();
+        sorted.sort_by(|x, y| x.rate.total_cmp(&y.rate));
+        let certain = policy.certain_expected_false_matches / self.all.max(1.0);
+        let (compared, near) = (case.searched.compared, case.searched.near);
+        least_shares(case.enrolments, candidates, links, &|share| {
+            review_rates(&sorted, share, compared, near, self.counting).map(|reach| reach.false_match_rate.max(certain))
+        })
     }
 
     fn of(&self, stratum: u16) -> &ImpostorModel {

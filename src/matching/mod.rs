@@ -23,6 +23,7 @@ pub mod fdr;
 pub mod grade;
 pub mod impostor;
 mod judge;
+pub mod ladder;
 pub mod limit;
 pub mod names;
 mod null;

@@ -3,235 +3,22 @@
 //! A gateway or a call centre writes a table in its own words; names of columns and of answers can be mapped. A reply that
 //! cannot be used stays a row with its reason ([`Refused`]). Two replies that contradict each other are both set aside,
 //! for neither is known to be the right one; a later answer takes the place of silence. What the answers mean is for
-//! [`crate::audit`] and [`crate::followup`] to say.
+//! [`crate::audit`] and [`crate::followup`] to say. The log of calls that a desk keeps ([`calls`]) is read as a table is.
+
+pub mod calls;
+mod names;
+mod reply;
 
 use std::collections::{BTreeMap, HashMap};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Serialize};
-
+use crate::Result;
 use crate::dump::facts::Mobile;
 use crate::dump::times::Clock;
-use crate::dump::{TextColumn, parse_flag, read_texts};
-use crate::{Error, Result};
+use crate::dump::{parse_flag, read_texts};
 
-/// What somebody answered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Answer {
-    /// Became a member, and the data are right.
-    Confirmed,
-    /// Did not become a member, or knows nothing of it.
-    Denied,
-    /// Became a member; some of the data are wrong.
-    WrongData,
-    /// The number is wrong, switched off or does not exist.
-    Undelivered,
-    /// It was delivered, or rang, and nobody answered.
-    Silent,
-}
-
-impl Answer {
-    /// All of them.
-    pub const ALL: [Answer; 5] =
-        [Answer::Confirmed, Answer::Denied, Answer::WrongData, Answer::Undelivered, Answer::Silent];
-
-    /// The word in tables.
-    pub fn code(self) -> &'static str {
-        match self {
-            Answer::Confirmed => "confirmed",
-            Answer::Denied => "denied",
-            Answer::WrongData => "wrong_data",
-            Answer::Undelivered => "undelivered",
-            Answer::Silent => "silent",
-        }
-    }
-
-    /// Whether a person spoke.
-    pub fn is_answer(self) -> bool {
-        !matches!(self, Answer::Undelivered | Answer::Silent)
-    }
-
-    /// Whether there is a member behind it; `None` where nobody spoke.
-    pub fn is_real(self) -> Option<bool> {
-        self.is_answer().then_some(self != Answer::Denied)
-    }
-}
-
-/// How somebody was asked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Channel {
-    /// The SMS that every accepted member gets. Says who holds the phone.
-    Sms,
-    /// A call by a person.
-    Call,
-    /// A visit, or whatever else was done about the silent.
-    Visit,
-}
-
-impl Channel {
-    const ALL: [Channel; 3] = [Channel::Sms, Channel::Call, Channel::Visit];
-
-    /// The word in tables.
-    pub fn code(self) -> &'static str {
-        match self {
-            Channel::Sms => "sms",
-            Channel::Call => "call",
-            Channel::Visit => "visit",
-        }
-    }
-}
-
-/// One row of a table of replies.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Reply {
-    /// Its place: the file among those read, and the row in it from 1.
-    pub place: (usize, u64),
-    /// The membership.
-    pub submission_id: String,
-    /// What was answered.
-    pub answer: Answer,
-    /// How it was asked.
-    pub channel: Channel,
-    /// When, microseconds since 1970-01-01T00:00:00Z.
-    pub at: Option<i64>,
-    /// The number, ten digits, where the table has one.
-    pub mobile: Option<String>,
-    /// Whether the worker stood beside the member.
-    pub in_person: Option<bool>,
-    /// Whether the member was photographed in life, not from a picture.
-    pub live: Option<bool>,
-    /// Whether it was the member's only enrolment.
-    pub first_time: Option<bool>,
-}
-
-/// Why a reply is not used.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Refusal {
-    /// It names no membership.
-    IdMissing,
-    /// No membership has this id.
-    IdUnknown,
-    /// The answer is none of the five, and no mapping names it.
-    AnswerUnknown,
-    /// The channel is none of the three.
-    ChannelUnknown,
-    /// The time cannot be read.
-    TimeUnreadable,
-    /// The time is more than a day ahead of now.
-    TimeInFuture,
-    /// The same reply stands in an earlier row.
-    Repeated,
-    /// Another reply by the same channel says the opposite: neither is used.
-    Contradicting,
-    /// It came from another number than the membership's.
-    OtherMobile,
-    /// It is older than the sample: the sample was drawn after the answer was known.
-    BeforeSample,
-    /// The membership was asked again in a second sample, which counts instead.
-    AfterSecondSample,
-}
-
-impl Refusal {
-    /// The word in tables.
-    pub fn code(self) -> &'static str {
-        match self {
-            Refusal::IdMissing => "id_missing",
-            Refusal::IdUnknown => "id_unknown",
-            Refusal::AnswerUnknown => "answer_unknown",
-            Refusal::ChannelUnknown => "channel_unknown",
-            Refusal::TimeUnreadable => "time_unreadable",
-            Refusal::TimeInFuture => "time_in_future",
-            Refusal::Repeated => "repeated",
-            Refusal::Contradicting => "contradicting",
-            Refusal::OtherMobile => "other_mobile",
-            Refusal::BeforeSample => "before_sample",
-            Refusal::AfterSecondSample => "after_second_sample",
-        }
-    }
-}
-
-/// A reply that is not used.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Refused {
-    /// The file.
-    pub file: PathBuf,
-    /// Its row, from 1, without the header.
-    pub row: u64,
-    /// The membership that it names.
-    pub submission_id: Option<String>,
-    /// Why.
-    pub reason: Refusal,
-    /// What was found.
-    pub detail: String,
-}
-
-/// What tables of replies call things.
-#[derive(Debug, Clone, Default)]
-pub struct ReplyNames {
-    /// The table's name of a column, by ours (see [`COLUMNS`]); what is not named has our name.
-    pub columns: BTreeMap<String, String>,
-    /// Our answer, by the table's word in lower case.
-    pub answers: BTreeMap<String, Answer>,
-    /// The channel of rows that name none.
-    pub channel: Option<Channel>,
-    /// The zone of times that have none.
-    pub clock: Clock,
-}
-
-/// The columns of a table of replies: `submission_id` and `answer` are required.
-pub const COLUMNS: [&str; 8] =
-    ["submission_id", "answer", "at", "channel", "mobile", "in_person", "live", "first_time"];
-
-impl ReplyNames {
-    /// From pairs as typed, `submission_id=MSGID` and `YES=confirmed`.
-    ///
-    /// # Errors
-    /// [`Error::Usage`] naming a pair that cannot be meant.
-    pub fn parse(columns: &[String], answers: &[String]) -> Result<ReplyNames> {
-        let split = |flag: &str, pair: &String| {
-            let (left, right) = pair.split_once('=').unwrap_or((pair, ""));
-            match left.is_empty() || right.is_empty() {
-                true => Err(Error::usage(flag, format!("`{pair}` is no pair"), "write name=name")),
-                false => Ok((left.trim().to_owned(), right.trim().to_owned())),
-            }
-        };
-        let mut names = ReplyNames::default();
-        for pair in columns {
-            let (ours, theirs) = split("--reply-columns", pair)?;
-            if !COLUMNS.contains(&ours.as_str()) {
-                let fix = format!("name one of {}", COLUMNS.join(", "));
-                return Err(Error::usage("--reply-columns", format!("`{ours}` is no column of replies"), fix));
-            }
-            names.columns.insert(ours, theirs);
-        }
-        for pair in answers {
-            let (theirs, ours) = split("--answers", pair)?;
-            let Some(answer) = Answer::ALL.into_iter().find(|answer| answer.code() == ours) else {
-                let fix = "write WORD=confirmed, denied, wrong_data, undelivered or silent";
-                return Err(Error::usage("--answers", format!("`{ours}` is no answer"), fix));
-            };
-            names.answers.insert(theirs.to_lowercase(), answer);
-        }
-        Ok(names)
-    }
-
-    fn columns(&self) -> Vec<TextColumn> {
-        let column = |(at, ours): (usize, &&str)| TextColumn {
-            name: self.columns.get(*ours).cloned().unwrap_or_else(|| (*ours).to_owned()),
-            required: at < 2,
-        };
-        COLUMNS.iter().enumerate().map(column).collect()
-    }
-
-    fn answer(&self, word: &str) -> Option<Answer> {
-        let word = word.to_lowercase();
-        let own = || Answer::ALL.into_iter().find(|answer| answer.code() == word.replace([' ', '-'], "_"));
-        self.answers.get(&word).copied().or_else(own)
-    }
-}
+pub use names::{COLUMNS, ReplyNames};
+pub use reply::{Answer, Channel, Refusal, Refused, Reply};
 
 /// Replies read from tables, and those that cannot be used.
 #[derive(Debug, Clone, Default)]
@@ -250,13 +37,17 @@ pub struct Replies {
 pub type Answers = HashMap<(String, Channel), Reply>;
 
 impl Replies {
-    /// Reads tables. `now` is the time of reading, microseconds since 1970-01-01T00:00:00Z.
+    /// Reads tables, and logs of calls (`*.jsonl`). `now` is the time of reading, microseconds since 1970-01-01T00:00:00Z.
     ///
     /// # Errors
     /// [`Error::Input`] for a file that is no table of replies.
     pub fn read(files: &[PathBuf], names: &ReplyNames, now: i64) -> Result<Replies> {
         let mut all = Replies { files: files.to_vec(), ..Replies::default() };
         for (file, path) in files.iter().enumerate() {
+            if calls::is_log(path) {
+                all.take_calls(file, path, now)?;
+                continue;
+            }
             let rows = read_texts(path, &names.columns())?;
             let clock = clock_of(&rows, &names.clock);
             for (row, cells) in (1u64..).zip(rows) {
@@ -274,6 +65,17 @@ impl Replies {
             }
         }
         Ok(all)
+    }
+
+    /// What a log of calls has: of each caller the last word about a member.
+    fn take_calls(&mut self, file: usize, path: &Path, now: i64) -> Result<()> {
+        for reply in calls::read(path)?.replies(file) {
+            match reply.at.is_some_and(|at| is_in_future(at, now)) {
+                true => self.refuse(&reply, Refusal::TimeInFuture, "the clock of the desk was wrong"),
+                false => self.replies.push(reply),
+            }
+        }
+        Ok(())
     }
 
     /// Sets a reply aside.
@@ -350,6 +152,10 @@ fn clock_of(rows: &[Vec<Option<String>>], names: &Clock) -> Clock {
 /// A day in microseconds: clocks of gateways differ, and zones are forgotten.
 const DAY: i64 = 86_400_000_000;
 
+fn is_in_future(at: i64, now: i64) -> bool {
+    at > now.saturating_add(DAY)
+}
+
 fn parse(
     cells: &[Option<String>],
     place: (usize, u64),
@@ -370,7 +176,7 @@ fn parse(
                     format!("`{text}`; 2026-11-21T10:00:00+05:30 can be read in one way only"),
                 ));
             }
-            Some(at) if at > now.saturating_add(DAY) => return Err((Refusal::TimeInFuture, text.to_owned())),
+            Some(at) if is_in_future(at, now) => return Err((Refusal::TimeInFuture, text.to_owned())),
             at => at,
         },
     };

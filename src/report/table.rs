@@ -62,6 +62,11 @@ impl Batch {
         self.batch.column_by_name(name).and_then(|c| c.as_string_opt::<i32>()).map(Texts)
     }
 
+    /// A column of numbers that tables of earlier versions lack.
+    pub fn numbers_if_any<T: ArrowPrimitiveType>(&self, name: &str) -> Option<&PrimitiveArray<T>> {
+        self.batch.column_by_name(name).and_then(|c| c.as_primitive_opt::<T>())
+    }
+
     /// A column of lists of texts.
     pub fn lists(&self, name: &str) -> Result<Lists<'_>> {
         let list = self.raw_lists(name)?;

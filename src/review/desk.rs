@@ -1,27 +1,27 @@
 //! What each reviewer is shown, and what becomes of an answer.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
-use super::nights::{Found, Missing, Night, Nights, beside, earlier_submissions};
-use super::pictures::{Shown, show};
+use super::calls::{CallList, Calls};
+use super::nights::{Missing, Night, Nights, beside, earlier_submissions};
+use super::pictures::{Recent, Shown};
 use super::queue::{Member, Pair, Queue};
 use super::rate::per_hour;
+use super::request::{self, Refusal, TakenBack, lock};
 use super::seeds::{self, Pool, Seed, SeedFace};
 use super::views::{ItemView, SideView, State, instant, masked, parts};
+use crate::Result;
 use crate::config::Columns;
-use crate::decisions::{Answer, Entry, Event, Judgement, Log, PairKey, Receipt, Why};
+use crate::decisions::{Answer, Entry, Event, Judgement, Log, PairKey, Why};
 use crate::dump::{Dump, RowFacts};
+use crate::journal::Receipt;
 use crate::statistics::uniform_of;
-use crate::{Error, Result};
-
-/// Pictures kept ready: those of the pair on each screen, and some that people go back to.
-const KEPT: usize = 48;
 
 /// What to review.
 #[derive(Debug, Clone)]
@@ -42,6 +42,8 @@ pub struct Setup {
     pub second_share: f64,
     /// Known pairs as a share of the queue, 0..=1.
     pub seeded_share: f64,
+    /// Whom to call, and the log of calls, where there is a sample.
+    pub calls: Option<(CallList, PathBuf)>,
 }
 
 /// A desk, open.
@@ -49,12 +51,13 @@ pub struct Setup {
 pub struct Desk {
     run_id: String,
     pub(super) queue: Queue,
-    nights: Nights,
+    nights: Arc<Nights>,
+    calls: Option<Calls>,
     pub(super) seeds: Vec<Seed>,
     spots: HashMap<String, Spot>,
     reviewer: Option<String>,
     log: Mutex<Log>,
-    shown: Mutex<VecDeque<(Spot, bool, Arc<Shown>)>>,
+    shown: Recent<(Spot, bool)>,
     pub(super) held: Mutex<HashMap<String, (String, Instant)>>,
 }
 
@@ -65,19 +68,6 @@ pub(super) enum Spot {
     Pair(usize, usize),
     /// A known pair.
     Seed(usize),
-}
-
-/// Why a request is not done.
-#[derive(Debug)]
-pub enum Refusal {
-    /// It cannot be meant.
-    Wrong(&'static str),
-    /// There is no such pair.
-    Unknown,
-    /// Nothing to take back.
-    Nothing,
-    /// The log did not take it.
-    Log(Error),
 }
 
 /// An answer as the page sends it.
@@ -100,21 +90,11 @@ pub struct Given {
     pub looked_ms: Option<u64>,
 }
 
-/// An undo as the page sends it.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct TakenBack {
-    /// Who.
-    pub reviewer: String,
-    /// Made up by the page.
-    pub nonce: String,
-}
-
 impl Desk {
     /// Opens run folder, dumps and log.
     ///
     /// # Errors
-    /// [`Error::Input`] when the run folder or the log cannot be read; a dump that is not at hand is no error.
+    /// [`crate::Error::Input`] when the run folder or the log cannot be read; a dump that is not at hand is no error.
     pub fn open(setup: &Setup) -> Result<Desk> {
         let queue = Queue::read(&setup.run)?;
         let at_hand: Vec<PathBuf> = match setup.dumps.as_slice() {
@@ -123,25 +103,32 @@ impl Desk {
         };
         let tonight: HashSet<&str> =
             queue.sides().filter(|s| !s.earlier_night).map(|s| s.submission.as_str()).collect();
+        let called: HashSet<&str> = setup.calls.iter().flat_map(|(list, _)| list.submissions()).collect();
         let workers = if setup.seeded_share > 0.0 { seeds::workers(&setup.run)? } else { HashSet::new() };
         let mut pool = Pool::of(workers);
         let own = Night::open(&setup.run, &at_hand, &setup.columns, &mut |id, known, reasons| {
             let drawn = pool.take(known, reasons);
-            drawn || tonight.contains(id)
+            drawn || tonight.contains(id) || called.contains(id)
         })?;
         let seeds = pool.seeds(&own, &queue, setup.seeded_share);
         let run_id = own.run_id.clone();
         let mut nights = vec![own];
         nights.extend(earlier_nights(setup, &at_hand, &queue)?);
+        let nights = Arc::new(Nights::new(nights));
+        let calls = match &setup.calls {
+            None => None,
+            Some((list, log)) => Some(Calls::open(list, log, &run_id, nights.clone(), setup.reviewer.clone())?),
+        };
         let mut desk = Desk {
             run_id,
             queue,
-            nights: Nights::new(nights),
+            nights,
+            calls,
             seeds,
             spots: HashMap::new(),
             reviewer: setup.reviewer.clone(),
             log: Mutex::new(Log::open(&setup.decisions)?),
-            shown: Mutex::default(),
+            shown: Recent::default(),
             held: Mutex::default(),
         };
         desk.name_pairs(setup.second_share);
@@ -173,8 +160,13 @@ impl Desk {
     }
 
     /// Lines of the log that were never finished, for a word to whoever starts the desk.
-    pub fn torn(&self) -> Vec<crate::decisions::Torn> {
+    pub fn torn(&self) -> Vec<crate::journal::Torn> {
         lock(&self.log).torn().to_vec()
+    }
+
+    /// The queue of calls, where there is a sample.
+    pub fn calls(&self) -> Option<&Calls> {
+        self.calls.as_ref()
     }
 
     /// The name of the only reviewer, if there is one.
@@ -194,10 +186,7 @@ impl Desk {
     pub fn decide(&self, given: &Given) -> std::result::Result<(State, Receipt), Refusal> {
         let reviewer = self.name(&given.reviewer)?;
         let spot = *self.spots.get(&given.item).ok_or(Refusal::Unknown)?;
-        let note = given.note.as_deref().map(str::trim).filter(|note| !note.is_empty()).map(str::to_owned);
-        if note.as_ref().is_some_and(|note| note.chars().count() > 2000) {
-            return Err(Refusal::Wrong("a note has at most 2000 characters"));
-        }
+        let note = request::note(given.note.as_deref())?;
         let (a, b, why, truth, basis) = match spot {
             Spot::Pair(person, pair) => {
                 let pair = &self.queue.persons[person].pairs[pair];
@@ -290,28 +279,19 @@ impl Desk {
     }
 
     fn shown(&self, spot: Spot, second: bool) -> std::result::Result<Arc<Shown>, Missing> {
-        if let Some((_, _, shown)) = lock(&self.shown).iter().find(|(s, b, _)| (*s, *b) == (spot, second)) {
-            return Ok(shown.clone());
-        }
-        let (side, role) = match spot {
-            Spot::Pair(person, pair) => {
-                let Pair { a, b, .. } = &self.queue.persons[person].pairs[pair];
-                (if second { &b.side } else { &a.side }, "member")
-            }
-            Spot::Seed(at) => {
-                let SeedFace { side, role } = if second { &self.seeds[at].b } else { &self.seeds[at].a };
-                (side, *role)
-            }
-        };
-        let Found { submission, faces, limits } = self.nights.find(side)?;
-        let bytes = submission.selfie.as_deref().ok_or(Missing::Picture)?;
-        let shown = Arc::new(show(bytes, &limits, faces.iter().find(|face| face.role == role))?);
-        let mut kept = lock(&self.shown);
-        kept.push_back((spot, second, shown.clone()));
-        while kept.len() > KEPT {
-            kept.pop_front();
-        }
-        Ok(shown)
+        self.shown.get(&(spot, second), || {
+            let (side, role) = match spot {
+                Spot::Pair(person, pair) => {
+                    let Pair { a, b, .. } = &self.queue.persons[person].pairs[pair];
+                    (if second { &b.side } else { &a.side }, "member")
+                }
+                Spot::Seed(at) => {
+                    let SeedFace { side, role } = if second { &self.seeds[at].b } else { &self.seeds[at].a };
+                    (side, *role)
+                }
+            };
+            self.nights.find(side)?.show(role)
+        })
     }
 
     fn state_of(&self, log: &Log, reviewer: &str, changed: Option<String>) -> State {
@@ -352,28 +332,18 @@ impl Desk {
     }
 
     fn name(&self, typed: &str) -> std::result::Result<String, Refusal> {
-        let name = typed.split_whitespace().collect::<Vec<_>>().join(" ");
-        let fits = (1..=40).contains(&name.chars().count()) && !name.chars().any(char::is_control);
-        match &self.reviewer {
-            _ if !fits => Err(Refusal::Wrong("a reviewer's name has 1 to 40 characters")),
-            Some(only) if *only != name => Err(Refusal::Wrong("this desk was started for another reviewer")),
-            _ => Ok(name),
-        }
+        request::name(typed, self.reviewer.as_deref())
     }
 
     fn entry(&self, reviewer: &str, nonce: &str, event: Event) -> std::result::Result<Entry, Refusal> {
-        let fits = (16..=64).contains(&nonce.len()) && nonce.bytes().all(|b| b.is_ascii_alphanumeric());
-        match fits {
-            true => Ok(Entry {
-                v: crate::decisions::VERSION,
-                id: nonce.to_owned(),
-                at: format!("{:.6}", jiff::Timestamp::now()),
-                reviewer: reviewer.to_owned(),
-                run: self.run_id.clone(),
-                event,
-            }),
-            false => Err(Refusal::Wrong("a nonce has 16 to 64 letters and digits")),
-        }
+        Ok(Entry {
+            v: crate::decisions::VERSION,
+            id: request::nonce(nonce)?,
+            at: request::now(),
+            reviewer: reviewer.to_owned(),
+            run: self.run_id.clone(),
+            event,
+        })
     }
 }
 
@@ -408,9 +378,4 @@ fn id(run: &str, kind: &str, key: &PairKey) -> String {
 fn is_second(run: &str, key: &PairKey, share: f64) -> bool {
     let [(a, _, _), (b, _, _)] = key.sides();
     share > 0.0 && uniform_of(&[run, "second", a, b]) < share
-}
-
-/// A panic elsewhere is no reason to refuse decisions: what the lock guards is whole between two calls.
-pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -6,8 +6,9 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use super::desk::{Desk, Spot, lock};
+use super::desk::{Desk, Spot};
 use super::queue::Pair;
+use super::request::lock;
 use super::views::ItemState;
 use crate::decisions::{Answer, Ledger, PairKey};
 

@@ -6,15 +6,19 @@
 //! | `nights`, `pictures` | a membership -> its row in a dump at hand, its face and its whole picture as JPEG |
 //! | `seeds` | pairs whose answer is known, mixed in unmarked |
 //! | `desk`, `list`, `views` | what each reviewer is shown, and what becomes of an answer |
+//! | `calls/` | the members of a night's sample, to be called, and what they answered |
+//! | `request` | what requests have in common |
 //! | `guard`, `server` | loopback only, one secret address, no other origin |
 //! | `page/` | the page: HTML, CSS and script, nothing from elsewhere |
 //! | `measure`, `export` | how well reviewers answer; the log as Parquet |
 //!
-//! Decisions are kept by [`crate::decisions`], and the next audit takes them from there; nothing here changes a run folder.
+//! Decisions are kept by [`crate::decisions`], answers of calls by [`crate::replies::calls`], and the next audit takes them from
+//! there; nothing here changes a run folder.
 //!
 //! **Blind.** A share of the queue is asked of two people. Neither sees that the other has answered, nor what; the same
 //! holds for known pairs. Whoever opens the log itself sees everything: it is not hidden, only not shown.
 
+mod calls;
 mod desk;
 mod export;
 mod guard;
@@ -24,11 +28,13 @@ mod nights;
 mod pictures;
 mod queue;
 mod rate;
+mod request;
 mod seeds;
 mod server;
 mod tables;
 mod views;
 
+pub use calls::CallList;
 pub use desk::{Desk, Setup};
 pub use export::export;
 pub use measure::{Measured, measure};

@@ -180,6 +180,16 @@ impl Nights {
         self.0.iter().filter(|night| night.dump.is_ok()).count()
     }
 
+    /// Finds a submission of the run's own night: the first row with its id.
+    pub fn find_own(&self, submission: &str) -> std::result::Result<Found, Missing> {
+        let night = self.own().ok_or(Missing::Night)?;
+        let known = night.rows(submission).first().ok_or(Missing::Night)?;
+        let missing = if night.dump.is_ok() { Missing::Picture } else { Missing::Dump };
+        let is_it = |found: &Submission| found.facts.submission_id.as_deref() == Some(submission);
+        let submission = night.read(known.row).filter(is_it).ok_or(missing)?;
+        Ok(Found { submission, faces: known.faces.clone(), limits: night.limits.clone() })
+    }
+
     /// Finds a membership: its row and the faces in its picture.
     pub fn find(&self, side: &Side) -> std::result::Result<Found, Missing> {
         let mut missing = Missing::Night;

@@ -1,10 +1,14 @@
 //! A selfie as the page shows it: the face cut out upright, and the whole picture, both as small JPEGs.
 
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex};
+
 use image::codecs::jpeg::JpegEncoder;
 use image::{ExtendedColorType, ImageEncoder};
 use serde::Serialize;
 
-use super::nights::Missing;
+use super::nights::{Found, Missing};
+use super::request::lock;
 use super::tables::Face;
 use crate::config::policy::PhotoLimits;
 use crate::face::Similarity;
@@ -22,6 +26,35 @@ const WHOLE: usize = 1280;
 
 /// JPEG quality, 1..=100.
 const QUALITY: u8 = 88;
+
+/// Pictures kept ready: those on each screen, and some that people go back to.
+const KEPT: usize = 48;
+
+/// The pictures that were shown last, by what they are of.
+#[derive(Debug)]
+pub struct Recent<K>(Mutex<VecDeque<(K, Arc<Shown>)>>);
+
+impl<K> Default for Recent<K> {
+    fn default() -> Self {
+        Recent(Mutex::default())
+    }
+}
+
+impl<K: PartialEq + Clone> Recent<K> {
+    /// The pictures of `key`, made if they are not at hand.
+    pub fn get(&self, key: &K, make: impl FnOnce() -> Result<Shown, Missing>) -> Result<Arc<Shown>, Missing> {
+        if let Some((_, shown)) = lock(&self.0).iter().find(|(other, _)| other == key) {
+            return Ok(shown.clone());
+        }
+        let shown = Arc::new(make()?);
+        let mut kept = lock(&self.0);
+        kept.push_back((key.clone(), shown.clone()));
+        while kept.len() > KEPT {
+            kept.pop_front();
+        }
+        Ok(shown)
+    }
+}
 
 /// The two JPEGs of one membership.
 #[derive(Debug, Clone)]
@@ -45,8 +78,16 @@ pub struct Place {
     pub face: Option<[f32; 4]>,
 }
 
+impl Found {
+    /// Both pictures of a membership, with the face of that role.
+    pub fn show(&self, role: &str) -> Result<Shown, Missing> {
+        let bytes = self.submission.selfie.as_deref().ok_or(Missing::Picture)?;
+        show(bytes, &self.limits, self.faces.iter().find(|face| face.role == role))
+    }
+}
+
 /// Decodes a selfie and draws both.
-pub fn show(bytes: &[u8], limits: &PhotoLimits, face: Option<&Face>) -> Result<Shown, Missing> {
+fn show(bytes: &[u8], limits: &PhotoLimits, face: Option<&Face>) -> Result<Shown, Missing> {
     let photo = photo::decode(bytes, limits).map_err(|_| Missing::Picture)?;
     let scale = (WHOLE as f64 / photo.width.max(photo.height) as f64).min(1.0);
     let size = |side: usize| ((side as f64 * scale).round() as usize).max(1);

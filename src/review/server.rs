@@ -1,4 +1,4 @@
-//! The desk over HTTP: a page, a list, pairs, pictures, and two requests that change something.
+//! The desk over HTTP: two pages, their lists, pairs and members, pictures, and the requests that change something.
 //!
 //! One thread serves; whatever reads pictures or waits for the disk runs beside it. An answer to a decision is made of a
 //! [`Receipt`], and only a flushed log hands one out.
@@ -19,10 +19,11 @@ use serde::de::DeserializeOwned;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_io_timeout::TimeoutStream;
 
-use super::desk::{Desk, Given, Refusal, TakenBack};
+use super::calls::{Calls, GivenCall, Wanted};
+use super::desk::{Desk, Given};
 use super::guard::{Guard, loopback, seal};
-use super::views::State;
-use crate::decisions::Receipt;
+use super::request::{Refusal, TakenBack};
+use crate::journal::Receipt;
 use crate::{Error, Result};
 
 /// Most bytes of a request: a decision with a long note.
@@ -34,6 +35,9 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const PAGE: &str = include_str!("page/index.html");
 const STYLE: &str = include_str!("page/desk.css");
 const SCRIPT: &str = include_str!("page/desk.js");
+const COMMON: &str = include_str!("page/common.js");
+const CALLS_PAGE: &str = include_str!("page/calls.html");
+const CALLS_SCRIPT: &str = include_str!("page/calls.js");
 const WORDS: &str = include_str!("page/words.js");
 const ICON: &str = include_str!("page/icon.svg");
 
@@ -141,9 +145,14 @@ fn route(desk: &Desk, method: &Method, path: &str, query: &str, body: &[u8]) -> 
         ("GET", [""]) => file("text/html; charset=utf-8", PAGE),
         ("GET", ["desk.css"]) => file("text/css; charset=utf-8", STYLE),
         ("GET", ["desk.js"]) => file("text/javascript; charset=utf-8", SCRIPT),
+        ("GET", ["common.js"]) => file("text/javascript; charset=utf-8", COMMON),
         ("GET", ["words.js"]) => file("text/javascript; charset=utf-8", WORDS),
         ("GET", ["icon.svg"]) => file("image/svg+xml", ICON),
-        ("GET", ["desk"]) => json(&Greeting { reviewer: desk.only_reviewer(), without_dump: desk.without_dump() }),
+        ("GET", ["desk"]) => json(&Greeting {
+            reviewer: desk.only_reviewer(),
+            without_dump: desk.without_dump(),
+            calls: desk.calls().map(|calls| calls.size().0),
+        }),
         ("GET", ["state"]) => desk.state(&reviewer()).map_or_else(refused, |state| json(&state)),
         ("GET", ["item", id]) => desk.view(&reviewer(), id).map_or_else(refused, |view| json(&view)),
         ("GET", ["picture", id, side @ ("a" | "b"), kind @ ("face" | "whole")]) => {
@@ -151,6 +160,28 @@ fn route(desk: &Desk, method: &Method, path: &str, query: &str, body: &[u8]) -> 
         }
         ("POST", ["decide"]) => change(body, |given: &Given| desk.decide(given)),
         ("POST", ["undo"]) => change(body, |given: &TakenBack| desk.undo(given)),
+        (_, ["calls" | "calls.js", ..]) => match desk.calls() {
+            Some(calls) => route_calls(calls, method, &parts, &reviewer(), body),
+            None => plain(StatusCode::NOT_FOUND),
+        },
+        ("GET" | "POST", _) => plain(StatusCode::NOT_FOUND),
+        _ => plain(StatusCode::METHOD_NOT_ALLOWED),
+    }
+}
+
+/// The queue of calls: a page of its own, and the same kinds of request.
+fn route_calls(calls: &Calls, method: &Method, parts: &[&str], reviewer: &str, body: &[u8]) -> Response {
+    match (method.as_str(), parts) {
+        ("GET", ["calls"]) => file("text/html; charset=utf-8", CALLS_PAGE),
+        ("GET", ["calls.js"]) => file("text/javascript; charset=utf-8", CALLS_SCRIPT),
+        ("GET", ["calls", "state"]) => calls.state(reviewer).map_or_else(refused, |state| json(&state)),
+        ("GET", ["calls", "item", id]) => calls.view(reviewer, id).map_or_else(refused, |view| json(&view)),
+        ("GET", ["calls", "picture", id, kind @ ("face" | "whole")]) => {
+            calls.picture(id, *kind == "whole").map_or_else(refused, jpeg)
+        }
+        ("POST", ["calls", "answer"]) => change(body, |given: &GivenCall| calls.answer(given)),
+        ("POST", ["calls", "undo"]) => change(body, |given: &TakenBack| calls.undo(given)),
+        ("POST", ["calls", "number"]) => change(body, |wanted: &Wanted| calls.number(wanted)),
         ("GET" | "POST", _) => plain(StatusCode::NOT_FOUND),
         _ => plain(StatusCode::METHOD_NOT_ALLOWED),
     }
@@ -160,19 +191,21 @@ fn route(desk: &Desk, method: &Method, path: &str, query: &str, body: &[u8]) -> 
 struct Greeting<'a> {
     reviewer: Option<&'a str>,
     without_dump: Option<&'a str>,
+    /// Members to call, where there is a sample.
+    calls: Option<usize>,
 }
 
 /// Something that goes into the log, and the answer to it.
-fn change<T: DeserializeOwned>(
+fn change<T: DeserializeOwned, S: Serialize>(
     body: &[u8],
-    act: impl FnOnce(&T) -> std::result::Result<(State, Receipt), Refusal>,
+    act: impl FnOnce(&T) -> std::result::Result<(S, Receipt), Refusal>,
 ) -> Response {
     let Ok(given) = serde_json::from_slice(body) else { return plain(StatusCode::BAD_REQUEST) };
     act(&given).map_or_else(refused, |(state, receipt)| recorded(&state, receipt))
 }
 
-/// The only way to tell a reviewer that a decision counts. It takes the proof that the disk has it.
-fn recorded(state: &State, _receipt: Receipt) -> Response {
+/// The only way to tell whoever sent it that something is recorded. It takes the proof that the disk has it.
+fn recorded(state: &impl Serialize, _receipt: Receipt) -> Response {
     json(state)
 }
 

@@ -1,8 +1,9 @@
-//! What members of a synthetic night would answer: by SMS, and to a caller who asks everybody.
+//! What members of a synthetic night would answer: by SMS, to a caller, and to a visitor, each of whom asks everybody.
 //!
-//! `replies.csv` is what a gateway would report of a night's members, `answers.csv` what a call to each would come to, both
-//! as `--responses` reads them. Only the members on a sample's list are called in life; the others' rows lie unused. Answers
-//! have no time, for a sample is drawn after the night was made.
+//! `replies.csv` is what a gateway would report of a night's members, `answers.csv` what a call to each would come to,
+//! `visits.csv` what is found at the door, where nobody is silent, all as `--responses` reads them. Only the members on a
+//! sample's list are called or visited in life; the others' rows lie unused. Answers have no time, for a sample is drawn
+//! after the night was made.
 
 use std::fs::File;
 use std::path::Path;
@@ -44,7 +45,7 @@ fn is_without_worker(pattern: Pattern) -> bool {
     matches!(pattern, WorkerAbsent | WorkerMismatch | MemberAlone | NoFace | PhoneWorker | MonitorFrame | PrintFrame)
 }
 
-/// Writes both tables of a night. `is_second` says whether a row enrols somebody who was enrolled before.
+/// Writes the three tables of a night. `is_second` says whether a row enrols somebody who was enrolled before.
 ///
 /// # Errors
 /// [`Error::Io`].
@@ -56,10 +57,11 @@ pub fn write(
     rows: std::ops::Range<usize>,
     is_second: &dyn Fn(usize) -> bool,
 ) -> Result<()> {
-    let (of_sms, of_calls) = (folder.join("replies.csv"), folder.join("answers.csv"));
+    let [of_sms, of_calls, of_visits] = ["replies.csv", "answers.csv", "visits.csv"].map(|name| folder.join(name));
     let mut sms = Csv::create(&of_sms, &["submission_id", "answer", "channel"])?;
     let header = ["submission_id", "answer", "channel", "in_person", "live", "first_time"];
     let mut calls = Csv::create(&of_calls, &header)?;
+    let mut visits = Csv::create(&of_visits, &header)?;
     for k in rows {
         let Some(id) = facts::of(story, seed, k).submission_id else { continue };
         let row = &story.rows[k];
@@ -72,17 +74,13 @@ pub fn write(
         if rng.chance(plan.caller_error) {
             answer = if answer == Answer::Denied { Answer::Confirmed } else { Answer::Denied };
         }
-        let yes = |is: bool| match (answer.is_answer(), is) {
-            (false, _) => "",
-            (true, true) => "yes",
-            (true, false) => "no",
-        };
-        let in_person = yes(!is_without_worker(row.pattern));
-        let (live, first) = (yes(!is_of_a_picture(row.pattern)), yes(!is_second(k)));
-        calls.write(&[&id, answer.code(), "call", in_person, live, first])?;
+        let truths = [!is_without_worker(row.pattern), !is_of_a_picture(row.pattern), !is_second(k)];
+        calls.write_answer(&id, answer, "call", truths)?;
+        visits.write_answer(&id, said(&mut rng, real, 0.0, 0.0, plan), "visit", truths)?;
     }
     sms.finish()?;
-    calls.finish()
+    calls.finish()?;
+    visits.finish()
 }
 
 fn said(rng: &mut Rng, is_real: bool, silent: f64, undelivered: f64, plan: &ReplyPlan) -> Answer {
@@ -114,6 +112,16 @@ impl<'a> Csv<'a> {
 
     fn write(&mut self, cells: &[&str]) -> Result<()> {
         self.writer.write_record(cells).map_err(|e| Error::io("write", self.path)(std::io::Error::other(e)))
+    }
+
+    /// An answer with what was said of worker, picture and earlier enrolments, where somebody spoke.
+    fn write_answer(&mut self, id: &str, answer: Answer, channel: &str, truths: [bool; 3]) -> Result<()> {
+        let [in_person, live, first_time] = truths.map(|is_so| match (answer.is_answer(), is_so) {
+            (false, _) => "",
+            (true, true) => "yes",
+            (true, false) => "no",
+        });
+        self.write(&[id, answer.code(), channel, in_person, live, first_time])
     }
 
     fn finish(mut self) -> Result<()> {

@@ -12,7 +12,8 @@
 //! OUT/night-1/workers.parquet the enrolled workers
 //! OUT/night-1/truth.parquet   see [`tables::truth_schema`]
 //! OUT/night-1/replies.csv     what members answer by SMS, and
-//! OUT/night-1/answers.csv     to callers, see [`answers`]
+//! OUT/night-1/answers.csv     to callers,
+//! OUT/night-1/visits.csv      and at the door, see [`answers`]
 //! ```
 //!
 //! What it is not: photographs. Two cut-outs on an invented background test whether an audit keeps people, rows and

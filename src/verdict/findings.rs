@@ -100,6 +100,8 @@ pub struct Membership {
     pub grade: Option<Grade>,
     /// The evidence of that pair.
     pub evidence: Option<String>,
+    /// The least share of false ones, on the ladder of shares, at which its face would be flagged as enrolled before.
+    pub review_at_false_share: Option<f64>,
     /// What people decided about the member.
     pub notes: Vec<String>,
 }
@@ -145,6 +147,7 @@ pub fn assemble(mut rows: Vec<VerdictRow>, findings: &Findings, policy: &Verdict
         row.expected_false_matches = membership.expected_false_matches;
         row.grade = membership.grade;
         row.evidence = membership.evidence.clone();
+        row.review_at_false_share = membership.review_at_false_share;
         membership.notes.iter().for_each(|note| row.note(note.clone()));
     }
     findings.later.iter().for_each(|finding| add(&mut rows, finding));

@@ -84,6 +84,9 @@ pub struct VerdictRow {
     pub grade: Option<Grade>,
     /// The evidence of that pair in log10 units, such as "face 9.1, same worker 1.2, name in part 0.4".
     pub evidence: Option<String>,
+    /// The least share of false ones, of 0.01, 0.02, 0.05, 0.1, 0.15, 0.2 and 0.3, at which review would flag the row as enrolled
+    /// before by its face; `None` where it would at none.
+    pub review_at_false_share: Option<f64>,
     /// Probability that the member is really there.
     pub member_liveness: Option<f32>,
     /// Probability that the worker is really there.
@@ -134,6 +137,7 @@ pub(crate) mod tests {
             cluster_id: None,
             cross_district: None,
             similarity: None,
+            review_at_false_share: None,
             expected_false_matches: None,
             grade: None,
             evidence: None,

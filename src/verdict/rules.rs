@@ -38,6 +38,7 @@ pub fn first_look(analysis: &Analysis, cast: &Cast, given: Given, policy: &Polic
         cluster_id: None,
         cross_district: None,
         similarity: None,
+        review_at_false_share: None,
         expected_false_matches: None,
         grade: None,
         evidence: None,

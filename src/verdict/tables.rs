@@ -109,6 +109,7 @@ fn verdict_columns(rows: &[VerdictRow], all: &Everywhere) -> Vec<Column> {
         ("expected_false_matches", Arc::new(rows.iter().map(|r| r.expected_false_matches).collect::<Float64Array>())),
         ("grade", text(|r| r.grade.map(Grade::code))),
         ("evidence", text(|r| r.evidence.as_deref())),
+        ("review_at_false_share", Arc::new(rows.iter().map(|r| r.review_at_false_share).collect::<Float64Array>())),
         ("member_liveness", number(|r| r.member_liveness)),
         ("worker_liveness", number(|r| r.worker_liveness)),
         ("photo_similarity", number(|r| r.photo_similarity)),

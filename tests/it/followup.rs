@@ -1,5 +1,6 @@
 //! From a night to a promise: release, sample, replies, assurance, with the real binary.
 
+use std::collections::HashSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -193,6 +194,54 @@ fn calls_to_all_leave_no_doubt_and_the_silent_are_sampled_again() {
 }
 
 #[test]
+fn duplicates_are_judged_at_every_limit_beside_what_was_promised() {
+    let place = Place::new();
+    let night = night(&place, "night");
+    let sample = place.path("night-1.sample");
+    said(&["sample", text(&night), "--calls", "100000", "--seed", "7"]);
+    let list = rows(&sample.join("callers.csv"));
+    let flagged: HashSet<String> = rows_with(&night, &["duplicate_member", "duplicate_selfie"]).into_iter().collect();
+    let on_list: Vec<&String> = list.iter().map(|row| &row[1]).filter(|id| flagged.contains(*id)).collect();
+    assert!(on_list.len() >= 2, "{on_list:?}");
+    // Who is flagged was enrolled before, and so was one member whom nothing flags.
+    let missed = list.iter().map(|row| &row[1]).find(|id| !flagged.contains(*id)).unwrap();
+    let replies = place.path("calls.csv");
+    let line = |row: &Vec<String>| {
+        let first = if flagged.contains(&row[1]) || row[1] == *missed { "no" } else { "yes" };
+        format!("{},confirmed,call,{first}\n", row[1])
+    };
+    let lines: String = list.iter().map(line).collect();
+    fs::write(&replies, format!("submission_id,answer,channel,first_time\n{lines}")).unwrap();
+    let args = ["assurance", text(&sample), "--responses", text(&replies)];
+    let found = said(&args);
+    let row = found["detectors"].as_array().unwrap().iter().find(|row| row["detector"] == "duplicate").unwrap();
+    let recall = on_list.len() as f64 / (on_list.len() + 1) as f64;
+    assert_eq!(
+        (&row["rates"]["precision"]["estimate"], &row["flagged"]),
+        (&1.0.into(), &on_list.len().into()),
+        "{row}"
+    );
+    assert!((row["rates"]["recall"]["estimate"].as_f64().unwrap() - recall).abs() < 1e-9, "{row}");
+    assert_eq!(row["policy_key"], "matching.review_false_share");
+    assert_eq!(row["promised"]["precision"], 0.95);
+    assert!(row["promised"]["recall"].as_f64().is_some_and(|share| share > 0.0 && share <= 1.0), "{row}");
+    let limits = row["limits"].as_array().unwrap();
+    let of = |name: &str| limits.iter().map(|limit| limit[name].as_f64().unwrap()).collect::<Vec<_>>();
+    assert_eq!(of("limit"), [0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3]);
+    assert!(of("flagged").is_sorted() && of("flagged")[6] > 0.0, "a wider limit flags no fewer: {limits:?}");
+    for limit in limits {
+        let (recall, precision) = (&limit["rates"]["recall"], &limit["rates"]["precision"]);
+        assert!(
+            recall["low"].as_f64() <= recall["estimate"].as_f64() && recall["units"] == on_list.len() + 1,
+            "{limit}"
+        );
+        assert!(precision["high"].as_f64() >= precision["estimate"].as_f64(), "{limit}");
+    }
+    let (code, shown, _) = run(chehra().args(args));
+    assert!(code == 0 && shown.contains("promised by the runs: finds") && shown.contains("at 0.05"), "{shown}");
+}
+
+#[test]
 fn simulated_drives_hold_the_promises_to_the_truth() {
     let place = Place::new();
     let out = place.path("out");
@@ -246,6 +295,21 @@ fn an_audit_takes_in_what_members_answered() {
     assert_eq!(record["replies"], expected);
     assert_eq!(record["responses"].as_array().unwrap().len(), 1);
     assert!(out.join("replies_refused.parquet").exists() && !plain.join("replies_refused.parquet").exists());
+}
+
+/// Ids of the rows of a run that have one of these reasons.
+fn rows_with(run: &Path, reasons: &[&str]) -> Vec<String> {
+    use arrow::array::AsArray;
+    let mut found = Vec::new();
+    for batch in crate::util::batches(&run.join("verdicts.parquet")) {
+        let (ids, lists) = (batch["submission_id"].as_string::<i32>(), batch["reasons"].as_list::<i32>());
+        for (id, list) in ids.iter().zip(lists.iter()) {
+            let list = list.unwrap();
+            let has = list.as_string::<i32>().iter().flatten().any(|reason| reasons.contains(&reason));
+            found.extend(id.filter(|_| has).map(str::to_owned));
+        }
+    }
+    found
 }
 
 /// Ids and verdicts of a run.

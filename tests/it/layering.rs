@@ -13,6 +13,7 @@ use imports::Imports;
 const LEAVES: &[&str] = &[
     "error",
     "lock",
+    "journal",
     "statistics",
     "terminal",
     "exit",

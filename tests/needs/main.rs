@@ -21,6 +21,7 @@ mod review {
     #[allow(dead_code, reason = "the tests of `it` ask for more")]
     pub mod client;
 }
+mod review_calls;
 mod review_page;
 mod slow;
 mod traced;
@@ -71,6 +72,8 @@ const TESTS: &[Test] = tests![
     programs::the_example_reads_the_tables_of_a_run,
     programs::units_are_verified_by_systemd,
     programs::zsh_reads_its_completions,
+    review_calls::a_list_is_called_through_by_keys_alone,
+    review_calls::the_page_of_calls_fits_phone_and_desktop_in_both_languages,
     review_page::a_page_without_its_desk_says_so_and_loses_nothing,
     review_page::a_queue_is_worked_through_by_keys_alone,
     review_page::the_page_fits_phone_and_desktop_in_both_languages_light_and_dark,

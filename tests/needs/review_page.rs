@@ -17,7 +17,7 @@ fn shown(browser: &mut Chromium) -> String {
 }
 
 /// Nothing is wider than the window, no text is cut off inside its button.
-fn assert_fits(browser: &mut Chromium, what: &str) {
+pub fn assert_fits(browser: &mut Chromium, what: &str) {
     let wide = browser.eval(
         "[...document.querySelectorAll('body *')].filter((e) => { const r = e.getBoundingClientRect(); \
          return r.width > 0 && !e.closest('dialog:not([open])') && !e.classList.contains('skip') && (r.right > innerWidth + 1 || r.left < -1) \

@@ -31,6 +31,8 @@ pub struct DetectorRow {
     pub judged: String,
     /// How much it finds.
     pub recall: String,
+    /// How much it should find, by the runs' own curves; blank where they promise nothing.
+    pub promised_recall: String,
     /// How often it is right.
     pub precision: String,
     /// How often it should be by the policy; blank where that promises nothing.
@@ -73,6 +75,7 @@ pub fn detectors(assurance: Option<&Assurance>, policy: &Policy) -> Vec<Detector
         name: row.detector.clone(),
         judged: grouped(row.judged),
         recall: rate(&row.rates.recall),
+        promised_recall: row.promised.and_then(|promised| promised.recall).map_or_else(String::new, percent),
         precision: rate(&row.rates.precision),
         promised: promised_precision(&row.detector, policy).map_or_else(String::new, percent),
     })

@@ -121,6 +121,7 @@ pub const TEXTS: &[(&str, &str, &str)] = &[
     ("judged", "Judged", "परखे गए"),
     ("recall", "Finds", "पकड़ता है"),
     ("precision", "Right", "सही"),
+    ("promised.recall", "Finds, promised (pairs)", "पकड़ता है, वादे के अनुसार (जोड़ियाँ)"),
     ("promised.precision", "Right, promised", "सही, वादे के अनुसार"),
     ("nav.workers", "Workers", "कार्यकर्ता"),
     ("nav.persons", "Enrolled twice", "दोहरी सदस्यता"),

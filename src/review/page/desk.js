@@ -1,57 +1,13 @@
 "use strict";
-// The review desk. Every text goes in as text, never as markup. A pair is left only after the desk has confirmed that the
-// decision is on the disk.
+// The queue of pairs. A pair is left only after the desk has confirmed that the decision is on the disk.
 
-const $ = (id) => document.getElementById(id);
 const KEYS = { KeyJ: "same", KeyK: "not_sure", KeyL: "different" };
-let language = stored("language") || (navigator.language.startsWith("hi") ? "hi" : "en");
-let reviewer = "", state = null, current = null, view = null, shownAt = 0, busy = false, finished = false;
-let greeting = {}, failure = null, undoing = null;
+let state = null, current = null, view = null, shownAt = 0, busy = false, finished = false;
+let undoing = null;
 const drafts = new Map(), pending = new Map();
 
-function stored(name) { try { return sessionStorage.getItem(name) || localStorage.getItem(name); } catch { return null; } }
-function store(name, value) { try { sessionStorage.setItem(name, value); localStorage.setItem(name, value); } catch { /* private window */ } }
-function storeHere(name, value) { try { sessionStorage.setItem(name, value); } catch { /* private window */ } }
-function storedHere(name) { try { return sessionStorage.getItem(name); } catch { return null; } }
-
-function word(name, values = {}) {
-  const text = WORDS[language][name] ?? WORDS.en[name] ?? name;
-  return text.replace(/\{(\w+)\}/g, (_, key) => values[key] ?? "");
-}
-function element(tag, text, className) {
-  const made = document.createElement(tag);
-  if (text !== undefined) made.textContent = text;
-  if (className) made.className = className;
-  return made;
-}
-function nonce() {
-  return Array.from(crypto.getRandomValues(new Uint8Array(16)), (b) => b.toString(16).padStart(2, "0")).join("");
-}
-
-async function ask(path, body) {
-  const options = body ? { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) } : {};
-  let answer;
-  try { answer = await fetch(path, options); } catch { throw new Error(word("offline")); }
-  if (answer.status === 403) throw new Error(word("gone"));
-  if (!answer.ok) {
-    const error = new Error((await answer.text()) || String(answer.status));
-    error.status = answer.status;
-    throw error;
-  }
-  return answer.json();
-}
-const mine = () => `reviewer=${encodeURIComponent(reviewer)}`;
 const place = (id) => state.items.findIndex((item) => item.id === id);
 const item = () => state && state.items[place(current)];
-
-function speak(text) { $("last").textContent = text; }
-
-function drawWords() {
-  document.documentElement.lang = language;
-  for (const spot of document.querySelectorAll("[data-word]")) spot.textContent = word(spot.dataset.word);
-  $("language").textContent = word("language");
-  $("language").lang = language === "en" ? "hi" : "en";
-}
 
 function drawState() {
   if (!state) return;
@@ -82,30 +38,6 @@ function drawStanding() {
   for (const button of document.querySelectorAll("[data-answer]")) {
     button.setAttribute("aria-pressed", String(now?.mine === button.dataset.answer));
   }
-}
-
-function drawPicture(side, at, kind) {
-  const figure = $(`${kind}-${side}`), data = view.sides[at];
-  const missing = data.missing ? `missing_${data.missing}` : kind === "face" && !data.has_face ? "missing_face" : null;
-  if (missing) { figure.replaceChildren(element("div", word(missing), "gap")); return; }
-  const frame = element("span", undefined, "frame"), picture = element("img");
-  picture.src = `picture/${view.id}/${side}/${kind}`;
-  picture.alt = word(`${kind}_alt`, { which: word(`which_${side}`) });
-  frame.append(picture);
-  if (kind === "whole") {
-    picture.width = data.picture.width;
-    picture.height = data.picture.height;
-    if (data.picture.face) {
-      const [left, top, width, height] = data.picture.face, box = element("span", undefined, "box");
-      const percent = (value, of) => `${(100 * value) / of}%`;
-      box.style.left = percent(left, data.picture.width);
-      box.style.top = percent(top, data.picture.height);
-      box.style.width = percent(width, data.picture.width);
-      box.style.height = percent(height, data.picture.height);
-      frame.append(box);
-    }
-  } else { picture.width = picture.height = 400; }
-  figure.replaceChildren(frame);
 }
 
 function drawRecord() {
@@ -151,7 +83,10 @@ function draw() {
     ? word("person", { rank: view.rank, size: view.size, districts: view.districts.join(", "), worth: word(`worth_${view.worth}`) })
     : word("between");
   drawStanding();
-  ["a", "b"].forEach((side, at) => { drawPicture(side, at, "face"); drawPicture(side, at, "whole"); });
+  ["a", "b"].forEach((side, at) => ["face", "whole"].forEach((kind) => {
+    const alt = word(`${kind}_alt`, { which: word(`which_${side}`) });
+    drawPicture($(`${kind}-${side}`), view.sides[at], kind, `picture/${view.id}/${side}/${kind}`, alt);
+  }));
   drawRecord();
 }
 
@@ -266,14 +201,6 @@ async function begin(name) {
   }
 }
 
-function theme() {
-  const dark = document.documentElement.dataset.theme
-    ? document.documentElement.dataset.theme === "dark"
-    : matchMedia("(prefers-color-scheme: dark)").matches;
-  document.documentElement.dataset.theme = dark ? "light" : "dark";
-  store("theme", document.documentElement.dataset.theme);
-}
-
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
   if (document.querySelector("dialog[open]")) return;
@@ -293,28 +220,7 @@ $("note").addEventListener("click", openNote);
 $("back").addEventListener("click", () => move(-1));
 $("next").addEventListener("click", () => move(1));
 $("look-back").addEventListener("click", () => move(1));
-$("help-open").addEventListener("click", () => $("help-dialog").showModal());
-$("help-close").addEventListener("click", () => $("help-dialog").close());
-$("note-save").addEventListener("click", keepNote);
-$("note-cancel").addEventListener("click", () => $("note-dialog").close());
-$("note-input").addEventListener("keydown", (event) => { if (event.key === "Enter" && event.ctrlKey) { event.preventDefault(); keepNote(); } });
-$("name-save").addEventListener("click", () => begin($("name-input").value));
-$("name-input").addEventListener("keydown", (event) => { if (event.key === "Enter") { event.preventDefault(); begin($("name-input").value); } });
-$("name-dialog").addEventListener("cancel", (event) => event.preventDefault());
-$("theme").addEventListener("click", theme);
-$("language").addEventListener("click", () => {
-  language = language === "en" ? "hi" : "en";
-  store("language", language);
-  $("last").textContent = "";
-  draw();
+wire({ begin, keepNote, draw });
+start(begin, refresh, () => {
+  $("to-calls").hidden = greeting.calls === null || greeting.calls === undefined;
 });
-
-(async () => {
-  const chosen = stored("theme");
-  if (chosen) document.documentElement.dataset.theme = chosen;
-  drawWords();
-  try { greeting = await ask("desk"); } catch (error) { failure = error.message; }
-  const name = greeting.reviewer ?? storedHere("reviewer");
-  if (name) await begin(name); else { $("name-dialog").showModal(); $("name-input").focus(); }
-  setInterval(refresh, 5000);
-})();
