@@ -155,6 +155,7 @@ fn verdict_row(row: usize, persons: usize) -> VerdictRow {
         cross_district: None,
         similarity: None,
         expected_false_matches: None,
+        review_at_false_share: None,
         grade: None,
         evidence: None,
         member_liveness: Some(0.9),
