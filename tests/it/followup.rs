@@ -216,7 +216,11 @@ fn duplicates_are_judged_at_every_limit_beside_what_was_promised() {
     let found = said(&args);
     let row = found["detectors"].as_array().unwrap().iter().find(|row| row["detector"] == "duplicate").unwrap();
     let recall = on_list.len() as f64 / (on_list.len() + 1) as f64;
-    assert_eq!((&row["rates"]["precision"]["estimate"], &row["flagged"]), (&1.0.into(), &on_list.len().into()), "{row}");
+    assert_eq!(
+        (&row["rates"]["precision"]["estimate"], &row["flagged"]),
+        (&1.0.into(), &on_list.len().into()),
+        "{row}"
+    );
     assert!((row["rates"]["recall"]["estimate"].as_f64().unwrap() - recall).abs() < 1e-9, "{row}");
     assert_eq!(row["policy_key"], "matching.review_false_share");
     assert_eq!(row["promised"]["precision"], 0.95);
@@ -227,7 +231,10 @@ fn duplicates_are_judged_at_every_limit_beside_what_was_promised() {
     assert!(of("flagged").is_sorted() && of("flagged")[6] > 0.0, "a wider limit flags no fewer: {limits:?}");
     for limit in limits {
         let (recall, precision) = (&limit["rates"]["recall"], &limit["rates"]["precision"]);
-        assert!(recall["low"].as_f64() <= recall["estimate"].as_f64() && recall["units"] == on_list.len() + 1, "{limit}");
+        assert!(
+            recall["low"].as_f64() <= recall["estimate"].as_f64() && recall["units"] == on_list.len() + 1,
+            "{limit}"
+        );
         assert!(precision["high"].as_f64() >= precision["estimate"].as_f64(), "{limit}");
     }
     let (code, shown, _) = run(chehra().args(args));
