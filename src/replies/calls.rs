@@ -268,7 +268,7 @@ mod tests {
         // The last line was never finished.
         std::fs::write(&path, &whole[..whole.len() - 3]).unwrap();
         let now = 1_800_000_000_000_000;
-        let mut replies = Replies::read(&[path.clone()], &ReplyNames::default(), now).unwrap();
+        let mut replies = Replies::read(std::slice::from_ref(&path), &ReplyNames::default(), now).unwrap();
         assert_eq!(replies.replies.iter().map(|reply| reply.place.1).collect::<Vec<_>>(), [2, 3, 7, 8]);
         let answers = replies.settle();
         let of = |id: &str| answers.get(&(id.to_owned(), Channel::Call)).map(|reply| reply.answer);

@@ -153,6 +153,7 @@ fn verdict_row(row: usize, persons: usize) -> VerdictRow {
         duplicate_of: None,
         cluster_id: (!spoof).then(|| format!("P{:06}", row / 2)),
         cross_district: None,
+        review_at_false_share: None,
         similarity: None,
         expected_false_matches: None,
         review_at_false_share: None,
