@@ -110,7 +110,7 @@ fn a_page_is_made_anew_with_and_without_the_dump() {
     assert!(stderr.contains("submission_id in row") || stderr.contains("a row of the dump"), "{stderr}");
     let (code, _, stderr) = run(chehra().arg("report").arg(place.path("nothing")));
     assert_eq!(code, 65, "{stderr}");
-    assert!(stderr.contains("run.json"), "{stderr}");
+    assert!(stderr.contains("nothing at this path"), "{stderr}");
 }
 
 #[test]
@@ -127,7 +127,7 @@ fn texts_of_the_dump_stay_texts() {
     assert_eq!(code, 0, "{stderr}");
     let page = fs::read_to_string(out.join("report.html")).unwrap();
     let scripts = page.matches("<script").count();
-    assert_eq!((scripts, page.matches("</script>").count()), (5, 5), "four blocks of data and the page's own script");
+    assert_eq!((scripts, page.matches("</script>").count()), (6, 6), "five blocks of data and the page's own script");
     assert!(!page.contains("<img src=x"), "markup from the dump");
     assert!(page.contains("&#60;/script&#62;") || page.contains("&lt;/script&gt;"), "it is shown as it was written");
     let persons = data(&page, "persons-data");
