@@ -4,7 +4,7 @@ use std::path::Path;
 
 use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::compute::cast;
-use arrow::datatypes::{DataType, Float64Type};
+use arrow::datatypes::{DataType, Float64Type, TimestampMicrosecondType};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use rust_xlsxwriter::{Format, Workbook, XlsxError};
 
@@ -80,6 +80,10 @@ impl Sheet {
             let is_number = column.data_type().is_numeric();
             let numbers = is_number.then(|| cast(column, &DataType::Float64)).transpose().map_err(failed)?;
             let options = FormatOptions::default();
+            // Arrow knows no zone by name, and UTC is one.
+            let in_utc = column.as_primitive_opt::<TimestampMicrosecondType>();
+            let in_utc = in_utc.map(|times| times.clone().with_timezone("+00:00"));
+            let column: &dyn Array = in_utc.as_ref().map_or(column.as_ref(), |times| times);
             let words = ArrayFormatter::try_new(column, &options).map_err(failed)?;
             for (at, row) in rows.iter_mut().enumerate() {
                 row.push(match (&numbers, column.as_list_opt::<i32>()) {

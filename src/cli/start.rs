@@ -87,6 +87,13 @@ fn suggest(mut error: clap::Error, root: &clap::Command, path: &[String]) -> cla
     let command = path.iter().try_fold(root, |command, word| command.find_subcommand(word));
     let options = command.into_iter().chain([root]).flat_map(clap::Command::get_arguments);
     let names: Vec<String> = options.filter_map(clap::Arg::get_long).map(str::to_owned).collect();
+    // The parser's usage has its own guess in it.
+    let mut built = root.clone();
+    built.build();
+    let found = path.iter().try_fold(&mut built, |command, word| command.find_subcommand_mut(word));
+    if let Some(command) = found {
+        error.insert(ContextKind::Usage, ContextValue::StyledStr(command.render_usage()));
+    }
     error.remove(ContextKind::SuggestedArg);
     error.remove(ContextKind::Suggested);
     if let Some(name) = nearest(unknown.trim_start_matches('-'), &names) {

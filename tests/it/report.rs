@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, AsArray, RecordBatch, StringArray};
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StringArray};
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde_json::Value;
@@ -110,7 +110,7 @@ fn a_page_is_made_anew_with_and_without_the_dump() {
     assert!(stderr.contains("submission_id in row") || stderr.contains("a row of the dump"), "{stderr}");
     let (code, _, stderr) = run(chehra().arg("report").arg(place.path("nothing")));
     assert_eq!(code, 65, "{stderr}");
-    assert!(stderr.contains("run.json"), "{stderr}");
+    assert!(stderr.contains("nothing at this path"), "{stderr}");
 }
 
 #[test]
@@ -127,7 +127,7 @@ fn texts_of_the_dump_stay_texts() {
     assert_eq!(code, 0, "{stderr}");
     let page = fs::read_to_string(out.join("report.html")).unwrap();
     let scripts = page.matches("<script").count();
-    assert_eq!((scripts, page.matches("</script>").count()), (5, 5), "four blocks of data and the page's own script");
+    assert_eq!((scripts, page.matches("</script>").count()), (6, 6), "five blocks of data and the page's own script");
     assert!(!page.contains("<img src=x"), "markup from the dump");
     assert!(page.contains("&#60;/script&#62;") || page.contains("&lt;/script&gt;"), "it is shown as it was written");
     let persons = data(&page, "persons-data");
@@ -197,4 +197,72 @@ fn two_runs_are_compared() {
     assert!(stdout.contains("0 with another verdict, 0 with other reasons alone"), "{stdout}");
     assert_eq!(run(chehra().arg("report")).0, 64, "neither a run nor --diff");
     assert_eq!(run(chehra().args(["report", "--diff"]).arg(&a).arg(place.path("none"))).0, 65);
+}
+
+#[test]
+fn a_page_can_be_of_one_division_and_its_tables_are_taken_away() {
+    let place = Place::new();
+    let out = place.path("night");
+    audit("night2", &out, &["--no-report"]);
+    let made = |words: &[&str]| run(chehra().current_dir(place.path(".")).args(["report", "night"]).args(words));
+    let (code, _, stderr) = made(&["--only-division", "ujjain", "--out", "part.html", "--tables", "part.xlsx"]);
+    assert_eq!(code, 0, "{stderr}");
+    let page = fs::read_to_string(place.path("part.html")).unwrap();
+    let drive = data(&page, "drive-data");
+    let names: Vec<&str> = drive["names"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
+    assert!(names.contains(&"Ujjain") && !names.contains(&"Gwalior"), "{names:?}");
+    assert!(fs::read(place.path("part.xlsx")).unwrap().starts_with(b"PK"));
+    let (code, _, stderr) = made(&["--tables", "csv", "--language", "hi"]);
+    assert_eq!(code, 0, "{stderr}");
+    let files: Vec<_> = fs::read_dir(place.path("csv")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    assert!(files.len() >= 4, "{files:?}");
+    for file in files {
+        assert!(fs::read_to_string(&file).unwrap().starts_with('\u{feff}'), "{}", file.display());
+    }
+    let (code, _, stderr) = made(&["--only-district", "Pune"]);
+    assert!(code == 64 && stderr.contains("the run has") && stderr.contains("Gwalior"), "{stderr}");
+    let (code, _, stderr) = made(&["--tables", "one.csv"]);
+    assert!(code == 64 && stderr.contains("x.xlsx"), "{stderr}");
+}
+
+#[test]
+fn targets_and_booths_of_workers_say_who_is_astray() {
+    let place = Place::new();
+    let out = place.path("night");
+    audit("night2", &out, &["--no-report"]);
+    fs::write(place.path("targets.csv"), "district,booth_id,target\nUjjain,,4\n,B-NONE,20\n").unwrap();
+    fs::write(place.path("workers.csv"), "worker_id,booth_id,name\nW-202,B-ELSEWHERE,Asha\n").unwrap();
+    let (code, _, stderr) = run(chehra().current_dir(place.path(".")).args([
+        "report",
+        "night",
+        "--targets",
+        "targets.csv",
+        "--worker-booths",
+        "workers.csv",
+        "--out",
+        "page.html",
+    ]));
+    assert_eq!(code, 0, "{stderr}");
+    let page = fs::read_to_string(place.path("page.html")).unwrap();
+    assert!(page.contains("data-t=\"todo.empty\"") && page.contains(">B-NONE</a>"), "a booth without a worker");
+    let drive = data(&page, "drive-data");
+    assert_eq!(drive["homes"]["w-202"][0], "Asha", "{}", drive["homes"]);
+    assert_eq!(drive["targets"].as_array().unwrap().len(), 2);
+}
+
+#[test]
+fn verdicts_say_what_the_worker_can_do_better_and_when_and_where_it_was_sent() {
+    let place = Place::new();
+    let out = place.path("night");
+    audit("night2", &out, &["--no-report"]);
+    let batches = crate::util::batches(&out.join("verdicts.parquet"));
+    let schema = batches[0].schema();
+    let names: Vec<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
+    assert_eq!(names.last(), Some(&"advice"));
+    let advice = batches[0].column_by_name("advice").unwrap().as_string::<i32>();
+    let told: Vec<&str> = advice.iter().flatten().collect();
+    assert_eq!(told, ["अच्छी, एक-सी रोशनी में खड़े हों, लेंस साफ़ करें और पास से फ़ोटो लें।"]);
+    for name in ["captured_at", "booth_id", "division"] {
+        assert!(batches[0].column_by_name(name).unwrap().null_count() < batches[0].num_rows(), "{name}");
+    }
 }

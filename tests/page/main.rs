@@ -28,7 +28,7 @@ fn main() {
         arguments.ignored = false;
         arguments.include_ignored = false;
     }
-    let tests: [(&str, Test, bool); 8] = [
+    let tests: [(&str, Test, bool); 10] = [
         ("no_page_scrolls_sideways", no_page_scrolls_sideways, true),
         ("everything_is_reached_by_keyboard", everything_is_reached_by_keyboard, true),
         ("the_switch_of_languages_leaves_no_text_behind", the_switch_of_languages_leaves_no_text_behind, true),
@@ -36,6 +36,8 @@ fn main() {
         ("screen_readers_find_their_way", screen_readers_find_their_way, true),
         ("a_large_page_shows_one_page_of_its_list", a_large_page_shows_one_page_of_its_list, true),
         ("a_page_prints_on_white_paper", a_page_prints_on_white_paper, true),
+        ("paper_has_what_it_says", paper_has_what_it_says, true),
+        ("the_page_answers_a_managers_questions", the_page_answers_a_managers_questions, true),
         ("measure_opening_of_a_large_page", measure_opening, false),
     ];
     let trials = tests.map(|(name, test, always)| {
@@ -279,6 +281,65 @@ fn a_page_prints_on_white_paper(browser: &mut Browser) {
         std::fs::write(Path::new(&folder).join("paper.pdf"), pdf).unwrap();
     }
     quiet(browser);
+}
+
+fn paper_has_what_it_says(browser: &mut Browser) {
+    browser.open(large(), DESKTOP);
+    let cards = "document.querySelectorAll('#persons-list > li').length";
+    let note = "document.querySelector('#persons .paper').textContent";
+    browser.evaluate("dispatchEvent(new Event('beforeprint'))");
+    assert_eq!(browser.evaluate(cards), 300);
+    assert_eq!(browser.evaluate(note), "On paper are the first 300 of 5,000; the page on the screen has the others.");
+    browser.evaluate("dispatchEvent(new Event('afterprint'))");
+    assert_eq!((browser.evaluate(cards), browser.evaluate(note)), (20.into(), "".into()));
+    browser.open(&samples()[0], DESKTOP);
+    browser.evaluate("dispatchEvent(new Event('beforeprint'))");
+    assert_eq!((browser.evaluate(cards), browser.evaluate(note)), (2.into(), "".into()), "all of a short list");
+    quiet(browser);
+}
+
+/// Whom do I call, how is my booth, who needs training, how many fakes in my division.
+fn the_page_answers_a_managers_questions(browser: &mut Browser) {
+    for look in [DESKTOP, PHONE] {
+        browser.open(large(), look);
+        // From the list of what to do to a worker's page with all selfies.
+        browser.evaluate("document.querySelector('#todo a[href^=\"#worker=\"]').click()");
+        browser.evaluate("new Promise((done) => setTimeout(done, 100))");
+        assert_eq!(browser.evaluate("document.getElementById('worker').hidden"), false);
+        assert_eq!(browser.evaluate("document.activeElement.id"), "worker-name");
+        let top = "document.getElementById('worker').getBoundingClientRect().top";
+        assert!(browser.evaluate(top).as_f64().unwrap().abs() < 200.0, "the worker's part is in sight");
+        let rows = "document.querySelectorAll('#worker-body table')[2].tBodies[0].rows.length";
+        assert_eq!(browser.evaluate(rows), 25, "every selfie of the worker");
+        // From the drive down to a booth.
+        for level in ["Malwa", "Ujjain", "B-000"] {
+            let link = format!(
+                "[...document.querySelectorAll('#drill tbody a')].find((a) => a.textContent === '{level}').click()"
+            );
+            browser.evaluate(&link);
+            browser.evaluate("new Promise((done) => setTimeout(done, 100))");
+        }
+        let crumbs = browser.evaluate("document.querySelector('.crumbs').textContent");
+        assert_eq!(crumbs, "The drive › Malwa Division › Ujjain District › B-000 Booth");
+        let fakes = browser.evaluate("document.querySelector('.line div:nth-child(4) dd').textContent");
+        assert!(!fakes.as_str().unwrap().is_empty(), "{fakes}");
+        // All workers, found by booth, and sorted.
+        browser.evaluate("document.getElementById('who').focus()");
+        browser.insert("B-003");
+        let found = "[...document.querySelectorAll('#everyone tbody th a')].map((a) => a.textContent).join()";
+        assert_eq!(browser.evaluate(found), "W-0006,W-0007");
+        browser.evaluate("document.querySelectorAll('#everyone thead button')[0].click()");
+        browser.evaluate("document.querySelectorAll('#everyone thead button')[0].click()");
+        assert_eq!(browser.evaluate(found), "W-0007,W-0006");
+        let name = if look.width < 600 { "worker-390" } else { "worker-1280" };
+        keep(browser, name, false);
+        quiet(browser);
+    }
+    let title = "document.title";
+    browser.open(&samples()[0], DESKTOP);
+    assert!(browser.evaluate(title).as_str().unwrap().starts_with("Night report"));
+    hindi(browser);
+    assert!(browser.evaluate(title).as_str().unwrap().starts_with("रात की रिपोर्ट"));
 }
 
 /// How long a large page takes from the start of its loading to its first list, five times over.

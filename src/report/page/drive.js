@@ -33,9 +33,11 @@ const fakes = (total) => {
 };
 const fakesText = (total) => { const [mean, low, high] = fakes(total); return low === high ? grouped(mean) : `${grouped(mean)} (${grouped(low)}–${grouped(high)})`; };
 // How much of a unit's was held back in earlier nights together.
-const before = (unit, name) => {
-  const nights = (drive.before[unit] || {})[fold(name)];
-  if (!nights) return null;
+// A division is the sum of its districts.
+const before = (unit, name, leaves) => {
+  const names = unit === "division" ? [...new Set(leaves.map((leaf) => fold(nameOf(leaf, 1))))] : [fold(name)];
+  const nights = names.flatMap((one) => (drive.before[unit === "division" ? "district" : unit] || {})[one] || []);
+  if (!nights.length) return null;
   return shareOf(nights.reduce((s, [, , held]) => s + held, 0), nights.reduce((s, [, all]) => s + all, 0));
 };
 // The target of a place; of a wider one without its own, the sum of the targets within.
@@ -131,7 +133,7 @@ const showPlaces = () => {
     ...counted,
     shareColumn("peer.rate", (row) => shareOf(all.held - row.held, all.n - row.n)),
   ];
-  if (drive.nights.length && ["division", "district", "booth", "worker"].includes(LEVELS[level])) columns.push(shareColumn("usual", (row) => before(LEVELS[level], row.name)));
+  if (drive.nights.length && ["division", "district", "booth", "worker"].includes(LEVELS[level])) columns.push(shareColumn("usual", (row) => before(LEVELS[level], row.name, row.leaves)));
   columns.push(numberColumn("spoofs", (row) => row.spoofs), numberColumn("duplicates", (row) => row.again), numberColumn("again", (row) => row.quality),
     { key: "fakes", num: true, value: (row) => row.fake, cell: fakesText, csv: (row) => row.fake.toFixed(2) });
   if (drive.fee > 0) columns.push(numberColumn("fee", (row) => Math.round(row.fake * drive.fee)));
@@ -216,12 +218,12 @@ const route = () => {
   const hash = location.hash;
   if (hash.startsWith("#worker=")) {
     showWorker(decodeURIComponent(hash.slice(8)));
-    $("worker").scrollIntoView({ block: "start" });
+    $("worker").scrollIntoView({ block: "start", behavior: "instant" });
     $("worker-name").focus();
   } else if (hash.startsWith("#place=")) {
     path = hash.slice(7).split("/").filter(Boolean).map((step) => { const cut = step.indexOf(":"); return [LEVELS.indexOf(step.slice(0, cut)), decodeURIComponent(step.slice(cut + 1))]; }).filter(([level]) => level >= 0);
     showPlaces();
-    $("places").scrollIntoView({ block: "start" });
+    $("places").scrollIntoView({ block: "start", behavior: "instant" });
   }
 };
 addEventListener("hashchange", route);
