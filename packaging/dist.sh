@@ -35,7 +35,7 @@ name=chehra-$version-$target
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 to=$work/$name
-mkdir -p "$to"/{bin,completions,docs,examples,man/man1,packaging/{systemd,prometheus},weights}
+mkdir -p "$to"/{bin,completions,docs,examples,man/man1,packaging/{systemd,prometheus,python,kubernetes},weights}
 
 strip --strip-all -o "$to/bin/chehra" "$binary"
 chmod 755 "$to/bin/chehra"
@@ -49,7 +49,7 @@ chehra completions elvish >"$to/completions/chehra.elv"
 chehra config init --out - >"$to/chehra.toml.sample"
 chehra policy >"$to/policy.toml.sample"
 
-cp LICENSE README.md ARCHITECTURE.md CONTRIBUTING.md CHANGELOG.md "$to"
+cp LICENSE README.md ARCHITECTURE.md CONTRIBUTING.md CHANGELOG.md SECURITY.md CODE_OF_CONDUCT.md CITATION.cff "$to"
 cp docs/*.md "$to/docs"
 # The networks are in the program; their terms and passports go with it.
 cp -R weights/LICENSES weights/manifest.toml "$to/weights"
@@ -57,6 +57,8 @@ python3 packaging/third_party.py "$target" >"$to/THIRD-PARTY.txt"
 cp packaging/nightly.sh packaging/nightly.env packaging/cron "$to/packaging"
 cp packaging/systemd/* "$to/packaging/systemd"
 cp packaging/prometheus/* "$to/packaging/prometheus"
+cp packaging/kubernetes/* "$to/packaging/kubernetes"
+cp packaging/python/README.md "$to/packaging/python"
 cp examples/*.py "$to/examples"
 
 # Nothing hidden, nothing of Python's, no face: what is packed was named above.

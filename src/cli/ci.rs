@@ -20,7 +20,7 @@ pub const HEADING: &str = "Continuous integration";
 #[derive(Debug, Args)]
 pub struct GateArgs {
     /// What must hold of the result, else the exit code is 1: PATH>=NUMBER or PATH<=NUMBER, PATH as in the JSON of --json
-    /// (`accuracy.mean>=0.99`, `patterns.duplicate.recall.rate>=0.6`)
+    /// (`accuracy.mean>=0.99`, `patterns.duplicate_same_district.recall.rate>=0.6`)
     #[arg(long, value_name = "CONDITION", help_heading = HEADING)]
     gate: Vec<Gate>,
     /// Write what became of each --gate as JUnit XML
