@@ -106,6 +106,9 @@ impl OwnTables {
     }
 }
 
+/// Of an earlier night: which, submissions, and those held back.
+type Earlier = (usize, i64, i64);
+
 /// All of it.
 #[derive(Debug, Default)]
 pub struct Drive {
@@ -116,7 +119,7 @@ pub struct Drive {
     /// Selfies in all.
     all_rows: usize,
     /// By unit and folded name, for each earlier night: submissions and those held back.
-    before: BTreeMap<(String, String), Vec<(usize, i64, i64)>>,
+    before: BTreeMap<(String, String), Vec<Earlier>>,
 }
 
 /// How sure the best pair of a submission is, by its id: the probability that it is of two people; 0 where people decided
@@ -329,7 +332,7 @@ impl Drive {
             let reasons: Vec<usize> = row.reasons.iter().map(|&reason| reason as usize).collect();
             json!([row.leaf, row.submission, row.at.map(|at| time(at, zone)), row.verdict as usize, reasons])
         };
-        let mut before: BTreeMap<&str, BTreeMap<&str, &Vec<(usize, i64, i64)>>> = BTreeMap::new();
+        let mut before: BTreeMap<&str, BTreeMap<&str, &Vec<Earlier>>> = BTreeMap::new();
         for ((unit, name), nights) in &self.before {
             before.entry(unit).or_default().insert(name, nights);
         }
