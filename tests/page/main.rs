@@ -330,8 +330,8 @@ fn the_page_answers_a_managers_questions(browser: &mut Browser) {
         browser.evaluate("document.getElementById('who').focus()");
         browser.insert("B-003");
         let found = "[...document.querySelectorAll('#everyone tbody th a')].map((a) => a.textContent).join()";
-        assert_eq!(browser.evaluate(found), "W-0006,W-0007");
         browser.evaluate("document.querySelectorAll('#everyone thead button')[0].click()");
+        assert_eq!(browser.evaluate(found), "W-0006,W-0007");
         browser.evaluate("document.querySelectorAll('#everyone thead button')[0].click()");
         assert_eq!(browser.evaluate(found), "W-0007,W-0006");
         let name = if look.width < 600 { "worker-390" } else { "worker-1280" };
