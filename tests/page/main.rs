@@ -314,23 +314,24 @@ fn the_page_answers_a_managers_questions(browser: &mut Browser) {
         let rows = "document.querySelectorAll('#worker-body table')[2].tBodies[0].rows.length";
         assert_eq!(browser.evaluate(rows), 25, "every selfie of the worker");
         // From the drive down to a booth.
-        for level in ["Malwa", "Ujjain", "B-000"] {
+        for level in ["Malwa", "Ujjain", "B-"] {
             let link = format!(
-                "[...document.querySelectorAll('#drill tbody a')].find((a) => a.textContent === '{level}').click()"
+                "[...document.querySelectorAll('#drill tbody a')].find((a) => a.textContent.startsWith('{level}')).click()"
             );
             browser.evaluate(&link);
             browser.evaluate("new Promise((done) => setTimeout(done, 100))");
         }
         let crumbs = browser.evaluate("document.querySelector('.crumbs').textContent");
-        assert_eq!(crumbs, "The drive › Malwa Division › Ujjain District › B-000 Booth");
+        let crumbs = crumbs.as_str().unwrap();
+        assert!(crumbs.starts_with("The drive › Malwa Division › Ujjain District › B-"), "{crumbs}");
         let fakes = browser.evaluate("document.querySelector('.line div:nth-child(4) dd').textContent");
         assert!(!fakes.as_str().unwrap().is_empty(), "{fakes}");
         // All workers, found by booth, and sorted.
         browser.evaluate("document.getElementById('who').focus()");
         browser.insert("B-003");
         let found = "[...document.querySelectorAll('#everyone tbody th a')].map((a) => a.textContent).join()";
-        assert_eq!(browser.evaluate(found), "W-0006,W-0007");
         browser.evaluate("document.querySelectorAll('#everyone thead button')[0].click()");
+        assert_eq!(browser.evaluate(found), "W-0006,W-0007");
         browser.evaluate("document.querySelectorAll('#everyone thead button')[0].click()");
         assert_eq!(browser.evaluate(found), "W-0007,W-0006");
         let name = if look.width < 600 { "worker-390" } else { "worker-1280" };
