@@ -156,7 +156,6 @@ fn verdict_row(row: usize, persons: usize) -> VerdictRow {
         review_at_false_share: None,
         similarity: None,
         expected_false_matches: None,
-        review_at_false_share: None,
         grade: None,
         evidence: None,
         member_liveness: Some(0.9),
