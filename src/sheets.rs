@@ -48,20 +48,20 @@ pub struct Sheet {
 
 /// What a file's ending asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum SheetFormat {
     /// Comma-separated, UTF-8 with a byte order mark.
     Csv,
     /// A workbook.
     Xlsx,
 }
 
-impl Kind {
+impl SheetFormat {
     /// By the ending of a path; `None` for any other.
-    pub fn of(path: &Path) -> Option<Kind> {
+    pub fn by_ending(path: &Path) -> Option<SheetFormat> {
         let ending = path.extension()?.to_str()?;
         match () {
-            () if ending.eq_ignore_ascii_case("csv") => Some(Kind::Csv),
-            () if ending.eq_ignore_ascii_case("xlsx") => Some(Kind::Xlsx),
+            () if ending.eq_ignore_ascii_case("csv") => Some(SheetFormat::Csv),
+            () if ending.eq_ignore_ascii_case("xlsx") => Some(SheetFormat::Xlsx),
             () => None,
         }
     }
@@ -106,8 +106,23 @@ fn joined(items: &ArrayRef) -> String {
 
 /// A text that no spreadsheet takes for a formula.
 fn harmless(text: &str) -> String {
-    let is_formula = text.starts_with(['=', '+', '-', '@']) && text.parse::<f64>().is_err();
+    let is_formula = text.starts_with(['=', '+', '-', '@', '\t', '\r']) && text.parse::<f64>().is_err();
     if is_formula { format!("'{text}") } else { text.to_owned() }
+}
+
+/// CSV without a cell that a spreadsheet takes for a formula.
+///
+/// # Errors
+/// [`Error::Bug`] when it is no CSV.
+pub fn without_formulas(text: &[u8]) -> Result<String> {
+    let failed = |error: csv::Error| Error::bug("writing CSV", error);
+    let mut reader = csv::ReaderBuilder::new().has_headers(false).from_reader(text);
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    for record in reader.records() {
+        writer.write_record(record.map_err(failed)?.iter().map(harmless)).map_err(failed)?;
+    }
+    let bytes = writer.into_inner().map_err(|error| Error::bug("writing CSV", error))?;
+    String::from_utf8(bytes).map_err(|error| Error::bug("writing CSV", error))
 }
 
 /// A table as CSV with a byte order mark, by which Excel knows that it is UTF-8.
@@ -185,10 +200,10 @@ fn sheet_name(number: usize, name: &str) -> String {
 ///
 /// # Errors
 /// As [`csv`] and [`xlsx`]; [`Error::Io`] when the disk refuses.
-pub fn write(path: &Path, kind: Kind, sheet: &Sheet) -> Result<()> {
+pub fn write(path: &Path, kind: SheetFormat, sheet: &Sheet) -> Result<()> {
     let bytes = match kind {
-        Kind::Csv => csv(sheet)?,
-        Kind::Xlsx => xlsx(std::slice::from_ref(sheet))?,
+        SheetFormat::Csv => csv(sheet)?,
+        SheetFormat::Xlsx => xlsx(std::slice::from_ref(sheet))?,
     };
     write_durably(path, &bytes)
 }
@@ -220,6 +235,14 @@ mod tests {
     }
 
     #[test]
+    fn formulas_are_texts_and_numbers_stay() {
+        let text = "id,n\n=cmd|' /C calc'!A0,-2.5\n\"@a,b\",+919826012345\n";
+        let plain = "id,n\n'=cmd|' /C calc'!A0,-2.5\n\"'@a,b\",+919826012345\n";
+        assert_eq!(without_formulas(text.as_bytes()).unwrap(), plain);
+        assert_eq!(without_formulas(b"").unwrap(), "");
+    }
+
+    #[test]
     fn a_workbook_has_its_sheets_and_words() {
         let bytes = xlsx(&[sheet(), sheet()]).unwrap();
         let mut zip = zip::ZipArchive::new(std::io::Cursor::new(bytes)).unwrap();
@@ -236,7 +259,7 @@ mod tests {
 
     #[test]
     fn the_ending_says_what_is_written() {
-        let kinds = ["a.csv", "a.XLSX", "a.parquet", "a"].map(|name| Kind::of(Path::new(name)));
-        assert_eq!(kinds, [Some(Kind::Csv), Some(Kind::Xlsx), None, None]);
+        let kinds = ["a.csv", "a.XLSX", "a.parquet", "a"].map(|name| SheetFormat::by_ending(Path::new(name)));
+        assert_eq!(kinds, [Some(SheetFormat::Csv), Some(SheetFormat::Xlsx), None, None]);
     }
 }

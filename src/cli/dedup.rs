@@ -19,7 +19,7 @@ use crate::matching::{Enrolment, Pair};
 use crate::output::{self, Kept};
 use crate::pairs::{self, Found, KeptCurve, Members};
 use crate::report::Progress;
-use crate::sheets::Kind;
+use crate::sheets::{self, SheetFormat};
 use crate::verdict::{RunFolder, create_private, write_clusters, write_pairs, write_pairs_as};
 use crate::{Error, Result};
 
@@ -321,7 +321,7 @@ impl Answer<'_> {
             }
             Sink::File(Format::Xlsx, path) => {
                 let (enrolments, pairs) = self.pairs();
-                write_pairs_as(&path, Some(Kind::Xlsx), enrolments, pairs)?;
+                write_pairs_as(&path, Some(SheetFormat::Xlsx), enrolments, pairs)?;
                 print(&self.described())
             }
             Sink::File(format, path) => {
@@ -361,8 +361,7 @@ impl Answer<'_> {
         for row in self.found.map(pair_rows).unwrap_or_default() {
             writer.serialize(row).map_err(failed)?;
         }
-        let bytes = writer.into_inner().map_err(|e| Error::bug("writing CSV", e))?;
-        String::from_utf8(bytes).map_err(|e| Error::bug("writing CSV", e))
+        sheets::without_formulas(&writer.into_inner().map_err(|e| Error::bug("writing CSV", e))?)
     }
 
     fn pairs(&self) -> (&[Enrolment], &[Pair]) {

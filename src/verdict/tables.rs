@@ -19,7 +19,7 @@ use crate::config::policy::Language;
 use crate::matching::review::ReviewRow;
 use crate::matching::{Cluster, Enrolment, Grade, Pair, UNKNOWN_TIME, decision_code};
 use crate::output::create_private;
-use crate::sheets::{self, Kind, Sheet};
+use crate::sheets::{self, Sheet, SheetFormat};
 use crate::verdict::{FaceRow, VerdictRow};
 use crate::{Error, Result};
 
@@ -187,7 +187,7 @@ pub fn write_pairs(path: &Path, enrolments: &[Enrolment], pairs: &[Pair]) -> Res
 ///
 /// # Errors
 /// [`Error::Io`] when the disk refuses, [`Error::Usage`] for more pairs than a sheet holds.
-pub fn write_pairs_as(path: &Path, kind: Option<Kind>, enrolments: &[Enrolment], pairs: &[Pair]) -> Result<()> {
+pub fn write_pairs_as(path: &Path, kind: Option<SheetFormat>, enrolments: &[Enrolment], pairs: &[Pair]) -> Result<()> {
     let mut sorted: Vec<&Pair> = pairs.iter().collect();
     sorted.sort_by(|x, y| y.similarity.total_cmp(&x.similarity).then((x.a, x.b).cmp(&(y.a, y.b))));
     let text = |side: fn(&Pair) -> usize, get: fn(&Enrolment) -> &String| -> ArrayRef {
@@ -310,10 +310,10 @@ pub(crate) fn write_table(path: &Path, columns: Vec<Column>) -> Result<()> {
 /// # Errors
 /// [`Error::Io`] when the disk refuses, [`Error::Usage`] for more rows than a sheet holds.
 pub(crate) fn write_by_ending(path: &Path, name: &str, columns: Vec<Column>) -> Result<()> {
-    write_as(path, Kind::of(path), name, columns)
+    write_as(path, SheetFormat::by_ending(path), name, columns)
 }
 
-fn write_as(path: &Path, kind: Option<Kind>, name: &str, columns: Vec<Column>) -> Result<()> {
+fn write_as(path: &Path, kind: Option<SheetFormat>, name: &str, columns: Vec<Column>) -> Result<()> {
     match kind {
         None => write_table(path, columns),
         Some(kind) => sheets::write(path, kind, &Sheet::of_columns(name, &columns)?),

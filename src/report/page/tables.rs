@@ -9,7 +9,7 @@ use super::text::word;
 use super::view::Page;
 use crate::config::policy::Language;
 use crate::output::write_durably;
-use crate::sheets::{Cell, Kind, Sheet, csv, xlsx};
+use crate::sheets::{Cell, Sheet, SheetFormat, csv, xlsx};
 use crate::{Error, Result};
 
 /// A number of the page as a number, its words as words.
@@ -144,9 +144,9 @@ pub(super) fn sheets(page: &Page, drive: &Drive, zone: &TimeZone, language: Lang
 /// # Errors
 /// [`Error::Io`] when the disk refuses, [`Error::Usage`] for a path of another ending.
 pub(super) fn write(path: &Path, sheets: &[Sheet]) -> Result<()> {
-    match (Kind::of(path), path.extension()) {
-        (Some(Kind::Xlsx), _) => write_durably(path, &xlsx(sheets)?),
-        (Some(Kind::Csv), _) => {
+    match (SheetFormat::by_ending(path), path.extension()) {
+        (Some(SheetFormat::Xlsx), _) => write_durably(path, &xlsx(sheets)?),
+        (Some(SheetFormat::Csv), _) => {
             let problem = format!("{} is one file, and the page has {} tables", path.display(), sheets.len());
             Err(Error::usage(
                 "--tables",
