@@ -24,7 +24,8 @@ Examples:
   chehra review out/night --export decisions.parquet
   chehra review out/night --export decisions.xlsx          # or .csv, for a spreadsheet
   chehra review out/night --calls out/night.sample --call-log /data/review/calls.jsonl
-  chehra assurance out/night.sample --responses out/night.sample.calls.jsonl
+  chehra assurance out/night.sample --responses out/night.sample.calls.jsonl --out promise
+  chehra review out/night --assurance promise/assurance.json
   chehra audit /data/dump/2026-11-22 --decisions out/night.decisions.jsonl --out out/next
 
 Open the printed address in a browser on this machine. Keys: J same, K not sure, L different, U undo, N note, arrows to
@@ -66,6 +67,9 @@ pub struct ReviewArgs {
     /// Log of calls, made if absent [default: SAMPLE.calls.jsonl, beside the sample]
     #[arg(help_heading = CALLS, long, value_name = "FILE")]
     call_log: Option<PathBuf>,
+    /// What may be promised of the drive, to be shown on the pages: assurance.json of `chehra assurance --out`
+    #[arg(help_heading = CALLS, long, value_name = "FILE")]
+    assurance: Option<PathBuf>,
     /// Port; 0 takes any that is free
     #[arg(help_heading = DESK, long, value_name = "N", default_value_t = 0)]
     port: u16,
@@ -109,6 +113,7 @@ pub fn run(args: &ReviewArgs, common: &Common) -> Result<()> {
         second_share: args.second_share,
         seeded_share: args.seeded_share,
         calls: calls(args)?,
+        assurance: args.assurance.clone(),
     };
     let desk = Desk::open(&setup)?;
     if let Some(found) = desk.without_dump() {

@@ -17,6 +17,7 @@ use super::request::{self, Refusal, TakenBack, lock};
 use super::seeds::{self, Pool, Seed, SeedFace};
 use super::views::{ItemView, SideView, State, instant, masked, parts};
 use crate::Result;
+use crate::assurance::record::Assurance;
 use crate::config::Columns;
 use crate::decisions::{Answer, Entry, Event, Judgement, Log, PairKey, Why};
 use crate::dump::{Dump, RowFacts};
@@ -44,6 +45,8 @@ pub struct Setup {
     pub seeded_share: f64,
     /// Whom to call, and the log of calls, where there is a sample.
     pub calls: Option<(CallList, PathBuf)>,
+    /// What may be promised of the drive: a record of `chehra assurance`.
+    pub assurance: Option<PathBuf>,
 }
 
 /// A desk, open.
@@ -53,6 +56,7 @@ pub struct Desk {
     pub(super) queue: Queue,
     nights: Arc<Nights>,
     calls: Option<Calls>,
+    assurance: Option<PathBuf>,
     pub(super) seeds: Vec<Seed>,
     spots: HashMap<String, Spot>,
     reviewer: Option<String>,
@@ -97,6 +101,7 @@ impl Desk {
     /// [`crate::Error::Input`] when the run folder or the log cannot be read; a dump that is not at hand is no error.
     pub fn open(setup: &Setup) -> Result<Desk> {
         let queue = Queue::read(&setup.run)?;
+        setup.assurance.as_deref().map(Assurance::read).transpose()?;
         let at_hand: Vec<PathBuf> = match setup.dumps.as_slice() {
             [] => Vec::new(),
             dumps => Dump::open(dumps, &setup.columns)?.files().map(PathBuf::from).collect(),
@@ -124,6 +129,7 @@ impl Desk {
             queue,
             nights,
             calls,
+            assurance: setup.assurance.clone(),
             seeds,
             spots: HashMap::new(),
             reviewer: setup.reviewer.clone(),
@@ -167,6 +173,16 @@ impl Desk {
     /// The queue of calls, where there is a sample.
     pub fn calls(&self) -> Option<&Calls> {
         self.calls.as_ref()
+    }
+
+    /// Whether a record of promises was named.
+    pub fn has_promise(&self) -> bool {
+        self.assurance.is_some()
+    }
+
+    /// What may be promised of the drive by now, where a record of it was named.
+    pub fn promise(&self) -> Option<Result<Assurance>> {
+        self.assurance.as_deref().map(Assurance::read)
     }
 
     /// The name of the only reviewer, if there is one.

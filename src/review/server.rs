@@ -152,7 +152,13 @@ fn route(desk: &Desk, method: &Method, path: &str, query: &str, body: &[u8]) -> 
             reviewer: desk.only_reviewer(),
             without_dump: desk.without_dump(),
             calls: desk.calls().map(|calls| calls.size().0),
+            promise: desk.has_promise(),
         }),
+        ("GET", ["promise"]) => match desk.promise() {
+            Some(Ok(record)) => json(&record),
+            Some(Err(error)) => respond(StatusCode::CONFLICT, "text/plain; charset=utf-8", error.to_string()),
+            None => plain(StatusCode::NOT_FOUND),
+        },
         ("GET", ["state"]) => desk.state(&reviewer()).map_or_else(refused, |state| json(&state)),
         ("GET", ["item", id]) => desk.view(&reviewer(), id).map_or_else(refused, |view| json(&view)),
         ("GET", ["picture", id, side @ ("a" | "b"), kind @ ("face" | "whole")]) => {
@@ -193,6 +199,8 @@ struct Greeting<'a> {
     without_dump: Option<&'a str>,
     /// Members to call, where there is a sample.
     calls: Option<usize>,
+    /// Whether there is something to promise.
+    promise: bool,
 }
 
 /// Something that goes into the log, and the answer to it.

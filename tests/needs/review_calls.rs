@@ -17,7 +17,13 @@ fn desk(place: &Place, calls: &str) -> (Desk, std::path::PathBuf) {
     command.arg("sample").arg(runs().join("one")).args(["--calls", calls, "--seed", "7", "--out"]).arg(&sample);
     let (code, _, stderr) = run(&mut command);
     assert_eq!(code, 0, "{stderr}");
-    let flags = ["--calls", sample.to_str().unwrap(), "--call-log", log.to_str().unwrap(), "--reviewer", "Asha Rao"];
+    let promise = place.path("promise");
+    let (code, _, stderr) = run(chehra().arg("assurance").arg(&sample).arg("--out").arg(&promise));
+    assert_eq!(code, 0, "{stderr}");
+    let promise = promise.join("assurance.json");
+    let files = [("--calls", &sample), ("--call-log", &log), ("--assurance", &promise)];
+    let files = files.iter().flat_map(|(flag, path)| [*flag, path.to_str().unwrap()]);
+    let flags: Vec<&str> = files.chain(["--reviewer", "Asha Rao"]).collect();
     (Desk::start(&runs().join("one"), &place.path("d.jsonl"), &flags), log)
 }
 
@@ -139,6 +145,16 @@ pub fn the_page_of_calls_fits_phone_and_desktop_in_both_languages() {
     browser.screenshot("calls-phone-hindi");
     browser.size(320, 640, true);
     assert_fits(&mut browser, "small phone, Hindi");
+    // What may be promised by now: nothing, before the first call.
+    browser.eval("document.querySelector('#promise-open').click()");
+    browser.wait("document.querySelector('#promise-dialog').open");
+    let text = browser.eval("document.querySelector('#promises').innerText");
+    assert!(text.as_str().unwrap().contains("पूरा अभियान") && text.as_str().unwrap().contains("अभी कुछ नहीं"), "{text}");
+    let worth = browser.eval("document.querySelector('#worth').innerText");
+    assert!(worth.as_str().unwrap().contains("फ़ोटो की फ़ोटो"), "{worth}");
+    assert_fits(&mut browser, "small phone, promise");
+    browser.screenshot("calls-promise");
+    browser.eval("document.querySelector('#promise-close').click()");
     // A finger does what the keys do.
     browser.eval("document.querySelector('[data-told=live]').click()");
     browser.eval("document.querySelector('[data-answer=wrong_data]').click()");

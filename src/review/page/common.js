@@ -78,9 +78,45 @@ function theme() {
   store("theme", document.documentElement.dataset.theme);
 }
 
+// What may be promised of the drive, and what its detectors are worth: read anew each time, for calls go on.
+async function showPromise() {
+  try {
+    drawPromise(await ask("promise"));
+    $("promise-dialog").showModal();
+  } catch (error) { speak(word("failed", { why: error.message })); }
+}
+function drawPromise(record) {
+  const percent = (share) => (share === null || share === undefined ? "" : `${(100 * share).toFixed(1)} %`);
+  const rate = ({ estimate, low, high }) => (estimate === null ? "" : `${percent(estimate)} (${percent(low)} – ${percent(high)})`);
+  const table = (head, rows) => {
+    const line = (cells, name) => {
+      const row = element("tr");
+      row.append(...cells.map((cell, at) => {
+        const made = element(at === 0 || name === "th" ? "th" : "td", String(cell ?? ""));
+        if (made.tagName === "TH") made.scope = name === "th" ? "col" : "row";
+        return made;
+      }));
+      return row;
+    };
+    const [top, body] = [element("thead"), element("tbody")];
+    top.append(line(head.map((name) => word(name)), "th"));
+    body.append(...rows.map((cells) => line(cells, "td")));
+    return [top, body];
+  };
+  $("promise-sure").textContent = word("promise_sure", { confidence: percent(record.goal.confidence) });
+  $("promises").replaceChildren(...table(["promise_place", "promise_members", "promise_calls", "promise_at_most", "promise_more"],
+    record.promises.map(({ level, name, members, calls, share }) => [level === "drive" ? word("promise_drive") : name, members, calls,
+      calls ? percent(share.high) : word("promise_none"), share.more_calls || ""])));
+  $("worth").replaceChildren(...table(["worth_detector", "worth_judged", "worth_finds", "worth_promised", "worth_right", "worth_promised"],
+    record.detectors.map(({ detector, judged, rates, promised }) => [word(`detector_${detector}`), judged,
+      rate(rates.recall), percent(promised?.recall), rate(rates.precision), percent(promised?.precision)])));
+}
+
 // Buttons and dialogs that both pages have.
 function wire(page) {
   $("help-open").addEventListener("click", () => $("help-dialog").showModal());
+  $("promise-open").addEventListener("click", showPromise);
+  $("promise-close").addEventListener("click", () => $("promise-dialog").close());
   $("help-close").addEventListener("click", () => $("help-dialog").close());
   $("note-save").addEventListener("click", page.keepNote);
   $("note-cancel").addEventListener("click", () => $("note-dialog").close());
@@ -103,6 +139,7 @@ async function start(begin, refresh, greeted) {
   if (chosen) document.documentElement.dataset.theme = chosen;
   drawWords();
   try { greeting = await ask("desk"); } catch (error) { failure = error.message; }
+  $("promise-open").hidden = !greeting.promise;
   greeted?.();
   const name = greeting.reviewer ?? storedHere("reviewer");
   if (name) await begin(name); else { $("name-dialog").showModal(); $("name-input").focus(); }

@@ -60,6 +60,11 @@ const WORDS = {
     called_now: "Somebody else is calling this member now.", where_call: "Call {at} of {total}", where_visit: "Visit {at} of {total}",
     elsewhere: "{count} members of this list are in another run: start a desk for that run, too.",
     face_member_alt: "Face of the member", whole_member_alt: "Whole selfie; the member's face is framed",
+    promise: "Promise", promise_title: "What may be promised", promise_sure: "With {confidence} confidence, however often one looks. Members are accepted ones.",
+    promise_place: "Members of", promise_members: "Members", promise_calls: "Calls", promise_at_most: "Not real, at most", promise_more: "Calls to the goal",
+    promise_drive: "The drive", promise_none: "nothing yet", worth_title: "What the detectors are worth", worth_detector: "Detector", worth_judged: "Judged",
+    worth_finds: "Finds", worth_right: "Is right", worth_promised: "Promised", detector_photo_of_photo: "Photo of a photo", detector_duplicate: "Enrolled before",
+    detector_stand_in: "Stand-in", detector_worker_absent: "Worker absent",
   },
   hi: {
     language: "English", title: "जाँच डेस्क", theme: "हल्का या गहरा", help: "सहायता", skip: "जोड़ी पर जाएँ",
@@ -120,6 +125,11 @@ const WORDS = {
     called_now: "इस सदस्य को अभी कोई और कॉल कर रहा है।", where_call: "कॉल {at} / {total}", where_visit: "भेंट {at} / {total}",
     elsewhere: "इस सूची के {count} सदस्य किसी और रन में हैं: उस रन का डेस्क भी शुरू करें।",
     face_member_alt: "सदस्य का चेहरा", whole_member_alt: "पूरी सेल्फ़ी; सदस्य का चेहरा घेरे में है",
+    promise: "भरोसा", promise_title: "क्या वादा किया जा सकता है", promise_sure: "{confidence} विश्वास के साथ, चाहे कितनी बार देखें। सदस्य यानी स्वीकृत सदस्य।",
+    promise_place: "कहाँ के सदस्य", promise_members: "सदस्य", promise_calls: "कॉल", promise_at_most: "असली नहीं, अधिक से अधिक", promise_more: "लक्ष्य तक कॉल",
+    promise_drive: "पूरा अभियान", promise_none: "अभी कुछ नहीं", worth_title: "जाँचें कितनी भरोसेमंद हैं", worth_detector: "जाँच", worth_judged: "परखे गए",
+    worth_finds: "पकड़ती है", worth_right: "सही निकलती है", worth_promised: "वादा", detector_photo_of_photo: "फ़ोटो की फ़ोटो", detector_duplicate: "पहले से सदस्य",
+    detector_stand_in: "किसी और की जगह खड़ा व्यक्ति", detector_worker_absent: "कार्यकर्ता मौजूद नहीं",
   },
 };
 // What the parts of the evidence are called in Hindi; in English they stand as the run wrote them.

@@ -216,3 +216,42 @@ fn a_list_that_was_changed_is_not_called_from() {
     assert_eq!((desk.get("desk").json()["calls"].clone(), desk.get("calls").status), (Value::Null, 404));
     assert_eq!(desk.get("calls/state?reviewer=asha").status, 404);
 }
+
+#[test]
+fn the_desk_shows_what_may_be_promised_as_it_stands_now() {
+    let place = Place::new();
+    let (sample, _) = sample(&place, "20");
+    let promise = place.path("promise");
+    let assure = |replies: &[&Path]| {
+        let mut command = chehra();
+        command.arg("assurance").arg(&sample).arg("--out").arg(&promise);
+        for file in replies {
+            command.arg("--responses").arg(file);
+        }
+        let (code, _, stderr) = run(&mut command);
+        assert_eq!(code, 0, "{stderr}");
+    };
+    assert_eq!(start(&place, &sample).get("promise").status, 404, "none was named");
+    assure(&[]);
+    let record = promise.join("assurance.json");
+    let calls = place.path("calls.jsonl");
+    let files = [("--calls", &sample), ("--call-log", &calls), ("--assurance", &record)];
+    let flags: Vec<&str> = files.iter().flat_map(|(flag, path)| [*flag, path.to_str().unwrap()]).collect();
+    let log = place.path("d.jsonl");
+    let desk = Desk::start(&runs().join("one"), &log, &flags);
+    assert_eq!(desk.get("desk").json()["promise"], true);
+    let drive = |desk: &Desk| desk.get("promise").json()["promises"][0].clone();
+    assert_eq!((&drive(&desk)["level"], &drive(&desk)["calls"]), (&json!("drive"), &json!(0)));
+    let first = id(&items(&state(&desk, "asha"))[0]);
+    answer(&desk, "asha", &first, "confirmed");
+    assure(&[&calls]);
+    assert!(desk.get("promise").json()["replies_used"] == 1, "read anew");
+    std::fs::write(&record, "{").unwrap();
+    let refused = desk.get("promise");
+    assert_eq!(refused.status, 409);
+    drop(desk);
+    let mut command = chehra();
+    command.arg("review").arg(runs().join("one")).args(flags);
+    let (code, _, stderr) = run(&mut command);
+    assert!(code == 65 && stderr.contains("assurance.json"), "{stderr}");
+}
