@@ -1,4 +1,4 @@
-//! The desk over HTTP: two pages, their lists, pairs and members, pictures, and the requests that change something.
+//! The desk over HTTP: its pages, their lists, pairs and members, pictures, and the requests that change something.
 //!
 //! One thread serves; whatever reads pictures or waits for the disk runs beside it. An answer to a decision is made of a
 //! [`Receipt`], and only a flushed log hands one out.
@@ -21,6 +21,7 @@ use tokio_io_timeout::TimeoutStream;
 
 use super::calls::{Calls, GivenCall, Wanted};
 use super::desk::{Desk, Given};
+use super::files;
 use super::guard::{Guard, loopback, seal};
 use super::request::{Refusal, TakenBack};
 use crate::journal::Receipt;
@@ -31,15 +32,6 @@ const MOST_BYTES: usize = 16 << 10;
 
 /// How long a connection may be silent: longer than the slowest picture takes.
 const PATIENCE: Duration = Duration::from_secs(60);
-
-const PAGE: &str = include_str!("page/index.html");
-const STYLE: &str = include_str!("page/desk.css");
-const SCRIPT: &str = include_str!("page/desk.js");
-const COMMON: &str = include_str!("page/common.js");
-const CALLS_PAGE: &str = include_str!("page/calls.html");
-const CALLS_SCRIPT: &str = include_str!("page/calls.js");
-const WORDS: &str = include_str!("page/words.js");
-const ICON: &str = include_str!("page/icon.svg");
 
 /// A desk that listens.
 #[derive(Debug)]
@@ -141,18 +133,17 @@ async fn answer(
 fn route(desk: &Desk, method: &Method, path: &str, query: &str, body: &[u8]) -> Response {
     let parts: Vec<&str> = path.split('/').collect();
     let reviewer = || parameter(query, "reviewer").unwrap_or_default();
+    let has_page = parts[0] != "calls" && parts[0] != "calls.js" || desk.calls().is_some();
+    if let Some((kind, content)) = files::find(path).filter(|_| method == Method::GET && has_page) {
+        return respond(StatusCode::OK, kind, content);
+    }
     match (method.as_str(), parts.as_slice()) {
-        ("GET", [""]) => file("text/html; charset=utf-8", PAGE),
-        ("GET", ["desk.css"]) => file("text/css; charset=utf-8", STYLE),
-        ("GET", ["desk.js"]) => file("text/javascript; charset=utf-8", SCRIPT),
-        ("GET", ["common.js"]) => file("text/javascript; charset=utf-8", COMMON),
-        ("GET", ["words.js"]) => file("text/javascript; charset=utf-8", WORDS),
-        ("GET", ["icon.svg"]) => file("image/svg+xml", ICON),
         ("GET", ["desk"]) => json(&Greeting {
             reviewer: desk.only_reviewer(),
             without_dump: desk.without_dump(),
             calls: desk.calls().map(|calls| calls.size().0),
             promise: desk.has_promise(),
+            languages: files::languages(),
         }),
         ("GET", ["promise"]) => match desk.promise() {
             Some(Ok(record)) => json(&record),
@@ -166,7 +157,7 @@ fn route(desk: &Desk, method: &Method, path: &str, query: &str, body: &[u8]) -> 
         }
         ("POST", ["decide"]) => change(body, |given: &Given| desk.decide(given)),
         ("POST", ["undo"]) => change(body, |given: &TakenBack| desk.undo(given)),
-        (_, ["calls" | "calls.js", ..]) => match desk.calls() {
+        (_, ["calls", ..]) => match desk.calls() {
             Some(calls) => route_calls(calls, method, &parts, &reviewer(), body),
             None => plain(StatusCode::NOT_FOUND),
         },
@@ -178,8 +169,6 @@ fn route(desk: &Desk, method: &Method, path: &str, query: &str, body: &[u8]) -> 
 /// The queue of calls: a page of its own, and the same kinds of request.
 fn route_calls(calls: &Calls, method: &Method, parts: &[&str], reviewer: &str, body: &[u8]) -> Response {
     match (method.as_str(), parts) {
-        ("GET", ["calls"]) => file("text/html; charset=utf-8", CALLS_PAGE),
-        ("GET", ["calls.js"]) => file("text/javascript; charset=utf-8", CALLS_SCRIPT),
         ("GET", ["calls", "state"]) => calls.state(reviewer).map_or_else(refused, |state| json(&state)),
         ("GET", ["calls", "item", id]) => calls.view(reviewer, id).map_or_else(refused, |view| json(&view)),
         ("GET", ["calls", "picture", id, kind @ ("face" | "whole")]) => {
@@ -201,6 +190,8 @@ struct Greeting<'a> {
     calls: Option<usize>,
     /// Whether there is something to promise.
     promise: bool,
+    /// Codes of the languages, the one to fall back to first.
+    languages: Vec<&'static str>,
 }
 
 /// Something that goes into the log, and the answer to it.
@@ -233,10 +224,6 @@ fn plain(status: StatusCode) -> Response {
     let mut response = Response::new(Body::empty());
     *response.status_mut() = status;
     response
-}
-
-fn file(kind: &'static str, text: &'static str) -> Response {
-    respond(StatusCode::OK, kind, text)
 }
 
 fn jpeg(bytes: Vec<u8>) -> Response {
