@@ -117,7 +117,7 @@ function inDialog(event) {
 }
 
 work({
-  path: "", main: "pair", send: "decide", you: "you_said", held: "looked_at", finished: "finished_counts", disputable: true,
+  path: "", main: "pair", send: "decide", you: "you_said", held: "looked_at", finished: "finished_counts", disputed: "disputed_third",
   answers: { KeyJ: "same", KeyK: "not_sure", KeyL: "different", KeyI: "not_member" }, answer: decide, again,
   acts: { ...LOOK_ACTS, KeyF: () => document.body.classList.toggle("large"), KeyW: () => openSelfies(), KeyG: () => openPerson() },
   where: () => word("where", { at: place(current) + 1, total: state.total }),

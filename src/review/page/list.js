@@ -42,7 +42,8 @@ function drawStanding() {
   const badge = (answer) => element("span", word(answer), `badge ${answer}`);
   if (now?.mine) parts.push(word(page.you), badge(now.mine), " ");
   for (const [name, answer] of now?.by ?? []) parts.push(word("others_said", { name }), badge(answer), " ");
-  if (now?.disputed || (page.disputable && now?.mine && (now.by ?? []).some(([, answer]) => answer !== now.mine))) parts.push(word("disputed"), " ");
+  const disagree = now?.mine && page.disputed && (now.by ?? []).some(([, answer]) => answer !== now.mine);
+  if (now?.disputed || disagree) parts.push(word(now.mine ? "disputed" : page.disputed), " ");
   parts.push(...(page.standing?.(now) ?? []));
   if (now?.held) parts.push(word(page.held));
   if (note()) parts.push(" ", word("has_note", { note: note() }));
@@ -219,6 +220,7 @@ async function work(given) {
   if (chosen) document.documentElement.dataset.theme = chosen;
   const greeted = ask("desk").then((known) => { greeting = known; }, (error) => { failure = error.message; });
   await Promise.all([loadWords(FALLBACK), loadWords(language), greeted]);
+  await Promise.all((greeting.languages ?? []).map(loadWords));
   if (!(greeting.languages ?? [language]).includes(language)) language = FALLBACK;
   drawWords();
   $("promise-open").hidden = !greeting.promise;
@@ -228,6 +230,4 @@ async function work(given) {
   const name = greeting.reviewer ?? storedHere("reviewer");
   if (name) await begin(name); else { $("name-dialog").showModal(); $("name-input").focus(); }
   setInterval(refresh, 5000);
-  await Promise.all((greeting.languages ?? []).map(loadWords));
-  drawWords();
 }

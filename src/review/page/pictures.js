@@ -97,7 +97,7 @@ const LOOK_ACTS = {
   KeyZ: (event) => changeLook({ zoom: following(ZOOMS, look.zoom, event.shiftKey) }),
   KeyB: (event) => changeLook({ light: following(LIGHTS, look.light, event.shiftKey) }),
   KeyH: () => changeLook({ mirrored: !look.mirrored }),
-  KeyO: () => { changeLook({ overlaid: !look.overlaid }); if (!$("overlay").hidden) $("mix").focus(); },
+  KeyO: () => { changeLook({ overlaid: !look.overlaid }); if (!$("overlay").hidden) $("mix").focus({ preventScroll: true }); },
   KeyR: resetLook,
 };
 function wireLook() {

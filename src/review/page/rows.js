@@ -9,18 +9,16 @@ const members = new Map();
 function drawQueues() {
   queue = state.queue;
   storeHere("queue", queue);
-  const tabs = state.queues.map(({ queue: name, total, left, disputed }) => {
-    const count = element("span", `${left} / ${total}`, "count"), tab = make("button", { type: "button", "data-queue": name, "aria-pressed": String(name === queue) }, word(`queue_${name}`), " ", count);
+  const focused = document.activeElement?.dataset?.queue;
+  $("queues").replaceChildren(...state.queues.map(({ queue: name, total, left, disputed }) => {
+    const tab = make("button", { type: "button", "data-queue": name, "aria-pressed": String(name === queue) }, word(`queue_${name}`), " ", element("span", `${left} / ${total}`, "count"));
     if (disputed) tab.append(" ", element("span", word("disputed_count", { count: disputed }), "badge same"));
     tab.addEventListener("click", () => openQueue(name));
     return tab;
-  });
-  const focused = document.activeElement?.dataset?.queue;
-  const find = make("form", { class: "find", role: "search" }, make("input", { id: "find", "aria-label": word("find_label"), placeholder: word("find_label"), autocomplete: "off", value: $("find")?.value }), make("button", { type: "submit" }, word("find")));
-  find.addEventListener("submit", (event) => { event.preventDefault(); findRow($("find").value); });
-  if (document.activeElement?.id === "find") { $("queues").querySelectorAll("[data-queue]").forEach((tab, at) => tab.replaceWith(tabs[at])); return; }
-  $("queues").replaceChildren(...tabs, find);
+  }));
   if (focused) $("queues").querySelector(`[data-queue="${focused}"]`)?.focus();
+  $("find").placeholder = word("find_label");
+  $("next-queue").hidden = !nextQueue();
 }
 async function openQueue(name) {
   if (busy) return;
@@ -28,7 +26,12 @@ async function openQueue(name) {
   current = view = null;
   try { await refreshNow(); await advance(); } catch (error) { failure = error.message; drawState(); }
 }
-const nextQueue = () => openQueue(state.queues.find(({ left }) => left)?.queue ?? queue);
+// The next queue after this one that has something left.
+function nextQueue() {
+  const names = state.queues.map(({ queue: name }) => name), at = names.indexOf(queue);
+  return [...names.slice(at + 1), ...names.slice(0, at)].find((name) => state.queues[names.indexOf(name)].left);
+}
+function openNextQueue() { if (state && nextQueue()) openQueue(nextQueue()); }
 
 // Any row of the run by its submission, for an appeal.
 async function findRow(submission) {
@@ -74,7 +77,7 @@ const selfieAddress = (at) => `rows/picture/${view.id}/worker/${at}`;
 
 function drawFound() {
   $("verdict").replaceChildren(verdictBadge(view.verdict));
-  $("reasons").replaceChildren(...view.reasons.map((code) => element("li", coded("reason", code))));
+  $("reasons").textContent = view.reasons.map((code) => coded("reason", code)).join(" · ");
   $("detail").textContent = view.detail ?? "";
   const quality = typeof view.quality === "number" ? view.quality.toFixed(2) : null;
   const measures = { member_liveness: view.member_liveness != null && liveness(view.member_liveness), worker_liveness: view.worker_liveness != null && liveness(view.worker_liveness), quality };
@@ -167,21 +170,22 @@ async function fileAppeal() {
 }
 
 work({
-  path: "rows/", main: "row", send: "decide", you: "you_said", held: "row_looked_at", finished: "finished_counts",
+  path: "rows/", main: "row", send: "decide", you: "you_said", held: "row_looked_at", finished: "finished_counts", disputed: "row_disputed",
   query: () => `&queue=${encodeURIComponent(queue)}`, fields: () => ({ queue }),
   answers: Object.fromEntries(ROW_ANSWERS.flatMap((name, at) => [[`Digit${at + 1}`, name], [`Numpad${at + 1}`, name]])),
   answer: answerRow, again: (said) => answerRow(said, true), answered: (id) => members.delete(id),
-  acts: { KeyM: pickMember, KeyW: openSelfies, KeyA: openAppeal },
+  acts: { KeyM: pickMember, KeyW: openSelfies, KeyA: openAppeal, KeyQ: openNextQueue },
   where: () => (item() ? word("where_row", { at: place(current) + 1, total: state.items.length }) : word("where_found", { submission: view.submission })),
   standing, drawView, drawState: drawQueues, picking: pickKey,
   inDialog: (event) => { if (event.code !== "KeyW" || !$("selfies-dialog").open) return false; $("selfies-dialog").close(); return true; },
   leave: () => { picking = false; document.body.classList.remove("picking"); $("pick").hidden = true; },
   greeted: () => { $("work-open").hidden = !greeting.districts; },
   frame: { link: "rows", title: "rows_title", skip: "skip_row", who: "who_are_you", name_help: "name_help", note_help: "note_row_help", help_undo: "help_undo", help_move: "help_move",
-    help: [...ROW_ANSWERS.map((name, at) => [[at + 1], `help_${name}`]), [["M"], "help_member"], [["W"], "help_selfies"], [["A"], "help_appeal"]],
+    help: [...ROW_ANSWERS.map((name, at) => [[at + 1], `help_${name}`]), [["M"], "help_member"], [["W"], "help_selfies"], [["A"], "help_appeal"], [["Q"], "help_queue"]],
     explained: ["help_rows", "help_blind_rows"] },
 });
 selfiesDialog();
 appealDialog();
 workDialog();
-for (const [id, act] of Object.entries({ member: pickMember, "selfies-open": openSelfies, "appeal-open": openAppeal, "pick-cancel": stopPicking, "next-queue": nextQueue })) $(id).addEventListener("click", act);
+for (const [id, act] of Object.entries({ member: pickMember, "selfies-open": openSelfies, "appeal-open": openAppeal, "pick-cancel": stopPicking, "next-queue": openNextQueue })) $(id).addEventListener("click", act);
+$("find-form").addEventListener("submit", (event) => { event.preventDefault(); findRow($("find").value); });
