@@ -38,8 +38,10 @@ async function loadPerson() {
 }
 
 function drawPerson() {
-  const { rank, members, ties } = person;
-  $("person-text").textContent = word("person_grid_text", { rank, size: members.length, ties: ties.length });
+  const { rank, members, hidden, ties } = person;
+  const texts = [word("person_grid_text", { rank, size: members.length, ties: ties.length })];
+  if (hidden) texts.push(word("person_hidden", { count: hidden }));
+  $("person-text").textContent = texts.join(" ");
   drawGrid(members);
   drawGraph(members, ties);
   drawTies(ties);

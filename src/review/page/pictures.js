@@ -5,7 +5,7 @@ const share = (value, whole) => `${(100 * value) / whole}%`;
 
 // A picture, or words where it is missing. `kind`: face, whole, or any other picture without frames.
 function drawPicture(figure, data, kind, address, alt) {
-  const missing = data.missing ? `missing_${data.missing}` : kind === "face" && !data.has_face ? "missing_face" : null;
+  const missing = data.missing ? `missing_${data.missing}` : kind === "face" && data.has_face === false ? "missing_face" : null;
   if (missing) { figure.replaceChildren(element("div", word(missing), "gap")); return; }
   const frame = element("span", undefined, "frame"), picture = make("img", { src: address, alt });
   frame.append(picture);

@@ -39,6 +39,8 @@ async function findRow(submission) {
   try {
     const { id } = await ask(`rows/find?submission=${encodeURIComponent(submission.trim())}&${mine()}`);
     await show(id);
+    // It may stand in another queue than the one on the screen.
+    if (!item() && view) { queue = view.queue; await refreshNow(); draw(); }
     $("row").focus();
   } catch (error) { speak(error.status === 404 ? word("find_none", { submission }) : word("failed_look", { why: error.message })); }
 }
@@ -67,7 +69,7 @@ function drawPictures() {
   const likeness = view.photo_similarity == null ? "" : ` ${word("photo_likeness", { likeness: view.photo_similarity.toFixed(2) })}`;
   beside("photo", view.has_photo, {}, word("photo_alt") + likeness);
   const twin = view.twin;
-  beside("twin", twin, twin ?? {}, twin ? word("twin_alt", { submission: twin.submission, worker: twin.worker, district: twin.district, at: time(twin.captured_at) }) : "");
+  beside("twin", twin, twin ?? {}, twin ? word("twin_alt", { submission: [twin.submission, twin.worker, twin.district, time(twin.captured_at)].filter(Boolean).join(", ") }) : "");
   // A few here; all behind their key.
   $("latest").replaceChildren(...selfieFigures(view.selfies.slice(0, 4), selfieAddress));
   $("latest-part").hidden = !view.selfies.length;
@@ -83,7 +85,9 @@ function drawFound() {
   const measures = { member_liveness: view.member_liveness != null && liveness(view.member_liveness), worker_liveness: view.worker_liveness != null && liveness(view.worker_liveness), quality };
   $("measures").replaceChildren(...Object.entries(measures).filter(([, value]) => value).map(([name, value]) => tableRow([word(name), value])));
   const { decided } = view;
-  $("decided").textContent = decided ? word(decided.disputed ? "decided_disputed" : decided.appeal ? "decided_appeal" : "decided_before", { answer: word(decided.answer), people: decided.people }) : "";
+  const family = decided?.disputed ? "decided_disputed" : decided?.answer && (decided.appeal ? "decided_appeal" : "decided_by_now");
+  $("decided").textContent = family ? word(family, { answer: word(decided.answer), people: decided.people }) : "";
+  $("appeal-open").hidden = view.verdict === "accept";
   $("letters").replaceChildren(...(greeting.languages ?? [FALLBACK]).flatMap((code) => [make("a", { href: `letter/${view.id}?language=${code}`, target: "_blank", rel: "noopener", lang: code }, NAMES[code] ?? code), " "]));
   $("appeal-part").hidden = !view.appeal;
   if (view.appeal) {
@@ -153,7 +157,7 @@ function appealDialog() {
   $("appeal-input").addEventListener("keydown", (event) => { if (event.key === "Enter" && event.ctrlKey) { event.preventDefault(); fileAppeal(); } });
 }
 function openAppeal() {
-  if (!ready()) return;
+  if (!ready() || view.verdict === "accept") return;
   $("appeal-of").textContent = [view.submission, view.member_name, coded("verdict", view.verdict)].filter(Boolean).join(" · ");
   $("appeal-input").value = "";
   $("appeal-error").textContent = "";
