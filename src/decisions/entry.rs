@@ -2,8 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
-/// Version of the lines.
-pub const VERSION: u32 = 1;
+use super::people::{Assignment, Look};
+use super::row::{Appeal, RowJudgement};
+
+/// Version of the lines that are written. Lines of version 1 know pairs alone, and are read as well.
+pub const VERSION: u32 = 2;
 
 /// What a person says of two faces.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -74,6 +77,38 @@ pub enum Why {
     Second,
     /// The answer is known: it measures the reviewer.
     Seed,
+    /// People disagree, and somebody else decides between them.
+    Dispute,
+    /// The member has appealed, and somebody else decides.
+    Appeal,
+}
+
+impl Why {
+    /// The word in the log and in tables.
+    pub fn code(self) -> &'static str {
+        match self {
+            Why::Queue => "queue",
+            Why::Second => "second",
+            Why::Seed => "seed",
+            Why::Dispute => "dispute",
+            Why::Appeal => "appeal",
+        }
+    }
+
+    /// Whether the answer stands over those before it.
+    pub fn is_final(self) -> bool {
+        matches!(self, Why::Dispute | Why::Appeal)
+    }
+}
+
+/// That the face which is compared on one side of a pair is not the member's.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct NotMember {
+    /// On which side: 0 is `a`, 1 is `b`.
+    pub side: u8,
+    /// Where the member's face really is: left, top, width, height in pixels of the upright selfie; `None` where it cannot be
+    /// told.
+    pub face: Option<[f32; 4]>,
 }
 
 /// A decision about one pair.
@@ -85,6 +120,9 @@ pub struct Judgement {
     pub b: Side,
     /// What was said.
     pub answer: Answer,
+    /// The two faces may be alike, but one of them is not the member's; the answer is then [`Answer::Different`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_member: Option<NotMember>,
     /// Why it was asked.
     pub why: Why,
     /// Of a seeded pair: the right answer.
@@ -107,6 +145,14 @@ pub struct Judgement {
 pub enum Event {
     /// A decision; a later one of the same reviewer about the same pair takes its place.
     Decide(Judgement),
+    /// A decision about a row, in the same way.
+    DecideRow(RowJudgement),
+    /// A member appeals against what became of a row.
+    Appeal(Appeal),
+    /// A reviewer is given a part of the work.
+    Assign(Assignment),
+    /// A stopped reviewer's answers were looked at.
+    Look(Look),
     /// One's own decision is taken back.
     Undo {
         /// The id of that entry.
@@ -148,6 +194,7 @@ pub(crate) mod tests {
             a: side(a),
             b: side(b),
             answer,
+            not_member: None,
             why: Why::Queue,
             truth: None,
             basis: None,

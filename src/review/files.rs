@@ -50,6 +50,7 @@ mod tests {
     use serde::Deserialize;
 
     use super::*;
+    use crate::matching::evidence::Field;
     use crate::reason::{Reason, Verdict};
 
     #[derive(Deserialize)]
@@ -99,6 +100,8 @@ mod tests {
         assert!(wanted.len() > coded + 100, "{}", wanted.len());
         let missing: Vec<&String> = wanted.iter().filter(|key| !english.contains_key(key.as_str())).collect();
         assert!(missing.is_empty(), "{missing:?}");
+        let parts = &all()[LANGUAGES[0].0].parts;
+        assert!(Field::ALL.iter().flat_map(|field| field.levels()).all(|level| parts.contains_key(&level.to_string())));
     }
 
     #[test]

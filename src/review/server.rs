@@ -23,7 +23,11 @@ use super::calls::{Calls, GivenCall, Wanted};
 use super::desk::{Desk, Given};
 use super::files;
 use super::guard::{Guard, loopback, seal};
+use super::person::GivenPerson;
 use super::request::{Refusal, TakenBack};
+use super::rows::{Appealing, GivenRow, RowPicture, RowUndo, Rows, SelfieView};
+use super::work::{Assigning, Looking};
+use crate::decisions::Stopped;
 use crate::journal::Receipt;
 use crate::{Error, Result};
 
@@ -144,6 +148,8 @@ fn route(desk: &Desk, method: &Method, path: &str, query: &str, body: &[u8]) -> 
             calls: desk.calls().map(|calls| calls.size().0),
             promise: desk.has_promise(),
             languages: files::languages(),
+            rows: desk.rows().len(),
+            districts: desk.districts(),
         }),
         ("GET", ["promise"]) => match desk.promise() {
             Some(Ok(record)) => json(&record),
@@ -157,6 +163,8 @@ fn route(desk: &Desk, method: &Method, path: &str, query: &str, body: &[u8]) -> 
         }
         ("POST", ["decide"]) => change(body, |given: &Given| desk.decide(given)),
         ("POST", ["undo"]) => change(body, |given: &TakenBack| desk.undo(given)),
+        (_, ["rows", ..]) => route_rows(desk.rows(), method, &parts, query, body),
+        (_, ["person" | "worker" | "work" | "letter", ..]) => route_people(desk, method, &parts, query, body),
         (_, ["calls", ..]) => match desk.calls() {
             Some(calls) => route_calls(calls, method, &parts, &reviewer(), body),
             None => plain(StatusCode::NOT_FOUND),
@@ -164,6 +172,68 @@ fn route(desk: &Desk, method: &Method, path: &str, query: &str, body: &[u8]) -> 
         ("GET" | "POST", _) => plain(StatusCode::NOT_FOUND),
         _ => plain(StatusCode::METHOD_NOT_ALLOWED),
     }
+}
+
+/// The queues of rows: a page of its own, and the same kinds of request.
+fn route_rows(rows: &Rows, method: &Method, parts: &[&str], query: &str, body: &[u8]) -> Response {
+    let asked = |name: &str| parameter(query, name).unwrap_or_default();
+    let reviewer = || asked("reviewer");
+    let picture = |id: &str, which: RowPicture, face: bool| rows.picture(id, which, face).map_or_else(refused, jpeg);
+    match (method.as_str(), &parts[1..]) {
+        ("GET", ["state"]) => rows.state(&reviewer(), &asked("queue")).map_or_else(refused, |state| json(&state)),
+        ("GET", ["item", id]) => rows.view(&reviewer(), id).map_or_else(refused, |view| json(&view)),
+        ("GET", ["find"]) => rows.find(&asked("submission")).map_or_else(refused, |id| json(&FoundRow { id })),
+        ("GET", ["picture", id, "face"]) => picture(id, RowPicture::Selfie, true),
+        ("GET", ["picture", id, "whole"]) => picture(id, RowPicture::Selfie, false),
+        ("GET", ["picture", id, "photo"]) => picture(id, RowPicture::Photo, false),
+        ("GET", ["picture", id, "reference"]) => picture(id, RowPicture::Reference, false),
+        ("GET", ["picture", id, "twin"]) => picture(id, RowPicture::Twin, false),
+        ("GET", ["picture", id, "worker", at]) => match at.parse() {
+            Ok(at) => picture(id, RowPicture::Other(at), false),
+            Err(_) => plain(StatusCode::NOT_FOUND),
+        },
+        ("POST", ["decide"]) => change(body, |given: &GivenRow| rows.decide(given)),
+        ("POST", ["undo"]) => change(body, |given: &RowUndo| rows.undo(given)),
+        ("POST", ["appeal"]) => change(body, |given: &Appealing| rows.appeal(given)),
+        ("GET" | "POST", _) => plain(StatusCode::NOT_FOUND),
+        _ => plain(StatusCode::METHOD_NOT_ALLOWED),
+    }
+}
+
+/// Persons, workers, who has which part of the work, and letters to members.
+fn route_people(desk: &Desk, method: &Method, parts: &[&str], query: &str, body: &[u8]) -> Response {
+    let reviewer = || parameter(query, "reviewer").unwrap_or_default();
+    match (method.as_str(), parts) {
+        ("GET", ["person", item]) => desk.person(&reviewer(), item).map_or_else(refused, |view| json(&view)),
+        ("GET", ["person", item, "picture", at, kind @ ("face" | "whole")]) => match at.parse() {
+            Ok(at) => desk.person_picture(item, at, *kind == "whole").map_or_else(refused, jpeg),
+            Err(_) => plain(StatusCode::NOT_FOUND),
+        },
+        ("POST", ["person", "decide"]) => change(body, |given: &GivenPerson| desk.decide_person(given)),
+        ("GET", ["worker", item, side @ ("a" | "b")]) => {
+            let selfies = desk.worker_selfies(item, *side == "b");
+            selfies.map_or_else(refused, |selfies| json(&WorkerSelfies { selfies }))
+        }
+        ("GET", ["worker", item, side @ ("a" | "b"), "picture", at]) => match at.parse() {
+            Ok(at) => desk.worker_selfie(item, *side == "b", at).map_or_else(refused, jpeg),
+            Err(_) => plain(StatusCode::NOT_FOUND),
+        },
+        ("GET", ["work"]) => desk.work(&reviewer()).map_or_else(refused, |work| json(&work)),
+        ("POST", ["work", "assign"]) => change(body, |given: &Assigning| desk.assign(given)),
+        ("POST", ["work", "look"]) => change(body, |given: &Looking| desk.look(given)),
+        ("GET" | "POST", _) => plain(StatusCode::NOT_FOUND),
+        _ => plain(StatusCode::METHOD_NOT_ALLOWED),
+    }
+}
+
+#[derive(Serialize)]
+struct FoundRow {
+    id: String,
+}
+
+#[derive(Serialize)]
+struct WorkerSelfies {
+    selfies: Vec<SelfieView>,
 }
 
 /// The queue of calls: a page of its own, and the same kinds of request.
@@ -192,6 +262,10 @@ struct Greeting<'a> {
     promise: bool,
     /// Codes of the languages, the one to fall back to first.
     languages: Vec<&'static str>,
+    /// Rows with a queue.
+    rows: usize,
+    /// Districts of the run.
+    districts: &'a [String],
 }
 
 /// Something that goes into the log, and the answer to it.
@@ -210,6 +284,11 @@ fn recorded(state: &impl Serialize, _receipt: Receipt) -> Response {
 
 fn refused(why: Refusal) -> Response {
     match why {
+        Refusal::Stopped(Stopped { wrong, asked }) => {
+            let words =
+                format!("{wrong} of {asked} known answers were wrong: somebody else has to look at yours first");
+            respond(StatusCode::CONFLICT, "text/plain; charset=utf-8", words)
+        }
         Refusal::Unknown => plain(StatusCode::NOT_FOUND),
         Refusal::Nothing => plain(StatusCode::CONFLICT),
         Refusal::Wrong(what) => respond(StatusCode::BAD_REQUEST, "text/plain; charset=utf-8", what),

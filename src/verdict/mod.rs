@@ -1,5 +1,6 @@
 //! Rules and policy -> verdicts, tables, run folder.
 
+mod decided;
 mod findings;
 mod folder;
 pub mod peers;
@@ -12,6 +13,7 @@ mod tables;
 mod tallies;
 
 pub(crate) use crate::output::create_private;
+pub use decided::{DecidedRows, RowCounts, RowDecision, name_of_row};
 pub use findings::{Finding, Findings, Membership, Original, Sign, assemble, rows_of};
 pub use folder::RunFolder;
 pub use peers_table::write_workers_audit;

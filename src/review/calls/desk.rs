@@ -191,7 +191,7 @@ impl Calls {
             mobile: facts.mobile.as_deref().map(masked),
             epic: facts.epic.as_deref().map(masked),
             has_face: shown.as_ref().is_ok_and(|shown| shown.face.is_some()),
-            picture: shown.as_ref().ok().map(|shown| shown.place),
+            picture: shown.as_ref().ok().map(|shown| shown.place.clone()),
             missing: shown.err(),
         })
     }
