@@ -101,7 +101,7 @@ mod tests {
         let missing: Vec<&String> = wanted.iter().filter(|key| !english.contains_key(key.as_str())).collect();
         assert!(missing.is_empty(), "{missing:?}");
         let parts = &all()[LANGUAGES[0].0].parts;
-        assert!(Field::ALL.iter().flat_map(|field| field.levels()).all(|level| parts.contains_key(&level.to_string())));
+        assert!(Field::ALL.iter().flat_map(|field| field.levels()).all(|level| parts.contains_key(*level)));
     }
 
     #[test]
