@@ -41,7 +41,7 @@ async function findRow(submission) {
     await show(id);
     // It may stand in another queue than the one on the screen.
     if (!item() && view) { queue = view.queue; await refreshNow(); draw(); }
-    $("row").focus();
+    $("row").focus({ preventScroll: true });
   } catch (error) { speak(error.status === 404 ? word("find_none", { submission }) : word("failed_look", { why: error.message })); }
 }
 
@@ -174,7 +174,7 @@ async function fileAppeal() {
 }
 
 work({
-  path: "rows/", main: "row", send: "decide", you: "you_said", held: "row_looked_at", finished: "finished_counts", disputed: "row_disputed",
+  path: "rows/", main: "row", send: "decide", you: "you_said", held: "row_looked_at", finished: "finished_counts", disputed: "disputed_third",
   query: () => `&queue=${encodeURIComponent(queue)}`, fields: () => ({ queue }),
   answers: Object.fromEntries(ROW_ANSWERS.flatMap((name, at) => [[`Digit${at + 1}`, name], [`Numpad${at + 1}`, name]])),
   answer: answerRow, again: (said) => answerRow(said, true), answered: (id) => members.delete(id),
