@@ -13,7 +13,7 @@
 //! | `calls/` | the members of a night's sample, to be called, and what they answered |
 //! | `request` | what requests have in common |
 //! | `guard`, `server` | loopback only, one secret address, no other origin |
-//! | `page/` | the page: HTML, CSS and script, nothing from elsewhere |
+//! | `files`, `page/` | the pages: HTML, CSS, script, words and a font, nothing from elsewhere |
 //! | `measure`, `export` | how well reviewers answer; the log as Parquet |
 //!
 //! Decisions are kept by [`crate::decisions`], answers of calls by [`crate::replies::calls`], and the next audit takes them from
@@ -25,6 +25,7 @@
 mod calls;
 mod desk;
 mod export;
+mod files;
 mod guard;
 mod list;
 mod measure;

@@ -1,4 +1,4 @@
-//! The desk over HTTP: two pages, their lists, pairs and members, pictures, and the requests that change something.
+//! The desk over HTTP: its pages, their lists, pairs and members, pictures, and the requests that change something.
 //!
 //! One thread serves; whatever reads pictures or waits for the disk runs beside it. An answer to a decision is made of a
 //! [`Receipt`], and only a flushed log hands one out.
@@ -21,10 +21,11 @@ use tokio_io_timeout::TimeoutStream;
 
 use super::calls::{Calls, GivenCall, Wanted};
 use super::desk::{Desk, Given};
+use super::files;
 use super::guard::{Guard, loopback, seal};
 use super::person::GivenPerson;
 use super::request::{Refusal, TakenBack};
-use super::rows::{Appealing, GivenRow, RowPicture, RowUndo, Rows, SelfieView};
+use super::rows::{Appealing, GivenRow, RowPicture, RowUndo, Rows, SelfieView, letter};
 use super::work::{Assigning, Looking};
 use crate::decisions::Stopped;
 use crate::journal::Receipt;
@@ -35,15 +36,6 @@ const MOST_BYTES: usize = 16 << 10;
 
 /// How long a connection may be silent: longer than the slowest picture takes.
 const PATIENCE: Duration = Duration::from_secs(60);
-
-const PAGE: &str = include_str!("page/index.html");
-const STYLE: &str = include_str!("page/desk.css");
-const SCRIPT: &str = include_str!("page/desk.js");
-const COMMON: &str = include_str!("page/common.js");
-const CALLS_PAGE: &str = include_str!("page/calls.html");
-const CALLS_SCRIPT: &str = include_str!("page/calls.js");
-const WORDS: &str = include_str!("page/words.js");
-const ICON: &str = include_str!("page/icon.svg");
 
 /// A desk that listens.
 #[derive(Debug)]
@@ -145,20 +137,19 @@ async fn answer(
 fn route(desk: &Desk, method: &Method, path: &str, query: &str, body: &[u8]) -> Response {
     let parts: Vec<&str> = path.split('/').collect();
     let reviewer = || parameter(query, "reviewer").unwrap_or_default();
+    let has_page = parts[0] != "calls" && parts[0] != "calls.js" || desk.calls().is_some();
+    if let Some((kind, content)) = files::find(path).filter(|_| method == Method::GET && has_page) {
+        return respond(StatusCode::OK, kind, content);
+    }
     match (method.as_str(), parts.as_slice()) {
-        ("GET", [""]) => file("text/html; charset=utf-8", PAGE),
-        ("GET", ["desk.css"]) => file("text/css; charset=utf-8", STYLE),
-        ("GET", ["desk.js"]) => file("text/javascript; charset=utf-8", SCRIPT),
-        ("GET", ["common.js"]) => file("text/javascript; charset=utf-8", COMMON),
-        ("GET", ["words.js"]) => file("text/javascript; charset=utf-8", WORDS),
-        ("GET", ["icon.svg"]) => file("image/svg+xml", ICON),
         ("GET", ["desk"]) => json(&Greeting {
             reviewer: desk.only_reviewer(),
             without_dump: desk.without_dump(),
             calls: desk.calls().map(|calls| calls.size().0),
             promise: desk.has_promise(),
-            rows: desk.rows().len(),
+            rows: desk.rows().count(),
             districts: desk.districts(),
+            languages: files::languages(),
         }),
         ("GET", ["promise"]) => match desk.promise() {
             Some(Ok(record)) => json(&record),
@@ -174,7 +165,7 @@ fn route(desk: &Desk, method: &Method, path: &str, query: &str, body: &[u8]) -> 
         ("POST", ["undo"]) => change(body, |given: &TakenBack| desk.undo(given)),
         (_, ["rows", ..]) => route_rows(desk.rows(), method, &parts, query, body),
         (_, ["person" | "worker" | "work" | "letter", ..]) => route_people(desk, method, &parts, query, body),
-        (_, ["calls" | "calls.js", ..]) => match desk.calls() {
+        (_, ["calls", ..]) => match desk.calls() {
             Some(calls) => route_calls(calls, method, &parts, &reviewer(), body),
             None => plain(StatusCode::NOT_FOUND),
         },
@@ -227,6 +218,11 @@ fn route_people(desk: &Desk, method: &Method, parts: &[&str], query: &str, body:
             Ok(at) => desk.worker_selfie(item, *side == "b", at).map_or_else(refused, jpeg),
             Err(_) => plain(StatusCode::NOT_FOUND),
         },
+        ("GET", ["letter", item]) => {
+            let language = parameter(query, "language").unwrap_or_default();
+            letter(desk.rows(), item, &language)
+                .map_or_else(refused, |html| respond(StatusCode::OK, "text/html; charset=utf-8", html))
+        }
         ("GET", ["work"]) => desk.work(&reviewer()).map_or_else(refused, |work| json(&work)),
         ("POST", ["work", "assign"]) => change(body, |given: &Assigning| desk.assign(given)),
         ("POST", ["work", "look"]) => change(body, |given: &Looking| desk.look(given)),
@@ -248,8 +244,6 @@ struct WorkerSelfies {
 /// The queue of calls: a page of its own, and the same kinds of request.
 fn route_calls(calls: &Calls, method: &Method, parts: &[&str], reviewer: &str, body: &[u8]) -> Response {
     match (method.as_str(), parts) {
-        ("GET", ["calls"]) => file("text/html; charset=utf-8", CALLS_PAGE),
-        ("GET", ["calls.js"]) => file("text/javascript; charset=utf-8", CALLS_SCRIPT),
         ("GET", ["calls", "state"]) => calls.state(reviewer).map_or_else(refused, |state| json(&state)),
         ("GET", ["calls", "item", id]) => calls.view(reviewer, id).map_or_else(refused, |view| json(&view)),
         ("GET", ["calls", "picture", id, kind @ ("face" | "whole")]) => {
@@ -275,6 +269,8 @@ struct Greeting<'a> {
     rows: usize,
     /// Districts of the run.
     districts: &'a [String],
+    /// Codes of the languages, the one to fall back to first.
+    languages: Vec<&'static str>,
 }
 
 /// Something that goes into the log, and the answer to it.
@@ -312,10 +308,6 @@ fn plain(status: StatusCode) -> Response {
     let mut response = Response::new(Body::empty());
     *response.status_mut() = status;
     response
-}
-
-fn file(kind: &'static str, text: &'static str) -> Response {
-    respond(StatusCode::OK, kind, text)
 }
 
 fn jpeg(bytes: Vec<u8>) -> Response {
