@@ -2,6 +2,11 @@
 //!
 //! A language is one file of words and one line of [`LANGUAGES`]; the page fetches `words/CODE.json` before it draws.
 
+use std::collections::HashMap;
+use std::sync::OnceLock;
+
+use serde::Deserialize;
+
 /// The languages of the desk: code as in HTML's `lang`, and the file of its words. The first is what a text falls back to.
 pub const LANGUAGES: [(&str, &str); 2] =
     [("en", include_str!("page/words.en.json")), ("hi", include_str!("page/words.hi.json"))];
@@ -38,6 +43,21 @@ pub fn find(path: &str) -> Option<(&'static str, &'static [u8])> {
     FILES.iter().find(|(name, _, _)| *name == path).map(|(_, kind, content)| (*kind, *content))
 }
 
+/// A text in a language; in the first one where that lacks it, and the key itself where nobody has it.
+pub fn word(language: &str, key: &str) -> &'static str {
+    static WORDS: OnceLock<Vec<(&'static str, HashMap<String, String>)>> = OnceLock::new();
+    let read = |text: &str| serde_json::from_str::<Words>(text).map(|words| words.words).unwrap_or_default();
+    let all = WORDS.get_or_init(|| LANGUAGES.iter().map(|(code, text)| (*code, read(text))).collect());
+    let own = all.iter().filter(|(code, _)| *code == language);
+    let found = own.chain(all.first()).find_map(|(_, words)| words.get(key));
+    found.map_or("", String::as_str)
+}
+
+#[derive(Deserialize)]
+struct Words {
+    words: HashMap<String, String>,
+}
+
 /// The codes of all languages.
 pub fn languages() -> Vec<&'static str> {
     LANGUAGES.iter().map(|(code, _)| *code).collect()
@@ -47,20 +67,18 @@ pub fn languages() -> Vec<&'static str> {
 mod tests {
     use std::collections::{BTreeMap, BTreeSet};
 
-    use serde::Deserialize;
-
     use super::*;
     use crate::matching::evidence::Field;
     use crate::reason::{Reason, Verdict};
 
     #[derive(Deserialize)]
-    struct Words {
+    struct AllWords {
         language_name: String,
         words: BTreeMap<String, String>,
         parts: BTreeMap<String, String>,
     }
 
-    fn all() -> BTreeMap<&'static str, Words> {
+    fn all() -> BTreeMap<&'static str, AllWords> {
         LANGUAGES.iter().map(|(code, text)| (*code, serde_json::from_str(text).unwrap())).collect()
     }
 
@@ -75,8 +93,16 @@ mod tests {
         let first = &all[LANGUAGES[0].0];
         for (code, other) in &all {
             assert!(!other.language_name.is_empty());
-            assert_eq!(first.words.keys().collect::<Vec<_>>(), other.words.keys().collect::<Vec<_>>(), "words of {code}");
-            assert_eq!(first.parts.keys().collect::<Vec<_>>(), other.parts.keys().collect::<Vec<_>>(), "parts of {code}");
+            assert_eq!(
+                first.words.keys().collect::<Vec<_>>(),
+                other.words.keys().collect::<Vec<_>>(),
+                "words of {code}"
+            );
+            assert_eq!(
+                first.parts.keys().collect::<Vec<_>>(),
+                other.parts.keys().collect::<Vec<_>>(),
+                "parts of {code}"
+            );
             for (key, text) in &other.words {
                 assert!(!text.trim().is_empty(), "{code}: {key}");
                 assert_eq!(slots(&first.words[key]), slots(text), "{code}: {key}");

@@ -25,7 +25,7 @@ use super::files;
 use super::guard::{Guard, loopback, seal};
 use super::person::GivenPerson;
 use super::request::{Refusal, TakenBack};
-use super::rows::{Appealing, GivenRow, RowPicture, RowUndo, Rows, SelfieView};
+use super::rows::{Appealing, GivenRow, RowPicture, RowUndo, Rows, SelfieView, letter};
 use super::work::{Assigning, Looking};
 use crate::decisions::Stopped;
 use crate::journal::Receipt;
@@ -147,9 +147,9 @@ fn route(desk: &Desk, method: &Method, path: &str, query: &str, body: &[u8]) -> 
             without_dump: desk.without_dump(),
             calls: desk.calls().map(|calls| calls.size().0),
             promise: desk.has_promise(),
-            languages: files::languages(),
-            rows: desk.rows().len(),
+            rows: desk.rows().count(),
             districts: desk.districts(),
+            languages: files::languages(),
         }),
         ("GET", ["promise"]) => match desk.promise() {
             Some(Ok(record)) => json(&record),
@@ -218,6 +218,11 @@ fn route_people(desk: &Desk, method: &Method, parts: &[&str], query: &str, body:
             Ok(at) => desk.worker_selfie(item, *side == "b", at).map_or_else(refused, jpeg),
             Err(_) => plain(StatusCode::NOT_FOUND),
         },
+        ("GET", ["letter", item]) => {
+            let language = parameter(query, "language").unwrap_or_default();
+            letter(desk.rows(), item, &language)
+                .map_or_else(refused, |html| respond(StatusCode::OK, "text/html; charset=utf-8", html))
+        }
         ("GET", ["work"]) => desk.work(&reviewer()).map_or_else(refused, |work| json(&work)),
         ("POST", ["work", "assign"]) => change(body, |given: &Assigning| desk.assign(given)),
         ("POST", ["work", "look"]) => change(body, |given: &Looking| desk.look(given)),
@@ -260,12 +265,12 @@ struct Greeting<'a> {
     calls: Option<usize>,
     /// Whether there is something to promise.
     promise: bool,
-    /// Codes of the languages, the one to fall back to first.
-    languages: Vec<&'static str>,
     /// Rows with a queue.
     rows: usize,
     /// Districts of the run.
     districts: &'a [String],
+    /// Codes of the languages, the one to fall back to first.
+    languages: Vec<&'static str>,
 }
 
 /// Something that goes into the log, and the answer to it.

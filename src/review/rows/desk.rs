@@ -21,8 +21,9 @@ use super::views::{AppealView, DecidedView, RowItem, RowState, RowView, SelfieVi
 use crate::Result;
 use crate::config::policy::VerdictPolicy;
 use crate::decisions::{
-    Appeal, Appealed, Entry, Event, Ledger, Log, RowAnswer, RowJudgement, RowKey, Side, Why, row_key,
+    Appeal, Appealed, Entry, Event, Ledger, Log, RowAnswer, RowJudgement, RowKey, SettledRow, Side, Why, row_key,
 };
+use crate::dump::RowFacts;
 use crate::journal::Receipt;
 use crate::matching::UNKNOWN_TIME;
 use crate::reason::Verdict;
@@ -185,7 +186,7 @@ impl Rows {
     }
 
     /// How many rows stand in a queue.
-    pub fn len(&self) -> usize {
+    pub fn count(&self) -> usize {
         lock(&self.items).iter().filter(|item| item.is_listed).count()
     }
 
@@ -371,12 +372,15 @@ impl Rows {
         }
     }
 
-    /// The row of an item, what the log says of it, and the faces' place, for a letter.
-    pub fn for_letter(&self, id: &str) -> Answered<(Judged, Option<crate::decisions::SettledRow>)> {
+    /// The row of an item, what people decided about it, and what the dump says of it, for a letter.
+    pub fn for_letter(&self, id: &str) -> Answered<(Judged, Option<SettledRow>, RowFacts)> {
         let item = self.item(id)?;
+        let night = self.nights.own().ok_or(Refusal::Unknown)?;
+        let facts = night.submission(item.judged.row).map(|submission| submission.facts).unwrap_or_default();
         let mut log = lock(&self.log);
         log.refresh().map_err(Refusal::Log)?;
-        Ok((item.judged, log.ledger().settled_row(&item.key)))
+        let settled = log.ledger().settled_row(&item.key);
+        Ok((item.judged, settled, facts))
     }
 
     pub(super) fn seed_item(&self, ledger: &Ledger, reviewer: &str, seed: &SeedItem, rows: &[Item]) -> RowItem {

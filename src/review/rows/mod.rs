@@ -11,12 +11,14 @@
 //! | `letter` | a decision in words, for the member |
 
 mod desk;
+mod letter;
 mod list;
 mod queue;
 mod seeds;
 mod views;
 
 pub use desk::{Appealing, GivenRow, Opening, RowPicture, RowUndo, Rows};
+pub use letter::letter;
 pub use list::{Judged, RowList};
 pub use seeds::seeds;
 pub use views::SelfieView;
