@@ -31,7 +31,7 @@ function drawState() {
   if (state.elsewhere) notices.push(word("elsewhere", { count: state.elsewhere }));
   if (state.disputes) notices.push(word("disputes", { count: state.disputes }));
   // Only what is new is drawn, so that a screen reader does not hear the same again every few seconds.
-  if ($("notices").innerText.trim() !== notices.join("\n")) $("notices").replaceChildren(...notices.map((text) => element("p", text)));
+  if ($("notices").textContent !== notices.join("")) $("notices").replaceChildren(...notices.map((text) => element("p", text)));
   $("finished-counts").textContent = word(page.finished, { mine: state.mine, total, later });
   for (const button of document.querySelectorAll("[data-answer]")) button.disabled = Boolean(state.stopped);
   page.drawState?.();

@@ -114,7 +114,7 @@ function pickMember() {
   if (!ready() || !view.picture?.faces?.length) return;
   picking = !picking;
   drawPick();
-  if (picking) $("whole").querySelector("button.box")?.focus();
+  if (picking) $("pick-cancel").focus();
 }
 function stopPicking() {
   if (!picking) return;
