@@ -72,8 +72,8 @@ impl Desk {
             .filter(|(who, _)| **who != reviewer)
             .map(|(who, judgement)| ((*who).to_owned(), PairAnswer::of(judgement)))
             .collect();
-        // A blind answer is over when one has given it, or when others are known to disagree.
-        let may_know = !second || mine.is_some() || disputed || is_decided_between;
+        // Who was asked blind is told what others said when they disagree, and not before.
+        let may_know = !second || disputed || is_decided_between;
         let id = pair.id.clone();
         let busy = held.get(&id).is_some_and(|(who, since)| who != reviewer && since.elapsed() < HELD);
         ItemState {

@@ -323,7 +323,7 @@ impl Rows {
         let filed = log.ledger().appeal(&record.key).filter(|_| !is_seed);
         let stand = self.stand(log.ledger(), &reviewer, &record);
         let settled = log.ledger().settled_row(&record.key).filter(|_| !is_seed);
-        let may_know = stand.item.by.len() == settled.as_ref().map_or(0, |s| s.people) || stand.item.mine.is_some();
+        let may_know = stand.may_know;
         Ok(RowView {
             id: id.to_owned(),
             queue: judged.question.code(),

@@ -57,6 +57,8 @@ pub struct Stand {
     pub may_settle: bool,
     /// Whether the member has appealed, and this reviewer may decide.
     pub may_judge_appeal: bool,
+    /// Whether the reviewer may know what others said.
+    pub may_know: bool,
     /// Whether people disagree.
     pub disputed: bool,
     /// How far an appeal is.
@@ -85,13 +87,15 @@ impl Rows {
         let may_judge_appeal =
             appeal == Some(Appealed::Open) && !is_filer && mine.is_none_or(|mine| mine.answer == RowAnswer::Pass);
         let is_decided_between = answers.values().any(|(_, judgement)| judgement.why.is_final());
-        let may_know = !row.second || mine.is_some() || may_settle || may_judge_appeal || is_decided_between;
+        // Who was asked blind is told what others said when they disagree, and not before.
+        let may_know = !row.second || disputed || may_judge_appeal || is_decided_between;
         let is_free = appeal != Some(Appealed::Open) && !disputed && !is_decided_between;
         let held = lock(&self.held).get(&row.id).is_some_and(|(who, at)| who != reviewer && at.elapsed() < HELD);
         Stand {
             is_asked: is_free && mine.is_none() && opinions < if row.second { 2 } else { 1 },
             may_settle,
             may_judge_appeal,
+            may_know,
             disputed,
             appeal,
             why: mine.map(|mine| mine.why),
