@@ -40,8 +40,8 @@ function drawState() {
 function drawStanding() {
   const now = item(), parts = [];
   const badge = (answer) => element("span", word(answer), `badge ${answer}`);
-  if (now?.mine) parts.push(word(page.you), badge(now.mine), " ");
-  for (const [name, answer] of now?.by ?? []) parts.push(word("others_said", { name }), badge(answer), " ");
+  if (now?.mine) parts.push(word(page.you), " ", badge(now.mine), " ");
+  for (const [name, answer] of now?.by ?? []) parts.push(word("others_said", { name }), " ", badge(answer), " ");
   const disagree = now?.mine && page.disputed && (now.by ?? []).some(([, answer]) => answer !== now.mine);
   if (now?.disputed || disagree) parts.push(word(now.mine ? "disputed" : page.disputed), " ");
   parts.push(...(page.standing?.(now) ?? []));
