@@ -249,6 +249,19 @@ impl Ledger {
         self.entries.iter().rev().find(own)
     }
 
+    /// The ids of all lines that the act of an entry wrote and that still stand: the lines of one act about a person are
+    /// called by its nonce, `x` and their number.
+    pub fn act_of(&self, entry: &Entry) -> Vec<String> {
+        let Some((act, _)) = entry.id.split_once('x') else { return vec![entry.id.clone()] };
+        let is_of_act = |other: &&Entry| {
+            other.reviewer == entry.reviewer
+                && other.run == entry.run
+                && other.id.split_once('x').is_some_and(|(nonce, _)| nonce == act)
+                && !self.undone.contains(&other.id)
+        };
+        self.entries.iter().filter(is_of_act).map(|other| other.id.clone()).collect()
+    }
+
     /// Who has which part of a run's work, by name.
     pub fn assignments(&self, run: &str) -> BTreeMap<&str, &Assignment> {
         let of_run = self.entries.iter().filter(|entry| entry.run == run);

@@ -312,14 +312,24 @@ impl Desk {
         let reviewer = self.name(&given.reviewer)?;
         let mut log = lock(&self.log);
         log.refresh().map_err(Refusal::Log)?;
-        let (undoes, spot) = match log.ledger().last_of(&reviewer, &self.run_id, |event| event.pair().is_some()) {
+        let (undone, spot) = match log.ledger().last_of(&reviewer, &self.run_id, |event| event.pair().is_some()) {
             // Asked again because the first answer was lost: the log will say that it has it.
-            _ if log.ledger().knows(&given.nonce) => (String::new(), None),
-            Some(entry) => (entry.id.clone(), entry.event.pair().and_then(|judgement| self.spot_of(judgement))),
+            _ if log.ledger().knows(&given.nonce) => (vec![String::new()], None),
+            Some(entry) => {
+                let spot = entry.event.pair().and_then(|judgement| self.spot_of(judgement));
+                (log.ledger().act_of(entry), spot)
+            }
             None => return Err(Refusal::Nothing),
         };
-        let entry = self.entry(&reviewer, &given.nonce, Event::Undo { undoes })?;
-        let receipt = log.append(entry).map_err(Refusal::Log)?;
+        let mut entries = Vec::new();
+        for (number, undoes) in undone.into_iter().enumerate() {
+            let mut entry = self.entry(&reviewer, &given.nonce, Event::Undo { undoes })?;
+            if number > 0 {
+                entry.id = format!("{}x{number}", given.nonce);
+            }
+            entries.push(entry);
+        }
+        let receipt = log.append_all(entries).map_err(Refusal::Log)?;
         Ok((self.state_of(&log, &reviewer, spot.map(|spot| self.id(spot))), receipt))
     }
 

@@ -11,7 +11,7 @@ function drawRecord() {
   const when = (side) => time(side.captured_at) + (side.earlier_night ? ` (${word("earlier")})` : "");
   const found = { verdict: (s) => s.verdict && verdictBadge(s.verdict), reasons: (s) => s.reasons?.map((code) => coded("reason", code)).join("; "),
     detail: (s) => s.detail, member_liveness: (s) => s.verdict && liveness(s.member_liveness), worker_liveness: (s) => s.verdict && liveness(s.worker_liveness),
-    member_doubt: (s) => s.member_doubt_percent != null && word("member_doubt_text", { percent: s.member_doubt_percent.toFixed(0) }) };
+    member_doubt: (s) => s.member_doubt_percent > 0 && word("member_doubt_text", { percent: s.member_doubt_percent.toFixed(0) }) };
   const written = { district: (s) => s.district, worker: (s) => s.worker, captured_at: when, mobile: (s) => s.mobile, epic: (s) => s.epic,
     member_name: (s) => s.member_name, booth_id: (s) => s.booth_id, submission: (s) => s.submission };
   const rows = Object.entries({ ...found, ...written }).map(([name, get]) => {

@@ -31,7 +31,7 @@ function drawState() {
   if (state.elsewhere) notices.push(word("elsewhere", { count: state.elsewhere }));
   if (state.disputes) notices.push(word("disputes", { count: state.disputes }));
   // Only what is new is drawn, so that a screen reader does not hear the same again every few seconds.
-  if ($("notices").innerText.trim() !== notices.join("\n")) $("notices").replaceChildren(...notices.map((text) => element("p", text)));
+  if ($("notices").textContent !== notices.join("")) $("notices").replaceChildren(...notices.map((text) => element("p", text)));
   $("finished-counts").textContent = word(page.finished, { mine: state.mine, total, later });
   for (const button of document.querySelectorAll("[data-answer]")) button.disabled = Boolean(state.stopped);
   page.drawState?.();
@@ -40,8 +40,8 @@ function drawState() {
 function drawStanding() {
   const now = item(), parts = [];
   const badge = (answer) => element("span", word(answer), `badge ${answer}`);
-  if (now?.mine) parts.push(word(page.you), badge(now.mine), " ");
-  for (const [name, answer] of now?.by ?? []) parts.push(word("others_said", { name }), badge(answer), " ");
+  if (now?.mine) parts.push(word(page.you), " ", badge(now.mine), " ");
+  for (const [name, answer] of now?.by ?? []) parts.push(word("others_said", { name }), " ", badge(answer), " ");
   const disagree = now?.mine && page.disputed && (now.by ?? []).some(([, answer]) => answer !== now.mine);
   if (now?.disputed || disagree) parts.push(word(now.mine ? "disputed" : page.disputed), " ");
   parts.push(...(page.standing?.(now) ?? []));

@@ -27,7 +27,9 @@ function personDialog() {
 async function openPerson() {
   if (finished || !view || busy) return;
   $("person-said").textContent = "";
-  if (await loadPerson() && !$("person-dialog").open) $("person-dialog").showModal();
+  if (!await loadPerson() || $("person-dialog").open) return;
+  $("person-dialog").showModal();
+  $("grid").querySelector("input")?.focus();
 }
 async function loadPerson() {
   try {
@@ -86,7 +88,9 @@ function drawTies(ties) {
     ? word("weakest", { tie: tieNumbers(weakest), chance: percent(weakest.probability_false), evidence: tieEvidence(weakest) })
     : word("no_tie");
   const head = tableRow(["tie", "tie_similarity", "tie_chance", "tie_answer", "evidence"].map((name) => word(name)), true);
-  const rows = ties.map((tie) => {
+  // Those that are least sure first: they are the ones to look at.
+  const order = [...ties].sort((a, b) => b.weakest - a.weakest || b.probability_false - a.probability_false);
+  const rows = order.map((tie) => {
     const row = tableRow([tieNumbers(tie), tie.similarity.toFixed(2), percent(tie.probability_false), tie.answer ? element("span", word(tie.answer), `badge ${tie.answer}`) : "", tieEvidence(tie)]);
     if (tie.weakest) row.className = "weakest";
     return row;

@@ -86,7 +86,7 @@ function drawFound() {
   $("measures").replaceChildren(...Object.entries(measures).filter(([, value]) => value).map(([name, value]) => tableRow([word(name), value])));
   const { decided } = view;
   const family = decided?.disputed ? "decided_disputed" : decided?.answer && (decided.appeal ? "decided_appeal" : "decided_by_now");
-  $("decided").textContent = family ? word(family, { answer: word(decided.answer), people: decided.people }) : "";
+  $("decided").textContent = family ? word(family, { answer: decided.answer && word(decided.answer), people: decided.people }) : "";
   $("appeal-open").hidden = view.verdict === "accept";
   $("letters").replaceChildren(...(greeting.languages ?? [FALLBACK]).flatMap((code) => [make("a", { href: `letter/${view.id}?language=${code}`, target: "_blank", rel: "noopener", lang: code }, NAMES[code] ?? code), " "]));
   $("appeal-part").hidden = !view.appeal;
@@ -114,7 +114,7 @@ function pickMember() {
   if (!ready() || !view.picture?.faces?.length) return;
   picking = !picking;
   drawPick();
-  if (picking) $("whole").querySelector("button.box")?.focus();
+  if (picking) $("pick-cancel").focus();
 }
 function stopPicking() {
   if (!picking) return;
