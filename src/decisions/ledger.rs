@@ -2,13 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
+use super::about::{RowKey, row_key};
 use super::people::{Assignment, Standing, Stopped};
 use super::row::{Appeal, RowAnswer, RowJudgement};
-use super::{Answer, Entry, Event, Judgement, NotMember, PairKey, Side, Why};
+use super::{Answer, Entry, Event, Judgement, NotMember, PairKey, Why};
 use crate::reason::Reason;
-
-/// Submission, worker and time of a row.
-pub type RowKey = (String, String, i64);
 
 /// Entries in their order, and what follows from them.
 #[derive(Debug, Default, Clone)]
@@ -71,11 +69,6 @@ pub struct Filed<'a> {
     pub at: &'a str,
     /// Its place in the log.
     pub place: usize,
-}
-
-/// The key of a row.
-pub fn row_key(side: &Side) -> RowKey {
-    (side.submission.clone(), side.worker.clone(), side.captured_at)
 }
 
 impl Ledger {

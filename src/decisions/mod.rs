@@ -2,6 +2,7 @@
 //!
 //! | part | |
 //! |---|---|
+//! | `about` | what a decision is about, and why it was asked |
 //! | `entry` | one decision or undo, as a line of JSON with its checksum |
 //! | `row` | decisions about rows, and appeals |
 //! | `people` | who has which part of the work, and whose answers are set apart |
@@ -12,6 +13,7 @@
 //! which takes reasons away that people overturned. Who is asked about which pair, and
 //! how well people answer, is the business of [`crate::review`].
 
+mod about;
 mod entry;
 mod ledger;
 mod log;
@@ -26,8 +28,9 @@ use crate::dump::{FilePrint, regular};
 use crate::journal;
 use crate::{Error, Result};
 
-pub use entry::{Answer, Entry, Event, Judgement, NotMember, PairKey, Side, VERSION, Why};
-pub use ledger::{Appealed, Filed, Ledger, RowKey, Settled, SettledRow, row_key};
+pub use about::{PairKey, RowKey, Side, Why, row_key};
+pub use entry::{Answer, Entry, Event, Judgement, NotMember, VERSION};
+pub use ledger::{Appealed, Filed, Ledger, Settled, SettledRow};
 pub use log::Log;
 pub use people::{Assignment, Look, Stopped};
 pub use row::{Appeal, Question, RowAnswer, RowJudgement, covers};

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Side, Why};
+use super::about::{Side, Why};
 use crate::reason::Reason;
 
 /// What a person says of a row that is in review or was rejected.

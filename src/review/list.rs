@@ -7,10 +7,10 @@ use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use super::desk::{Desk, Spot};
+use super::given::is_given;
 use super::queue::Pair;
 use super::request::lock;
 use super::views::{ItemState, PairAnswer};
-use super::work::is_given;
 use crate::decisions::{Ledger, PairKey};
 
 /// So long a pair that somebody looks at is not offered to another.

@@ -9,7 +9,7 @@
 //! | `desk`, `list`, `views` | what each reviewer is shown of the pairs, and what becomes of an answer |
 //! | `person` | a person at once: split and joined in one act |
 //! | `rows/` | rows in review or rejected, and appeals |
-//! | `work` | who has which part of the work |
+//! | `work`, `given` | who has which part of the work |
 //! | `calls/` | the members of a night's sample, to be called, and what they answered |
 //! | `request` | what requests have in common |
 //! | `guard`, `server` | loopback only, one secret address, no other origin |
@@ -26,6 +26,7 @@ mod calls;
 mod desk;
 mod export;
 mod files;
+mod given;
 mod guard;
 mod list;
 mod measure;

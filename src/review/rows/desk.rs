@@ -14,8 +14,8 @@ use super::super::rate::per_hour;
 use super::super::request::{self, Refusal, lock};
 use super::super::selfies::{References, Selfies};
 use super::super::views::{instant, masked};
+use super::item::{Item, RowQueue, SeedItem, Stand};
 use super::list::{Judged, RowList};
-use super::queue::{RowQueue, Stand};
 use super::seeds::RowSeed;
 use super::views::{AppealView, DecidedView, RowItem, RowState, RowView, SelfieView, TwinView};
 use crate::Result;
@@ -47,28 +47,6 @@ pub struct Rows {
     pub(super) seeds: Vec<SeedItem>,
     pub(super) held: Mutex<HashMap<String, (String, Instant)>>,
     shown: Recent<(String, RowPicture)>,
-}
-
-/// A row of the run that people may be asked about.
-#[derive(Debug, Clone)]
-pub struct Item {
-    /// A name for it that says nothing about it.
-    pub id: String,
-    /// By what decisions know it.
-    pub key: RowKey,
-    /// The row.
-    pub judged: Judged,
-    /// Whether it stands in a queue by itself, and not only since somebody asked for it.
-    pub is_listed: bool,
-    /// Whether two people are asked who do not see each other's answer.
-    pub second: bool,
-}
-
-/// A row whose answer is known.
-#[derive(Debug, Clone)]
-pub struct SeedItem {
-    pub id: String,
-    pub seed: RowSeed,
 }
 
 /// Which picture of a row.

@@ -5,12 +5,14 @@
 //! |---|---|
 //! | `list` | the run's table of verdicts -> the rows to ask about, and what about each |
 //! | `seeds` | rows whose answer is known, mixed in unmarked |
+//! | `item` | a row, the queues, and how a row stands for a reviewer |
 //! | `queue` | what a reviewer may be asked of them, in which order |
 //! | `desk` | what becomes of an answer or an appeal |
 //! | `views` | what the page is told |
 //! | `letter` | a decision in words, for the member |
 
 mod desk;
+mod item;
 mod letter;
 mod list;
 mod queue;

@@ -4,68 +4,15 @@
 
 use std::time::Duration;
 
+use super::super::given::is_given;
 use super::super::request::lock;
-use super::super::work::is_given;
-use super::desk::{Item, Rows};
+use super::desk::Rows;
+use super::item::{Item, RowQueue, Stand};
 use super::views::{QueueCounts, RowItem};
 use crate::decisions::{Appealed, Ledger, Question, RowAnswer, Why};
 
 /// So long a row that somebody looks at is not offered to another.
 const HELD: Duration = Duration::from_secs(90);
-
-/// The queues, in the order in which they stand on the page.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum RowQueue {
-    /// Rows that are asked one question.
-    About(Question),
-    /// Rows whose member has appealed.
-    Appeals,
-    /// Rows about which people disagree.
-    Disputes,
-}
-
-impl RowQueue {
-    /// All of them.
-    pub const ALL: [RowQueue; 7] = [
-        RowQueue::About(Question::Liveness),
-        RowQueue::About(Question::Worker),
-        RowQueue::About(Question::Copy),
-        RowQueue::About(Question::Photo),
-        RowQueue::About(Question::Facts),
-        RowQueue::Appeals,
-        RowQueue::Disputes,
-    ];
-
-    /// The word in requests.
-    pub fn code(self) -> &'static str {
-        match self {
-            RowQueue::About(question) => question.code(),
-            RowQueue::Appeals => "appeals",
-            RowQueue::Disputes => "disputes",
-        }
-    }
-}
-
-/// How a row stands for one reviewer.
-#[derive(Debug)]
-pub struct Stand {
-    /// What the list says of it; `open` is not set.
-    pub item: RowItem,
-    /// Whether the reviewer is to answer it in the queue of its question.
-    pub is_asked: bool,
-    /// Whether people disagree, and this reviewer may decide.
-    pub may_settle: bool,
-    /// Whether the member has appealed, and this reviewer may decide.
-    pub may_judge_appeal: bool,
-    /// Whether the reviewer may know what others said.
-    pub may_know: bool,
-    /// Whether people disagree.
-    pub disputed: bool,
-    /// How far an appeal is.
-    pub appeal: Option<Appealed>,
-    /// For what the reviewer's own answer was asked.
-    pub why: Option<Why>,
-}
 
 impl Rows {
     /// How a row stands for a reviewer.

@@ -101,7 +101,9 @@ fn two_desks_on_one_log_see_each_other_but_for_blind_pairs() {
     for (n, item) in asked.iter().enumerate() {
         assert_eq!(two.decide("ravi", item, if n == 0 { "different" } else { "same" }).status, 200);
     }
-    for item in items(&one.state("asha")) {
+    let decided: BTreeSet<String> = all.iter().map(id).collect();
+    // Where a dispute leaves the person in two, further pairs come up.
+    for item in items(&one.state("asha")).into_iter().filter(|item| decided.contains(&id(item))) {
         let is_disputed = id(&item) == asked[0];
         let told = if is_disputed { json!([["ravi", "different"]]) } else { Value::Null };
         assert_eq!((&item["by"], &item["disputed"] == true), (&told, is_disputed), "{item}");
