@@ -38,7 +38,7 @@ use crate::report::page::{self, Source};
 use crate::report::{Progress, Summary};
 use crate::roles::assign;
 use crate::verdict::rules::{self, Given};
-use crate::verdict::{Everywhere, Finding, Findings, RunFolder, assemble, rows_of};
+use crate::verdict::{DecidedRows, Everywhere, Finding, Findings, RunFolder, assemble, rows_of};
 
 use job::Inputs;
 use members::{enrolled_before, memberships};
@@ -127,7 +127,9 @@ fn judge(job: &Job, inputs: &Inputs, seen: &Seen, engine: &Engine, past: Past, t
 
     // Who is who, and what each row says by itself.
     let remembered = past.store.map(|store| store.workers(Some(past.key), &model)).transpose()?.unwrap_or_default();
-    let roles = assign(analyses, &seen.photos.settle(analyses, &policy.roles), &remembered, &policy.roles);
+    let mut roles = assign(analyses, &seen.photos.settle(analyses, &policy.roles), &remembered, &policy.roles);
+    let decided = DecidedRows::among(analyses, &inputs.decisions);
+    decided.correct(analyses, &mut roles.casts);
     let casts = &roles.casts;
     times.ended("roles");
     let given = Given {
@@ -135,12 +137,14 @@ fn judge(job: &Job, inputs: &Inputs, seen: &Seen, engine: &Engine, past: Past, t
         read_at: Some(past.read_at),
         booths: inputs.booths.as_ref(),
     };
-    let own: Vec<_> = analyses.iter().zip(casts).map(|(a, cast)| rules::first_look(a, cast, given, policy)).collect();
+    let mut own: Vec<_> =
+        analyses.iter().zip(casts).map(|(a, cast)| rules::first_look(a, cast, given, policy)).collect();
+    decided.overturn(&mut own, &policy.verdicts);
 
     // Copies, and with them who is compared.
     let pictures = Pictures::gather(analyses, casts, past, &model, &own)?;
-    let first = [repeated_ids(analyses, &earlier), pictures.same(&earlier, policy)].concat();
-    let standing = Standing::decide(analyses, casts, &own, &first, &policy.verdicts, &model);
+    let first = decided.keep([repeated_ids(analyses, &earlier), pictures.same(&earlier, policy)].concat());
+    let standing = Standing::decide(analyses, casts, &own, &first, &policy.verdicts, &model, &decided.refused());
 
     // Who was enrolled before: by face, and by number.
     let members = Members::tonight(&standing.members, &standing.rows, &earlier, &model)?.in_order(past.order);
@@ -155,7 +159,7 @@ fn judge(job: &Job, inputs: &Inputs, seen: &Seen, engine: &Engine, past: Past, t
 
     // What else came again.
     let repeats = rows_of(first.iter().chain(&before).chain(&tries), Finding::is_repeat);
-    let copies = pictures.copies(&matched, &repeats, past, policy)?;
+    let copies = decided.keep(pictures.copies(&matched, &repeats, past, policy)?);
     let known = rows_of(first.iter().chain(&copies), |found| found.reason == Reason::DuplicateSelfie);
     let scenes = pictures.scenes(&known, policy, searcher.processor())?;
     times.ended("reuse");
@@ -165,8 +169,10 @@ fn judge(job: &Job, inputs: &Inputs, seen: &Seen, engine: &Engine, past: Past, t
     let answered = replies::answered(&inputs.replies, &stored, analyses, &earlier, policy);
 
     let later = [before, tries, numbers.reused, copies, scenes.findings, answered.findings].concat();
+    let later = decided.keep(later);
     let findings = Findings { first, memberships: memberships(&matched), later };
-    let rows = assemble(own, &findings, &policy.verdicts);
+    let mut rows = assemble(own, &findings, &policy.verdicts);
+    decided.conclude(&mut rows);
     let reuse = ReuseCounts {
         pictures_of_earlier_nights: pictures.count_of_earlier_nights(),
         shared_backgrounds: scenes.shared_backgrounds,
@@ -183,6 +189,7 @@ fn judge(job: &Job, inputs: &Inputs, seen: &Seen, engine: &Engine, past: Past, t
         enrolled: standing.enrolled(&rows_of(findings.iter(), Finding::is_repeat)),
         pictures: pictures.to_store(&model, policy, &rows),
         members_of_earlier_nights: earlier.live(),
+        decided_rows: decided.counts(),
         roles,
         rows,
         matched,

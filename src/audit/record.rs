@@ -24,7 +24,7 @@ use crate::memory::{self, Limit};
 use crate::report::metrics::Metrics;
 use crate::report::{Progress, Summary};
 use crate::roles::{Basis, Roles};
-use crate::verdict::{RunFolder, create_private};
+use crate::verdict::{RowCounts, RunFolder, create_private};
 use crate::{Error, Result, device};
 
 /// What makes a run this run: the same dump, tables of workers and booths, models, limits, decisions and version make the
@@ -127,13 +127,14 @@ impl Times {
     }
 }
 
-/// Which decisions were taken in, and how many pairs of this run they are about.
+/// Which decisions were taken in, and how many pairs and rows of this run they are about.
 #[derive(Debug, Serialize)]
 struct DecisionCounts<'a> {
     files: &'a [FilePrint],
     confirmed: usize,
     cleared: usize,
     not_sure: usize,
+    rows: RowCounts,
 }
 
 #[derive(Debug, Serialize)]
@@ -251,7 +252,13 @@ impl<'a> RunRecord<'a> {
             rows_resumed: seen.resumed,
             read_at: night.read_at,
             booths: key.booths.as_ref(),
-            decisions: (!files.is_empty()).then_some(DecisionCounts { files, confirmed, cleared, not_sure }),
+            decisions: (!files.is_empty()).then_some(DecisionCounts {
+                files,
+                confirmed,
+                cleared,
+                not_sure,
+                rows: night.decided_rows,
+            }),
             responses: &key.responses,
             replies: &night.replies,
             consent_renewed: key.consent_renewed.as_ref(),

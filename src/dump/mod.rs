@@ -58,7 +58,7 @@ pub use survey::{Survey, first_ids};
 pub use table::Batches;
 pub use texts::{TextColumn, read_texts};
 pub use times::time_zone;
-pub use workers::{WorkerRow, Workers, read_workers, worker_ids};
+pub use workers::{WorkerRow, Workers, read_workers, worker_ids, worker_rows};
 
 use table::FACTS_ROWS;
 
