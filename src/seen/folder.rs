@@ -411,9 +411,8 @@ pub fn holds(folder: &Path, is_meant: &dyn Fn(&Analysis) -> bool) -> Result<Vec<
             }
             Ok(())
         };
-        match look() {
-            Err(Error::Io { operation, path, source }) => return Err(Error::Io { operation, path, source }),
-            Ok(()) | Err(_) => {}
+        if let Err(Error::Io { operation, path, source }) = look() {
+            return Err(Error::Io { operation, path, source });
         }
     }
     Ok(found)
