@@ -174,7 +174,7 @@ fn readable(column: &ArrayRef) -> Result<ArrayRef> {
 #[cfg(test)]
 mod tests {
     use arrow::array::{BinaryArray, Int64Array, StringArray, TimestampMicrosecondArray};
-    use arrow::datatypes::{Field, TimeUnit};
+    use arrow::datatypes::Field;
 
     use super::*;
 
@@ -196,9 +196,8 @@ mod tests {
 
     #[test]
     fn rows_of_a_pipe_are_rows_of_a_file() {
-        let zoned = DataType::Timestamp(TimeUnit::Microsecond, Some("Asia/Kolkata".into()));
-        let times = cast(&TimestampMicrosecondArray::from(vec![Some(5), None]), &zoned).unwrap();
-        let batch = batch(times);
+        let times = TimestampMicrosecondArray::from(vec![Some(5), None]).with_timezone("Asia/Kolkata");
+        let batch = batch(Arc::new(times));
         let stream = Stream::new(&batch.schema(), &Columns::default()).unwrap();
         let rows = stream.rows(&batch).unwrap();
         let (first, second) = (&rows[0].0, &rows[1].0);
