@@ -3,7 +3,7 @@
 //! ```text
 //! dump -> see (photo, face, infer; durable batch by batch) -> judge (roles, findings, pairs) -> tables, store, record
 //! ```
-//! Only `see` touches pictures and networks, and only it is long; its batches survive a stop. Judging is a pure function
+//! Where other machines have seen the dump (`part`, `worker`), their parts take the place of `see`. Only `see` touches pictures and networks, and only it is long; its batches survive a stop. Judging is a pure function
 //! of what was seen and of the store, and is done anew. The store is committed before the run folder: a run that is
 //! stopped in between finds its own rows in the store and gives the same verdicts.
 
@@ -12,17 +12,22 @@ mod members;
 mod night;
 mod numbers;
 mod ordered;
+mod part;
 mod pictures;
 mod record;
 mod replies;
 mod reuse;
+mod rows;
 mod see;
 mod standing;
 mod warnings;
+mod worker;
 
 pub use job::{Job, read_ids};
+pub use part::{Part, PartSeen, SeeJob, see_part};
 pub(crate) use see::{References, Selection, references, see_rows};
 pub(crate) use standing::{is_comparable, member};
+pub use worker::{Interface, WorkerJob, work};
 
 use std::sync::atomic::AtomicBool;
 
@@ -46,7 +51,8 @@ use night::{Night, peers};
 use pictures::{Past, Pictures};
 use record::{Done, RunKey, RunRecord, Times, announce};
 use reuse::ReuseCounts;
-use see::{Seen, Watch, see_dump, worker_photos};
+use rows::Rows;
+use see::{Seen, Watch, read_seen, see_dump, worker_photos};
 use standing::{Standing, repeated_ids};
 
 /// Audits a dump and commits the run folder, under the policy that the networks were loaded with.
@@ -55,7 +61,7 @@ use standing::{Standing, repeated_ids};
 /// Before any work: an unusable dump, store or run folder. Later only [`crate::Error::Io`], [`crate::Error::Interrupted`] and bugs: a
 /// bad row is a row.
 pub fn run(job: &Job, engine: &Engine, progress: Progress, stop: &AtomicBool) -> Result<Summary> {
-    let mut inputs = Inputs::open(job)?;
+    let mut inputs = Inputs::open(job, engine)?;
     let store = job.store.as_ref().map(Store::open_or_create).transpose()?;
     let _night = store.as_ref().map(Store::begin_night).transpose()?;
     // All of it, now: damage must not be found only when hours of seeing are done.
@@ -74,8 +80,15 @@ pub fn run(job: &Job, engine: &Engine, progress: Progress, stop: &AtomicBool) ->
     let photos = worker_photos(inputs.workers.as_deref(), engine, progress)?;
     times.ended("workers");
     let mut spool = Spool::open(&folder.spool(), &key.run_id, store.as_ref(), &inputs.consented)?;
-    let seen =
-        see_dump(&inputs.dump, photos, engine, &mut spool, Watch { progress, metrics: job.metrics.as_deref(), stop })?;
+    let watch = Watch { progress, metrics: job.metrics.as_deref(), stop };
+    let seen = match &inputs.rows {
+        Rows::Dump(dump) => see_dump(dump, 0..dump.total_rows(), photos, engine, &mut spool, watch)?,
+        Rows::Seen(folder, _) => {
+            let noted = store.as_ref().map(|store| store.note_seen(folder.path(), job.keep_seen)).transpose()?;
+            read_seen(folder, photos, &spool, noted.as_ref(), watch)?
+        }
+    };
+    inputs.survey_seen(&seen.analyses);
     times.ended("see");
 
     let times_of_capture = seen.analyses.iter().filter_map(|analysis| analysis.facts.captured_at);
@@ -99,7 +112,7 @@ pub fn run(job: &Job, engine: &Engine, progress: Progress, stop: &AtomicBool) ->
         times.ended("store");
     }
     let notes = record::notes(&night.matched.judged.statistics, &night.queue, job.review_budget);
-    let mut summary = night.summary(inputs.dump.total_rows(), notes)?;
+    let mut summary = night.summary(inputs.rows.total(), notes)?;
     summary.warnings = warnings::of_columns(&inputs.survey, &seen.analyses, inputs.workers.as_deref())?;
     let done = Done {
         job,
@@ -113,8 +126,9 @@ pub fn run(job: &Job, engine: &Engine, progress: Progress, stop: &AtomicBool) ->
         summary: &summary,
     };
     RunRecord::of(done).write(&folder)?;
-    summary.no_page = write_page(job, &inputs.dump, &folder);
+    summary.no_page = write_page(job, inputs.rows.dump(), &folder);
     folder.commit()?;
+    sweep_seen(store.as_ref(), progress)?;
     Ok(summary)
 }
 
@@ -133,7 +147,7 @@ fn judge(job: &Job, inputs: &Inputs, seen: &Seen, engine: &Engine, past: Past, t
     let casts = &roles.casts;
     times.ended("roles");
     let given = Given {
-        has_consent: inputs.dump.has_column("consent"),
+        has_consent: inputs.rows.has_column("consent"),
         read_at: Some(past.read_at),
         booths: inputs.booths.as_ref(),
     };
@@ -233,6 +247,15 @@ fn sweep_spools(store: Option<&Store>, folder: &RunFolder, progress: Progress) -
     Ok(())
 }
 
+/// Removes what was seen and is no longer to be kept.
+fn sweep_seen(store: Option<&Store>, progress: Progress) -> Result<()> {
+    let Some(store) = store else { return Ok(()) };
+    for folder in store.sweep_seen()? {
+        progress.say(&format!("{}: removed, for it was to be kept no longer (--keep-seen)", folder.display()));
+    }
+    Ok(())
+}
+
 /// The same command as one that was stopped after its run was whole and in its place: nothing is left but to clean up.
 fn done_already(folder: &RunFolder, progress: Progress) -> Result<Summary> {
     let summary = page::summary(folder.out())?;
@@ -243,11 +266,12 @@ fn done_already(folder: &RunFolder, progress: Progress) -> Result<Summary> {
 
 /// Writes the page for people. It can be made anew at any time, so a page that cannot be made does not cost the night; but
 /// somebody has to know, so what was in the way is returned.
-fn write_page(job: &Job, dump: &Dump, folder: &RunFolder) -> Option<String> {
+fn write_page(job: &Job, dump: Option<&Dump>, folder: &RunFolder) -> Option<String> {
     let options = job.page.as_ref()?;
     let (tables, out) = (folder.tables(), folder.out());
     let file = tables.join(page::FILE);
-    let error = page::write(&tables, out, Some(Source { dump, columns: &job.columns }), options, &file).err()?;
+    let source = dump.map(|dump| Source { dump, columns: &job.columns });
+    let error = page::write(&tables, out, source, options, &file).err()?;
     // Half a page would be taken for a whole one.
     drop(std::fs::remove_file(&file));
     Some(format!("no {}: {error}\n  `chehra report {} --dump DUMP` makes it", page::FILE, out.display()))

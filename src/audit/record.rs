@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::Write;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -49,7 +50,7 @@ impl RunKey {
     /// # Errors
     /// [`Error::Io`] when an input cannot be read.
     pub fn of(job: &Job, inputs: &Inputs, engine: &Engine) -> Result<RunKey> {
-        let files = inputs.dump.fingerprint()?;
+        let files = inputs.rows.prints()?;
         let [detector, liveness, embedder] = engine.models();
         let models = BTreeMap::from([("detector", detector), ("liveness", liveness), ("embedder", embedder)]);
         let workers = inputs.workers.as_deref().map(FilePrint::of).transpose()?;
@@ -91,7 +92,7 @@ impl RunKey {
 
 /// Says what is about to run.
 pub fn announce(inputs: &Inputs, engine: &Engine, progress: Progress) {
-    progress.say(&format!("{} selfies in {} files", inputs.dump.total_rows(), inputs.dump.files().len()));
+    progress.say(&format!("{} selfies in {}", inputs.rows.total(), inputs.rows.places()));
     progress.say(&format!("networks run on {}", device::describe(engine.device())));
     if engine.jpeg().on_card() {
         progress.say("the card decodes JPEGs");
@@ -185,6 +186,9 @@ pub struct RunRecord<'a> {
     version: &'static str,
     inputs: &'a [FilePrint],
     rows: u64,
+    /// The folder of what was seen elsewhere.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    seen: Option<&'a Path>,
     rows_resumed: u64,
     read_at: i64,
     booths: Option<&'a FilePrint>,
@@ -248,7 +252,8 @@ impl<'a> RunRecord<'a> {
             store_key: &key.store_key,
             version: env!("CARGO_PKG_VERSION"),
             inputs: &key.inputs,
-            rows: inputs.dump.total_rows(),
+            rows: inputs.rows.total(),
+            seen: inputs.rows.seen(),
             rows_resumed: seen.resumed,
             read_at: night.read_at,
             booths: key.booths.as_ref(),

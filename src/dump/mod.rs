@@ -16,6 +16,7 @@
 //! | [`facts`] | numbers, consent and time of a row, in normal form and checked |
 //! | `carry` | other columns, passed on untouched |
 //! | `pick` | single rows by their position |
+//! | `stream` | batches of rows that come over a pipe, without a file |
 //! | `texts` | small tables of others, as texts |
 
 mod booths;
@@ -33,6 +34,7 @@ mod pick;
 mod print;
 mod regular;
 mod schema;
+mod stream;
 mod submission;
 mod survey;
 mod table;
@@ -51,8 +53,9 @@ pub use footer::has_columns;
 pub(crate) use footer::open_parquet;
 pub use inputs::{TRUTH_FILE, WORKERS_FILE, listed};
 pub use mistaken::expect_run;
-pub use print::FilePrint;
+pub use print::{FilePrint, Listed};
 pub(crate) use regular::regular;
+pub use stream::{InputColumn, Stream, input_columns};
 pub use submission::{RowFacts, Submission};
 pub use survey::{Survey, first_ids};
 pub use table::Batches;
@@ -204,9 +207,22 @@ impl Dump {
     pub fn survey(&self, now: i64) -> Result<Survey> {
         let mut survey = Survey::default();
         for batch in self.facts()? {
-            survey.count(&batch?, now);
+            survey.count(batch?.iter().map(|row| &row.facts), now);
         }
         Ok(survey)
+    }
+
+    /// The files in row order, as far as their footers tell.
+    ///
+    /// # Errors
+    /// [`Error::Io`] when a file cannot be read.
+    pub fn listed(&self) -> Result<Vec<Listed>> {
+        self.table.files.iter().map(|file| Listed::of(&file.path, file.rows())).collect()
+    }
+
+    /// The columns that any file has, by the names that they have in `chehra`.
+    pub fn columns(&self) -> &[&'static str] {
+        &self.present
     }
 
     /// Hashes every file, in row order. This reads the whole dump once.
