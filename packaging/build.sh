@@ -29,8 +29,10 @@ export CHEHRA_COMMIT
 # Nothing of where it was built: neither the folders of the sources nor those of the compiler's crates.
 build() {
     local home=${CARGO_HOME:-$HOME/.cargo}
+    # Flags are parted by a character that no folder has in its name: RUSTFLAGS would break at a space.
     CARGO_INCREMENTAL=0 CARGO_TARGET_DIR=$1 \
-        RUSTFLAGS="--remap-path-prefix=$PWD=/chehra --remap-path-prefix=$home=/cargo" cargo build --release --locked
+        CARGO_ENCODED_RUSTFLAGS="--remap-path-prefix=$PWD=/chehra"$'\x1f'"--remap-path-prefix=$home=/cargo" \
+        cargo build --release --locked
     strip --strip-all -o "$1/stripped" "$1/release/chehra"
 }
 

@@ -8,6 +8,7 @@ use clap::Args;
 use crate::audit::{self, Job};
 use crate::cli::assurance::ReplyArgs;
 use crate::cli::caught::caught;
+use crate::cli::help::{INPUT, OUTPUT};
 use crate::cli::notify::NotifyArgs;
 use crate::cli::setup::{self, EngineArgs};
 use crate::cli::stop::stop_on_request;
@@ -35,8 +36,6 @@ review.parquet (whom to look at first), suspects.parquet (suspected photos of ph
 a page for people that holds small pictures of flagged faces. It appears whole or not at all; a run that was stopped
 goes on from its last batch when the same command is given again.";
 
-const INPUT: &str = "What is read";
-const OUTPUT: &str = "What is written";
 const COMPARED: &str = "Comparison and review";
 
 /// Flags of `audit`.

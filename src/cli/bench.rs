@@ -29,6 +29,9 @@ before, so a busy neighbour changes them little. --compare ends with exit code 1
 submissions is made as `chehra synth --seed 5` makes it, measured, and removed. A program that was built with
 CHEHRA_COMMIT in the environment names that commit in its reports.";
 
+const MEASURED: &str = "What is measured";
+const COMPARED: &str = "Comparison";
+
 /// What is measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum StageArg {
@@ -46,34 +49,34 @@ pub struct BenchArgs {
     #[arg(required_unless_present_any = ["faces", "all_pairs", "embed"], conflicts_with = "faces", value_name = "DUMP")]
     inputs: Vec<PathBuf>,
     /// Make a dump of these faces and measure that: a folder NAME/*.jpg or a CSV, as for `synth`
-    #[arg(long, value_name = "FACES")]
+    #[arg(help_heading = MEASURED, long, value_name = "FACES")]
     faces: Option<PathBuf>,
     /// Instead of a dump: every pair of this many made-up templates, searched exactly on --device
-    #[arg(long, value_name = "N", conflicts_with_all = ["inputs", "faces"], value_parser = clap::value_parser!(u64).range(2..=1 << 31))]
+    #[arg(help_heading = MEASURED, long, value_name = "N", conflicts_with_all = ["inputs", "faces"], value_parser = clap::value_parser!(u64).range(2..=1 << 31))]
     all_pairs: Option<u64>,
     /// With --all-pairs: values of a template, a power of two
-    #[arg(long, value_name = "N", default_value_t = 512, requires = "all_pairs", value_parser = clap::value_parser!(u16).range(16..=4096))]
+    #[arg(help_heading = MEASURED, long, value_name = "N", default_value_t = 512, requires = "all_pairs", value_parser = clap::value_parser!(u16).range(16..=4096))]
     dim: u16,
     /// Instead of a dump: at least this many made-up crops through --embedder alone, on --device
-    #[arg(long, value_name = "N", conflicts_with_all = ["inputs", "faces", "all_pairs"], value_parser = clap::value_parser!(u64).range(1..=1 << 31))]
+    #[arg(help_heading = MEASURED, long, value_name = "N", conflicts_with_all = ["inputs", "faces", "all_pairs"], value_parser = clap::value_parser!(u64).range(1..=1 << 31))]
     embed: Option<u64>,
     /// With --embed: crops at a time
-    #[arg(long, value_name = "N", default_value_t = 128, requires = "embed", conflicts_with_all = ["inputs", "faces", "all_pairs"], value_parser = clap::value_parser!(u16).range(1..=4096))]
+    #[arg(help_heading = MEASURED, long, value_name = "N", default_value_t = 128, requires = "embed", conflicts_with_all = ["inputs", "faces", "all_pairs"], value_parser = clap::value_parser!(u16).range(1..=4096))]
     batch: u16,
     /// What is measured
-    #[arg(long, value_name = "WHAT", default_value = "all")]
+    #[arg(help_heading = MEASURED, long, value_name = "WHAT", default_value = "all")]
     stage: StageArg,
     /// Runs of each
-    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    #[arg(help_heading = MEASURED, long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..=1000))]
     runs: u16,
     /// Most rows seen per run; the audit is always of the whole dump
-    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(help_heading = MEASURED, long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..))]
     rows: u32,
     /// Compare with a report kept from `--json`
-    #[arg(long, value_name = "FILE")]
+    #[arg(help_heading = COMPARED, long, value_name = "FILE")]
     compare: Option<PathBuf>,
     /// With --compare: exit with 1 when a cost has grown by more than this
-    #[arg(long, value_name = "SHARE", default_value = "10%", requires = "compare", value_parser = share)]
+    #[arg(help_heading = COMPARED, long, value_name = "SHARE", default_value = "10%", requires = "compare", value_parser = share)]
     fail_above: f64,
     /// With --compare: write each cost and whether it has grown as JUnit XML
     #[arg(long, value_name = "FILE", help_heading = ci::HEADING, requires = "compare")]

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 
+use crate::cli::help::OUTPUT;
 use crate::cli::setup::{self, EngineArgs};
 use crate::cli::{Common, print, print_as_it_is};
 use crate::config::Policy;
@@ -58,7 +59,6 @@ enum Format {
 /// Pairs that a table for people shows.
 const SHOWN: usize = 20;
 
-const OUTPUT: &str = "What is written";
 const COMPARED: &str = "Who is compared";
 
 /// Flags of `dedup`.

@@ -6,6 +6,7 @@ use clap::{Args, Subcommand};
 
 use crate::cli::Common;
 use crate::cli::ci::GateArgs;
+use crate::cli::help::{DRAWN, INPUT, OUTPUT};
 use crate::cli::setup::{self, EngineArgs};
 use crate::dump::has_columns;
 use crate::evaluate;
@@ -86,19 +87,19 @@ height in pixels of the upright selfie). `chehra synth` writes such tables; what
 #[derive(Debug, Args)]
 pub struct VerificationArgs {
     /// CSV of labelled pairs
-    #[arg(long, value_name = "FILE")]
+    #[arg(help_heading = INPUT, long, value_name = "FILE")]
     pairs: PathBuf,
     /// Folder that the CSV's paths start from
-    #[arg(long, value_name = "DIR")]
+    #[arg(help_heading = INPUT, long, value_name = "DIR")]
     images: PathBuf,
     /// CSV of people who have two names among the folders: left out of a second set of figures
-    #[arg(long, value_name = "FILE")]
+    #[arg(help_heading = INPUT, long, value_name = "FILE")]
     same_people: Option<PathBuf>,
     /// Write the templates to a Parquet file: path, identity, template
-    #[arg(long, value_name = "FILE")]
+    #[arg(help_heading = OUTPUT, long, value_name = "FILE")]
     save: Option<PathBuf>,
     /// CSV id,group of people, by the names of their folders: rates by group and worst-to-best ratios
-    #[arg(long, value_name = "FILE")]
+    #[arg(help_heading = INPUT, long, value_name = "FILE")]
     groups: Option<PathBuf>,
     #[command(flatten)]
     gates: GateArgs,
@@ -110,13 +111,13 @@ pub struct VerificationArgs {
 #[derive(Debug, Args)]
 pub struct LivenessArgs {
     /// CSV of labelled pictures
-    #[arg(long, value_name = "FILE")]
+    #[arg(help_heading = INPUT, long, value_name = "FILE")]
     labels: PathBuf,
     /// Folder that the CSV's paths start from
-    #[arg(long, value_name = "DIR")]
+    #[arg(help_heading = INPUT, long, value_name = "DIR")]
     images: PathBuf,
     /// CSV id,group of subjects: APCER and BPCER by group and worst-to-best ratios
-    #[arg(long, value_name = "FILE")]
+    #[arg(help_heading = INPUT, long, value_name = "FILE")]
     groups: Option<PathBuf>,
     #[command(flatten)]
     gates: GateArgs,
@@ -128,10 +129,10 @@ pub struct LivenessArgs {
 #[derive(Debug, Args)]
 pub struct AuditArgs {
     /// Run folder of `chehra audit`; several nights in their order, all audited into one store
-    #[arg(long, value_name = "DIR", required = true)]
+    #[arg(help_heading = INPUT, long, value_name = "DIR", required = true)]
     run: Vec<PathBuf>,
     /// Truth table of the same run's dump, or the folder that holds it as truth.parquet; once per --run
-    #[arg(long, value_name = "FILE", required = true)]
+    #[arg(help_heading = INPUT, long, value_name = "FILE", required = true)]
     truth: Vec<PathBuf>,
     #[command(flatten)]
     gates: GateArgs,
@@ -141,43 +142,43 @@ pub struct AuditArgs {
 #[derive(Debug, Args)]
 pub struct DedupArgs {
     /// Folder of pictures by person, or a CSV person,path
-    #[arg(long, value_name = "FACES", required_unless_present = "templates", conflicts_with = "templates")]
+    #[arg(help_heading = INPUT, long, value_name = "FACES", required_unless_present = "templates", conflicts_with = "templates")]
     faces: Option<PathBuf>,
     /// Parquet file of templates, as --save or `chehra gallery export` writes it
-    #[arg(long, value_name = "FILE")]
+    #[arg(help_heading = INPUT, long, value_name = "FILE")]
     templates: Option<PathBuf>,
     /// CSV submission_id,person: who is who in an exported store
-    #[arg(long, value_name = "FILE", requires = "templates")]
+    #[arg(help_heading = INPUT, long, value_name = "FILE", requires = "templates")]
     truth: Option<PathBuf>,
     /// CSV name_a,name_b: names that are one person
-    #[arg(long, value_name = "FILE")]
+    #[arg(help_heading = INPUT, long, value_name = "FILE")]
     same_people: Option<PathBuf>,
     /// Most pictures of each person; all by default
-    #[arg(long, value_name = "N")]
+    #[arg(help_heading = DRAWN, long, value_name = "N")]
     each: Option<usize>,
     /// Gallery sizes, separated by commas; the labelled templates alone by default
-    #[arg(long, value_name = "N,...", value_delimiter = ',')]
+    #[arg(help_heading = DRAWN, long, value_name = "N,...", value_delimiter = ',')]
     sizes: Vec<usize>,
     /// Fill the labelled templates up with this many drawn people: one more gallery size
-    #[arg(long, value_name = "N")]
+    #[arg(help_heading = DRAWN, long, value_name = "N")]
     distractors: Option<usize>,
     /// Compare so many members, drawn from all, with all, as a night is with a store; by default each with every other
-    #[arg(long, value_name = "N")]
+    #[arg(help_heading = DRAWN, long, value_name = "N")]
     asked: Option<usize>,
     /// Share of the drawn memberships that show a drawn person again
-    #[arg(long, value_name = "SHARE", default_value_t = 0.02)]
+    #[arg(help_heading = DRAWN, long, value_name = "SHARE", default_value_t = 0.02)]
     duplicates: f64,
     /// Seed of all that is drawn
-    #[arg(long, value_name = "N", default_value_t = 1)]
+    #[arg(help_heading = DRAWN, long, value_name = "N", default_value_t = 1)]
     seed: u64,
     /// Write the templates of --faces to a Parquet file for --templates
-    #[arg(long, value_name = "FILE", requires = "faces")]
+    #[arg(help_heading = OUTPUT, long, value_name = "FILE", requires = "faces")]
     save: Option<PathBuf>,
     /// Folder for dedup.json and the charts
-    #[arg(short, long, value_name = "DIR")]
+    #[arg(help_heading = OUTPUT, short, long, value_name = "DIR")]
     out: Option<PathBuf>,
     /// CSV id,group of labelled people: rates by group and worst-to-best ratios
-    #[arg(long, value_name = "FILE")]
+    #[arg(help_heading = INPUT, long, value_name = "FILE")]
     groups: Option<PathBuf>,
     #[command(flatten)]
     gates: GateArgs,
@@ -189,28 +190,28 @@ pub struct DedupArgs {
 #[derive(Debug, Args)]
 pub struct AssuranceArgs {
     /// Drives of each kind
-    #[arg(long, value_name = "N", default_value_t = 1000)]
+    #[arg(help_heading = DRAWN, long, value_name = "N", default_value_t = 1000)]
     drives: usize,
     /// Of these, how many say how wide the intervals are
-    #[arg(long, value_name = "N", default_value_t = 20)]
+    #[arg(help_heading = DRAWN, long, value_name = "N", default_value_t = 20)]
     widths: usize,
     /// Nights of a drive
-    #[arg(long, value_name = "N", default_value_t = 3, value_parser = count)]
+    #[arg(help_heading = DRAWN, long, value_name = "N", default_value_t = 3, value_parser = count)]
     nights: usize,
     /// Districts
-    #[arg(long, value_name = "N", default_value_t = 8, value_parser = count)]
+    #[arg(help_heading = DRAWN, long, value_name = "N", default_value_t = 8, value_parser = count)]
     districts: usize,
     /// Accepted members of a night
-    #[arg(long, value_name = "N", default_value_t = 1200)]
+    #[arg(help_heading = DRAWN, long, value_name = "N", default_value_t = 1200)]
     members: u64,
     /// Calls of a night
-    #[arg(long, value_name = "N", default_value_t = 200)]
+    #[arg(help_heading = DRAWN, long, value_name = "N", default_value_t = 200)]
     calls: u64,
     /// Looks during each night, while answers come in
-    #[arg(long, value_name = "N", default_value_t = 3, value_parser = count)]
+    #[arg(help_heading = DRAWN, long, value_name = "N", default_value_t = 3, value_parser = count)]
     looks: usize,
     /// Folder for assurance.json and the chart
-    #[arg(short, long, value_name = "DIR")]
+    #[arg(help_heading = OUTPUT, short, long, value_name = "DIR")]
     out: Option<PathBuf>,
     #[command(flatten)]
     gates: GateArgs,

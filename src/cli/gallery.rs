@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Subcommand};
 
 use crate::audit::read_ids;
+use crate::cli::help::{INPUT, OUTPUT};
 use crate::cli::{Common, json, print};
 use crate::dump::has_columns;
 use crate::gallery::{Commit, CompactPolicy, Forgotten, Stats, Store, Verification};
@@ -55,11 +56,14 @@ not looked at and has the reason erased_before, unless --consent-renewed names i
 the command with exit code 65, after all others were forgotten. Backups, exports and run folders are not touched: erase
 them as well.";
 
+const STORE: &str = "The store";
+const FORGOTTEN: &str = "Who is forgotten";
+
 /// Flags of every gallery command.
 #[derive(Debug, Args)]
 pub struct StoreArgs {
     /// The store
-    #[arg(short, long, value_name = "DIR")]
+    #[arg(help_heading = STORE, short, long, value_name = "DIR")]
     store: PathBuf,
 }
 
@@ -69,7 +73,7 @@ pub struct VerifyArgs {
     #[command(flatten)]
     common: StoreArgs,
     /// Build search files anew where they are missing, stale or damaged
-    #[arg(long)]
+    #[arg(help_heading = STORE, long)]
     repair: bool,
 }
 
@@ -79,13 +83,13 @@ pub struct ForgetArgs {
     #[command(flatten)]
     common: StoreArgs,
     /// Submission id that enrolled the member; may be given several times
-    #[arg(long, value_name = "ID", required_unless_present = "from")]
+    #[arg(help_heading = FORGOTTEN, long, value_name = "ID", required_unless_present = "from")]
     member: Vec<String>,
     /// File with one submission id a line
-    #[arg(long, value_name = "FILE")]
+    #[arg(help_heading = FORGOTTEN, long, value_name = "FILE")]
     from: Option<PathBuf>,
     /// Only hide them now; `gallery compact` erases them later
-    #[arg(long)]
+    #[arg(help_heading = FORGOTTEN, long)]
     later: bool,
 }
 
@@ -95,7 +99,7 @@ pub struct ExportArgs {
     #[command(flatten)]
     common: StoreArgs,
     /// Parquet file to write
-    #[arg(long, value_name = "FILE")]
+    #[arg(help_heading = OUTPUT, long, value_name = "FILE")]
     to: PathBuf,
 }
 
@@ -105,10 +109,10 @@ pub struct ImportArgs {
     #[command(flatten)]
     common: StoreArgs,
     /// Parquet file to read
-    #[arg(long, value_name = "FILE")]
+    #[arg(help_heading = INPUT, long, value_name = "FILE")]
     from: PathBuf,
     /// File with the submission ids, one a line, of forgotten members who consented anew: they are taken again
-    #[arg(long, value_name = "FILE")]
+    #[arg(help_heading = INPUT, long, value_name = "FILE")]
     consent_renewed: Option<PathBuf>,
 }
 

@@ -2,6 +2,13 @@
 
 use clap::Command;
 
+/// Headings that several commands have.
+pub const INPUT: &str = "What is read";
+/// Files and folders that come of it, and what stands in them.
+pub const OUTPUT: &str = "What is written";
+/// What chance decides.
+pub const DRAWN: &str = "What is drawn";
+
 /// Columns within which an example stays, its indent included, so that no terminal of usual width breaks it.
 const WIDTH: usize = 80;
 

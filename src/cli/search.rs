@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use crate::cli::help::{INPUT, OUTPUT};
 use crate::cli::setup::{self, EngineArgs};
 use crate::cli::{Common, print_as};
 use crate::dump::Dump;
@@ -26,6 +27,8 @@ says, as an audit does, how many pairs as alike the whole store holds by chance.
 alike. Mobile and voter-ID numbers are masked. A photo that cannot be read is named, the others are answered, and
 the exit code is 65; a photo without a face, or a filter that selects nobody, is an answer.";
 
+const SEARCHED: &str = "Who is found";
+
 /// Flags of `search`.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
@@ -34,25 +37,25 @@ pub struct SearchArgs {
     #[arg(required = true, value_name = "PHOTO")]
     photos: Vec<PathBuf>,
     /// The store
-    #[arg(short, long, value_name = "DIR")]
+    #[arg(help_heading = INPUT, short, long, value_name = "DIR")]
     store: PathBuf,
     /// Most members per face
-    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    #[arg(help_heading = SEARCHED, long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=1000))]
     top: u16,
     /// Only members for which this SQL expression holds (see `chehra dedup --help`)
-    #[arg(long = "where", value_name = "SQL")]
+    #[arg(help_heading = SEARCHED, long = "where", value_name = "SQL")]
     filter: Option<String>,
     /// Dump the members came with, to cut their faces from
-    #[arg(long, value_name = "DUMP", requires = "thumbnails")]
+    #[arg(help_heading = INPUT, long, value_name = "DUMP", requires = "thumbnails")]
     dump: Vec<PathBuf>,
     /// Folder for a PNG of each member found whose submission is in --dump
-    #[arg(long, value_name = "DIR", requires = "dump")]
+    #[arg(help_heading = OUTPUT, long, value_name = "DIR", requires = "dump")]
     thumbnails: Option<PathBuf>,
     /// Show mobile and voter-ID numbers whole
-    #[arg(long)]
+    #[arg(help_heading = OUTPUT, long)]
     unmask: bool,
     /// How the store is searched: auto, exact or hnsw
-    #[arg(long, value_name = "ENGINE", default_value_t)]
+    #[arg(help_heading = SEARCHED, long, value_name = "ENGINE", default_value_t)]
     search: Engine,
     #[command(flatten)]
     engine: EngineArgs,

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use candle_core::Device;
 use clap::Args;
 
+use crate::cli::help::{DRAWN, INPUT, OUTPUT};
 use crate::cli::{Common, json, print};
 use crate::config::Policy;
 use crate::face::Detector;
@@ -33,37 +34,37 @@ OUT/booths.parquet is for `audit --booths`. The same plan and pictures give the 
 #[command(after_help = EXAMPLES)]
 pub struct SynthArgs {
     /// Folder of face pictures, or a CSV of them
-    #[arg(long, value_name = "FACES", required_unless_present_any = ["print_plan", "live", "attacks"])]
+    #[arg(help_heading = INPUT, long, value_name = "FACES", required_unless_present_any = ["print_plan", "live", "attacks"])]
     faces: Option<PathBuf>,
     /// The same, its faces found by the detector
-    #[arg(long, value_name = "LIVE", conflicts_with = "faces")]
+    #[arg(help_heading = INPUT, long, value_name = "LIVE", conflicts_with = "faces")]
     live: Option<PathBuf>,
     /// Real attacks, to stand beside live workers: 5 % of the rows unless the plan says otherwise
-    #[arg(long, value_name = "ATTACKS")]
+    #[arg(help_heading = INPUT, long, value_name = "ATTACKS")]
     attacks: Option<PathBuf>,
     /// New folder to write
-    #[arg(short, long, value_name = "DIR", required_unless_present = "print_plan")]
+    #[arg(help_heading = OUTPUT, short, long, value_name = "DIR", required_unless_present = "print_plan")]
     out: Option<PathBuf>,
     /// Plan file (TOML); what it does not name keeps its default
-    #[arg(long, value_name = "FILE")]
+    #[arg(help_heading = INPUT, long, value_name = "FILE")]
     plan: Option<PathBuf>,
     /// Submissions over all nights; outweighs the plan
-    #[arg(long, value_name = "N")]
+    #[arg(help_heading = DRAWN, long, value_name = "N")]
     rows: Option<usize>,
     /// Nights; outweighs the plan
-    #[arg(long, value_name = "N")]
+    #[arg(help_heading = DRAWN, long, value_name = "N")]
     nights: Option<usize>,
     /// Seed; outweighs the plan
-    #[arg(long, value_name = "N")]
+    #[arg(help_heading = DRAWN, long, value_name = "N")]
     seed: Option<u64>,
     /// Share of rows with fraud, 0 to 1; scales the plan's rates
-    #[arg(long, value_name = "SHARE")]
+    #[arg(help_heading = DRAWN, long, value_name = "SHARE")]
     fraud: Option<f64>,
     /// Make members beyond the number of people duplicates instead of refusing
-    #[arg(long)]
+    #[arg(help_heading = DRAWN, long)]
     repeat_people: bool,
     /// Print the plan with all its defaults and stop
-    #[arg(long)]
+    #[arg(help_heading = OUTPUT, long)]
     print_plan: bool,
 }
 

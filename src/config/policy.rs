@@ -83,6 +83,12 @@ impl Policy {
             v if (0.0..=1.0).contains(&v) => Ok(()),
             v => Err(format!("{name} = {v}; a number from 0 to 1 expected")),
         };
+        if !(1..=PhotoLimits::MOST_BYTES).contains(&self.photo.max_bytes) {
+            let (found, most) = (self.photo.max_bytes, PhotoLimits::MOST_BYTES);
+            return Err(format!(
+                "photo.max_bytes = {found}; bytes from 1 to {most} expected: more is never held of a cell"
+            ));
+        }
         unit("detection.min_score", self.detection.min_score)?;
         unit("detection.nms_iou", self.detection.nms_iou)?;
         let liveness = &self.liveness;
@@ -185,6 +191,11 @@ pub struct PhotoLimits {
     pub min_side: u32,
     /// Most bytes a decoder may allocate.
     pub max_memory: u64,
+}
+
+impl PhotoLimits {
+    /// The most that `max_bytes` may be: of a larger cell no more than its length is ever in memory.
+    pub const MOST_BYTES: usize = 64 << 20;
 }
 
 impl Default for PhotoLimits {

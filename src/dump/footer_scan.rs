@@ -57,7 +57,7 @@ fn scan_bytes(bytes: &[u8]) -> Result<FooterScan, String> {
 
 /// Types of the compact protocol.
 const TRUE: u8 = 1;
-const FALSE: u8 = 2;
+pub(super) const FALSE: u8 = 2;
 const BYTE: u8 = 3;
 const I16: u8 = 4;
 const I64: u8 = 6;
@@ -66,16 +66,16 @@ const BINARY: u8 = 8;
 const LIST: u8 = 9;
 const SET: u8 = 10;
 const MAP: u8 = 11;
-const STRUCT: u8 = 12;
+pub(super) const STRUCT: u8 = 12;
 const UUID: u8 = 13;
 
 /// Bytes of the compact protocol, read from the front.
-struct Compact<'a> {
-    rest: &'a [u8],
+pub(super) struct Compact<'a> {
+    pub(super) rest: &'a [u8],
 }
 
 /// What is done with a field, given its id and type.
-type OnField<'f, 'a> = &'f mut dyn FnMut(&mut Compact<'a>, i64, u8) -> Result<(), String>;
+pub(super) type OnField<'f, 'a> = &'f mut dyn FnMut(&mut Compact<'a>, i64, u8) -> Result<(), String>;
 
 impl<'a> Compact<'a> {
     fn byte(&mut self) -> Result<u8, String> {
@@ -101,13 +101,13 @@ impl<'a> Compact<'a> {
         Err("a number without an end".into())
     }
 
-    fn zigzag(&mut self) -> Result<i64, String> {
+    pub(super) fn zigzag(&mut self) -> Result<i64, String> {
         let value = self.varint()?;
         Ok((value >> 1) as i64 ^ -((value & 1) as i64))
     }
 
     /// The fields of a structure.
-    fn fields(&mut self, each: OnField<'_, 'a>) -> Result<(), String> {
+    pub(super) fn fields(&mut self, each: OnField<'_, 'a>) -> Result<(), String> {
         let mut id = 0;
         loop {
             let head = self.byte()?;
@@ -145,7 +145,7 @@ impl<'a> Compact<'a> {
         }
     }
 
-    fn skip(&mut self, kind: u8, depth: usize) -> Result<(), String> {
+    pub(super) fn skip(&mut self, kind: u8, depth: usize) -> Result<(), String> {
         if depth > MAX_STRUCTS {
             return Err(format!("structures nested more than {MAX_STRUCTS} deep"));
         }

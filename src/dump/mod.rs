@@ -11,6 +11,7 @@
 //! | `schema` | which column is which, and whether its type will do |
 //! | `times`, `survey` | how times are written, and what is wrong with whole columns: before any work |
 //! | `footer`, `footer_scan`, `table` | what files say of themselves, hostile ones included; row groups, streaming |
+//! | `bounded`, `page_header`, `unpack`, `oversize` | pages looked at before they are unpacked, so that no cell is held that is too large |
 //! | `cells`, `encoded` | Arrow columns -> pictures (base64 and hex too), texts, times, flags |
 //! | `submission`, `workers`, `booths` | the rows of the dump, and of the tables beside it |
 //! | [`facts`] | numbers, consent and time of a row, in normal form and checked |
@@ -20,6 +21,7 @@
 //! | `texts` | small tables of others, as texts |
 
 mod booths;
+mod bounded;
 mod carry;
 mod cells;
 mod digits;
@@ -30,6 +32,8 @@ mod footer_scan;
 mod inputs;
 mod lakehouse;
 mod mistaken;
+mod oversize;
+mod page_header;
 mod pick;
 mod print;
 mod regular;
@@ -40,6 +44,7 @@ mod survey;
 mod table;
 mod texts;
 pub mod times;
+mod unpack;
 mod workers;
 
 use std::path::{Path, PathBuf};
@@ -53,6 +58,7 @@ pub use footer::has_columns;
 pub(crate) use footer::open_parquet;
 pub use inputs::{TRUTH_FILE, WORKERS_FILE, listed};
 pub use mistaken::expect_run;
+pub use oversize::cell_bytes;
 pub use print::{FilePrint, Listed};
 pub(crate) use regular::regular;
 pub use stream::{InputColumn, Stream, input_columns};

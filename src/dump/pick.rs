@@ -5,12 +5,10 @@
 
 use std::fs::File;
 
-use parquet::arrow::ProjectionMask;
-use parquet::arrow::arrow_reader::{
-    ArrowReaderOptions, ParquetRecordBatchReaderBuilder, RowSelection, RowSelectionPolicy, RowSelector,
-};
+use parquet::arrow::arrow_reader::{ArrowReaderOptions, RowSelection, RowSelector};
 
 use super::Submission;
+use super::bounded::group_reader;
 use super::footer::{Unread, check_unchanged, damaged, footer, guard, rows_that_fit};
 use super::table::{Chunk, Row, Table, TableFile};
 use crate::{Error, Result};
@@ -58,18 +56,11 @@ fn pick_group(
     let metadata = footer(&file.path, options)?;
     check_unchanged(&file.path, &file.groups, metadata.metadata())?;
     let fit = rows_that_fit(max_bytes, metadata.metadata(), group, &file.plan.roots).min(rows.len());
-    let projection = ProjectionMask::roots(metadata.parquet_schema(), file.plan.roots.iter().copied());
+    let fit = fit.min(file.plan.most_rows());
     let handle = File::open(&file.path).map_err(Error::io("open", &file.path))?;
     let refuse = |found: Unread| damaged(&file.path, group, found);
-    let reader = guard(|| {
-        ParquetRecordBatchReaderBuilder::new_with_metadata(handle, metadata)
-            .with_row_groups(vec![group])
-            .with_projection(projection)
-            .with_batch_size(fit)
-            .with_row_selection_policy(RowSelectionPolicy::Selectors)
-            .with_row_selection(selection(first, rows))
-            .build()
-    });
+    let selected = Some(selection(first, rows));
+    let reader = guard(|| group_reader(handle, metadata.metadata(), group, &file.plan, fit, selected));
     let mut reader = reader.map_err(refuse)?;
     let mut left = rows;
     while !left.is_empty() {

@@ -96,6 +96,8 @@ pub struct Plan {
     pub sources: Vec<Source>,
     /// Indices of the root columns to read, ascending.
     pub roots: Vec<usize>,
+    /// Those of them that are pictures.
+    pub pictures: Vec<usize>,
     /// The Parquet schema with the string annotation taken from text columns (see [`Plan::new`]).
     pub parquet: Arc<SchemaDescriptor>,
     /// The Arrow schema to read with.
@@ -150,6 +152,8 @@ impl Plan {
         let mut roots: Vec<usize> = found.iter().flatten().copied().collect();
         roots.sort_unstable();
         roots.dedup();
+        let is_picture = |(root, column): (&Option<usize>, &Wanted)| root.filter(|_| column.kind == Kind::Picture);
+        let pictures = found.iter().zip(wanted).filter_map(is_picture).collect();
         let source = |(root, column): (&Option<usize>, &Wanted)| match root {
             Some(root) => Source::Column(roots.partition_point(|r| r < root)),
             None => partition(folders, column).map_or(Source::Absent, |value| Source::Folder(value.clone())),
@@ -166,7 +170,15 @@ impl Plan {
             })
             .collect();
         let arrow = Arc::new(Schema::new_with_metadata(fields, natural.metadata().clone()));
-        Ok(Plan { sources, parquet: without_annotation(path, parquet, &roots, &arrow)?, arrow, roots })
+        Ok(Plan { sources, parquet: without_annotation(path, parquet, &roots, &arrow)?, arrow, roots, pictures })
+    }
+}
+
+impl Plan {
+    /// Most rows that are read at a time: a footer may say that cells are small, and they may still be as large as is held
+    /// of a cell ([`super::oversize`]).
+    pub fn most_rows(&self) -> usize {
+        if self.pictures.is_empty() { 64 } else { 4 }
     }
 }
 

@@ -15,12 +15,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch};
-use parquet::arrow::ProjectionMask;
-use parquet::arrow::arrow_reader::{
-    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
-    RowSelectionPolicy,
-};
+use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, RowSelector};
 
+use super::bounded::group_reader;
 use super::footer::{check_columns, check_unchanged, damaged, footer, group_rows, guard, rows_that_fit};
 use super::inputs::DumpFile;
 use super::schema::{Plan, Source, Wanted};
@@ -315,19 +312,12 @@ impl Scan {
             }
         };
         let fit = rows_that_fit(self.max_bytes, metadata.metadata(), self.group, &file.plan.roots);
-        let rows = self.batch_rows.min(fit);
+        let rows = self.batch_rows.min(fit).min(file.plan.most_rows());
         let handle = File::open(&file.path).map_err(Error::io("open", &file.path))?;
-        let projection = ProjectionMask::roots(metadata.parquet_schema(), file.plan.roots.iter().copied());
         let group = self.group;
-        let reader = guard(|| {
-            ParquetRecordBatchReaderBuilder::new_with_metadata(handle, metadata)
-                .with_row_groups(vec![group])
-                .with_projection(projection)
-                .with_batch_size(rows)
-                .with_row_selection_policy(RowSelectionPolicy::Selectors)
-                .with_offset(skip as usize)
-                .build()
-        });
+        let left = (file.groups[group] - skip) as usize;
+        let after = (skip > 0).then(|| vec![RowSelector::skip(skip as usize), RowSelector::select(left)].into());
+        let reader = guard(|| group_reader(handle, metadata.metadata(), group, &file.plan, rows, after));
         reader.map_err(|found| damaged(&file.path, group, found))
     }
 }

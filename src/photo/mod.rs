@@ -41,6 +41,7 @@ pub use thumbnail::Thumbnail;
 use picture::unreadable;
 
 use crate::config::policy::PhotoLimits;
+use crate::dump::cell_bytes;
 use crate::error;
 use crate::memory::room;
 use crate::reason::{Reason, Reject};
@@ -91,8 +92,10 @@ pub fn walk<'a>(bytes: &'a [u8], limits: &'a PhotoLimits) -> Result<Walked<'a>, 
     if bytes.is_empty() {
         return Err(unreadable("no bytes at all"));
     }
-    if bytes.len() > limits.max_bytes {
-        let detail = format!("{} bytes, at most {} are read", bytes.len(), limits.max_bytes);
+    // Of what is far too large the dump holds no more than its length.
+    let size = cell_bytes(bytes);
+    if size > limits.max_bytes as u64 {
+        let detail = format!("{size} bytes, at most {} are read", limits.max_bytes);
         return Err(Reject::new(Reason::ImageTooLarge, detail));
     }
     let format = Format::of(bytes).map_err(|found| unreadable(format!("{found}; JPEG, PNG or WebP expected")))?;

@@ -26,12 +26,30 @@ use self::imported::refuse;
 use crate::nn::weights::Weight;
 use crate::{Error, Result};
 
+/// Most bytes of a network's file, and of what it unpacks to: ten times the largest of the family, with the last layer of
+/// its training.
+pub(super) const MAX_BYTES: u64 = 2 << 30;
+
+/// Refuses what is no file, or too large a one, before a byte is read.
+fn check_size(path: &Path) -> Result<()> {
+    let about = std::fs::metadata(path).map_err(Error::io("read", path))?;
+    let expected = format!("a file of at most {MAX_BYTES} bytes");
+    match about.is_file() {
+        true if about.len() <= MAX_BYTES => Ok(()),
+        true => Err(refuse(path, "size of the network", &expected, format!("{} bytes", about.len()))),
+        false => Err(refuse(path, "network", &expected, "a folder, a device or a pipe")),
+    }
+}
+
 /// Reads a network by the ending of its file's name: `.onnx`, `.pt`, `.pth`, `.ckpt` or `.safetensors`.
 ///
 /// # Errors
 /// [`Error::Input`] when the file is of another kind, damaged, or no IResNet.
 pub fn read(path: &Path) -> Result<Imported> {
     let ending = path.extension().and_then(|e| e.to_str()).unwrap_or_default().to_ascii_lowercase();
+    if ["onnx", "pt", "pth", "ckpt", "safetensors"].contains(&ending.as_str()) {
+        check_size(path)?;
+    }
     match ending.as_str() {
         "onnx" => graph::read(path),
         "pt" | "pth" | "ckpt" | "safetensors" => family::read(path, torch::tensors(path, &ending)?),

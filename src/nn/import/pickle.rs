@@ -30,6 +30,14 @@ pub(super) fn check(path: &Path) -> Result<()> {
     let Some(mut archive) = File::open(path).ok().and_then(|file| zip::ZipArchive::new(file).ok()) else {
         return Ok(());
     };
+    let mut unpacked = 0u64;
+    for number in 0..archive.len() {
+        unpacked = unpacked.saturating_add(archive.by_index_raw(number).map_or(0, |entry| entry.size()));
+    }
+    if unpacked > super::MAX_BYTES {
+        let expected = format!("at most {} bytes when unpacked", super::MAX_BYTES);
+        return Err(refuse(path, "PyTorch file", &expected, format!("{unpacked} bytes")));
+    }
     for number in 0..archive.len() {
         let mut bytes = Vec::new();
         let read = match archive.by_index(number) {

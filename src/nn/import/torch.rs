@@ -46,11 +46,17 @@ fn pickled(path: &Path) -> Result<Tensors> {
                 continue;
             }
         };
-        let mut found = Tensors::new();
+        let (mut found, mut wanted) = (Tensors::new(), 0u64);
         for (name, info) in file.tensor_infos() {
             // A view into the middle of another tensor's memory: candle counts its start in bytes.
             if info.layout.start_offset() != 0 {
                 return Err(refuse(path, format!("tensor '{name}'"), "a tensor of its own", "a view of another"));
+            }
+            let bytes = info.layout.shape().elem_count().saturating_mul(info.dtype.size_in_bytes()) as u64;
+            wanted = wanted.saturating_add(bytes);
+            if wanted > super::MAX_BYTES {
+                let expected = format!("at most {} bytes of tensors", super::MAX_BYTES);
+                return Err(refuse(path, format!("tensor '{name}'"), &expected, format!("{wanted} bytes up to here")));
             }
             let tensor =
                 file.get(name).map_err(|e| refuse(path, format!("tensor '{name}'"), "a tensor", first_line(&e)))?;

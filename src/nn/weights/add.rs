@@ -4,6 +4,7 @@
 //! written beside their place and renamed, the manifest last: whoever looks meanwhile sees the old folder or the new one.
 
 use std::fs;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
@@ -141,7 +142,14 @@ fn check_name(name: &str) -> Result<()> {
 }
 
 fn sum(path: &Path) -> Result<String> {
-    Ok(hex(&Sha256::digest(fs::read(path).map_err(Error::io("read", path))?)))
+    let mut file = fs::File::open(path).map_err(Error::io("read", path))?;
+    let (mut hash, mut piece) = (Sha256::new(), vec![0; 1 << 20]);
+    loop {
+        match file.read(&mut piece).map_err(Error::io("read", path))? {
+            0 => return Ok(hex(&hash.finalize())),
+            read => hash.update(&piece[..read]),
+        }
+    }
 }
 
 /// Writes a file beside its place and renames it.

@@ -18,6 +18,7 @@
 //! | `tables` | the tables of the page as a workbook or CSV |
 //! | `promises` | what is promised of the drive, and what its detectors are worth |
 //! | `lists`, `format` | data for the script; numbers, times and texts as they are written |
+//! | `units` | places and workers as rows of tables |
 //! | `view`, `report.html`, `report.css`, `report.js` | what is shown, and how |
 
 mod actions;
@@ -36,6 +37,7 @@ mod promises;
 mod scope;
 mod tables;
 mod text;
+mod units;
 mod view;
 
 use std::io::Read;

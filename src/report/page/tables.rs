@@ -39,8 +39,8 @@ pub(super) fn sheets(page: &Page, drive: &Drive, zone: &TimeZone, language: Lang
     let counted: Vec<&str> =
         ["submissions"].into_iter().chain(verdicts).chain(["held", "spoofs", "duplicates"]).collect();
     let quality: Vec<&str> = page.complaint_keys.iter().map(String::as_str).collect();
-    let standing = |rows: &[super::view::StandingRow]| {
-        let row = |row: &super::view::StandingRow| {
+    let standing = |rows: &[super::units::StandingRow]| {
+        let row = |row: &super::units::StandingRow| {
             let numbers = [row.count.to_string(), row.submissions.to_string(), row.rate.clone(), row.peer_rate.clone()];
             let words = [row.id.clone(), row.district.clone(), said(&row.key)];
             words.into_iter().chain(numbers).chain([row.times.clone(), row.q.clone()]).collect()
@@ -63,10 +63,10 @@ pub(super) fn sheets(page: &Page, drive: &Drive, zone: &TimeZone, language: Lang
         let first = [row.name.clone(), row.date.clone(), row.rows.clone()];
         first.into_iter().chain(row.shares.iter().cloned()).chain([row.persons.clone()]).collect()
     });
-    let place = |row: &super::view::PlaceRow| {
+    let place = |row: &super::units::PlaceRow| {
         [row.name.clone(), row.division.clone()].into_iter().chain(row.cells.iter().cloned()).collect()
     };
-    let complaints = |row: &super::view::QualityRow| {
+    let complaints = |row: &super::units::QualityRow| {
         let first = [row.id.clone(), row.district.clone(), row.submissions.clone(), row.troubled.clone()];
         first.into_iter().chain(row.counts.iter().cloned()).chain([said(&row.advice)]).collect()
     };

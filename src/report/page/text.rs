@@ -65,7 +65,7 @@ pub const TEXTS: &[(&str, &str, &str)] = &[
     ("fakes", "Fake, estimate", "नक़ली, अनुमान"),
     ("fee", "Fee of these, ₹", "इनका शुल्क, ₹"),
     ("target", "Target", "लक्ष्य"),
-    ("won", "Accepted of target", "लक्ष्य में से स्वीकृत"),
+    ("won", "Accepted tonight, of target", "आज रात स्वीकृत, लक्ष्य में से"),
     ("c.drill", "{0} rows; what is not accepted most first", "{0} पंक्तियाँ; जहाँ सबसे ज़्यादा स्वीकृत नहीं हुईं वे पहले"),
     ("sector", "Sector", "सेक्टर"),
     ("mandalam", "Mandalam", "मंडलम"),

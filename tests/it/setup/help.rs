@@ -258,6 +258,31 @@ fn no_two_options_of_a_command_share_a_name() {
     });
 }
 
+/// Options of a command that has many stand under headings that say what they are for: a list of twenty is not read.
+#[test]
+fn many_options_are_grouped() {
+    let mut root = chehra::cli::command();
+    root.build();
+    let (mut seen, mut wrong) = (0, Vec::new());
+    every(&root, "chehra", &mut |path, command| {
+        let ungrouped: Vec<String> = command
+            .get_arguments()
+            .filter(|arg| !arg.is_positional() && arg.get_help_heading().is_none())
+            .map(|arg| arg.get_id().to_string())
+            .filter(|id| id != "help" && id != "version")
+            .collect();
+        let grouped = ["audit", "synth", "search", "bench", "evaluate", "gallery"];
+        if grouped.contains(&path.split(' ').nth(1).unwrap_or("")) {
+            seen += 1;
+            if !ungrouped.is_empty() {
+                wrong.push(format!("{path}: {ungrouped:?}"));
+            }
+        }
+    });
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert!(seen > 12, "{seen}");
+}
+
 #[test]
 fn keys_and_variables_mean_one_thing() {
     let commands = commands(&chehra::cli::command());
