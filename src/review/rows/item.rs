@@ -80,3 +80,18 @@ pub struct Stand {
     /// For what the reviewer's own answer was asked.
     pub why: Option<Why>,
 }
+
+/// Which picture of a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RowPicture {
+    /// The member's face, cut out; with [`RowPicture::Whole`] one decoding.
+    Selfie,
+    /// The uploaded photo.
+    Photo,
+    /// The worker's reference photo.
+    Reference,
+    /// The submission that the row repeats.
+    Twin,
+    /// Another selfie of the worker.
+    Other(usize),
+}

@@ -7,6 +7,7 @@
 //! | `seeds` | rows whose answer is known, mixed in unmarked |
 //! | `item` | a row, the queues, and how a row stands for a reviewer |
 //! | `queue` | what a reviewer may be asked of them, in which order |
+//! | `show` | a row in full, and its pictures |
 //! | `desk` | what becomes of an answer or an appeal |
 //! | `views` | what the page is told |
 //! | `letter` | a decision in words, for the member |
@@ -17,9 +18,11 @@ mod letter;
 mod list;
 mod queue;
 mod seeds;
+mod show;
 mod views;
 
-pub use desk::{Appealing, GivenRow, Opening, RowPicture, RowUndo, Rows};
+pub use desk::{Appealing, GivenRow, Opening, RowUndo, Rows};
+pub use item::RowPicture;
 pub use letter::letter;
 pub use list::{Judged, RowList};
 pub use seeds::seeds;
