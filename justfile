@@ -86,6 +86,10 @@ packages *args:
 python-test *args:
     CHEHRA_BINARY="${CHEHRA_BINARY:-target/release/chehra}" {{python}} -m pytest packaging/python {{args}}
 
+# The tests of the Spark job on clusters of this machine (needs PySpark 4, pyarrow, Java 17)
+spark-test *args:
+    packaging/spark/test.sh {{python}} "${CHEHRA_BINARY:-target/release/chehra}" {{args}}
+
 # The release archive, in dist/
 dist *args:
     packaging/dist.sh {{args}}

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Prints the licence texts of every crate that is linked into the program, each text once.
+"""Prints the licence texts of every crate and font that is built into the program, each text once.
 
     packaging/third_party.py TARGET > THIRD-PARTY.txt
 
@@ -13,6 +13,9 @@ import re
 import subprocess
 import sys
 
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+# Fonts that are built into the program, and their licences.
+FONTS = {"Noto Sans Devanagari": ("OFL-1.1", ROOT / "src/review/page/fonts/OFL.txt")}
 NAMES = re.compile(r"^(licen[cs]e|copying|notice|copyright|unlicense)", re.IGNORECASE)
 
 
@@ -50,6 +53,9 @@ def main(target):
         for path in files:
             text = path.read_text(encoding="utf-8", errors="replace").replace("\r\n", "\n").strip()
             texts.setdefault(text, []).append(name)
+    for name, (licence, path) in FONTS.items():
+        print(f"{name:<40} {licence}")
+        texts.setdefault(path.read_text(encoding="utf-8").strip(), []).append(name)
     for text, names in texts.items():
         print("\n" + "=" * 100 + "\n" + ", ".join(dict.fromkeys(names)) + "\n\n" + text)
 

@@ -3,7 +3,7 @@
 //! ```text
 //! dump -> see (photo, face, infer; durable batch by batch) -> judge (roles, findings, pairs) -> tables, store, record
 //! ```
-//! Only `see` touches pictures and networks, and only it is long; its batches survive a stop. Judging is a pure function
+//! Where other machines have seen the dump (`part`, `worker`), their parts take the place of `see`. Only `see` touches pictures and networks, and only it is long; its batches survive a stop. Judging is a pure function
 //! of what was seen and of the store, and is done anew. The store is committed before the run folder: a run that is
 //! stopped in between finds its own rows in the store and gives the same verdicts.
 
@@ -12,17 +12,22 @@ mod members;
 mod night;
 mod numbers;
 mod ordered;
+mod part;
 mod pictures;
 mod record;
 mod replies;
 mod reuse;
+mod rows;
 mod see;
 mod standing;
 mod warnings;
+mod worker;
 
 pub use job::{Job, read_ids};
+pub use part::{Part, PartSeen, SeeJob, see_part};
 pub(crate) use see::{References, Selection, references, see_rows};
 pub(crate) use standing::{is_comparable, member};
+pub use worker::{Interface, WorkerJob, work};
 
 use std::sync::atomic::AtomicBool;
 
@@ -38,7 +43,7 @@ use crate::report::page::{self, Source};
 use crate::report::{Progress, Summary};
 use crate::roles::assign;
 use crate::verdict::rules::{self, Given};
-use crate::verdict::{Everywhere, Finding, Findings, RunFolder, assemble, rows_of};
+use crate::verdict::{DecidedRows, Everywhere, Finding, Findings, RunFolder, assemble, rows_of};
 
 use job::Inputs;
 use members::{enrolled_before, memberships};
@@ -46,7 +51,8 @@ use night::{Night, peers};
 use pictures::{Past, Pictures};
 use record::{Done, RunKey, RunRecord, Times, announce};
 use reuse::ReuseCounts;
-use see::{Seen, Watch, see_dump, worker_photos};
+use rows::Rows;
+use see::{Seen, Watch, read_seen, see_dump, worker_photos};
 use standing::{Standing, repeated_ids};
 
 /// Audits a dump and commits the run folder, under the policy that the networks were loaded with.
@@ -55,7 +61,7 @@ use standing::{Standing, repeated_ids};
 /// Before any work: an unusable dump, store or run folder. Later only [`crate::Error::Io`], [`crate::Error::Interrupted`] and bugs: a
 /// bad row is a row.
 pub fn run(job: &Job, engine: &Engine, progress: Progress, stop: &AtomicBool) -> Result<Summary> {
-    let mut inputs = Inputs::open(job)?;
+    let mut inputs = Inputs::open(job, engine)?;
     let store = job.store.as_ref().map(Store::open_or_create).transpose()?;
     let _night = store.as_ref().map(Store::begin_night).transpose()?;
     // All of it, now: damage must not be found only when hours of seeing are done.
@@ -74,8 +80,15 @@ pub fn run(job: &Job, engine: &Engine, progress: Progress, stop: &AtomicBool) ->
     let photos = worker_photos(inputs.workers.as_deref(), engine, progress)?;
     times.ended("workers");
     let mut spool = Spool::open(&folder.spool(), &key.run_id, store.as_ref(), &inputs.consented)?;
-    let seen =
-        see_dump(&inputs.dump, photos, engine, &mut spool, Watch { progress, metrics: job.metrics.as_deref(), stop })?;
+    let watch = Watch { progress, metrics: job.metrics.as_deref(), stop };
+    let seen = match &inputs.rows {
+        Rows::Dump(dump) => see_dump(dump, 0..dump.total_rows(), photos, engine, &mut spool, watch)?,
+        Rows::Seen(folder, _) => {
+            let noted = store.as_ref().map(|store| store.note_seen(folder.path(), job.keep_seen)).transpose()?;
+            read_seen(folder, photos, &spool, noted.as_ref(), watch)?
+        }
+    };
+    inputs.survey_seen(&seen.analyses);
     times.ended("see");
 
     let times_of_capture = seen.analyses.iter().filter_map(|analysis| analysis.facts.captured_at);
@@ -99,7 +112,7 @@ pub fn run(job: &Job, engine: &Engine, progress: Progress, stop: &AtomicBool) ->
         times.ended("store");
     }
     let notes = record::notes(&night.matched.judged.statistics, &night.queue, job.review_budget);
-    let mut summary = night.summary(inputs.dump.total_rows(), notes)?;
+    let mut summary = night.summary(inputs.rows.total(), notes)?;
     summary.warnings = warnings::of_columns(&inputs.survey, &seen.analyses, inputs.workers.as_deref())?;
     let done = Done {
         job,
@@ -113,8 +126,9 @@ pub fn run(job: &Job, engine: &Engine, progress: Progress, stop: &AtomicBool) ->
         summary: &summary,
     };
     RunRecord::of(done).write(&folder)?;
-    summary.no_page = write_page(job, &inputs.dump, &folder);
+    summary.no_page = write_page(job, inputs.rows.dump(), &folder);
     folder.commit()?;
+    sweep_seen(store.as_ref(), progress)?;
     Ok(summary)
 }
 
@@ -127,20 +141,24 @@ fn judge(job: &Job, inputs: &Inputs, seen: &Seen, engine: &Engine, past: Past, t
 
     // Who is who, and what each row says by itself.
     let remembered = past.store.map(|store| store.workers(Some(past.key), &model)).transpose()?.unwrap_or_default();
-    let roles = assign(analyses, &seen.photos.settle(analyses, &policy.roles), &remembered, &policy.roles);
+    let mut roles = assign(analyses, &seen.photos.settle(analyses, &policy.roles), &remembered, &policy.roles);
+    let decided = DecidedRows::among(analyses, &inputs.decisions);
+    decided.correct(analyses, &mut roles.casts);
     let casts = &roles.casts;
     times.ended("roles");
     let given = Given {
-        has_consent: inputs.dump.has_column("consent"),
+        has_consent: inputs.rows.has_column("consent"),
         read_at: Some(past.read_at),
         booths: inputs.booths.as_ref(),
     };
-    let own: Vec<_> = analyses.iter().zip(casts).map(|(a, cast)| rules::first_look(a, cast, given, policy)).collect();
+    let mut own: Vec<_> =
+        analyses.iter().zip(casts).map(|(a, cast)| rules::first_look(a, cast, given, policy)).collect();
+    decided.overturn(&mut own, &policy.verdicts);
 
     // Copies, and with them who is compared.
     let pictures = Pictures::gather(analyses, casts, past, &model, &own)?;
-    let first = [repeated_ids(analyses, &earlier), pictures.same(&earlier, policy)].concat();
-    let standing = Standing::decide(analyses, casts, &own, &first, &policy.verdicts, &model);
+    let first = decided.keep([repeated_ids(analyses, &earlier), pictures.same(&earlier, policy)].concat());
+    let standing = Standing::decide(analyses, casts, &own, &first, &policy.verdicts, &model, &decided.refused());
 
     // Who was enrolled before: by face, and by number.
     let members = Members::tonight(&standing.members, &standing.rows, &earlier, &model)?.in_order(past.order);
@@ -155,7 +173,7 @@ fn judge(job: &Job, inputs: &Inputs, seen: &Seen, engine: &Engine, past: Past, t
 
     // What else came again.
     let repeats = rows_of(first.iter().chain(&before).chain(&tries), Finding::is_repeat);
-    let copies = pictures.copies(&matched, &repeats, past, policy)?;
+    let copies = decided.keep(pictures.copies(&matched, &repeats, past, policy)?);
     let known = rows_of(first.iter().chain(&copies), |found| found.reason == Reason::DuplicateSelfie);
     let scenes = pictures.scenes(&known, policy, searcher.processor())?;
     times.ended("reuse");
@@ -165,8 +183,10 @@ fn judge(job: &Job, inputs: &Inputs, seen: &Seen, engine: &Engine, past: Past, t
     let answered = replies::answered(&inputs.replies, &stored, analyses, &earlier, policy);
 
     let later = [before, tries, numbers.reused, copies, scenes.findings, answered.findings].concat();
+    let later = decided.keep(later);
     let findings = Findings { first, memberships: memberships(&matched), later };
-    let rows = assemble(own, &findings, &policy.verdicts);
+    let mut rows = assemble(own, &findings, &policy.verdicts);
+    decided.conclude(&mut rows);
     let reuse = ReuseCounts {
         pictures_of_earlier_nights: pictures.count_of_earlier_nights(),
         shared_backgrounds: scenes.shared_backgrounds,
@@ -183,6 +203,7 @@ fn judge(job: &Job, inputs: &Inputs, seen: &Seen, engine: &Engine, past: Past, t
         enrolled: standing.enrolled(&rows_of(findings.iter(), Finding::is_repeat)),
         pictures: pictures.to_store(&model, policy, &rows),
         members_of_earlier_nights: earlier.live(),
+        decided_rows: decided.counts(),
         roles,
         rows,
         matched,
@@ -226,6 +247,15 @@ fn sweep_spools(store: Option<&Store>, folder: &RunFolder, progress: Progress) -
     Ok(())
 }
 
+/// Removes what was seen and is no longer to be kept.
+fn sweep_seen(store: Option<&Store>, progress: Progress) -> Result<()> {
+    let Some(store) = store else { return Ok(()) };
+    for folder in store.sweep_seen()? {
+        progress.say(&format!("{}: removed, for it was to be kept no longer (--keep-seen)", folder.display()));
+    }
+    Ok(())
+}
+
 /// The same command as one that was stopped after its run was whole and in its place: nothing is left but to clean up.
 fn done_already(folder: &RunFolder, progress: Progress) -> Result<Summary> {
     let summary = page::summary(folder.out())?;
@@ -236,11 +266,12 @@ fn done_already(folder: &RunFolder, progress: Progress) -> Result<Summary> {
 
 /// Writes the page for people. It can be made anew at any time, so a page that cannot be made does not cost the night; but
 /// somebody has to know, so what was in the way is returned.
-fn write_page(job: &Job, dump: &Dump, folder: &RunFolder) -> Option<String> {
+fn write_page(job: &Job, dump: Option<&Dump>, folder: &RunFolder) -> Option<String> {
     let options = job.page.as_ref()?;
     let (tables, out) = (folder.tables(), folder.out());
     let file = tables.join(page::FILE);
-    let error = page::write(&tables, out, Some(Source { dump, columns: &job.columns }), options, &file).err()?;
+    let source = dump.map(|dump| Source { dump, columns: &job.columns });
+    let error = page::write(&tables, out, source, options, &file).err()?;
     // Half a page would be taken for a whole one.
     drop(std::fs::remove_file(&file));
     Some(format!("no {}: {error}\n  `chehra report {} --dump DUMP` makes it", page::FILE, out.display()))

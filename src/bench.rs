@@ -265,7 +265,7 @@ struct Seen {
 /// Sees the first rows of a dump as the audit does, and forgets what it saw.
 fn see_once(dump: &Dump, engine: &Engine, rows: usize, advance: &dyn Fn(u64)) -> Result<Seen> {
     let mut seen = Seen::default();
-    let selection = audit::Selection { first: 0, wanted: &|row| row.row < rows as u64, withheld: &|_| false };
+    let selection = audit::Selection { range: 0..rows as u64, wanted: &|_| true, withheld: &|_| false };
     let ended = audit::see_rows(dump, engine, selection, &mut |_, batch| {
         for analysis in &batch {
             let pictures = [Some(&analysis.selfie), analysis.photo.as_ref()].into_iter().flatten().flatten();

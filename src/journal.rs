@@ -11,6 +11,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
@@ -30,8 +31,8 @@ pub trait Ledger: Default {
     /// What a line is, for messages.
     const LINE: &'static str;
 
-    /// The only version of a line that is read.
-    const VERSION: u32;
+    /// The versions of a line that are read.
+    const VERSIONS: RangeInclusive<u32>;
 
     /// The version of a line.
     fn version(entry: &Self::Entry) -> u32;
@@ -133,21 +134,33 @@ impl<L: Ledger> Journal<L> {
     /// # Errors
     /// [`Error::Io`] when the disk refuses; then the log takes nothing more, since nobody knows what it holds.
     pub fn append(&mut self, entry: L::Entry) -> Result<Receipt> {
+        self.append_all(vec![entry])
+    }
+
+    /// Appends entries that are one act, with one write and one flush; those that are there already are left out.
+    ///
+    /// # Errors
+    /// As [`Journal::append`].
+    pub fn append_all(&mut self, entries: Vec<L::Entry>) -> Result<Receipt> {
         if let Some(why) = &self.broken {
             return Err(Error::io("write", &self.path)(std::io::Error::other(why.clone())));
         }
-        let line = line(&entry).map_err(|e| Error::bug("writing a line", e))?;
         let written = self.locked(|log| {
             log.catch_up(true)?;
-            if log.ledger.knows(L::id(&entry)) {
+            let new: Vec<_> = entries.into_iter().filter(|entry| !log.ledger.knows(L::id(entry))).collect();
+            let mut lines = String::new();
+            for entry in &new {
+                lines.push_str(&line(entry).map_err(|e| Error::bug("writing a line", e))?);
+            }
+            if new.is_empty() {
                 return Ok(Receipt(()));
             }
-            log.file.write_all(line.as_bytes()).map_err(Error::io("write", &log.path))?;
+            log.file.write_all(lines.as_bytes()).map_err(Error::io("write", &log.path))?;
             log.file.sync_all().map_err(Error::io("flush", &log.path))?;
             // Only now: what follows tells whoever decided.
-            log.read_to += line.len() as u64;
-            log.lines += 1;
-            log.ledger.add(entry);
+            log.read_to += lines.len() as u64;
+            log.lines += new.len();
+            new.into_iter().for_each(|entry| log.ledger.add(entry));
             Ok(Receipt(()))
         });
         if let Err(error) = &written {
@@ -264,7 +277,7 @@ pub fn read_line<L: Ledger>(line: &[u8]) -> std::result::Result<L::Entry, String
     }
     let entry: L::Entry = serde_json::from_slice(&text).map_err(|e| e.to_string())?;
     match L::version(&entry) {
-        version if version == L::VERSION => Ok(entry),
+        version if L::VERSIONS.contains(&version) => Ok(entry),
         other => Err(format!("version {other}")),
     }
 }
@@ -300,7 +313,7 @@ mod tests {
         type Entry = Word;
         const FLAG: &'static str = "--words";
         const LINE: &'static str = "a word";
-        const VERSION: u32 = 1;
+        const VERSIONS: RangeInclusive<u32> = 1..=1;
 
         fn version(_: &Word) -> u32 {
             1

@@ -19,6 +19,7 @@
 //! | [`photo`] | bytes -> [`photo::Photo`] |
 //! | [`face`] | photo -> detections, aligned crops, quality |
 //! | [`infer`] | crops in batches -> liveness, [`infer::Template`] |
+//! | [`seen`] | what was seen, as Parquet: parts of a dump that many machines share |
 //! | [`roles`] | the faces of one worker's submissions -> who is the worker, who the member |
 //! | [`replies`] | what members answered, by SMS, call or visit |
 //! | [`gallery`] | templates on disk, exact search and HNSW |
@@ -66,6 +67,7 @@ pub mod replies;
 pub mod report;
 pub mod review;
 pub mod roles;
+pub mod seen;
 pub mod sheets;
 pub mod statistics;
 pub mod synth;

@@ -4,15 +4,17 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::audit::rows::Rows;
 use crate::config::Columns;
 use crate::decisions::Decisions;
 use crate::dump::{Booths, Carry, Dump, Survey, Workers};
 use crate::gallery::Engine;
-use crate::infer::Analysis;
+use crate::infer::{self, Analysis};
 use crate::output::{self, Kept};
 use crate::replies::{Replies, ReplyNames};
 use crate::report::metrics::Metrics;
 use crate::report::page::PageOptions;
+use crate::seen::{Contract, SeenFolder};
 use crate::verdict::RunFolder;
 use crate::{Error, Result};
 
@@ -20,8 +22,12 @@ use crate::{Error, Result};
 /// ([`crate::infer::Engine::policy`]): a run has one.
 #[derive(Debug, Clone)]
 pub struct Job {
-    /// Parquet files, folders or globs.
+    /// Parquet files, folders or globs; with `seen` they may be left out.
     pub inputs: Vec<PathBuf>,
+    /// What was seen in the dump already: a folder of `chehra see`.
+    pub seen: Option<PathBuf>,
+    /// After how many days the store has that folder removed; `None` for never.
+    pub keep_seen: Option<u32>,
     /// What the dump's columns are called.
     pub columns: Columns,
     /// Columns carried through to the verdict table.
@@ -59,6 +65,8 @@ impl Job {
     pub fn of(inputs: Vec<PathBuf>, out: PathBuf) -> Self {
         Job {
             inputs,
+            seen: None,
+            keep_seen: None,
             columns: Columns::default(),
             carry: Vec::new(),
             workers: None,
@@ -81,9 +89,9 @@ impl Job {
 /// What a job names, opened and checked.
 #[derive(Debug)]
 pub struct Inputs {
-    /// The dump.
-    pub dump: Dump,
-    /// What is wrong with whole columns.
+    /// The dump, or what was seen in it.
+    pub rows: Rows,
+    /// What is wrong with whole columns; of what was seen it is told when that was read.
     pub survey: Survey,
     /// The workers table.
     pub workers: Option<PathBuf>,
@@ -100,26 +108,48 @@ pub struct Inputs {
 }
 
 impl Inputs {
-    /// Opens what the job names.
+    /// Opens what the job names; what was seen must have been seen as `engine` would.
     ///
     /// # Errors
     /// [`Error::Input`] and [`Error::Usage`] for what cannot be used, or where the run folder would lie in it.
-    pub fn open(job: &Job) -> Result<Inputs> {
-        let dump = Dump::open(&job.inputs, &job.columns)?;
-        output::check("--out", &job.out, &kept(job, &dump))?;
+    pub fn open(job: &Job, engine: &infer::Engine) -> Result<Inputs> {
+        let is_named = job.seen.is_none() || !job.inputs.is_empty();
+        let dump = is_named.then(|| Dump::open(&job.inputs, &job.columns)).transpose()?;
+        output::check("--out", &job.out, &kept(job, dump.as_ref()))?;
         RunFolder::check(&job.out, job.force)?;
-        let workers = workers_table(job, &dump).map(Path::to_path_buf);
+        let workers = workers_table(job, dump.as_ref()).map(Path::to_path_buf);
         workers.as_deref().map(Workers::check).transpose()?;
-        let survey = dump.survey(jiff::Timestamp::now().as_microsecond())?;
-        survey.warnings().iter().for_each(|warning| log::warn!("{warning}"));
+        let carry = match &dump {
+            Some(dump) => dump.carry(&job.carry)?,
+            None if job.carry.is_empty() => Carry::nothing(),
+            None => {
+                let problem = "what was seen has no other columns of the dump";
+                return Err(Error::usage("--carry", problem, "name the dump as well: chehra audit DUMP --seen SEEN"));
+            }
+        };
+        let seen = job.seen.as_deref().map(|path| SeenFolder::open(path, &Contract::of(engine)?)).transpose()?;
+        let rows = Rows::new(dump, seen)?;
+        let mut survey = Survey::default();
+        if let Rows::Dump(dump) = &rows {
+            survey = dump.survey(jiff::Timestamp::now().as_microsecond())?;
+            survey.warnings().iter().for_each(|warning| log::warn!("{warning}"));
+        }
         let booths = job.booths.as_deref().map(Booths::read).transpose()?;
         let decisions = Decisions::read(&job.decisions)?;
         let now = jiff::Timestamp::now().as_microsecond();
         let replies = Replies::read(&job.responses, &job.reply_names, now)?;
-        let carry = dump.carry(&job.carry)?;
         let consented = job.consent_renewed.as_deref().map(|path| read_ids(path, "--consent-renewed")).transpose()?;
         let consented = consented.unwrap_or_default().into_iter().collect();
-        Ok(Inputs { dump, survey, workers, booths, decisions, replies, consented, carry })
+        Ok(Inputs { rows, survey, workers, booths, decisions, replies, consented, carry })
+    }
+
+    /// Looks at the facts of every row, where what was seen of them is all there is.
+    pub fn survey_seen(&mut self, analyses: &[Analysis]) {
+        if matches!(self.rows, Rows::Seen(..)) {
+            let facts = analyses.iter().map(|analysis| &analysis.facts);
+            self.survey.count(facts, jiff::Timestamp::now().as_microsecond());
+            self.survey.warnings().iter().for_each(|warning| log::warn!("{warning}"));
+        }
     }
 
     /// Which of the renewed submissions are in this dump.
@@ -129,8 +159,8 @@ impl Inputs {
     }
 }
 
-fn workers_table<'a>(job: &'a Job, dump: &'a Dump) -> Option<&'a Path> {
-    job.workers.as_deref().or_else(|| dump.workers_path())
+fn workers_table<'a>(job: &'a Job, dump: Option<&'a Dump>) -> Option<&'a Path> {
+    job.workers.as_deref().or_else(|| dump.and_then(Dump::workers_path))
 }
 
 /// Submission ids of a text file, one a line, as `flag` names it.
@@ -148,7 +178,7 @@ pub fn read_ids(path: &Path, flag: &str) -> Result<Vec<String>> {
 }
 
 /// What the run folder must leave alone: all that is read, and the store.
-fn kept(job: &Job, dump: &Dump) -> Vec<Kept> {
+fn kept(job: &Job, dump: Option<&Dump>) -> Vec<Kept> {
     let workers = workers_table(job, dump);
     let store = job.store.iter().map(|store| Kept::whole("the store", store));
     let workers = workers.into_iter().map(|path| Kept::itself("the table of workers", path));
@@ -156,8 +186,11 @@ fn kept(job: &Job, dump: &Dump) -> Vec<Kept> {
     let decisions = job.decisions.iter().map(|path| Kept::itself("decisions", path));
     let responses = job.responses.iter().map(|path| Kept::itself("replies", path));
     let renewed = job.consent_renewed.iter().map(|path| Kept::itself("the list of renewed consents", path));
-    dump.kept()
+    let seen = job.seen.iter().map(|path| Kept::whole("what was seen", path));
+    dump.map(Dump::kept)
+        .unwrap_or_default()
         .into_iter()
+        .chain(seen)
         .chain(store)
         .chain(workers)
         .chain(booths)

@@ -16,8 +16,8 @@ use crate::report::Summary;
 use crate::roles::Roles;
 use crate::verdict::peers::{Judged, UnitRow, compare};
 use crate::verdict::{
-    Everywhere, VerdictRow, VerdictWriter, suspects, write_clusters, write_pairs, write_review, write_suspects,
-    write_workers_audit,
+    Everywhere, RowCounts, VerdictRow, VerdictWriter, suspects, write_clusters, write_pairs, write_review,
+    write_suspects, write_workers_audit,
 };
 use crate::{Error, Result};
 
@@ -49,6 +49,8 @@ pub struct Night {
     pub replies_refused: Vec<Refused>,
     /// Members of the store that tonight's were compared with.
     pub members_of_earlier_nights: usize,
+    /// What people decided about rows.
+    pub decided_rows: RowCounts,
     /// Members whom the store takes.
     pub enrolled: Vec<(Member, Template)>,
     /// What it keeps of their pictures.

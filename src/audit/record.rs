@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::Write;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -24,7 +25,7 @@ use crate::memory::{self, Limit};
 use crate::report::metrics::Metrics;
 use crate::report::{Progress, Summary};
 use crate::roles::{Basis, Roles};
-use crate::verdict::{RunFolder, create_private};
+use crate::verdict::{RowCounts, RunFolder, create_private};
 use crate::{Error, Result, device};
 
 /// What makes a run this run: the same dump, tables of workers and booths, models, limits, decisions and version make the
@@ -49,7 +50,7 @@ impl RunKey {
     /// # Errors
     /// [`Error::Io`] when an input cannot be read.
     pub fn of(job: &Job, inputs: &Inputs, engine: &Engine) -> Result<RunKey> {
-        let files = inputs.dump.fingerprint()?;
+        let files = inputs.rows.prints()?;
         let [detector, liveness, embedder] = engine.models();
         let models = BTreeMap::from([("detector", detector), ("liveness", liveness), ("embedder", embedder)]);
         let workers = inputs.workers.as_deref().map(FilePrint::of).transpose()?;
@@ -91,7 +92,7 @@ impl RunKey {
 
 /// Says what is about to run.
 pub fn announce(inputs: &Inputs, engine: &Engine, progress: Progress) {
-    progress.say(&format!("{} selfies in {} files", inputs.dump.total_rows(), inputs.dump.files().len()));
+    progress.say(&format!("{} selfies in {}", inputs.rows.total(), inputs.rows.places()));
     progress.say(&format!("networks run on {}", device::describe(engine.device())));
     if engine.jpeg().on_card() {
         progress.say("the card decodes JPEGs");
@@ -127,13 +128,14 @@ impl Times {
     }
 }
 
-/// Which decisions were taken in, and how many pairs of this run they are about.
+/// Which decisions were taken in, and how many pairs and rows of this run they are about.
 #[derive(Debug, Serialize)]
 struct DecisionCounts<'a> {
     files: &'a [FilePrint],
     confirmed: usize,
     cleared: usize,
     not_sure: usize,
+    rows: RowCounts,
 }
 
 #[derive(Debug, Serialize)]
@@ -184,6 +186,9 @@ pub struct RunRecord<'a> {
     version: &'static str,
     inputs: &'a [FilePrint],
     rows: u64,
+    /// The folder of what was seen elsewhere.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    seen: Option<&'a Path>,
     rows_resumed: u64,
     read_at: i64,
     booths: Option<&'a FilePrint>,
@@ -247,11 +252,18 @@ impl<'a> RunRecord<'a> {
             store_key: &key.store_key,
             version: env!("CARGO_PKG_VERSION"),
             inputs: &key.inputs,
-            rows: inputs.dump.total_rows(),
+            rows: inputs.rows.total(),
+            seen: inputs.rows.seen(),
             rows_resumed: seen.resumed,
             read_at: night.read_at,
             booths: key.booths.as_ref(),
-            decisions: (!files.is_empty()).then_some(DecisionCounts { files, confirmed, cleared, not_sure }),
+            decisions: (!files.is_empty()).then_some(DecisionCounts {
+                files,
+                confirmed,
+                cleared,
+                not_sure,
+                rows: night.decided_rows,
+            }),
             responses: &key.responses,
             replies: &night.replies,
             consent_renewed: key.consent_renewed.as_ref(),

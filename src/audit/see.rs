@@ -1,18 +1,20 @@
 //! Pictures in, analyses out: the one long stage, durable batch by batch.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::audit::ordered::{Window, in_order};
 use crate::config::policy::RolePolicy;
 use crate::dump::{Dump, Submission, Workers};
-use crate::gallery::{Spool, withhold};
+use crate::gallery::{SeenNote, Spool, withhold};
 use crate::infer::clock::Spent;
 use crate::infer::template::similarity;
 use crate::infer::{Analysis, Engine, Lanes, SeenPhoto, Template};
 use crate::report::Progress;
 use crate::report::metrics::Metrics;
+use crate::seen::SeenFolder;
 use crate::{Error, Result};
 
 /// Rows per batch of the spool: what a crash may lose.
@@ -48,29 +50,31 @@ pub struct Watch<'a> {
     pub stop: &'a AtomicBool,
 }
 
-/// Sees every row of the dump, going on after the batches that an earlier attempt finished. Rows of submissions that the
+/// Sees some consecutive rows of the dump, going on after the batches that an earlier attempt finished. Rows of submissions that the
 /// store has forgotten are not looked at, and what was seen of those forgotten meanwhile is let go.
 pub fn see_dump(
     dump: &Dump,
+    range: Range<u64>,
     photos: WorkerPhotos,
     engine: &Engine,
     spool: &mut Spool<'_>,
     watch: Watch<'_>,
 ) -> Result<Seen> {
     let Watch { progress, metrics, stop } = watch;
-    let mut analyses = Vec::with_capacity(dump.total_rows() as usize);
+    let total = range.end - range.start;
+    let mut analyses = Vec::with_capacity(total as usize);
     for batch in spool.read() {
         analyses.extend(batch?);
     }
     let resumed = analyses.len() as u64;
-    let stage = progress.stage("see", "selfies", dump.total_rows(), analyses.len() as u64);
-    metrics.iter().for_each(|metrics| metrics.expect(dump.total_rows(), resumed));
+    let stage = progress.stage("see", "selfies", total, resumed);
+    metrics.iter().for_each(|metrics| metrics.expect(total, resumed));
     let before = engine.spent();
     let mut spooled = analyses.len();
     let erased = spool.withheld()?;
     let withheld =
         |row: &Submission| row.facts.submission_id.as_ref().is_some_and(|id| !erased.is_empty() && erased.contains(id));
-    let rows = Selection { first: analyses.len() as u64, wanted: &|_| true, withheld: &withheld };
+    let rows = Selection { range: range.start + resumed..range.end, wanted: &|_| true, withheld: &withheld };
     let ended = see_rows(dump, engine, rows, &mut |read, seen| {
         analyses.extend(seen);
         stage.advance(read);
@@ -88,17 +92,39 @@ pub fn see_dump(
     drop(stage);
     withhold(&mut analyses, &spool.withheld()?);
     let spent = engine.spent().since(&before);
-    match analyses.len() as u64 == dump.total_rows() {
+    match analyses.len() as u64 == total {
         true => Ok(Seen { analyses, photos, resumed, begun: spool.begun(), spent }),
-        false => Err(Error::bug("seeing the dump", format!("{} of {} rows", analyses.len(), dump.total_rows()))),
+        false => Err(Error::bug("seeing the dump", format!("{} of {total} rows", analyses.len()))),
     }
 }
 
+/// Reads what was seen of every row elsewhere. Of submissions that the store has forgotten it is let go, in the folder too.
+pub fn read_seen(
+    folder: &SeenFolder,
+    photos: WorkerPhotos,
+    spool: &Spool<'_>,
+    noted: Option<&SeenNote>,
+    watch: Watch<'_>,
+) -> Result<Seen> {
+    let stage = watch.progress.stage("see", "selfies", folder.total_rows(), 0);
+    watch.metrics.iter().for_each(|metrics| metrics.expect(folder.total_rows(), 0));
+    let mut analyses = folder.read(&mut |rows| {
+        stage.advance(rows);
+        watch.metrics.iter().for_each(|metrics| metrics.seen(rows));
+    })?;
+    drop(stage);
+    let withheld = spool.withheld()?;
+    withhold(&mut analyses, &withheld);
+    let left = noted.filter(|_| !withheld.is_empty()).map(|noted| noted.erase(&withheld)).transpose()?;
+    left.into_iter().flatten().for_each(|left| log::warn!("{left}"));
+    Ok(Seen { analyses, photos, resumed: 0, begun: spool.begun(), spent: Spent::default() })
+}
+
 /// Which rows of a dump are seen.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub(crate) struct Selection<'a> {
-    /// The first one.
-    pub first: u64,
+    /// Their positions.
+    pub range: Range<u64>,
     /// Those of which anything is asked.
     pub wanted: &'a (dyn Fn(&Submission) -> bool + Sync),
     /// Those of them whose pictures are not looked at.
@@ -129,12 +155,25 @@ pub(crate) fn see_rows(
         Ok((read, engine.analyse(&piece)?))
     };
     let window = Window { workers: threads, most: WAITING_ROWS / at_a_time };
-    let pieces = dump.batches(BATCH_ROWS, BATCH_BYTES, rows.first).flat_map(|batch| pieces(batch, at_a_time));
+    let Range { start, end } = rows.range;
+    let mut batches = dump.batches(BATCH_ROWS, BATCH_BYTES, start);
+    let mut next = start;
+    // Nothing behind the range is read, nor complained of.
+    let batches = std::iter::from_fn(move || {
+        let mut batch = if next < end { batches.next()? } else { return None };
+        next = end;
+        if let Ok(rows) = &mut batch {
+            rows.retain(|row| row.row < end);
+            next = rows.last().map_or(end, |row| row.row + 1);
+        }
+        Some(batch)
+    });
+    let pieces = batches.flat_map(|batch| pieces(batch, at_a_time));
     in_order(pieces, window, &work, &mut |(read, seen)| sink(read, seen))
 }
 
 /// A batch, a few rows at a time.
-fn pieces<T>(batch: Result<Vec<T>>, rows: usize) -> impl Iterator<Item = Result<Vec<T>>> {
+pub(super) fn pieces<T>(batch: Result<Vec<T>>, rows: usize) -> impl Iterator<Item = Result<Vec<T>>> {
     let (mut left, mut failed) = match batch {
         Ok(batch) => (batch.into_iter(), None),
         Err(error) => (Vec::new().into_iter(), Some(error)),
@@ -291,7 +330,7 @@ mod tests {
             all.iter().flat_map(|row| engine.analyse(std::slice::from_ref(row)).unwrap()).collect();
         assert_eq!(alone, at_once);
         let mut seen = Vec::new();
-        let rows = Selection { first: 2, wanted: &|row| row.row < 9 && row.row != 5, withheld: &|_| false };
+        let rows = Selection { range: 2..9, wanted: &|row| row.row != 5, withheld: &|_| false };
         see_rows(&dump, &engine, rows, &mut |read, analyses| {
             assert!(read as usize >= analyses.len());
             seen.extend(analyses);

@@ -2,7 +2,6 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::Args;
 
@@ -12,6 +11,7 @@ use crate::cli::caught::caught;
 use crate::cli::help::{INPUT, OUTPUT};
 use crate::cli::notify::NotifyArgs;
 use crate::cli::setup::{self, EngineArgs};
+use crate::cli::stop::stop_on_request;
 use crate::cli::{Common, json, print};
 use crate::dump::listed;
 use crate::exit::Exit;
@@ -19,7 +19,7 @@ use crate::gallery::Engine as SearchEngine;
 use crate::reason::Verdict;
 use crate::report::metrics::Metrics;
 use crate::report::page::{self, PageOptions};
-use crate::report::{PROGRESS, Progress, Summary};
+use crate::report::{Progress, Summary};
 use crate::{Error, Result};
 
 const EXAMPLES: &str = "\
@@ -28,6 +28,7 @@ Examples:
   chehra audit '/data/dump/2026-11-21/*.parquet' --store /data/store --out /data/runs/2026-11-21
   chehra audit dump.parquet --workers workers.parquet --booths booths.csv --carry app_version --out out/night
   chehra audit dump.parquet --responses sms.csv calls.csv --store /data/store --out out/night
+  chehra audit --seen /shared/seen --store /data/store --keep-seen 7 --out /data/runs/2026-11-21
   chehra audit dump.parquet --decisions out/night.decisions.jsonl --out out/night-reviewed
 
 The run folder holds verdicts.parquet (one row per row of the dump, in its order), pairs.parquet, clusters.parquet,
@@ -42,8 +43,15 @@ const COMPARED: &str = "Comparison and review";
 #[command(after_help = EXAMPLES)]
 pub struct AuditArgs {
     /// Parquet files, folders of them, or globs
-    #[arg(required_unless_present = "files", value_name = "DUMP")]
+    #[arg(required_unless_present_any = ["files", "seen"], value_name = "DUMP")]
     inputs: Vec<PathBuf>,
+    /// Folder of what was seen in the dump already (`chehra see`, the Spark job). DUMP may then be left out; with it there
+    /// are pictures in the page, --carry, and workers.parquet beside it
+    #[arg(help_heading = INPUT, long, value_name = "SEEN")]
+    seen: Option<PathBuf>,
+    /// Have the store remove that folder so many days after the first audit that read it; 0 for the end of this one
+    #[arg(help_heading = INPUT, long, value_name = "DAYS", requires_all = ["seen", "store"])]
+    keep_seen: Option<u32>,
     /// File with the paths of more Parquet files, one a line: the live files of a Delta, Iceberg or Hudi table
     #[arg(help_heading = INPUT, long, value_name = "LIST")]
     files: Option<PathBuf>,
@@ -123,6 +131,8 @@ fn audit(args: &AuditArgs, common: &Common, metrics: Option<Arc<Metrics>>) -> Re
     inputs.extend(args.files.as_deref().map(listed).transpose()?.into_iter().flatten());
     let job = Job {
         inputs,
+        seen: args.seen.clone(),
+        keep_seen: args.keep_seen,
         columns: common.settings.columns.clone(),
         carry: args.carry.clone(),
         workers: args.workers.clone(),
@@ -183,20 +193,6 @@ fn shell_word(path: &Path) -> String {
         true => text,
         false => format!("'{}'", text.replace('\'', "'\\''")),
     }
-}
-
-/// Becomes true on Ctrl-C or a termination signal; the second one ends the process at once, which is safe as well.
-fn stop_on_request() -> Result<Arc<AtomicBool>> {
-    let stop = Arc::new(AtomicBool::new(false));
-    let seen = stop.clone();
-    ctrlc::set_handler(move || {
-        if seen.swap(true, Ordering::Relaxed) {
-            std::process::exit(crate::exit::Exit::TryAgain as i32);
-        }
-        log::warn!(target: PROGRESS, "chehra: stopping after the pictures at hand; once more to stop at once");
-    })
-    .map_err(|e| Error::bug("listening for Ctrl-C", e))?;
-    Ok(stop)
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use clap::{Args, CommandFactory, Parser, Subcommand};
 use super::common::Common;
 use super::help::laid_out;
 use super::{assurance, audit, bench, compare, completions, config, dedup, devices, evaluate, gallery, inspect};
-use super::{release, report, review, sample, search, synth, weights};
+use super::{release, report, review, sample, search, see, synth, weights};
 use crate::exit::Exit;
 
 /// Audits the selfies of a membership drive: photos of photos, absent workers, members enrolled twice.
@@ -35,6 +35,8 @@ pub enum Command {
     /// Show where each setting comes from, or write a sample of chehra.toml
     #[command(subcommand)]
     Config(config::ConfigCommand),
+    /// Print what machines must share that see parts of one dump: version, networks, arithmetic, columns
+    Contract(see::ContractArgs),
     /// Find members enrolled twice: in a dump, a run, an export or a store, or between two of them
     Dedup(dedup::DedupArgs),
     /// List what networks and searches can run on: CPU, CUDA cards, Metal
@@ -61,11 +63,15 @@ pub enum Command {
     Sample(sample::SampleArgs),
     /// Find who of a store is in a photo: the nearest members of every face
     Search(search::SearchArgs),
+    /// See a dump, or a share of it, for an audit elsewhere: the audit's first stage by itself
+    See(see::SeeArgs),
     /// Make dumps with known truth from a folder of faces
     Synth(synth::SynthArgs),
     /// Show or check the weights
     #[command(subcommand)]
     Weights(weights::WeightsCommand),
+    /// See batches of rows from a pipe, for Spark and other cluster engines
+    Worker(see::WorkerArgs),
 }
 
 #[derive(Debug, Args)]

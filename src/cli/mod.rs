@@ -23,8 +23,10 @@ mod report;
 mod review;
 mod sample;
 mod search;
+mod see;
 mod setup;
 mod start;
+mod stop;
 mod synth;
 mod typed;
 mod voice;
@@ -93,6 +95,9 @@ fn dispatch(cli: &Cli) -> Result<()> {
         Command::Review(args) => review::run(args, common),
         Command::Sample(args) => sample::run(args, common),
         Command::Search(args) => search::run(args, common),
+        Command::Contract(args) => see::contract(args, common),
+        Command::See(args) => see::see(args, common),
+        Command::Worker(args) => see::worker(args, common),
         Command::Weights(command) => weights::run(command, common),
     }
 }

@@ -28,8 +28,8 @@ Examples:
   chehra review out/night --assurance promise/assurance.json
   chehra audit /data/dump/2026-11-22 --decisions out/night.decisions.jsonl --out out/next
 
-Open the printed address in a browser on this machine. Keys: J same, K not sure, L different, U undo, N note, arrows to
-move, ? for all of them. Decisions are appended to out/night.decisions.jsonl, each on the disk before the page says so.
+Open the printed address in a browser on this machine. Keys for pairs: J same, K not sure, L different, I not the member, G the
+whole person; for rows in review or rejected: 1 uphold, 2 overturn, 3 take again, 4 pass on, A appeal; U undo, N note, ? for all. Decisions are appended to out/night.decisions.jsonl, each on the disk before the page says so.
 Several people can work at once: each names themselves in a window of their own, or starts a desk on the same log.
 
 Where `chehra sample` drew a list of the night, the desk has a queue of calls as well (\"Calls\" on the page): the member's
@@ -82,7 +82,7 @@ pub struct ReviewArgs {
     /// Pairs with a known answer, mixed in unmarked, as a share of the queue
     #[arg(help_heading = REVIEWERS, long, value_name = "SHARE", default_value_t = 0.05, value_parser = share)]
     seeded_share: f64,
-    /// Say how well the reviewers answer, and end
+    /// Say how well the reviewers answer and how often the run was right about the rows they saw, and end
     #[arg(help_heading = AFTER, long, conflicts_with = "export")]
     measure: bool,
     /// Write the decisions and their history, and end: x.parquet, x.csv (with a byte order mark) or x.xlsx
@@ -135,7 +135,7 @@ pub fn run(args: &ReviewArgs, common: &Common) -> Result<()> {
             );
         }
     }
-    let (persons, ..) = desk.size();
+    let ((persons, ..), rows) = (desk.size(), desk.rows().count());
     let members = desk.calls().map(|calls| calls.size().0);
     let server = Server::bind(desk, args.bind, args.port)?;
     stop_quietly()?;
@@ -152,7 +152,7 @@ pub fn run(args: &ReviewArgs, common: &Common) -> Result<()> {
         Progress::new(common.quiet).say(&text);
     }
     let goes_to = format!("decisions go to {}; Ctrl-C ends the desk", decisions.display());
-    Progress::new(common.quiet).say(&format!("{persons} persons to look at; {goes_to}"));
+    Progress::new(common.quiet).say(&format!("{persons} persons and {rows} rows to look at; {goes_to}"));
     std::io::stdout().flush().map_err(Error::io("write", "standard output"))?;
     server.run()
 }

@@ -2,8 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
-/// Version of the lines.
-pub const VERSION: u32 = 1;
+use super::about::{Side, Why};
+use super::people::{Assignment, Look};
+use super::row::{Appeal, RowJudgement};
+
+/// Version of the lines that are written. Lines of version 1 know pairs alone, and are read as well.
+pub const VERSION: u32 = 2;
 
 /// What a person says of two faces.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -31,49 +35,14 @@ impl Answer {
     }
 }
 
-/// One membership. The id alone would do, were ids never used twice; worker and time tell two uses apart.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct Side {
-    /// Unique id of the submission.
-    pub submission: String,
-    /// Who enrolled the member.
-    pub worker: String,
-    /// When, microseconds since 1970-01-01T00:00:00Z.
-    pub captured_at: i64,
-    /// Whether it came from the store and not from the run's own dump. Tells people where to look, names nothing.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub earlier_night: bool,
-}
-
-/// Two memberships, whichever is named first.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct PairKey([(String, String, i64); 2]);
-
-impl PairKey {
-    /// The key of a pair.
-    pub fn new(a: &Side, b: &Side) -> Self {
-        let name = |side: &Side| (side.submission.clone(), side.worker.clone(), side.captured_at);
-        let mut both = [name(a), name(b)];
-        both.sort();
-        PairKey(both)
-    }
-
-    /// Submission, worker and time of each side, in a fixed order.
-    pub fn sides(&self) -> &[(String, String, i64); 2] {
-        &self.0
-    }
-}
-
-/// Why a pair was shown.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Why {
-    /// It stands in the queue.
-    Queue,
-    /// It stands in the queue, and two people are asked who do not see each other's answer.
-    Second,
-    /// The answer is known: it measures the reviewer.
-    Seed,
+/// That the face which is compared on one side of a pair is not the member's.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct NotMember {
+    /// On which side: 0 is `a`, 1 is `b`.
+    pub side: u8,
+    /// Where the member's face really is: left, top, width, height in pixels of the upright selfie; `None` where it cannot be
+    /// told.
+    pub face: Option<[f32; 4]>,
 }
 
 /// A decision about one pair.
@@ -85,6 +54,9 @@ pub struct Judgement {
     pub b: Side,
     /// What was said.
     pub answer: Answer,
+    /// The two faces may be alike, but one of them is not the member's; the answer is then [`Answer::Different`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_member: Option<NotMember>,
     /// Why it was asked.
     pub why: Why,
     /// Of a seeded pair: the right answer.
@@ -107,6 +79,14 @@ pub struct Judgement {
 pub enum Event {
     /// A decision; a later one of the same reviewer about the same pair takes its place.
     Decide(Judgement),
+    /// A decision about a row, in the same way.
+    DecideRow(RowJudgement),
+    /// A member appeals against what became of a row.
+    Appeal(Appeal),
+    /// A reviewer is given a part of the work.
+    Assign(Assignment),
+    /// A stopped reviewer's answers were looked at.
+    Look(Look),
     /// One's own decision is taken back.
     Undo {
         /// The id of that entry.
@@ -148,6 +128,7 @@ pub(crate) mod tests {
             a: side(a),
             b: side(b),
             answer,
+            not_member: None,
             why: Why::Queue,
             truth: None,
             basis: None,
@@ -189,12 +170,5 @@ pub(crate) mod tests {
             changed[at] ^= 1;
             assert!(read_line::<Ledger>(&changed).is_err(), "{at}");
         }
-    }
-
-    #[test]
-    fn a_pair_has_no_first_side() {
-        assert_eq!(PairKey::new(&side("a"), &side("b")), PairKey::new(&side("b"), &side("a")));
-        let again = Side { captured_at: 8, ..side("a") };
-        assert_ne!(PairKey::new(&side("a"), &side("b")), PairKey::new(&again, &side("b")));
     }
 }

@@ -1,5 +1,7 @@
 //! The file of decisions: [`crate::journal`] keeps it.
 
+use std::ops::RangeInclusive;
+
 use super::{Entry, Ledger, VERSION};
 use crate::journal::{self, Journal};
 
@@ -10,7 +12,7 @@ impl journal::Ledger for Ledger {
     type Entry = Entry;
     const FLAG: &'static str = "--decisions";
     const LINE: &'static str = "a decision";
-    const VERSION: u32 = VERSION;
+    const VERSIONS: RangeInclusive<u32> = 1..=VERSION;
 
     fn version(entry: &Entry) -> u32 {
         entry.v

@@ -1,17 +1,24 @@
-//! What people decided about pairs: a log that only grows, and what follows from it.
+//! What people decided about pairs and rows: a log that only grows, and what follows from it.
 //!
 //! | part | |
 //! |---|---|
+//! | `about` | what a decision is about, and why it was asked |
 //! | `entry` | one decision or undo, as a line of JSON with its checksum |
+//! | `row` | decisions about rows, and appeals |
+//! | `people` | who has which part of the work, and whose answers are set apart |
 //! | `log` | the file, kept by [`crate::journal`] |
-//! | `ledger` | the entries together: who thinks what of a pair now, and what that comes to |
+//! | `ledger` | the entries together: who thinks what of a pair or row now, and what that comes to |
 //!
-//! It stands before [`crate::matching`], which takes pairs apart that people told apart. Who is asked about which pair, and
+//! It stands before [`crate::matching`], which takes pairs apart that people told apart, and before [`crate::verdict`],
+//! which takes reasons away that people overturned. Who is asked about which pair, and
 //! how well people answer, is the business of [`crate::review`].
 
+mod about;
 mod entry;
 mod ledger;
 mod log;
+mod people;
+mod row;
 
 use std::path::{Path, PathBuf};
 
@@ -21,9 +28,12 @@ use crate::dump::{FilePrint, regular};
 use crate::journal;
 use crate::{Error, Result};
 
-pub use entry::{Answer, Entry, Event, Judgement, PairKey, Side, VERSION, Why};
-pub use ledger::{Ledger, Settled};
+pub use about::{PairKey, RowKey, Side, Why, row_key};
+pub use entry::{Answer, Entry, Event, Judgement, NotMember, VERSION};
+pub use ledger::{Appealed, Filed, Ledger, Settled, SettledRow};
 pub use log::Log;
+pub use people::{Assignment, Look, Stopped};
+pub use row::{Appeal, Question, RowAnswer, RowJudgement, covers};
 
 /// The decisions of one file or several, as an audit takes them.
 #[derive(Debug, Default)]

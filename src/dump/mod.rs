@@ -17,6 +17,7 @@
 //! | [`facts`] | numbers, consent and time of a row, in normal form and checked |
 //! | `carry` | other columns, passed on untouched |
 //! | `pick` | single rows by their position |
+//! | `stream` | batches of rows that come over a pipe, without a file |
 //! | `texts` | small tables of others, as texts |
 
 mod booths;
@@ -37,6 +38,7 @@ mod pick;
 mod print;
 mod regular;
 mod schema;
+mod stream;
 mod submission;
 mod survey;
 mod table;
@@ -57,14 +59,15 @@ pub(crate) use footer::open_parquet;
 pub use inputs::{TRUTH_FILE, WORKERS_FILE, listed};
 pub use mistaken::expect_run;
 pub use oversize::cell_bytes;
-pub use print::FilePrint;
+pub use print::{FilePrint, Listed};
 pub(crate) use regular::regular;
+pub use stream::{InputColumn, Stream, input_columns};
 pub use submission::{RowFacts, Submission};
 pub use survey::{Survey, first_ids};
 pub use table::Batches;
 pub use texts::{TextColumn, read_texts};
 pub use times::time_zone;
-pub use workers::{WorkerRow, Workers, read_workers, worker_ids};
+pub use workers::{WorkerRow, Workers, read_workers, worker_ids, worker_rows};
 
 use table::FACTS_ROWS;
 
@@ -210,9 +213,22 @@ impl Dump {
     pub fn survey(&self, now: i64) -> Result<Survey> {
         let mut survey = Survey::default();
         for batch in self.facts()? {
-            survey.count(&batch?, now);
+            survey.count(batch?.iter().map(|row| &row.facts), now);
         }
         Ok(survey)
+    }
+
+    /// The files in row order, as far as their footers tell.
+    ///
+    /// # Errors
+    /// [`Error::Io`] when a file cannot be read.
+    pub fn listed(&self) -> Result<Vec<Listed>> {
+        self.table.files.iter().map(|file| Listed::of(&file.path, file.rows())).collect()
+    }
+
+    /// The columns that any file has, by the names that they have in `chehra`.
+    pub fn columns(&self) -> &[&'static str] {
+        &self.present
     }
 
     /// Hashes every file, in row order. This reads the whole dump once.

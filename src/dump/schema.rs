@@ -35,7 +35,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    fn expected(self) -> &'static str {
+    pub(super) fn expected(self) -> &'static str {
         match self {
             Kind::Picture => "binary (the bytes of a JPEG, PNG or WebP)",
             Kind::Text => "a string (or an integer)",
@@ -44,7 +44,7 @@ impl Kind {
         }
     }
 
-    fn fix(self) -> &'static str {
+    pub(super) fn fix(self) -> &'static str {
         match self {
             Kind::Picture => "write the picture's bytes as they came from the phone, not as a list or as pixels",
             Kind::Text => "write it as a string, so that it joins back to the dump",
@@ -53,7 +53,7 @@ impl Kind {
         }
     }
 
-    fn accepts(self, data_type: &DataType) -> bool {
+    pub(super) fn accepts(self, data_type: &DataType) -> bool {
         use DataType::*;
         match data_type {
             Dictionary(_, value) => self.accepts(value),

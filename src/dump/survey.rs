@@ -12,7 +12,7 @@ use arrow::datatypes::DataType;
 use super::cells::{Said, texts, times};
 use super::inputs::DumpFile;
 use super::schema::{Source, Wanted};
-use super::submission::Submission;
+use super::submission::RowFacts;
 use super::table::{Chunk, FACTS_ROWS, Row, Table};
 use super::times::{Clock, DateOrder};
 use crate::{Error, Result};
@@ -208,8 +208,8 @@ pub struct Survey {
 
 impl Survey {
     /// Takes in rows; `now` in microseconds since 1970-01-01T00:00:00Z.
-    pub fn count(&mut self, rows: &[Submission], now: i64) {
-        for facts in rows.iter().map(|row| &row.facts) {
+    pub fn count<'a>(&mut self, rows: impl Iterator<Item = &'a RowFacts>, now: i64) {
+        for facts in rows {
             self.rows += 1;
             if let Some(at) = facts.captured_at {
                 self.times += 1;

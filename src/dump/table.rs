@@ -111,7 +111,7 @@ pub struct Chunk {
     pub rows: usize,
     /// How times are read.
     pub clock: Arc<Clock>,
-    batch: RecordBatch,
+    columns: Vec<ArrayRef>,
     sources: Vec<Source>,
 }
 
@@ -119,7 +119,12 @@ impl Chunk {
     /// Rows of `file`.
     pub(super) fn of(file: &TableFile, first_row: u64, batch: RecordBatch) -> Chunk {
         let (sources, clock) = (file.plan.sources.clone(), file.clock.clone());
-        Chunk { first_row, rows: batch.num_rows(), clock, batch, sources }
+        Chunk { first_row, rows: batch.num_rows(), clock, columns: batch.columns().to_vec(), sources }
+    }
+
+    /// Columns that came without a file, numbered from 0; `sources` say which of them is which wanted column.
+    pub(super) fn from_columns(rows: usize, columns: Vec<ArrayRef>, sources: Vec<Source>, clock: Arc<Clock>) -> Chunk {
+        Chunk { first_row: 0, rows, clock, columns, sources }
     }
 
     /// A wanted column, decoded by `decode`; an absent one is all null, one that a folder name tells is all the same.
@@ -132,7 +137,7 @@ impl Chunk {
         match &self.sources[wanted] {
             Source::Absent => Ok(vec![None; self.rows]),
             Source::Folder(value) => Ok(vec![value.as_deref().and_then(from_folder); self.rows]),
-            Source::Column(at) => decode(self.batch.column(*at)),
+            Source::Column(at) => decode(&self.columns[*at]),
         }
     }
 }

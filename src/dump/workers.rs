@@ -3,6 +3,7 @@
 //! Columns: `worker_id` (text) and `photo` (binary) are required, `district` (text) is optional; anything else is left
 //! alone, with a word in the log.
 
+use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -83,16 +84,36 @@ fn checked_table(path: &Path) -> Result<Table> {
 /// # Errors
 /// As [`Workers::open`] and [`Workers::batches`].
 pub fn worker_ids(path: &Path) -> Result<Vec<String>> {
+    let mut ids: Vec<String> = id_cells(path)?.into_iter().flatten().collect();
+    ids.sort();
+    ids.dedup();
+    Ok(ids)
+}
+
+/// Where each worker stands in a table of workers, without a look at a photo; of several rows the first.
+///
+/// # Errors
+/// As [`worker_ids`].
+pub fn worker_rows(path: &Path) -> Result<HashMap<String, u64>> {
+    let mut rows = HashMap::new();
+    for (row, id) in (0..).zip(id_cells(path)?) {
+        if let Some(id) = id {
+            rows.entry(id).or_insert(row);
+        }
+    }
+    Ok(rows)
+}
+
+/// The cell of each row.
+fn id_cells(path: &Path) -> Result<Vec<Option<String>>> {
     let (name, required, kind) = COLUMNS[0];
     let wanted = [Wanted { name, source: name.to_owned(), required, kind }];
     let file = DumpFile { path: path.to_path_buf(), root: None };
     let table = Arc::new(Table::open(&[file], &wanted, &Clock::default())?);
     let mut ids = Vec::new();
     for batch in table.batches::<IdCell>(4096, usize::MAX, 0) {
-        ids.extend(batch?.into_iter().filter_map(|IdCell(id)| id));
+        ids.extend(batch?.into_iter().map(|IdCell(id)| id));
     }
-    ids.sort();
-    ids.dedup();
     Ok(ids)
 }
 

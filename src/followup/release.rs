@@ -21,10 +21,11 @@ use super::files::plain_cell;
 use super::members::{Member, NightMembers};
 use super::text::{advice, filled};
 use crate::config::Columns;
-use crate::config::policy::{Policy, ReleasePolicy};
-use crate::decisions::{Answer, Decisions, PairKey, Side};
+use crate::config::policy::{Policy, ReleasePolicy, VerdictPolicy};
+use crate::decisions::{Answer, Decisions, PairKey, RowAnswer, Side, covers};
 use crate::dump::facts::Mobile;
 use crate::lock::FileLock;
+use crate::matching::UNKNOWN_TIME;
 use crate::output::{self, Kept, create_private, create_private_folder, parent, sync_folder, write_durably};
 use crate::reason::{Reason, Verdict};
 use crate::report::table;
@@ -140,7 +141,7 @@ pub fn release(job: &ReleaseJob) -> Result<ReleaseSummary> {
     output::check("--out", &job.out, &kept)?;
     output::check("--asked", &job.asked, &kept)?;
     let night = NightMembers::read(&job.run, &job.dumps, &job.columns)?;
-    let mut upheld = upheld_by_reviewers(&job.run, &Decisions::read(&job.decisions)?)?;
+    let mut upheld = upheld_by_reviewers(&job.run, &Decisions::read(&job.decisions)?, &job.policy.verdicts)?;
     upheld.extend(job.upheld.iter().cloned());
     let mut lock = job.asked.clone().into_os_string();
     lock.push(".lock");
@@ -230,7 +231,7 @@ fn judge(member: &Member, has_consent: bool, upheld: &HashSet<String>, policy: &
     let is_upheld = upheld.contains(&member.submission_id);
     match member.verdict {
         Verdict::Accept => send(member, has_consent, "accepted", &policy.release),
-        Verdict::Review if is_upheld => send(member, has_consent, "upheld", &policy.release),
+        Verdict::Review | Verdict::Reject if is_upheld => send(member, has_consent, "upheld", &policy.release),
         Verdict::Review => held("waits_for_review"),
         Verdict::Reject => held("rejected"),
         Verdict::Retake | Verdict::Unreadable => {
@@ -272,10 +273,12 @@ fn values(member: &Member, reason: &str) -> [(&'static str, String); 5] {
     ]
 }
 
-/// Rows for which a likeness to another member was the only thing to review, and reviewers told all such pairs apart.
-fn upheld_by_reviewers(run: &Path, decisions: &Decisions) -> Result<HashSet<String>> {
+/// Rows that reviewers cleared: all pairs of the member were told apart, where it was flagged as enrolled before, and what
+/// else was held against the row was overturned.
+fn upheld_by_reviewers(run: &Path, decisions: &Decisions, policy: &VerdictPolicy) -> Result<HashSet<String>> {
     let mut apart: HashMap<String, bool> = HashMap::new();
-    if decisions.ledger().pairs().is_empty() {
+    let ledger = decisions.ledger();
+    if ledger.pairs().is_empty() && ledger.rows().is_empty() {
         return Ok(HashSet::new());
     }
     let columns = ["submission_a", "submission_b", "worker_a", "worker_b", "captured_at_a", "captured_at_b"];
@@ -289,11 +292,11 @@ fn upheld_by_reviewers(run: &Path, decisions: &Decisions) -> Result<HashSet<Stri
                 |(ids, workers, times): &(table::Texts, table::Texts, &arrow::array::TimestampMicrosecondArray)| Side {
                     submission: ids.get(row).unwrap_or_default().to_owned(),
                     worker: workers.get(row).unwrap_or_default().to_owned(),
-                    captured_at: table::value(times, row).unwrap_or_default(),
+                    captured_at: table::value(times, row).unwrap_or(UNKNOWN_TIME),
                     earlier_night: false,
                 };
             let (a, b) = (side(&a), side(&b));
-            let settled = decisions.ledger().settled(&PairKey::new(&a, &b));
+            let settled = ledger.settled(&PairKey::new(&a, &b));
             let is_apart = settled.is_some_and(|settled| !settled.disputed && settled.answer == Answer::Different);
             for side in [a, b] {
                 let all = apart.entry(side.submission).or_insert(true);
@@ -304,11 +307,28 @@ fn upheld_by_reviewers(run: &Path, decisions: &Decisions) -> Result<HashSet<Stri
     })?;
     let told_apart = |id: &str| apart.get(id) == Some(&true);
     let mut upheld = HashSet::new();
-    table::read(&run.join("verdicts.parquet"), &["submission_id", "reasons"], |batch| {
-        let (ids, reasons) = (batch.texts("submission_id")?, batch.lists("reasons")?);
+    let columns = ["submission_id", "worker_id", "captured_at", "verdict", "reasons"];
+    table::read(&run.join("verdicts.parquet"), &columns, |batch| {
+        let (ids, workers) = (batch.texts("submission_id")?, batch.texts("worker_id")?);
+        let (verdicts, reasons) = (batch.texts("verdict")?, batch.lists("reasons")?);
+        let times = batch.numbers::<TimestampMicrosecondType>("captured_at")?;
         for row in 0..batch.rows() {
-            let only = reasons.get(row).iter().all(|code| *code == Reason::DuplicateMember.code());
-            if let Some(id) = ids.get(row).filter(|id| only && told_apart(id)) {
+            let Some(id) = ids.get(row) else { continue };
+            let worker = workers.get(row).unwrap_or_default().to_owned();
+            let key = (id.to_owned(), worker, table::value(times, row).unwrap_or(UNKNOWN_TIME));
+            let settled = ledger.settled_row(&key);
+            let overturned = settled.as_ref().filter(|settled| settled.answer == Some(RowAnswer::Overturn));
+            let is_left = |reason: &Reason| match reason {
+                Reason::DuplicateMember => !told_apart(id),
+                _ => overturned.is_none_or(|settled| !covers(&settled.reasons, *reason)),
+            };
+            let known = |code: &&str| Reason::ALL.iter().copied().find(|reason| reason.code() == *code);
+            let all: Vec<Option<Reason>> = reasons.get(row).iter().map(known).collect();
+            let left: Vec<Reason> = all.iter().flatten().copied().filter(is_left).collect();
+            let is_for_people = matches!(verdicts.get(row), Some("review" | "reject"));
+            // A reason of another version is one that nobody has judged.
+            let is_cleared = all.iter().all(Option::is_some) && left.len() < all.len();
+            if is_for_people && is_cleared && policy.decide(&left) == Verdict::Accept {
                 upheld.insert(id.to_owned());
             }
         }

@@ -46,6 +46,7 @@ pub use known_workers::KnownWorkers;
 pub use manifest::{Receipt, Renewal, Run};
 pub use member::{Member, Row};
 pub use night_pictures::{Backdrop, KeptPicture, Marks, NightPictures, Stranger};
+pub use outside::SeenNote;
 pub use processor::Processor;
 pub use query::{Filter, Hit, Pair, Probe, Thinning, Want};
 pub use search::{Engine, SearchPolicy, SearchReport, Searcher, all_pairs, search, search_with};

@@ -1,5 +1,5 @@
-//! Notes of where things lie outside of a store's folder that hold templates: spools of runs that have not ended, and
-//! exports in the making.
+//! Notes of where things lie outside of a store's folder that hold templates: spools of runs that have not ended, exports in
+//! the making, and what other machines have seen of a dump.
 //!
 //! A note is also a lock. An export holds its note's while it writes, so a note that can be locked is of one that was
 //! killed. Who writes a batch into a spool, and who erases somebody from it, hold the lock of its note for that long:
@@ -28,6 +28,8 @@ pub(super) enum Place {
     Spool,
     /// The temporary file of an export.
     Export,
+    /// A folder of what was seen of a dump, that an audit of this store read.
+    Seen,
 }
 
 /// Where something is that holds templates.
@@ -41,12 +43,19 @@ pub(super) struct Note {
     pub(super) since: String,
     /// The file system that it lies on, where the system numbers them.
     pub(super) device: Option<u64>,
+    /// Of what was seen: after how many days it is removed; `None` for never.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) keep_days: Option<u32>,
 }
 
 /// The note of this path: the same one whenever the same run begins again.
 fn note_file(store: &Path, place: Place, path: &Path) -> PathBuf {
     let digest = hex(&Sha256::digest(path.as_os_str().as_encoded_bytes())[..12]);
-    let kind = if place == Place::Spool { "spool" } else { "export" };
+    let kind = match place {
+        Place::Spool => "spool",
+        Place::Export => "export",
+        Place::Seen => "seen",
+    };
     notes_folder(store).join(format!("{kind}-{digest}.json"))
 }
 
@@ -71,18 +80,40 @@ pub(super) fn note(store: &Path, place: Place, path: &Path) -> Result<Noted> {
     create_private_folder(&notes_folder(store))?;
     loop {
         if !file.exists() {
-            let note = Note { place, path: path.clone(), since: now(), device: nearest_device(&path) };
-            let fix = "name a path that is valid UTF-8: the store notes down where templates lie";
-            let text = serde_json::to_string_pretty(&note)
-                .map_err(|e| Error::usage(format!("{}", path.display()), e.to_string(), fix))?;
-            let mut pending = Pending::create(&file)?;
-            pending.write_all(text.as_bytes()).map_err(Error::io("write", &file))?;
-            pending.commit()?;
+            let device = nearest_device(&path);
+            write(&file, &Note { place, path: path.clone(), since: now(), device, keep_days: None })?;
             failpoint::reach("noted");
             sync_folder(&notes_folder(store))?;
         }
         if let Some(lock) = lock_note(&file)? {
             return Ok(Noted { file, _lock: lock });
+        }
+    }
+}
+
+fn write(file: &Path, note: &Note) -> Result<()> {
+    let fix = "name a path that is valid UTF-8: the store notes down where templates lie";
+    let text = serde_json::to_string_pretty(note)
+        .map_err(|e| Error::usage(format!("{}", note.path.display()), e.to_string(), fix))?;
+    let mut pending = Pending::create(file)?;
+    pending.write_all(text.as_bytes()).map_err(Error::io("write", file))?;
+    pending.commit()?;
+    Ok(())
+}
+
+/// Notes down where what was seen lies, and for how many days from now it is kept; gives the locked note.
+pub(super) fn note_seen(store: &Path, path: &Path, keep_days: Option<u32>) -> Result<Noted> {
+    loop {
+        let noted = note(store, Place::Seen, path)?;
+        let known = notes(store)?.into_iter().find(|(file, _)| *file == noted.file).map(|(_, note)| note);
+        match known {
+            Some(mut known) if known.keep_days != keep_days && keep_days.is_some() => {
+                known.keep_days = keep_days;
+                // Another file takes the place of the one that is locked: once more from the start.
+                write(&noted.file, &known)?;
+                sync_folder(&notes_folder(store))?;
+            }
+            _ => return Ok(noted),
         }
     }
 }

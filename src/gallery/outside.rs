@@ -1,5 +1,5 @@
-//! What lies outside of the store's folder and holds templates: spools of runs that have not ended, and exports in the
-//! making. `outside/` has a note of each ([`super::notes`]), written and flushed before the thing itself, so that whoever
+//! What lies outside of the store's folder and holds templates: spools of runs that have not ended, exports in the making, and
+//! folders of what was seen that an audit of this store has read. `outside/` has a note of each ([`super::notes`]), written and flushed before the thing itself, so that whoever
 //! erases a member finds every copy, also those that killed processes left.
 
 use std::collections::HashSet;
@@ -10,10 +10,11 @@ use std::time::{Duration, SystemTime};
 use super::failpoint;
 use super::files::remove_if_there;
 use super::manifest::Manifest;
-use super::notes::{Note, Place, is_reachable, lock_note, notes, open, remove_note};
+use super::notes::{Note, Noted, Place, is_reachable, lock_note, note_seen, notes, open, remove_note};
 use super::spool;
 use super::store::{Store, Writer};
 use crate::lock::FileLock;
+use crate::seen;
 use crate::{Error, Result};
 
 /// A spool that nobody has gone on with for so long is removed by the next audit of the store.
@@ -76,16 +77,76 @@ impl Store {
         Ok(removed)
     }
 
-    /// Which of these submissions are in a spool with their faces.
+    /// Which of these submissions are in a spool, or in what was seen, with their faces.
     pub(super) fn spooled(&self, submission_ids: &HashSet<&str>) -> Result<HashSet<String>> {
         let mut found = HashSet::new();
-        for (file, note) in notes(self.path())?.into_iter().filter(|(_, note)| note.place == Place::Spool) {
-            if lock_note(&file)?.is_some() {
-                found.extend(spool::holds(&note.path, submission_ids)?);
+        for (file, note) in notes(self.path())?.into_iter().filter(|(_, note)| note.place != Place::Export) {
+            if lock_note(&file)?.is_none() {
+                continue;
+            }
+            match note.place {
+                Place::Seen if note.path.exists() => found.extend(spool::holds_seen(&note.path, submission_ids)?),
+                Place::Spool => found.extend(spool::holds(&note.path, submission_ids)?),
+                _ => {}
             }
         }
         Ok(found)
     }
+
+    /// Notes down a folder of what was seen, so that erasing reaches it, and keeps who erases from looking at it until the
+    /// answer goes. With `keep_days` an audit removes it so many days after the first one that read it.
+    ///
+    /// # Errors
+    /// [`Error::Io`] when the system refuses.
+    pub fn note_seen(&self, folder: &Path, keep_days: Option<u32>) -> Result<SeenNote> {
+        let noted = note_seen(self.path(), folder, keep_days)?;
+        Ok(SeenNote { folder: folder.to_path_buf(), _noted: noted })
+    }
+
+    /// Removes folders of what was seen that are no longer to be kept; gives their paths.
+    ///
+    /// # Errors
+    /// [`Error::Io`] when the system refuses.
+    pub fn sweep_seen(&self) -> Result<Vec<PathBuf>> {
+        let mut removed = Vec::new();
+        for (file, note) in notes(self.path())?.into_iter().filter(|(_, note)| note.place == Place::Seen) {
+            let Some(lock) = lock_note(&file)? else { continue };
+            if !note.path.exists() {
+                if is_reachable(&note) {
+                    remove_note(&file)?;
+                }
+            } else if is_over(&note) {
+                seen::remove(&note.path)?;
+                remove_note(&file)?;
+                removed.push(note.path);
+            }
+            drop(lock);
+        }
+        Ok(removed)
+    }
+}
+
+/// A folder of what was seen, of which the store knows.
+#[derive(Debug)]
+pub struct SeenNote {
+    folder: PathBuf,
+    _noted: Noted,
+}
+
+impl SeenNote {
+    /// Erases submissions from the folder; says what could not be.
+    ///
+    /// # Errors
+    /// [`Error::Io`] when the disk refuses.
+    pub fn erase(&self, erased: &HashSet<String>) -> Result<Vec<String>> {
+        spool::erase_seen(&self.folder, erased)
+    }
+}
+
+/// Whether as many days have gone by as the folder was to be kept.
+fn is_over(note: &Note) -> bool {
+    let (Some(days), Ok(since)) = (note.keep_days, note.since.parse::<jiff::Timestamp>()) else { return false };
+    jiff::Timestamp::now().duration_since(since).as_hours() >= i64::from(days) * 24
 }
 
 fn is_abandoned(modified: SystemTime) -> bool {
@@ -97,10 +158,13 @@ impl Writer<'_> {
     pub(super) fn erase_outside(&self) -> Result<Vec<String>> {
         let erased = self.manifest.erased();
         let mut left = self.store.sweep_exports()?;
-        for (file, note) in notes(self.store.path())?.into_iter().filter(|(_, note)| note.place == Place::Spool) {
+        for (file, note) in notes(self.store.path())?.into_iter().filter(|(_, note)| note.place != Place::Export) {
             let Some(_lock) = lock_note(&file)? else { continue };
             if note.path.exists() {
-                spool::erase(&note.path, &erased)?;
+                match note.place {
+                    Place::Seen => left.extend(spool::erase_seen(&note.path, &owned(erased.clone()))?),
+                    _ => spool::erase(&note.path, &erased)?,
+                }
             } else if is_reachable(&note) {
                 remove_note(&file)?;
             } else {

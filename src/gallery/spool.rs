@@ -21,6 +21,7 @@ use super::notes::{Noted, Place, note};
 use super::store::Store;
 use crate::infer::Analysis;
 use crate::reason::{Reason, Reject};
+use crate::seen;
 use crate::{Error, Result};
 
 /// Changes when [`Analysis`] is written differently.
@@ -171,6 +172,25 @@ pub(super) fn erase(folder: &Path, erased: &HashSet<&str>) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Which of these submissions a folder of what was seen has with their faces.
+pub(super) fn holds_seen(folder: &Path, ids: &HashSet<&str>) -> Result<HashSet<String>> {
+    let id = |analysis: &Analysis| analysis.facts.submission_id.clone();
+    let is_meant =
+        |analysis: &Analysis| !is_erased(analysis) && id(analysis).is_some_and(|id| ids.contains(id.as_str()));
+    Ok(seen::holds(folder, &is_meant)?.iter().filter_map(id).collect())
+}
+
+/// Erases submissions from a folder of what was seen; says what could not be.
+pub(super) fn erase_seen(folder: &Path, erased: &HashSet<String>) -> Result<Vec<String>> {
+    seen::erase(folder, &mut |rows| {
+        let is_due = rows.iter().any(|analysis| is_among(analysis, erased) && !is_erased(analysis));
+        if is_due {
+            withhold(rows, erased);
+        }
+        is_due
+    })
 }
 
 fn has_ending(path: &Path, ending: &str) -> bool {

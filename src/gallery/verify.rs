@@ -202,6 +202,14 @@ impl Store {
                     found.damaged.push(untrue(&id, &note.path.display().to_string()));
                 }
                 found.spools.push(note.path);
+            } else if note.place == Place::Seen {
+                match spool::holds_seen(&note.path, &ids.settled()) {
+                    Ok(held) => {
+                        let path = note.path.display().to_string();
+                        found.damaged.extend(held.iter().map(|id| untrue(id, &path)));
+                    }
+                    Err(error) => found.damaged.push(error.to_string()),
+                }
             } else if !notes::is_held(&file)? {
                 found.leftovers.push(note.path);
             }

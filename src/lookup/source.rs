@@ -242,7 +242,7 @@ impl<'a> Reader<'a> {
             passing[row.row as usize] || row.facts.worker_id.as_ref().is_some_and(|id| workers.contains(id))
         };
         let mut analyses = Vec::new();
-        let rows = Selection { first: 0, wanted: &wanted, withheld: &|_| false };
+        let rows = Selection { range: 0..dump.total_rows(), wanted: &wanted, withheld: &|_| false };
         audit::see_rows(dump, engine, rows, &mut |read, seen| {
             stage.advance(read);
             analyses.extend(seen);

@@ -73,6 +73,20 @@ impl Background {
         Background { cells, shown }
     }
 
+    /// The cells, row by row, as four bytes each: Y, Cb, Cr, and 1 where the cell is background.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let cells = self.cells.iter().zip(&self.shown);
+        cells.flat_map(|(&[y, cb, cr], &shown)| [y, cb, cr, u8::from(shown)]).collect()
+    }
+
+    /// What [`Background::to_bytes`] wrote; `None` for another number of bytes.
+    pub fn from_bytes(bytes: &[u8]) -> Option<Background> {
+        let (cells, rest) = bytes.as_chunks::<4>();
+        let colours = cells.iter().map(|&[y, cb, cr, _]| [y, cb, cr]).collect();
+        let shown = cells.iter().map(|cell| cell[3] == 1).collect();
+        (cells.len() == SIDE * SIDE && rest.is_empty()).then_some(Background { cells: colours, shown })
+    }
+
     /// How alike two backgrounds are, -1..=1, or `None` where too little of both is seen, or one is a bare wall.
     pub fn similarity(&self, other: &Background) -> Option<f32> {
         let shifts = (-1..=1isize).flat_map(|dy| (-1..=1isize).map(move |dx| (dx, dy)));

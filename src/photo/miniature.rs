@@ -38,6 +38,19 @@ impl Miniature {
         Miniature { cells }
     }
 
+    /// The means as 64 numbers of two bytes, the low byte first, row by row.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        self.cells.iter().flatten().flat_map(|cell| cell.to_le_bytes()).collect()
+    }
+
+    /// What [`Miniature::to_bytes`] wrote; `None` for another number of bytes.
+    pub fn from_bytes(bytes: &[u8]) -> Option<Miniature> {
+        let (pairs, rest) = bytes.as_chunks::<2>();
+        let mut cells = [[0; SIDE]; SIDE];
+        cells.as_flattened_mut().iter_mut().zip(pairs).for_each(|(cell, pair)| *cell = u16::from_le_bytes(*pair));
+        (pairs.len() == SIDE * SIDE && rest.is_empty()).then_some(Miniature { cells })
+    }
+
     /// Mean luma of one cell, 0..=255.
     pub fn luma(&self, column: usize, row: usize) -> f64 {
         f64::from(self.cells[row][column]) / 256.0

@@ -61,6 +61,16 @@ impl Thumbnail {
         Thumbnail { luma: luma.iter().map(|v| v.round() as u8).collect() }
     }
 
+    /// The means, 0..=255, row by row.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.luma
+    }
+
+    /// What [`Thumbnail::as_bytes`] gave; `None` for another number of bytes.
+    pub fn from_bytes(bytes: Vec<u8>) -> Option<Thumbnail> {
+        (bytes.len() == SIDE * SIDE).then_some(Thumbnail { luma: bytes })
+    }
+
     /// Luma at a point, both coordinates 0..=[`SIDE`] over the picture; `None` outside of it.
     fn at(&self, x: f64, y: f64) -> Option<f64> {
         let within = 0.0..=SIDE as f64;

@@ -160,7 +160,7 @@ impl journal::Ledger for CallLedger {
     type Entry = CallEntry;
     const FLAG: &'static str = "--call-log";
     const LINE: &'static str = "a call";
-    const VERSION: u32 = VERSION;
+    const VERSIONS: std::ops::RangeInclusive<u32> = VERSION..=VERSION;
 
     fn version(entry: &CallEntry) -> u32 {
         entry.v

@@ -145,6 +145,8 @@ struct Row {
     reasons: BTreeSet<Reason>,
     seen: u64,
     submission: Option<String>,
+    /// What people decided about the row.
+    decision: Option<String>,
 }
 
 /// By what a row of one run is found in the other.
@@ -247,7 +249,8 @@ fn kind(a: &Row, b: &Row, differences: &Differences) -> ChangeKind {
         }
     }
     let is_of_replies = |reason: &Reason| matches!(reason, Reason::MemberDenied | Reason::NumberUndelivered);
-    let is_decided = d.decisions.is_some() && moved.iter().any(|&reason| needs_others(reason));
+    let is_decided =
+        d.decisions.is_some() && (moved.iter().any(|&reason| needs_others(reason)) || a.decision != b.decision);
     causes.extend(is_decided.then_some(Cause::Decisions));
     causes.extend((d.responses.is_some() && moved.iter().any(is_of_replies)).then_some(Cause::Replies));
     keys.sort();
@@ -303,11 +306,12 @@ fn needs_others(reason: Reason) -> bool {
 /// Hands out the rows of a run's verdict table.
 fn rows(run: &Path, by_place: bool, each: &mut dyn FnMut(Key, Row)) -> Result<()> {
     let mut times: HashMap<String, u32> = HashMap::new();
-    let columns = ["submission_id", "verdict", "reasons", "faces", "row"];
+    let columns = ["submission_id", "verdict", "reasons", "faces", "row", "decision"];
     read(&run.join("verdicts.parquet"), &columns, |batch: &Batch| {
         let (ids, verdicts, reasons) =
             (batch.texts("submission_id")?, batch.texts("verdict")?, batch.lists("reasons")?);
         let (faces, places) = (batch.raw_lists("faces")?, batch.numbers::<Int64Type>("row")?);
+        let decisions = batch.texts_if_any("decision");
         for at in 0..batch.rows() {
             let id = ids.get(at).unwrap_or_default();
             let key = if by_place {
@@ -322,6 +326,7 @@ fn rows(run: &Path, by_place: bool, each: &mut dyn FnMut(Key, Row)) -> Result<()
                 reasons: reasons.get(at).into_iter().filter_map(reason).collect(),
                 seen: seen(&faces.value(at)),
                 submission: ids.get(at).map(str::to_owned),
+                decision: decisions.and_then(|decisions| decisions.get(at)).map(str::to_owned),
             };
             each(key, row);
         }
@@ -456,7 +461,7 @@ mod tests {
     use serde_json::json;
 
     fn row(verdict: Verdict, reasons: &[Reason], seen: u64) -> Row {
-        Row { verdict, reasons: reasons.iter().copied().collect(), seen, submission: None }
+        Row { verdict, reasons: reasons.iter().copied().collect(), seen, submission: None, decision: None }
     }
 
     fn of(policy: &[&str], models: &[&str], same_dump: bool) -> Differences {

@@ -1,6 +1,6 @@
 //! What each reviewer is shown, and what becomes of an answer.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
@@ -14,14 +14,18 @@ use super::pictures::{Recent, Shown};
 use super::queue::{Member, Pair, Queue};
 use super::rate::per_hour;
 use super::request::{self, Refusal, TakenBack, lock};
+use super::rows::{self, Judged, Opening, RowList, Rows};
 use super::seeds::{self, Pool, Seed, SeedFace};
-use super::views::{ItemView, SideView, State, instant, masked, parts};
+use super::selfies::{References, Selfies};
+use super::tables;
+use super::views::{ItemView, PairAnswer, SideView, State, instant, masked, parts};
 use crate::Result;
 use crate::assurance::record::Assurance;
 use crate::config::Columns;
-use crate::decisions::{Answer, Entry, Event, Judgement, Log, PairKey, Why};
+use crate::decisions::{Answer, Entry, Event, Judgement, Ledger, Log, NotMember, PairKey, RowKey, Why, row_key};
 use crate::dump::{Dump, RowFacts};
 use crate::journal::Receipt;
+use crate::roles::member_doubt_percent;
 use crate::statistics::uniform_of;
 
 /// What to review.
@@ -52,16 +56,22 @@ pub struct Setup {
 /// A desk, open.
 #[derive(Debug)]
 pub struct Desk {
-    run_id: String,
+    pub(super) run_id: String,
     pub(super) queue: Queue,
-    nights: Arc<Nights>,
+    pub(super) nights: Arc<Nights>,
+    pub(super) selfies: Arc<Selfies>,
+    /// What the runs say of the members in the queue's pairs.
+    judged: HashMap<RowKey, Judged>,
+    pub(super) districts: Vec<String>,
+    rows: Rows,
     calls: Option<Calls>,
     assurance: Option<PathBuf>,
     pub(super) seeds: Vec<Seed>,
     spots: HashMap<String, Spot>,
     reviewer: Option<String>,
-    log: Mutex<Log>,
+    pub(super) log: Arc<Mutex<Log>>,
     shown: Recent<(Spot, bool)>,
+    pub(super) shown_sides: Recent<(RowKey, bool)>,
     pub(super) held: Mutex<HashMap<String, (String, Instant)>>,
 }
 
@@ -85,13 +95,29 @@ pub struct Given {
     /// Which pair.
     pub item: String,
     /// What was decided.
-    pub answer: Answer,
+    pub answer: PairAnswer,
+    /// Of "not the member": on which side.
+    #[serde(default)]
+    pub side: Option<PairSide>,
+    /// Of "not the member": which face of that side's selfie is the member's, where it can be told.
+    #[serde(default)]
+    pub face: Option<usize>,
     /// In words.
     #[serde(default)]
     pub note: Option<String>,
     /// How long it was on the screen, milliseconds.
     #[serde(default)]
     pub looked_ms: Option<u64>,
+}
+
+/// A side of a pair.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PairSide {
+    /// The first.
+    A,
+    /// The second.
+    B,
 }
 
 impl Desk {
@@ -111,15 +137,48 @@ impl Desk {
         let called: HashSet<&str> = setup.calls.iter().flat_map(|(list, _)| list.submissions()).collect();
         let workers = if setup.seeded_share > 0.0 { seeds::workers(&setup.run)? } else { HashSet::new() };
         let mut pool = Pool::of(workers);
+        let mut districts = BTreeSet::new();
+        tables::read(&setup.run.join("verdicts.parquet"), &["district"], |rows| {
+            districts.extend(rows.texts("district")?.into_iter().flatten());
+            Ok(())
+        })?;
+        let policy = Night::verdicts(&setup.run)?;
+        let list = RowList::read(&setup.run, &policy)?;
+        let twins: HashSet<&str> = list.rows.iter().filter_map(|row| row.duplicate_of.as_deref()).collect();
         let own = Night::open(&setup.run, &at_hand, &setup.columns, &mut |id, known, reasons| {
             let drawn = pool.take(known, reasons);
-            drawn || tonight.contains(id) || called.contains(id)
+            drawn || tonight.contains(id) || called.contains(id) || twins.contains(id)
         })?;
         let seeds = pool.seeds(&own, &queue, setup.seeded_share);
+        let row_seeds = rows::seeds(&pool, &own, &list, setup.seeded_share);
         let run_id = own.run_id.clone();
+        let references = References::new(own.workers.clone());
+        let mut judged = by_key(RowList::find(&setup.run, &policy, &tonight)?);
+        let mut wanted = earlier_submissions(queue.sides());
+        let is_of_tonight = |id: &str| !own.rows(id).is_empty();
+        wanted.extend(twins.iter().filter(|id| !is_of_tonight(id)).map(|id| (*id).to_owned()));
         let mut nights = vec![own];
-        nights.extend(earlier_nights(setup, &at_hand, &queue)?);
+        for (run, night) in earlier_nights(setup, &at_hand, &wanted)? {
+            let ids = wanted.iter().map(String::as_str).collect();
+            judged.extend(by_key(RowList::find(&run, &night.verdicts, &ids)?));
+            nights.push(night);
+        }
         let nights = Arc::new(Nights::new(nights));
+        let selfies = Arc::new(Selfies::read(&setup.run)?);
+        let log = Arc::new(Mutex::new(Log::open(&setup.decisions)?));
+        let rows = Rows::open(Opening {
+            run: setup.run.clone(),
+            run_id: run_id.clone(),
+            policy,
+            list,
+            seeds: row_seeds,
+            nights: nights.clone(),
+            selfies: selfies.clone(),
+            references,
+            log: log.clone(),
+            reviewer: setup.reviewer.clone(),
+            second_share: setup.second_share,
+        })?;
         let calls = match &setup.calls {
             None => None,
             Some((list, log)) => Some(Calls::open(list, log, &run_id, nights.clone(), setup.reviewer.clone())?),
@@ -128,13 +187,18 @@ impl Desk {
             run_id,
             queue,
             nights,
+            selfies,
+            judged,
+            districts: districts.into_iter().collect(),
+            rows,
             calls,
             assurance: setup.assurance.clone(),
             seeds,
             spots: HashMap::new(),
             reviewer: setup.reviewer.clone(),
-            log: Mutex::new(Log::open(&setup.decisions)?),
+            log,
             shown: Recent::default(),
+            shown_sides: Recent::default(),
             held: Mutex::default(),
         };
         desk.name_pairs(setup.second_share);
@@ -170,6 +234,16 @@ impl Desk {
         lock(&self.log).torn().to_vec()
     }
 
+    /// The queues of rows.
+    pub fn rows(&self) -> &Rows {
+        &self.rows
+    }
+
+    /// Districts of the run.
+    pub fn districts(&self) -> &[String] {
+        &self.districts
+    }
+
     /// The queue of calls, where there is a sample.
     pub fn calls(&self) -> Option<&Calls> {
         self.calls.as_ref()
@@ -201,23 +275,34 @@ impl Desk {
     /// Records an answer. What comes back was made after the disk had it.
     pub fn decide(&self, given: &Given) -> std::result::Result<(State, Receipt), Refusal> {
         let reviewer = self.name(&given.reviewer)?;
-        let spot = *self.spots.get(&given.item).ok_or(Refusal::Unknown)?;
+        let spot = self.spot(&given.item)?;
         let note = request::note(given.note.as_deref())?;
-        let (a, b, why, truth, basis) = match spot {
+        let mut log = lock(&self.log);
+        log.refresh().map_err(Refusal::Log)?;
+        self.expect_trusted(log.ledger(), &reviewer, &given.nonce)?;
+        let (answer, not_member) = self.answer(spot, given)?;
+        let judgement = match spot {
             Spot::Pair(person, pair) => {
                 let pair = &self.queue.persons[person].pairs[pair];
-                let why = if pair.second { Why::Second } else { Why::Queue };
-                (&pair.a.side, &pair.b.side, why, None, None)
+                let why = why(log.ledger(), &reviewer, pair);
+                Judgement { not_member, note, looked_ms: given.looked_ms, ..judgement(pair, answer, why) }
             }
             Spot::Seed(at) => {
                 let seed = &self.seeds[at];
-                (&seed.a.side, &seed.b.side, Why::Seed, Some(seed.truth), Some(seed.basis.to_owned()))
+                Judgement {
+                    a: seed.a.side.clone(),
+                    b: seed.b.side.clone(),
+                    answer,
+                    not_member,
+                    why: Why::Seed,
+                    truth: Some(seed.truth),
+                    basis: Some(seed.basis.to_owned()),
+                    note,
+                    looked_ms: given.looked_ms,
+                }
             }
         };
-        let (a, b) = (a.clone(), b.clone());
-        let judgement = Judgement { a, b, answer: given.answer, why, truth, basis, note, looked_ms: given.looked_ms };
         let entry = self.entry(&reviewer, &given.nonce, Event::Decide(judgement))?;
-        let mut log = lock(&self.log);
         let receipt = log.append(entry).map_err(Refusal::Log)?;
         Ok((self.state_of(&log, &reviewer, Some(given.item.clone())), receipt))
     }
@@ -227,21 +312,31 @@ impl Desk {
         let reviewer = self.name(&given.reviewer)?;
         let mut log = lock(&self.log);
         log.refresh().map_err(Refusal::Log)?;
-        let (undoes, spot) = match log.ledger().last_of(&reviewer, &self.run_id) {
+        let (undone, spot) = match log.ledger().last_of(&reviewer, &self.run_id, |event| event.pair().is_some()) {
             // Asked again because the first answer was lost: the log will say that it has it.
-            _ if log.ledger().knows(&given.nonce) => (String::new(), None),
-            Some((id, judgement)) => (id.to_owned(), self.spot_of(judgement)),
+            _ if log.ledger().knows(&given.nonce) => (vec![String::new()], None),
+            Some(entry) => {
+                let spot = entry.event.pair().and_then(|judgement| self.spot_of(judgement));
+                (log.ledger().act_of(entry), spot)
+            }
             None => return Err(Refusal::Nothing),
         };
-        let entry = self.entry(&reviewer, &given.nonce, Event::Undo { undoes })?;
-        let receipt = log.append(entry).map_err(Refusal::Log)?;
+        let mut entries = Vec::new();
+        for (number, undoes) in undone.into_iter().enumerate() {
+            let mut entry = self.entry(&reviewer, &given.nonce, Event::Undo { undoes })?;
+            if number > 0 {
+                entry.id = format!("{}x{number}", given.nonce);
+            }
+            entries.push(entry);
+        }
+        let receipt = log.append_all(entries).map_err(Refusal::Log)?;
         Ok((self.state_of(&log, &reviewer, spot.map(|spot| self.id(spot))), receipt))
     }
 
     /// One pair in full. Whoever asks for it holds it for a while.
     pub fn view(&self, reviewer: &str, id: &str) -> std::result::Result<ItemView, Refusal> {
         let reviewer = self.name(reviewer)?;
-        let spot = *self.spots.get(id).ok_or(Refusal::Unknown)?;
+        let spot = self.spot(id)?;
         lock(&self.held).insert(id.to_owned(), (reviewer, Instant::now()));
         let (person, pair) = match spot {
             Spot::Pair(person, pair) => (person, pair),
@@ -267,7 +362,7 @@ impl Desk {
 
     /// The JPEG of one side: the cut-out face, or the whole picture.
     pub fn picture(&self, id: &str, second: bool, whole: bool) -> std::result::Result<Vec<u8>, Refusal> {
-        let spot = *self.spots.get(id).ok_or(Refusal::Unknown)?;
+        let spot = self.spot(id)?;
         let shown = self.shown(spot, second).map_err(|_| Refusal::Unknown)?;
         match whole {
             true => Ok(shown.whole.clone()),
@@ -278,7 +373,16 @@ impl Desk {
     fn side_view(&self, spot: Spot, second: bool, record: &Member) -> SideView {
         let facts: RowFacts = self.nights.find(&record.side).map(|found| found.submission.facts).unwrap_or_default();
         let shown = self.shown(spot, second);
+        let judged = self.judged.get(&row_key(&record.side));
         SideView {
+            verdict: judged.map(|judged| judged.verdict.code()),
+            reasons: judged
+                .map(|judged| judged.reasons.iter().map(|reason| reason.code()).collect())
+                .unwrap_or_default(),
+            detail: judged.and_then(|judged| judged.detail.clone()),
+            member_liveness: judged.and_then(|judged| judged.member_liveness),
+            worker_liveness: judged.and_then(|judged| judged.worker_liveness),
+            member_doubt_percent: judged.map(|judged| member_doubt_percent(&judged.reasons)),
             submission: record.side.submission.clone(),
             worker: record.side.worker.clone(),
             district: record.district.clone(),
@@ -289,7 +393,7 @@ impl Desk {
             member_name: facts.member_name,
             booth_id: facts.booth_id,
             has_face: shown.as_ref().is_ok_and(|s| s.face.is_some()),
-            picture: shown.as_ref().ok().map(|s| s.place),
+            picture: shown.as_ref().ok().map(|s| s.place.clone()),
             missing: shown.err(),
         }
     }
@@ -310,7 +414,43 @@ impl Desk {
         })
     }
 
-    fn state_of(&self, log: &Log, reviewer: &str, changed: Option<String>) -> State {
+    /// An answer as the log has it: a face that is not the member's makes the two different members.
+    fn answer(&self, spot: Spot, given: &Given) -> std::result::Result<(Answer, Option<NotMember>), Refusal> {
+        let PairAnswer::NotMember = given.answer else { return Ok((given.answer.plain(), None)) };
+        let side = given.side.ok_or(Refusal::Wrong("on which side is it not the member?"))?;
+        let faces = self.shown(spot, side == PairSide::B).map(|shown| shown.place.faces.len()).unwrap_or_default();
+        let face = match (given.face, spot) {
+            (Some(at), _) if at >= faces => return Err(Refusal::Unknown),
+            (Some(at), Spot::Pair(person, pair)) => {
+                let Pair { a, b, .. } = &self.queue.persons[person].pairs[pair];
+                let side = if side == PairSide::B { &b.side } else { &a.side };
+                self.nights.find(side).ok().and_then(|found| Some(found.faces.get(at)?.bbox))
+            }
+            _ => None,
+        };
+        Ok((Answer::Different, Some(NotMember { side: u8::from(side == PairSide::B), face })))
+    }
+
+    /// Refuses a reviewer who is stopped, but for an answer that is in the log already.
+    pub(super) fn expect_trusted(
+        &self,
+        ledger: &Ledger,
+        reviewer: &str,
+        nonce: &str,
+    ) -> std::result::Result<(), Refusal> {
+        match ledger.stopped(reviewer) {
+            Some(stopped) if !ledger.knows(nonce) => Err(Refusal::Stopped(stopped)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Pairs and rows that are left for a reviewer.
+    pub(super) fn left_for(&self, ledger: &Ledger, reviewer: &str) -> usize {
+        let pairs = self.list(ledger, reviewer).iter().filter(|item| item.open).count();
+        pairs + self.rows.left_for(ledger, reviewer)
+    }
+
+    pub(super) fn state_of(&self, log: &Log, reviewer: &str, changed: Option<String>) -> State {
         let items = self.list(log.ledger(), reviewer);
         let left = items.iter().filter(|item| item.open).count();
         State {
@@ -322,9 +462,15 @@ impl Desk {
             mine: items.iter().filter(|item| item.mine.is_some()).count(),
             per_hour: per_hour(log.ledger(), reviewer, &self.run_id),
             torn: log.torn().len(),
+            stopped: log.ledger().stopped(reviewer),
+            disputes: items.iter().filter(|item| item.open && item.disputed).count(),
             changed,
             items,
         }
+    }
+
+    pub(super) fn spot(&self, item: &str) -> std::result::Result<Spot, Refusal> {
+        self.spots.get(item).copied().ok_or(Refusal::Unknown)
     }
 
     fn spot_of(&self, judgement: &Judgement) -> Option<Spot> {
@@ -347,41 +493,65 @@ impl Desk {
         }
     }
 
-    fn name(&self, typed: &str) -> std::result::Result<String, Refusal> {
+    pub(super) fn name(&self, typed: &str) -> std::result::Result<String, Refusal> {
         request::name(typed, self.reviewer.as_deref())
     }
 
-    fn entry(&self, reviewer: &str, nonce: &str, event: Event) -> std::result::Result<Entry, Refusal> {
-        Ok(Entry {
-            v: crate::decisions::VERSION,
-            id: request::nonce(nonce)?,
-            at: request::now(),
-            reviewer: reviewer.to_owned(),
-            run: self.run_id.clone(),
-            event,
-        })
+    pub(super) fn entry(&self, reviewer: &str, nonce: &str, event: Event) -> std::result::Result<Entry, Refusal> {
+        request::entry(&self.run_id, reviewer, nonce, event)
     }
 }
 
-/// The run folders of earlier nights, where the queue has members of such.
-fn earlier_nights(setup: &Setup, at_hand: &[PathBuf], queue: &Queue) -> Result<Vec<Night>> {
-    let wanted = earlier_submissions(queue.sides());
+/// A decision about a pair of the queue.
+pub(super) fn judgement(pair: &Pair, answer: Answer, why: Why) -> Judgement {
+    Judgement {
+        a: pair.a.side.clone(),
+        b: pair.b.side.clone(),
+        answer,
+        not_member: None,
+        why,
+        truth: None,
+        basis: None,
+        note: None,
+        looked_ms: None,
+    }
+}
+
+/// For what a reviewer's answer about a pair is asked.
+pub(super) fn why(ledger: &Ledger, reviewer: &str, pair: &Pair) -> Why {
+    let mine = ledger.answers(&pair.key).get(reviewer).map(|judgement| judgement.why);
+    let is_disputed = ledger.settled(&pair.key).is_some_and(|settled| settled.disputed);
+    match mine {
+        // Whoever decides between others may change their mind.
+        Some(Why::Dispute) => Why::Dispute,
+        None if is_disputed => Why::Dispute,
+        _ if pair.second => Why::Second,
+        _ => Why::Queue,
+    }
+}
+
+/// The run folders of earlier nights that have members of the queue.
+fn earlier_nights(setup: &Setup, at_hand: &[PathBuf], wanted: &HashSet<String>) -> Result<Vec<(PathBuf, Night)>> {
     let mut nights = Vec::new();
     if wanted.is_empty() {
         return Ok(nights);
     }
     let open = |run: &PathBuf| Night::open(run, at_hand, &setup.columns, &mut |id, _, _| wanted.contains(id));
     for run in &setup.earlier {
-        nights.push(open(run)?);
+        nights.push((run.clone(), open(run)?));
     }
     for run in beside(&setup.run) {
         // Nobody asked for these, so one that cannot be read is no reason to stop.
         match open(&run) {
-            Ok(night) => nights.push(night),
+            Ok(night) => nights.push((run, night)),
             Err(error) => log::warn!("{error}"),
         }
     }
     Ok(nights)
+}
+
+fn by_key(rows: Vec<Judged>) -> HashMap<RowKey, Judged> {
+    rows.into_iter().map(|row| (row.key(), row)).collect()
 }
 
 /// A name for a pair that says nothing about it.

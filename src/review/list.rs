@@ -7,10 +7,11 @@ use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use super::desk::{Desk, Spot};
+use super::given::is_given;
 use super::queue::Pair;
 use super::request::lock;
-use super::views::ItemState;
-use crate::decisions::{Answer, Ledger, PairKey};
+use super::views::{ItemState, PairAnswer};
+use crate::decisions::{Ledger, PairKey};
 
 /// So long a pair that somebody looks at is not offered to another.
 const HELD: Duration = Duration::from_secs(90);
@@ -23,14 +24,25 @@ impl Desk {
             seeds.entry(seed.after).or_default().push(at);
         }
         let held = lock(&self.held).clone();
-        let visible = |pair: &Pair| match pair.second {
-            true => ledger.answers(&pair.key).get(reviewer).map(|judgement| judgement.answer),
-            false => ledger.settled(&pair.key).map(|settled| settled.answer),
+        let given = ledger.assignments(&self.run_id).get(reviewer).copied();
+        let visible = |pair: &Pair| {
+            let settled = ledger.settled(&pair.key);
+            match pair.second && !settled.is_some_and(|settled| settled.disputed) {
+                true => ledger.answers(&pair.key).get(reviewer).map(|judgement| judgement.answer),
+                // Where people disagree this is "not sure", which no other pair makes needless.
+                false => settled.map(|settled| settled.answer),
+            }
         };
         let mut items = Vec::new();
         for (at, person) in self.queue.persons.iter().enumerate() {
             for index in person.asked(&visible) {
-                items.push(self.pair_state(ledger, reviewer, at, index, &held));
+                let pair = &person.pairs[index];
+                let state = self.pair_state(ledger, reviewer, pair, &held);
+                let districts = [pair.a.district.as_str(), pair.b.district.as_str()];
+                let name = if person.rank == 0 { &pair.id } else { &person.cluster_id };
+                if is_given(given, &districts, name) || state.mine.is_some() || state.disputed {
+                    items.push(state);
+                }
                 for seed in seeds.remove(&(at, index)).into_iter().flatten() {
                     items.push(self.seed_state(ledger, reviewer, seed));
                 }
@@ -47,27 +59,30 @@ impl Desk {
         &self,
         ledger: &Ledger,
         reviewer: &str,
-        person: usize,
-        index: usize,
+        pair: &Pair,
         held: &HashMap<String, (String, Instant)>,
     ) -> ItemState {
-        let pair = &self.queue.persons[person].pairs[index];
         let answers = ledger.answers(&pair.key);
         let mine = answers.get(reviewer);
         let second = pair.second;
-        let others: Vec<(String, Answer)> = answers
+        let disputed = ledger.settled(&pair.key).is_some_and(|settled| settled.disputed);
+        let is_decided_between = answers.values().any(|judgement| judgement.why.is_final());
+        let others: Vec<(String, PairAnswer)> = answers
             .iter()
             .filter(|(who, _)| **who != reviewer)
-            .map(|(who, judgement)| ((*who).to_owned(), judgement.answer))
+            .map(|(who, judgement)| ((*who).to_owned(), PairAnswer::of(judgement)))
             .collect();
+        // Who was asked blind is told what others said when they disagree, and not before.
+        let may_know = !second || disputed || is_decided_between;
         let id = pair.id.clone();
         let busy = held.get(&id).is_some_and(|(who, since)| who != reviewer && since.elapsed() < HELD);
         ItemState {
-            open: mine.is_none() && others.len() < if second { 2 } else { 1 },
-            mine: mine.map(|judgement| judgement.answer),
+            open: mine.is_none() && (disputed || others.len() < if second { 2 } else { 1 }),
+            mine: mine.map(|judgement| PairAnswer::of(judgement)),
             note: mine.and_then(|judgement| judgement.note.clone()),
-            by: if second { Vec::new() } else { others },
+            by: if may_know { others } else { Vec::new() },
             held: busy && !second,
+            disputed,
             id,
         }
     }
@@ -79,10 +94,11 @@ impl Desk {
         ItemState {
             id: self.id(Spot::Seed(at)),
             open: mine.is_none(),
-            mine: mine.map(|judgement| judgement.answer),
+            mine: mine.map(|judgement| PairAnswer::of(judgement)),
             note: mine.and_then(|judgement| judgement.note.clone()),
             by: Vec::new(),
             held: false,
+            disputed: false,
         }
     }
 }

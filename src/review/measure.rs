@@ -1,4 +1,5 @@
-//! How well reviewers answer: against known pairs, and against each other.
+//! How well reviewers answer, against known pairs and rows and against each other; and how often the run was right about the
+//! rows that they looked at.
 //!
 //! Error rates are stated on the known pairs with Wilson's 95 % intervals; an answer "not sure" is no error and is counted
 //! by itself. Agreement is stated on the pairs that two people answered without seeing each other's answer, as Cohen's
@@ -10,7 +11,7 @@ use std::fmt;
 
 use serde::Serialize;
 
-use crate::decisions::{Answer, Entry, Event, Judgement, Ledger, Why};
+use crate::decisions::{Answer, Entry, Judgement, Ledger, Question, RowAnswer, Stopped, Why};
 use crate::statistics::wilson;
 
 /// So many of so many, with a 95 % interval.
@@ -43,6 +44,34 @@ pub struct Reviewer {
     pub called_same: Share,
     /// Known pairs left open.
     pub not_sure: Share,
+    /// Decisions that stand, about rows: upheld, overturned, to be taken again, passed on.
+    pub rows: [usize; 4],
+    /// Known rows that were upheld or overturned wrongly.
+    pub known_rows_wrong: Share,
+    /// Whether the reviewer is stopped, for too many wrong answers.
+    pub stopped: Option<Stopped>,
+}
+
+/// How often the run was right about rows that it held something against.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct RowPrecision {
+    /// What the rows were asked about; rows with reasons of several questions tell nothing of one of them.
+    pub question: Question,
+    /// Rows with an answer that stands.
+    pub rows: usize,
+    /// Rows that are to be taken again, and say neither.
+    pub retake: usize,
+    /// Upheld, of those upheld or overturned: the run's precision.
+    pub upheld: Share,
+}
+
+/// How often rows below a limit of liveness were pictures of pictures.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct LimitPrecision {
+    /// The limit on the lower liveness of worker and member.
+    pub below: f32,
+    /// Upheld, of those upheld or overturned.
+    pub upheld: Share,
 }
 
 /// Two reviewers.
@@ -77,7 +106,20 @@ pub struct Measured {
     pub reviewers: Vec<Reviewer>,
     /// By names.
     pub agreement: Vec<Agreement>,
+    /// How often the run was right, by what rows were asked about.
+    pub precision: Vec<RowPrecision>,
+    /// The same for liveness, at each limit.
+    pub liveness: Vec<LimitPrecision>,
+    /// The highest limit of `[liveness] reject_below` at which the interval of the precision begins at
+    /// [`TRUSTED`] or above; `None` where too few rows were looked at, or none is that good.
+    pub suggested_reject_below: Option<f32>,
 }
+
+/// Least precision, at the lower end of its interval, of a limit below which rows are rejected without a look.
+pub const TRUSTED: f64 = 0.9;
+
+/// Limits of liveness that are judged.
+const LIMITS: [f32; 9] = [0.01, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.65, 0.8];
 
 /// Measures the reviewers of a log.
 pub fn measure(ledger: &Ledger) -> Measured {
@@ -100,7 +142,20 @@ pub fn measure(ledger: &Ledger) -> Measured {
             }
         }
     }
+    let rows = judged_rows(ledger);
+    let liveness: Vec<LimitPrecision> = LIMITS
+        .iter()
+        .map(|&below| {
+            let is_below =
+                |row: &&JudgedRow| row.question == Question::Liveness && row.liveness.is_some_and(|l| l < below);
+            LimitPrecision { below, upheld: upheld(rows.iter().filter(is_below)) }
+        })
+        .collect();
+    let is_trusted = |limit: &&LimitPrecision| limit.upheld.of > 0 && limit.upheld.interval[0] >= TRUSTED;
     Measured {
+        suggested_reject_below: liveness.iter().rev().find(is_trusted).map(|limit| limit.below),
+        liveness,
+        precision: Question::OF_ROWS.into_iter().filter_map(|question| precision(&rows, question)).collect(),
         pairs: settled.len(),
         disputed: settled.iter().filter(|s| s.disputed).count(),
         seen_twice,
@@ -111,7 +166,7 @@ pub fn measure(ledger: &Ledger) -> Measured {
 
 fn reviewer(ledger: &Ledger, name: &str) -> Reviewer {
     let own = |entry: &&Entry| entry.reviewer == name;
-    let decided: Vec<&Judgement> = ledger.entries().iter().filter(own).filter_map(judgement).collect();
+    let decided: Vec<&Judgement> = ledger.entries().iter().filter(own).filter_map(|entry| entry.event.pair()).collect();
     let mut answers = [0; 3];
     let mut known: Vec<(Answer, Answer)> = Vec::new();
     for pair in ledger.pairs() {
@@ -126,6 +181,16 @@ fn reviewer(ledger: &Ledger, name: &str) -> Reviewer {
         let asked: Vec<_> = known.iter().filter(|(t, _)| truth.contains(t)).collect();
         Share::new(asked.iter().filter(|(_, answer)| *answer == said).count(), asked.len())
     };
+    let mut rows = [0; 4];
+    let mut known_rows = Vec::new();
+    for row in ledger.rows() {
+        if let Some((_, judgement)) = ledger.row_answers(row).get(name) {
+            rows[judgement.answer as usize] += 1;
+        }
+        let known = ledger.seeded_row(row).get(name).and_then(|judgement| Some((judgement.answer, judgement.truth?)));
+        known_rows.extend(known.filter(|(said, _)| matches!(said, RowAnswer::Uphold | RowAnswer::Overturn)));
+    }
+    let wrong = known_rows.iter().filter(|(said, truth)| said != truth).count();
     let decisions = answers.iter().sum();
     let mut looked: Vec<u64> = decided.iter().filter_map(|j| j.looked_ms).collect();
     looked.sort_unstable();
@@ -133,19 +198,49 @@ fn reviewer(ledger: &Ledger, name: &str) -> Reviewer {
         name: name.to_owned(),
         decisions,
         answers,
-        changed: decided.len() - decisions - known.len(),
+        // What a stopped reviewer said does not stand, and was not changed.
+        changed: decided.len().saturating_sub(decisions + known.len()) * usize::from(ledger.stopped(name).is_none()),
         median_seconds: looked.get(looked.len() / 2).map(|&ms| ms as f64 / 1000.0),
         called_different: share(&[Answer::Same], Answer::Different),
         called_same: share(&[Answer::Different], Answer::Same),
         not_sure: share(&[Answer::Same, Answer::Different], Answer::NotSure),
+        rows,
+        known_rows_wrong: Share::new(wrong, known_rows.len()),
+        stopped: ledger.stopped(name),
     }
 }
 
-fn judgement(entry: &Entry) -> Option<&Judgement> {
-    match &entry.event {
-        Event::Decide(judgement) => Some(judgement),
-        Event::Undo { .. } => None,
-    }
+/// A row about which something stands, asked about one thing.
+struct JudgedRow {
+    question: Question,
+    answer: RowAnswer,
+    liveness: Option<f32>,
+}
+
+fn judged_rows(ledger: &Ledger) -> Vec<JudgedRow> {
+    let judged = ledger.rows().iter().filter_map(|key| {
+        let settled = ledger.settled_row(key)?;
+        let mut questions = settled.reasons.iter().map(|&reason| Question::about(reason));
+        let question = questions.next()?;
+        if questions.any(|other| other != question) {
+            return None;
+        }
+        let liveness = ledger.row_answers(key).values().find_map(|(_, judgement)| judgement.liveness);
+        Some(JudgedRow { question, answer: settled.answer?, liveness })
+    });
+    judged.collect()
+}
+
+fn upheld<'a>(rows: impl Iterator<Item = &'a JudgedRow>) -> Share {
+    let answers: Vec<RowAnswer> = rows.map(|row| row.answer).filter(|answer| *answer != RowAnswer::Retake).collect();
+    Share::new(answers.iter().filter(|answer| **answer == RowAnswer::Uphold).count(), answers.len())
+}
+
+fn precision(rows: &[JudgedRow], question: Question) -> Option<RowPrecision> {
+    let own = || rows.iter().filter(move |row| row.question == question);
+    let retake = own().filter(|row| row.answer == RowAnswer::Retake).count();
+    let count = own().count();
+    (count > 0).then(|| RowPrecision { question, rows: count, retake, upheld: upheld(own()) })
 }
 
 fn agreement(a: String, b: String, table: [[usize; 3]; 3]) -> Agreement {
@@ -196,6 +291,20 @@ impl fmt::Display for Measured {
             writeln!(f, "  known to be the same, called different: {}", r.called_different)?;
             writeln!(f, "  known to be different, called the same: {}", r.called_same)?;
             writeln!(f, "  known pairs left open: {}", r.not_sure)?;
+            let [upheld, overturned, retake, passed] = r.rows;
+            if r.rows.iter().sum::<usize>() + r.known_rows_wrong.of > 0 {
+                writeln!(
+                    f,
+                    "  rows: {upheld} upheld, {overturned} overturned, {retake} to be taken again, {passed} passed on"
+                )?;
+                writeln!(f, "  known rows answered wrongly: {}", r.known_rows_wrong)?;
+            }
+            if let Some(Stopped { wrong, asked }) = r.stopped {
+                writeln!(
+                    f,
+                    "  STOPPED: {wrong} of {asked} known answers were wrong; what was said counts for nothing until somebody looks"
+                )?;
+            }
         }
         writeln!(f, "\n{} pairs answered by two people, blind", self.seen_twice)?;
         for a in &self.agreement {
@@ -204,6 +313,19 @@ impl fmt::Display for Measured {
                 _ => "no kappa: both always say the same one thing".to_owned(),
             };
             writeln!(f, "  {} and {}: agree on {}; {kappa}", a.a, a.b, a.agree)?;
+        }
+        if !self.precision.is_empty() {
+            writeln!(f, "\nHow often the run was right about the rows that were looked at:")?;
+        }
+        for RowPrecision { question, rows, retake, upheld } in &self.precision {
+            writeln!(f, "  {}: {upheld} upheld; {rows} rows, {retake} to be taken again", question.code())?;
+        }
+        for limit in self.liveness.iter().filter(|limit| limit.upheld.of > 0) {
+            writeln!(f, "    liveness below {}: {} upheld", limit.below, limit.upheld)?;
+        }
+        if let Some(limit) = self.suggested_reject_below {
+            let least = 100.0 * TRUSTED;
+            writeln!(f, "  at liveness.reject_below = {limit} at least {least:.0} % of the rejects would be right")?;
         }
         Ok(())
     }

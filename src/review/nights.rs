@@ -11,7 +11,7 @@ use serde::Deserialize;
 
 use super::tables::{self, Face};
 use crate::config::Columns;
-use crate::config::policy::PhotoLimits;
+use crate::config::policy::{PhotoLimits, VerdictPolicy};
 use crate::decisions::Side;
 use crate::dump::{Dump, RowFacts, Submission};
 use crate::matching::UNKNOWN_TIME;
@@ -24,6 +24,14 @@ struct Record {
     inputs: Vec<Input>,
     #[serde(default)]
     policy: serde_json::Value,
+    #[serde(default)]
+    workers: WorkersTable,
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct WorkersTable {
+    #[serde(default)]
+    table: Option<PathBuf>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -39,6 +47,10 @@ pub struct Night {
     pub run_id: String,
     /// Limits on its pictures.
     pub limits: PhotoLimits,
+    /// What its reasons come to.
+    pub verdicts: VerdictPolicy,
+    /// Its table of workers, where it had one.
+    pub workers: Option<PathBuf>,
     dump: std::result::Result<Dump, String>,
     rows: HashMap<String, Vec<Known>>,
 }
@@ -92,12 +104,7 @@ impl Night {
         columns: &Columns,
         keep: &mut dyn FnMut(&str, &Known, &[String]) -> bool,
     ) -> Result<Night> {
-        let path = run.join("run.json");
-        let refuse = |found: String| {
-            Error::input(&path, "run", "the record of a finished run", found, "name a folder that `chehra audit` made")
-        };
-        let bytes = std::fs::read(&path).map_err(|e| refuse(e.to_string()))?;
-        let record: Record = serde_json::from_slice(&bytes).map_err(|e| refuse(e.to_string()))?;
+        let record = record(run)?;
         let mut rows: HashMap<String, Vec<Known>> = HashMap::new();
         let columns_read = ["submission_id", "worker_id", "reasons", "faces", "row"];
         tables::read(&run.join("verdicts.parquet"), &columns_read, |batch| {
@@ -115,7 +122,23 @@ impl Night {
         })?;
         // A run of another version may have other limits; what cannot be read keeps its default.
         let limits = serde_json::from_value(record.policy["photo"].clone()).unwrap_or_default();
-        Ok(Night { run_id: record.run_id, limits, dump: dump_of(&record.inputs, at_hand, columns), rows })
+        let verdicts = serde_json::from_value(record.policy["verdicts"].clone()).unwrap_or_default();
+        Ok(Night {
+            run_id: record.run_id,
+            limits,
+            verdicts,
+            workers: record.workers.table,
+            dump: dump_of(&record.inputs, at_hand, columns),
+            rows,
+        })
+    }
+
+    /// What the reasons of a run's rows come to, as its policy says.
+    ///
+    /// # Errors
+    /// As [`Night::open`].
+    pub fn verdicts(run: &Path) -> Result<VerdictPolicy> {
+        Ok(serde_json::from_value(record(run)?.policy["verdicts"].clone()).unwrap_or_default())
     }
 
     /// Why the dump cannot be read, if it cannot.
@@ -139,10 +162,33 @@ impl Night {
         })
     }
 
+    /// The submission at a position of the dump.
+    ///
+    /// # Errors
+    /// Why it is not at hand.
+    pub fn submission(&self, row: u64) -> std::result::Result<Submission, Missing> {
+        self.read(row).ok_or(if self.dump.is_ok() { Missing::Picture } else { Missing::Dump })
+    }
+
+    /// The faces at a position of the dump, of a row that was kept.
+    pub fn faces(&self, row: u64) -> Vec<Face> {
+        let mut kept = self.rows.values().flatten();
+        kept.find(|known| known.row == row).map(|known| known.faces.clone()).unwrap_or_default()
+    }
+
     fn read(&self, row: u64) -> Option<Submission> {
         let dump = self.dump.as_ref().ok()?;
         dump.batches(1, usize::MAX, row).next()?.ok()?.into_iter().next().filter(|s| s.row == row)
     }
+}
+
+fn record(run: &Path) -> Result<Record> {
+    let path = run.join("run.json");
+    let refuse = |found: String| {
+        Error::input(&path, "run", "the record of a finished run", found, "name a folder that `chehra audit` made")
+    };
+    let bytes = std::fs::read(&path).map_err(|e| refuse(e.to_string()))?;
+    serde_json::from_slice(&bytes).map_err(|e| refuse(e.to_string()))
 }
 
 /// The dump's files, each where it was or under the same name and size among those at hand.
@@ -188,6 +234,34 @@ impl Nights {
         let is_it = |found: &Submission| found.facts.submission_id.as_deref() == Some(submission);
         let submission = night.read(known.row).filter(is_it).ok_or(missing)?;
         Ok(Found { submission, faces: known.faces.clone(), limits: night.limits.clone() })
+    }
+
+    /// Finds a submission on any night, the run's own first, and says whether it is of an earlier one.
+    pub fn find_anywhere(&self, submission: &str) -> std::result::Result<(Found, bool), Missing> {
+        let mut missing = Missing::Night;
+        for (at, night) in self.0.iter().enumerate() {
+            let Some(known) = night.rows(submission).first() else { continue };
+            match night.submission(known.row) {
+                Ok(found) => {
+                    let found = Found { submission: found, faces: known.faces.clone(), limits: night.limits.clone() };
+                    return Ok((found, at > 0));
+                }
+                Err(why) => missing = why,
+            }
+        }
+        Err(missing)
+    }
+
+    /// Why there is no picture of a membership, as far as that is known without a look at it.
+    pub fn missing(&self, side: &Side) -> Option<Missing> {
+        let is_own = |at: usize| (at == 0) != side.earlier_night;
+        let mut nights =
+            self.0.iter().enumerate().filter(|(at, night)| is_own(*at) && !night.rows(&side.submission).is_empty());
+        match nights.next() {
+            None => Some(Missing::Night),
+            Some((_, night)) if night.dump.is_err() => Some(Missing::Dump),
+            Some(_) => None,
+        }
     }
 
     /// Finds a membership: its row and the faces in its picture.

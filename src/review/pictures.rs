@@ -67,27 +67,42 @@ pub struct Shown {
     pub place: Place,
 }
 
-/// Where the face is in the whole picture.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+/// Where the faces are in the whole picture.
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Place {
     /// Width of the whole picture as shown, pixels.
     pub width: usize,
     /// Its height.
     pub height: usize,
-    /// Left, top, width, height of the face in it.
+    /// Left, top, width, height of the face in it that is asked about.
     pub face: Option<[f32; 4]>,
+    /// All faces that were found.
+    pub faces: Vec<PlacedFace>,
+}
+
+/// A face in the whole picture.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct PlacedFace {
+    /// Left, top, width, height.
+    #[serde(rename = "box")]
+    pub bbox: [f32; 4],
+    /// `worker`, `member` or `bystander`.
+    pub role: String,
+    /// Probability that it was there.
+    pub liveness: Option<f32>,
 }
 
 impl Found {
     /// Both pictures of a membership, with the face of that role.
     pub fn show(&self, role: &str) -> Result<Shown, Missing> {
         let bytes = self.submission.selfie.as_deref().ok_or(Missing::Picture)?;
-        show(bytes, &self.limits, self.faces.iter().find(|face| face.role == role))
+        show(bytes, &self.limits, &self.faces, Some(role))
     }
 }
 
-/// Decodes a selfie and draws both.
-fn show(bytes: &[u8], limits: &PhotoLimits, face: Option<&Face>) -> Result<Shown, Missing> {
+/// Decodes a picture with these faces and draws both, the cut-out of the face of a role.
+pub fn show(bytes: &[u8], limits: &PhotoLimits, faces: &[Face], role: Option<&str>) -> Result<Shown, Missing> {
+    let face = faces.iter().find(|face| Some(face.role.as_str()) == role);
     let photo = photo::decode(bytes, limits).map_err(|_| Missing::Picture)?;
     let scale = (WHOLE as f64 / photo.width.max(photo.height) as f64).min(1.0);
     let size = |side: usize| ((side as f64 * scale).round() as usize).max(1);
@@ -97,7 +112,9 @@ fn show(bytes: &[u8], limits: &PhotoLimits, face: Option<&Face>) -> Result<Shown
     let shrink = Similarity { a: scale, b: 0.0, tx: shift, ty: shift };
     let whole = jpeg(&photo, &shrink, [width, height]).ok_or(Missing::Picture)?;
     let cut = face.and_then(|face| jpeg(&photo, &upright(face)?, [FACE, FACE]));
-    let place = Place { width, height, face: face.map(|f| f.bbox.map(|v| v * scale as f32)) };
+    let scaled = |face: &Face| face.bbox.map(|v| v * scale as f32);
+    let placed = |face: &Face| PlacedFace { bbox: scaled(face), role: face.role.clone(), liveness: face.liveness };
+    let place = Place { width, height, face: face.map(scaled), faces: faces.iter().map(placed).collect() };
     Ok(Shown { face: cut, whole, place })
 }
 
@@ -150,8 +167,14 @@ mod tests {
         };
         let mut landmarks = [0.0; 10];
         (0..5).for_each(|k| landmarks[2 * k..2 * k + 2].copy_from_slice(&place(plain(k))));
-        let face = Face { bbox: [800.0, 600.0, 300.0, 400.0], landmarks, role: "member".into(), quality: None };
-        let shown = show(&png, &PhotoLimits::default(), Some(&face)).unwrap();
+        let face = Face {
+            bbox: [800.0, 600.0, 300.0, 400.0],
+            landmarks,
+            role: "member".into(),
+            quality: None,
+            liveness: None,
+        };
+        let shown = show(&png, &PhotoLimits::default(), &[face], Some("member")).unwrap();
         assert_eq!((shown.place.width, shown.place.height), (1280, 960));
         assert_eq!(shown.place.face.unwrap().map(f32::round), [512.0, 384.0, 192.0, 256.0]);
         let cut = image::load_from_memory(&shown.face.unwrap()).unwrap().to_luma8();
@@ -163,6 +186,6 @@ mod tests {
         };
         let (one, other) = (brightest_row(0, 200), brightest_row(200, 400));
         assert!(one.abs_diff(other) <= 8, "{one} {other}");
-        assert_eq!(show(b"no picture", &PhotoLimits::default(), None).unwrap_err(), Missing::Picture);
+        assert_eq!(show(b"no picture", &PhotoLimits::default(), &[], None).unwrap_err(), Missing::Picture);
     }
 }

@@ -184,7 +184,8 @@ impl Person {
     }
 }
 
-fn root(parent: &[usize], mut at: usize) -> usize {
+/// The root of a place in a forest of joined places.
+pub fn root(parent: &[usize], mut at: usize) -> usize {
     while parent[at] != at {
         at = parent[at];
     }

@@ -5,6 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use serde::Deserialize;
 
 use crate::Error;
+use crate::decisions::{Entry, Event, Stopped, VERSION};
 
 /// Why a request is not done.
 #[derive(Debug)]
@@ -15,6 +16,8 @@ pub enum Refusal {
     Unknown,
     /// Nothing to take back.
     Nothing,
+    /// The reviewer has answered known pairs and rows wrongly too often.
+    Stopped(Stopped),
     /// The log did not take it.
     Log(Error),
 }
@@ -53,6 +56,18 @@ pub fn name(typed: &str, only: Option<&str>) -> Result<String, Refusal> {
 pub fn nonce(sent: &str) -> Result<String, Refusal> {
     let fits = (16..=64).contains(&sent.len()) && sent.bytes().all(|b| b.is_ascii_alphanumeric());
     if fits { Ok(sent.to_owned()) } else { Err(Refusal::Wrong("a nonce has 16 to 64 letters and digits")) }
+}
+
+/// A line of the log of decisions.
+pub fn entry(run: &str, reviewer: &str, nonce_sent: &str, event: Event) -> Result<Entry, Refusal> {
+    Ok(Entry {
+        v: VERSION,
+        id: nonce(nonce_sent)?,
+        at: now(),
+        reviewer: reviewer.to_owned(),
+        run: run.to_owned(),
+        event,
+    })
 }
 
 /// Now, as a line of a log has it.

@@ -26,8 +26,11 @@ use crate::statistics::uniform_of;
 /// Most workers that known pairs are drawn from.
 const MOST_WORKERS: usize = 2_000;
 
-/// Selfies of each of them.
+/// Selfies of each of them that known pairs take.
 const SELFIES: usize = 2;
+
+/// Selfies of each of them that are kept, for known rows show several.
+const KEPT: usize = 4;
 
 /// Reasons that say nothing about who is who in the selfie.
 const CLEAR: [Reason; 8] = [
@@ -118,11 +121,23 @@ impl Pool {
         }
         let rows = self.chosen.entry(worker.clone()).or_default();
         let doubted = !reasons.is_empty();
-        let free = rows.iter().filter(|(other, _)| *other == doubted).count() < SELFIES;
+        let free = rows.iter().filter(|(other, _)| *other == doubted).count() < KEPT;
         if free {
             rows.push((doubted, known.row));
         }
         free
+    }
+
+    /// The workers whose rows were taken, in an order drawn for the run, with the rows of each, the clearest first.
+    pub fn workers(&self, run_id: &str) -> Vec<(String, Vec<u64>)> {
+        let mut workers: Vec<(String, Vec<u64>)> = Vec::new();
+        for (worker, rows) in self.chosen.iter().filter(|(_, rows)| rows.len() >= SELFIES) {
+            let mut rows = rows.clone();
+            rows.sort_unstable();
+            workers.push((worker.clone(), rows.into_iter().map(|(_, row)| row).collect()));
+        }
+        workers.sort_by(|x, y| uniform_of(&[run_id, &x.0]).total_cmp(&uniform_of(&[run_id, &y.0])));
+        workers
     }
 
     /// Known pairs for a queue: `share` of its pairs, half of them the same person, spread evenly.
@@ -134,15 +149,11 @@ impl Pool {
             .flat_map(|(at, person)| person.asked(&|_| None).into_iter().map(move |pair| (at, pair)))
             .collect();
         let wanted = (share * asked.len() as f64).ceil() as usize;
-        let mut workers: Vec<&String> =
-            self.chosen.iter().filter(|(_, rows)| rows.len() >= SELFIES).map(|(w, _)| w).collect();
-        workers.sort_by(|x, y| uniform_of(&[&night.run_id, x]).total_cmp(&uniform_of(&[&night.run_id, y])));
+        let workers = self.workers(&night.run_id);
         let count = wanted.min(workers.len());
         let mut seeds = Vec::new();
-        for (number, worker) in workers.into_iter().take(count).enumerate() {
-            let mut rows = self.chosen[worker].clone();
-            rows.sort_unstable();
-            let sides: Vec<Side> = rows.iter().take(SELFIES).filter_map(|(_, row)| night.side(*row)).collect();
+        for (number, (worker, rows)) in workers.iter().take(count).enumerate() {
+            let sides: Vec<Side> = rows.iter().take(SELFIES).filter_map(|row| night.side(*row)).collect();
             let [one, other] = sides.as_slice() else { continue };
             let face = |side: &Side, role| SeedFace { side: side.clone(), role };
             let (a, truth, basis) = match number % 2 {

@@ -1,4 +1,4 @@
-//! The desk over HTTP: two pages, their lists, pairs and members, pictures, and the requests that change something.
+//! The desk over HTTP: its pages, their lists, pairs and members, pictures, and the requests that change something.
 //!
 //! One thread serves; whatever reads pictures or waits for the disk runs beside it. An answer to a decision is made of a
 //! [`Receipt`], and only a flushed log hands one out.
@@ -21,8 +21,13 @@ use tokio_io_timeout::TimeoutStream;
 
 use super::calls::{Calls, GivenCall, Wanted};
 use super::desk::{Desk, Given};
+use super::files;
 use super::guard::{Guard, loopback, seal};
+use super::person::GivenPerson;
 use super::request::{Refusal, TakenBack};
+use super::rows::{Appealing, GivenRow, RowPicture, RowUndo, Rows, SelfieView, letter};
+use super::work::{Assigning, Looking};
+use crate::decisions::Stopped;
 use crate::journal::Receipt;
 use crate::{Error, Result};
 
@@ -31,15 +36,6 @@ const MOST_BYTES: usize = 16 << 10;
 
 /// How long a connection may be silent: longer than the slowest picture takes.
 const PATIENCE: Duration = Duration::from_secs(60);
-
-const PAGE: &str = include_str!("page/index.html");
-const STYLE: &str = include_str!("page/desk.css");
-const SCRIPT: &str = include_str!("page/desk.js");
-const COMMON: &str = include_str!("page/common.js");
-const CALLS_PAGE: &str = include_str!("page/calls.html");
-const CALLS_SCRIPT: &str = include_str!("page/calls.js");
-const WORDS: &str = include_str!("page/words.js");
-const ICON: &str = include_str!("page/icon.svg");
 
 /// A desk that listens.
 #[derive(Debug)]
@@ -141,18 +137,19 @@ async fn answer(
 fn route(desk: &Desk, method: &Method, path: &str, query: &str, body: &[u8]) -> Response {
     let parts: Vec<&str> = path.split('/').collect();
     let reviewer = || parameter(query, "reviewer").unwrap_or_default();
+    let has_page = parts[0] != "calls" && parts[0] != "calls.js" || desk.calls().is_some();
+    if let Some((kind, content)) = files::find(path).filter(|_| method == Method::GET && has_page) {
+        return respond(StatusCode::OK, kind, content);
+    }
     match (method.as_str(), parts.as_slice()) {
-        ("GET", [""]) => file("text/html; charset=utf-8", PAGE),
-        ("GET", ["desk.css"]) => file("text/css; charset=utf-8", STYLE),
-        ("GET", ["desk.js"]) => file("text/javascript; charset=utf-8", SCRIPT),
-        ("GET", ["common.js"]) => file("text/javascript; charset=utf-8", COMMON),
-        ("GET", ["words.js"]) => file("text/javascript; charset=utf-8", WORDS),
-        ("GET", ["icon.svg"]) => file("image/svg+xml", ICON),
         ("GET", ["desk"]) => json(&Greeting {
             reviewer: desk.only_reviewer(),
             without_dump: desk.without_dump(),
             calls: desk.calls().map(|calls| calls.size().0),
             promise: desk.has_promise(),
+            rows: desk.rows().count(),
+            districts: desk.districts(),
+            languages: files::languages(),
         }),
         ("GET", ["promise"]) => match desk.promise() {
             Some(Ok(record)) => json(&record),
@@ -166,7 +163,9 @@ fn route(desk: &Desk, method: &Method, path: &str, query: &str, body: &[u8]) -> 
         }
         ("POST", ["decide"]) => change(body, |given: &Given| desk.decide(given)),
         ("POST", ["undo"]) => change(body, |given: &TakenBack| desk.undo(given)),
-        (_, ["calls" | "calls.js", ..]) => match desk.calls() {
+        (_, ["rows", ..]) => route_rows(desk.rows(), method, &parts, query, body),
+        (_, ["person" | "worker" | "work" | "letter", ..]) => route_people(desk, method, &parts, query, body),
+        (_, ["calls", ..]) => match desk.calls() {
             Some(calls) => route_calls(calls, method, &parts, &reviewer(), body),
             None => plain(StatusCode::NOT_FOUND),
         },
@@ -175,11 +174,76 @@ fn route(desk: &Desk, method: &Method, path: &str, query: &str, body: &[u8]) -> 
     }
 }
 
+/// The queues of rows: a page of its own, and the same kinds of request.
+fn route_rows(rows: &Rows, method: &Method, parts: &[&str], query: &str, body: &[u8]) -> Response {
+    let asked = |name: &str| parameter(query, name).unwrap_or_default();
+    let reviewer = || asked("reviewer");
+    let picture = |id: &str, which: RowPicture, face: bool| rows.picture(id, which, face).map_or_else(refused, jpeg);
+    match (method.as_str(), &parts[1..]) {
+        ("GET", ["state"]) => rows.state(&reviewer(), &asked("queue")).map_or_else(refused, |state| json(&state)),
+        ("GET", ["item", id]) => rows.view(&reviewer(), id).map_or_else(refused, |view| json(&view)),
+        ("GET", ["find"]) => rows.find(&asked("submission")).map_or_else(refused, |id| json(&FoundRow { id })),
+        ("GET", ["picture", id, "face"]) => picture(id, RowPicture::Selfie, true),
+        ("GET", ["picture", id, "whole"]) => picture(id, RowPicture::Selfie, false),
+        ("GET", ["picture", id, "photo"]) => picture(id, RowPicture::Photo, false),
+        ("GET", ["picture", id, "reference"]) => picture(id, RowPicture::Reference, false),
+        ("GET", ["picture", id, "twin"]) => picture(id, RowPicture::Twin, false),
+        ("GET", ["picture", id, "worker", at]) => match at.parse() {
+            Ok(at) => picture(id, RowPicture::Other(at), false),
+            Err(_) => plain(StatusCode::NOT_FOUND),
+        },
+        ("POST", ["decide"]) => change(body, |given: &GivenRow| rows.decide(given)),
+        ("POST", ["undo"]) => change(body, |given: &RowUndo| rows.undo(given)),
+        ("POST", ["appeal"]) => change(body, |given: &Appealing| rows.appeal(given)),
+        ("GET" | "POST", _) => plain(StatusCode::NOT_FOUND),
+        _ => plain(StatusCode::METHOD_NOT_ALLOWED),
+    }
+}
+
+/// Persons, workers, who has which part of the work, and letters to members.
+fn route_people(desk: &Desk, method: &Method, parts: &[&str], query: &str, body: &[u8]) -> Response {
+    let reviewer = || parameter(query, "reviewer").unwrap_or_default();
+    match (method.as_str(), parts) {
+        ("GET", ["person", item]) => desk.person(&reviewer(), item).map_or_else(refused, |view| json(&view)),
+        ("GET", ["person", item, "picture", at, kind @ ("face" | "whole")]) => match at.parse() {
+            Ok(at) => desk.person_picture(item, at, *kind == "whole").map_or_else(refused, jpeg),
+            Err(_) => plain(StatusCode::NOT_FOUND),
+        },
+        ("POST", ["person", "decide"]) => change(body, |given: &GivenPerson| desk.decide_person(given)),
+        ("GET", ["worker", item, side @ ("a" | "b")]) => {
+            let selfies = desk.worker_selfies(item, *side == "b");
+            selfies.map_or_else(refused, |selfies| json(&WorkerSelfies { selfies }))
+        }
+        ("GET", ["worker", item, side @ ("a" | "b"), "picture", at]) => match at.parse() {
+            Ok(at) => desk.worker_selfie(item, *side == "b", at).map_or_else(refused, jpeg),
+            Err(_) => plain(StatusCode::NOT_FOUND),
+        },
+        ("GET", ["letter", item]) => {
+            let language = parameter(query, "language").unwrap_or_default();
+            letter(desk.rows(), item, &language)
+                .map_or_else(refused, |html| respond(StatusCode::OK, "text/html; charset=utf-8", html))
+        }
+        ("GET", ["work"]) => desk.work(&reviewer()).map_or_else(refused, |work| json(&work)),
+        ("POST", ["work", "assign"]) => change(body, |given: &Assigning| desk.assign(given)),
+        ("POST", ["work", "look"]) => change(body, |given: &Looking| desk.look(given)),
+        ("GET" | "POST", _) => plain(StatusCode::NOT_FOUND),
+        _ => plain(StatusCode::METHOD_NOT_ALLOWED),
+    }
+}
+
+#[derive(Serialize)]
+struct FoundRow {
+    id: String,
+}
+
+#[derive(Serialize)]
+struct WorkerSelfies {
+    selfies: Vec<SelfieView>,
+}
+
 /// The queue of calls: a page of its own, and the same kinds of request.
 fn route_calls(calls: &Calls, method: &Method, parts: &[&str], reviewer: &str, body: &[u8]) -> Response {
     match (method.as_str(), parts) {
-        ("GET", ["calls"]) => file("text/html; charset=utf-8", CALLS_PAGE),
-        ("GET", ["calls.js"]) => file("text/javascript; charset=utf-8", CALLS_SCRIPT),
         ("GET", ["calls", "state"]) => calls.state(reviewer).map_or_else(refused, |state| json(&state)),
         ("GET", ["calls", "item", id]) => calls.view(reviewer, id).map_or_else(refused, |view| json(&view)),
         ("GET", ["calls", "picture", id, kind @ ("face" | "whole")]) => {
@@ -201,6 +265,12 @@ struct Greeting<'a> {
     calls: Option<usize>,
     /// Whether there is something to promise.
     promise: bool,
+    /// Rows with a queue.
+    rows: usize,
+    /// Districts of the run.
+    districts: &'a [String],
+    /// Codes of the languages, the one to fall back to first.
+    languages: Vec<&'static str>,
 }
 
 /// Something that goes into the log, and the answer to it.
@@ -219,6 +289,11 @@ fn recorded(state: &impl Serialize, _receipt: Receipt) -> Response {
 
 fn refused(why: Refusal) -> Response {
     match why {
+        Refusal::Stopped(Stopped { wrong, asked }) => {
+            let words =
+                format!("{wrong} of {asked} known answers were wrong: somebody else has to look at yours first");
+            respond(StatusCode::CONFLICT, "text/plain; charset=utf-8", words)
+        }
         Refusal::Unknown => plain(StatusCode::NOT_FOUND),
         Refusal::Nothing => plain(StatusCode::CONFLICT),
         Refusal::Wrong(what) => respond(StatusCode::BAD_REQUEST, "text/plain; charset=utf-8", what),
@@ -233,10 +308,6 @@ fn plain(status: StatusCode) -> Response {
     let mut response = Response::new(Body::empty());
     *response.status_mut() = status;
     response
-}
-
-fn file(kind: &'static str, text: &'static str) -> Response {
-    respond(StatusCode::OK, kind, text)
 }
 
 fn jpeg(bytes: Vec<u8>) -> Response {

@@ -109,7 +109,9 @@ impl Rows {
             let numbers = list_of(DataType::Float32);
             let (boxes, points) = (field("box", &numbers)?, field("landmarks", &numbers)?);
             let (roles, quality) = (strings(&field("role", &DataType::Utf8)?), field("quality", &DataType::Float32)?);
-            let quality = quality.as_primitive::<Float32Type>();
+            let liveness = field("liveness", &DataType::Float32)?;
+            let number =
+                |array: &ArrayRef, at: usize| array.is_valid(at).then(|| array.as_primitive::<Float32Type>().value(at));
             let numbers = |lists: &ArrayRef, at: usize| -> Vec<f32> {
                 lists.as_list::<i32>().value(at).as_primitive::<Float32Type>().values().to_vec()
             };
@@ -118,7 +120,8 @@ impl Rows {
                     bbox: numbers(&boxes, at).try_into().ok()?,
                     landmarks: numbers(&points, at).try_into().ok()?,
                     role: role?,
-                    quality: quality.is_valid(at).then(|| quality.value(at)),
+                    quality: number(&quality, at),
+                    liveness: number(&liveness, at),
                 })
             };
             Ok(roles.into_iter().enumerate().filter_map(face).collect())
@@ -138,6 +141,8 @@ pub struct Face {
     pub role: String,
     /// Its quality, 0..=1, where it was measured.
     pub quality: Option<f32>,
+    /// Probability that it was there, and not a picture of it, where that was measured.
+    pub liveness: Option<f32>,
 }
 
 fn list_of(item: DataType) -> DataType {

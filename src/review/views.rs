@@ -1,10 +1,53 @@
 //! What the page is told: plain values, and how numbers and times are written.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::nights::Missing;
 use super::pictures::Place;
-use crate::decisions::Answer;
+use crate::decisions::{Answer, Judgement, Stopped};
+
+/// What is said of a pair, on the page.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PairAnswer {
+    /// One person.
+    Same,
+    /// Two people.
+    Different,
+    /// Cannot be told.
+    NotSure,
+    /// The face of one side is not the member's.
+    NotMember,
+}
+
+impl PairAnswer {
+    /// The word in requests and tables.
+    pub fn code(self) -> &'static str {
+        match self {
+            PairAnswer::NotMember => "not_member",
+            other => other.plain().code(),
+        }
+    }
+
+    /// The answer about the two members.
+    pub fn plain(self) -> Answer {
+        match self {
+            PairAnswer::Same => Answer::Same,
+            PairAnswer::Different | PairAnswer::NotMember => Answer::Different,
+            PairAnswer::NotSure => Answer::NotSure,
+        }
+    }
+
+    /// What a decision said.
+    pub fn of(judgement: &Judgement) -> PairAnswer {
+        match judgement.answer {
+            Answer::Same => PairAnswer::Same,
+            Answer::Different if judgement.not_member.is_some() => PairAnswer::NotMember,
+            Answer::Different => PairAnswer::Different,
+            Answer::NotSure => PairAnswer::NotSure,
+        }
+    }
+}
 
 /// What a reviewer's list says of one pair.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -13,15 +56,18 @@ pub struct ItemState {
     /// Whether this reviewer is to answer.
     pub open: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub mine: Option<Answer>,
+    pub mine: Option<PairAnswer>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
     /// What others said, where one may know.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub by: Vec<(String, Answer)>,
+    pub by: Vec<(String, PairAnswer)>,
     /// Somebody else is looking at it.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub held: bool,
+    /// People disagree, where one may know.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub disputed: bool,
 }
 
 /// A reviewer's list.
@@ -37,6 +83,10 @@ pub struct State {
     pub per_hour: Option<f64>,
     /// Lines of the log that were begun and never finished.
     pub torn: usize,
+    /// Whether this reviewer is stopped, for too many wrong answers to known pairs.
+    pub stopped: Option<Stopped>,
+    /// Pairs about which people disagree, for this reviewer to decide.
+    pub disputes: usize,
     /// What was recorded or taken back just now.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub changed: Option<String>,
@@ -74,6 +124,13 @@ pub struct SideView {
     pub picture: Option<Place>,
     pub has_face: bool,
     pub missing: Option<Missing>,
+    pub verdict: Option<&'static str>,
+    pub reasons: Vec<&'static str>,
+    pub detail: Option<String>,
+    pub member_liveness: Option<f32>,
+    pub worker_liveness: Option<f32>,
+    /// The chance, in percent, that the face is another person in the picture.
+    pub member_doubt_percent: Option<u8>,
 }
 
 /// `face 9.1, same worker 1.2` -> its parts.

@@ -62,6 +62,18 @@ impl Cast {
         }
     }
 
+    /// Makes a face the member's, as somebody who looked says. Whoever was taken for the member is the worker where that face
+    /// was taken for the worker's; what was said about the wrong face no longer holds.
+    pub fn correct_member(&mut self, face: usize) {
+        if self.worker == Some(face) {
+            self.worker = self.member;
+        }
+        self.member = Some(face);
+        self.other_worker = None;
+        let of_the_face = [Reason::MemberIsWorker, Reason::MemberIsOtherWorker, Reason::TooManyFaces];
+        self.reasons.retain(|reason| !of_the_face.contains(reason));
+    }
+
     pub(super) fn add(&mut self, reason: Reason) {
         if let Err(place) = self.reasons.binary_search(&reason) {
             self.reasons.insert(place, reason);

@@ -1,5 +1,7 @@
 //! Rules and policy -> verdicts, tables, run folder.
 
+mod decided;
+mod decision;
 mod findings;
 mod folder;
 pub mod peers;
@@ -12,6 +14,8 @@ mod tables;
 mod tallies;
 
 pub(crate) use crate::output::create_private;
+pub use decided::{DecidedRows, RowCounts, name_of_row};
+pub use decision::RowDecision;
 pub use findings::{Finding, Findings, Membership, Original, Sign, assemble, rows_of};
 pub use folder::RunFolder;
 pub use peers_table::write_workers_audit;

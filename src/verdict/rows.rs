@@ -4,6 +4,7 @@ use crate::dump::RowFacts;
 use crate::matching::Grade;
 use crate::reason::{Reason, Verdict};
 use crate::roles::Role;
+use crate::verdict::RowDecision;
 
 /// One face of the `faces` column.
 #[derive(Debug, Clone, PartialEq)]
@@ -68,6 +69,8 @@ pub struct VerdictRow {
     pub verdict: Verdict,
     /// Its reasons, in table order, each once.
     pub reasons: Vec<Reason>,
+    /// What people decided about it.
+    pub decision: Option<RowDecision>,
     /// What was expected and found, or which earlier submission something is known from.
     pub detail: Option<String>,
     /// The submission that enrolled this member first.
@@ -132,6 +135,7 @@ pub(crate) mod tests {
             district: None,
             verdict: VerdictPolicy::default().decide(reasons),
             reasons: reasons.to_vec(),
+            decision: None,
             detail: None,
             duplicate_of: None,
             cluster_id: None,

@@ -33,6 +33,7 @@ pub fn first_look(analysis: &Analysis, cast: &Cast, given: Given, policy: &Polic
         district: facts.district.clone(),
         verdict: Verdict::Accept,
         reasons: Vec::new(),
+        decision: None,
         detail: None,
         duplicate_of: None,
         cluster_id: None,
@@ -233,21 +234,30 @@ fn place_as_stored(photo: &SeenPhoto, x: f32, y: f32) -> [f32; 2] {
     }
 }
 
+/// Where each face lies in the picture as the dump has it: left, top, width, height.
+pub fn boxes_as_stored(analysis: &Analysis) -> Vec<[f32; 4]> {
+    let Ok(photo) = &analysis.selfie else { return Vec::new() };
+    let stored = |face: &SeenFace| {
+        let [left, top, width, height] = face.detection.bbox;
+        if photo.turned == 0 {
+            return face.detection.bbox;
+        }
+        let [a, b] = place_as_stored(photo, left, top);
+        let [c, d] = place_as_stored(photo, left + width, top + height);
+        [a.min(c), b.min(d), (a - c).abs(), (b - d).abs()]
+    };
+    photo.faces.iter().map(stored).collect()
+}
+
 fn faces(analysis: &Analysis, cast: &Cast) -> Vec<FaceRow> {
     let place = |x: f32, y: f32| analysis.selfie.as_ref().map_or([x, y], |photo| place_as_stored(photo, x, y));
-    let face = |(index, face): (usize, &crate::infer::SeenFace)| {
+    let boxes = boxes_as_stored(analysis);
+    let face = |(index, face): (usize, &SeenFace)| {
         let mut landmarks = [0.0; 10];
         let places = face.detection.landmarks.map(|[x, y]| place(x, y));
         landmarks.iter_mut().zip(places.as_flattened()).for_each(|(to, &from)| *to = from);
-        let [left, top, width, height] = face.detection.bbox;
-        let ([a, b], [c, d]) = (place(left, top), place(left + width, top + height));
-        let is_as_stored = analysis.selfie.as_ref().is_ok_and(|photo| photo.turned == 0);
-        let bbox = match is_as_stored {
-            true => face.detection.bbox,
-            false => [a.min(c), b.min(d), (a - c).abs(), (b - d).abs()],
-        };
         FaceRow {
-            bbox,
+            bbox: boxes[index],
             landmarks,
             role: cast.role(index),
             score: face.detection.score,

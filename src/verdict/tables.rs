@@ -20,7 +20,7 @@ use crate::matching::review::ReviewRow;
 use crate::matching::{Cluster, Enrolment, Grade, Pair, UNKNOWN_TIME, decision_code};
 use crate::output::create_private;
 use crate::sheets::{self, Sheet, SheetFormat};
-use crate::verdict::{FaceRow, VerdictRow};
+use crate::verdict::{FaceRow, RowDecision, VerdictRow};
 use crate::{Error, Result};
 
 /// Columns of [`crate::verdict::SentFrom`].
@@ -102,6 +102,7 @@ fn verdict_columns(rows: &[VerdictRow], all: &Everywhere) -> Vec<Column> {
         ("district", text(|r| r.district.as_deref())),
         ("verdict", text(|r| Some(r.verdict.code()))),
         ("reasons", string_lists(&reasons)),
+        ("decision", text(|r| r.decision.map(RowDecision::code))),
         ("duplicate_of", text(|r| r.duplicate_of.as_deref())),
         ("cluster_id", text(|r| r.cluster_id.as_deref())),
         ("cross_district", Arc::new(rows.iter().map(|r| r.cross_district).collect::<BooleanArray>())),

@@ -22,7 +22,7 @@ use serde_json::Value;
 
 use crate::util::{Place, chehra, fixture, run, write_dump};
 
-const TABLES: [&str; 6] = [
+pub const TABLES: [&str; 6] = [
     "review.parquet",
     "suspects.parquet",
     "verdicts.parquet",

@@ -31,6 +31,7 @@ const FLOW: &[&str] = &[
     "photo",
     "face",
     "infer",
+    "seen",
     "roles",
     "replies",
     "gallery",

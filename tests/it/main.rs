@@ -20,6 +20,7 @@ mod matching;
 mod monitoring;
 mod nn;
 mod ops;
+mod past_one_machine;
 mod photo;
 mod report;
 mod review;

@@ -22,6 +22,7 @@ mod review {
     pub mod client;
 }
 mod review_calls;
+mod review_desk;
 mod review_page;
 mod slow;
 mod traced;
@@ -74,6 +75,7 @@ const TESTS: &[Test] = tests![
     programs::zsh_reads_its_completions,
     review_calls::a_list_is_called_through_by_keys_alone,
     review_calls::the_page_of_calls_fits_phone_and_desktop_in_both_languages,
+    review_desk::three_people_decide_over_rows_and_pairs_and_the_next_audit_says_so,
     review_page::a_page_without_its_desk_says_so_and_loses_nothing,
     review_page::a_queue_is_worked_through_by_keys_alone,
     review_page::the_page_fits_phone_and_desktop_in_both_languages_light_and_dark,

@@ -149,6 +149,7 @@ fn verdict_row(row: usize, persons: usize) -> VerdictRow {
         } else {
             vec![]
         },
+        decision: None,
         detail: None,
         duplicate_of: None,
         cluster_id: (!spoof).then(|| format!("P{:06}", row / 2)),

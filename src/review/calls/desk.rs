@@ -9,7 +9,7 @@ use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
 use super::super::nights::{Missing, Nights};
-use super::super::pictures::{Recent, Shown};
+use super::super::pictures::{Place, Recent, Shown};
 use super::super::request::{self, Refusal, TakenBack, lock};
 use super::super::views::{instant, masked};
 use super::list::{CallList, Listed};
@@ -191,7 +191,8 @@ impl Calls {
             mobile: facts.mobile.as_deref().map(masked),
             epic: facts.epic.as_deref().map(masked),
             has_face: shown.as_ref().is_ok_and(|shown| shown.face.is_some()),
-            picture: shown.as_ref().ok().map(|shown| shown.place),
+            // What the audit took each face for, and how live, is not for callers.
+            picture: shown.as_ref().ok().map(|shown| Place { faces: Vec::new(), ..shown.place.clone() }),
             missing: shown.err(),
         })
     }

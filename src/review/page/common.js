@@ -1,8 +1,11 @@
 "use strict";
-// What the desk's pages share: words, requests, dialogs. Every text goes in as text, never as markup.
+// What all pages of the desk share: words, elements, requests. Every text goes in as text, never as markup.
 
 const $ = (id) => document.getElementById(id);
-let language = stored("language") || (navigator.language.startsWith("hi") ? "hi" : "en");
+// By code: texts, names of the parts of the evidence, and what the language calls itself.
+const WORDS = {}, PARTS = {}, NAMES = {};
+const FALLBACK = "en";
+let language = stored("language") || (navigator.language.startsWith("hi") ? "hi" : FALLBACK);
 let reviewer = "", greeting = {}, failure = null;
 
 function stored(name) { try { return sessionStorage.getItem(name) || localStorage.getItem(name); } catch { return null; } }
@@ -10,16 +13,52 @@ function store(name, value) { try { sessionStorage.setItem(name, value); localSt
 function storeHere(name, value) { try { sessionStorage.setItem(name, value); } catch { /* private window */ } }
 function storedHere(name) { try { return sessionStorage.getItem(name); } catch { return null; } }
 
+async function loadWords(code) {
+  if (WORDS[code]) return;
+  try {
+    const file = await ask(`words/${code}.json`);
+    [WORDS[code], PARTS[code], NAMES[code]] = [file.words, file.parts, file.language_name];
+  } catch (error) { failure = error.message; }
+}
+
 function word(name, values = {}) {
-  const text = WORDS[language][name] ?? WORDS.en[name] ?? name;
+  const text = WORDS[language]?.[name] ?? WORDS[FALLBACK]?.[name] ?? name;
   return text.replace(/\{(\w+)\}/g, (_, key) => values[key] ?? "");
 }
+// What a part of the evidence is called; as the run wrote it where the language has no word for it.
+const part = (name) => PARTS[language]?.[name] ?? name;
+// A code of the audit in words: `coded("reason", "no_face")`.
+function coded(family, code) {
+  const name = `${family}_${code}`, text = word(name);
+  return text === name ? code : text;
+}
+
 function element(tag, text, className) {
   const made = document.createElement(tag);
   if (text !== undefined) made.textContent = text;
   if (className) made.className = className;
   return made;
 }
+// An element with attributes and children; texts among the children go in as text.
+function make(tag, attributes, ...children) {
+  const made = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (value === true) made.setAttribute(name, "");
+    else if (value !== false && value !== null && value !== undefined) made.setAttribute(name, value);
+  }
+  made.append(...children);
+  return made;
+}
+// Rows of a table: the first cell of each heads it.
+function tableRow(cells, isHead = false) {
+  return make("tr", {}, ...cells.map((cell, at) => {
+    const isName = isHead || at === 0;
+    return make(isName ? "th" : "td", { scope: isName && (isHead ? "col" : "row") }, cell instanceof Node ? cell : String(cell ?? ""));
+  }));
+}
+
+const time = (instant) => (instant ?? "").replace("T", " ").replace("Z", "");
+const percent = (share) => (share === null || share === undefined ? "" : `${(100 * share).toFixed(1)} %`);
 function nonce() {
   return Array.from(crypto.getRandomValues(new Uint8Array(16)), (b) => b.toString(16).padStart(2, "0")).join("");
 }
@@ -30,8 +69,9 @@ async function ask(path, body) {
   try { answer = await fetch(path, options); } catch { throw new Error(word("offline")); }
   if (answer.status === 403) throw new Error(word("gone"));
   if (!answer.ok) {
-    const error = new Error((await answer.text()) || String(answer.status));
+    const text = await answer.text(), error = new Error(text || String(answer.status));
     error.status = answer.status;
+    error.hasWords = text !== "";
     throw error;
   }
   return answer.json();
@@ -42,32 +82,17 @@ function speak(text) { $("last").textContent = text; }
 function drawWords() {
   document.documentElement.lang = language;
   for (const spot of document.querySelectorAll("[data-word]")) spot.textContent = word(spot.dataset.word);
-  $("language").textContent = word("language");
-  $("language").lang = language === "en" ? "hi" : "en";
+  for (const spot of document.querySelectorAll("[data-label]")) spot.setAttribute("aria-label", word(spot.dataset.label));
+  const next = nextLanguage();
+  $("language").textContent = NAMES[next] ?? next;
+  $("language").lang = next;
+  $("language").hidden = next === language;
 }
 
-// The picture of somebody with the face framed, or words where it is missing.
-function drawPicture(figure, data, kind, address, alt) {
-  const missing = data.missing ? `missing_${data.missing}` : kind === "face" && !data.has_face ? "missing_face" : null;
-  if (missing) { figure.replaceChildren(element("div", word(missing), "gap")); return; }
-  const frame = element("span", undefined, "frame"), picture = element("img");
-  picture.src = address;
-  picture.alt = alt;
-  frame.append(picture);
-  if (kind === "whole") {
-    picture.width = data.picture.width;
-    picture.height = data.picture.height;
-    if (data.picture.face) {
-      const [left, top, width, height] = data.picture.face, box = element("span", undefined, "box");
-      const percent = (value, of) => `${(100 * value) / of}%`;
-      box.style.left = percent(left, data.picture.width);
-      box.style.top = percent(top, data.picture.height);
-      box.style.width = percent(width, data.picture.width);
-      box.style.height = percent(height, data.picture.height);
-      frame.append(box);
-    }
-  } else { picture.width = picture.height = 400; }
-  figure.replaceChildren(frame);
+// The languages take turns at one button, each by the name that it calls itself.
+function nextLanguage() {
+  const codes = greeting.languages ?? [FALLBACK, "hi"];
+  return codes[(codes.indexOf(language) + 1) % codes.length];
 }
 
 function theme() {
@@ -76,72 +101,4 @@ function theme() {
     : matchMedia("(prefers-color-scheme: dark)").matches;
   document.documentElement.dataset.theme = dark ? "light" : "dark";
   store("theme", document.documentElement.dataset.theme);
-}
-
-// What may be promised of the drive, and what its detectors are worth: read anew each time, for calls go on.
-async function showPromise() {
-  try {
-    drawPromise(await ask("promise"));
-    $("promise-dialog").showModal();
-  } catch (error) { speak(word("failed", { why: error.message })); }
-}
-function drawPromise(record) {
-  const percent = (share) => (share === null || share === undefined ? "" : `${(100 * share).toFixed(1)} %`);
-  const rate = ({ estimate, low, high }) => (estimate === null ? "" : `${percent(estimate)} (${percent(low)} – ${percent(high)})`);
-  const table = (head, rows) => {
-    const line = (cells, name) => {
-      const row = element("tr");
-      row.append(...cells.map((cell, at) => {
-        const made = element(at === 0 || name === "th" ? "th" : "td", String(cell ?? ""));
-        if (made.tagName === "TH") made.scope = name === "th" ? "col" : "row";
-        return made;
-      }));
-      return row;
-    };
-    const [top, body] = [element("thead"), element("tbody")];
-    top.append(line(head.map((name) => word(name)), "th"));
-    body.append(...rows.map((cells) => line(cells, "td")));
-    return [top, body];
-  };
-  $("promise-sure").textContent = word("promise_sure", { confidence: percent(record.goal.confidence) });
-  $("promises").replaceChildren(...table(["promise_place", "promise_members", "promise_calls", "promise_at_most", "promise_more"],
-    record.promises.map(({ level, name, members, calls, share }) => [level === "drive" ? word("promise_drive") : name, members, calls,
-      calls ? percent(share.high) : word("promise_none"), share.more_calls || ""])));
-  $("worth").replaceChildren(...table(["worth_detector", "worth_judged", "worth_finds", "worth_promised", "worth_right", "worth_promised"],
-    record.detectors.map(({ detector, judged, rates, promised }) => [word(`detector_${detector}`), judged,
-      rate(rates.recall), percent(promised?.recall), rate(rates.precision), percent(promised?.precision)])));
-}
-
-// Buttons and dialogs that both pages have.
-function wire(page) {
-  $("help-open").addEventListener("click", () => $("help-dialog").showModal());
-  $("promise-open").addEventListener("click", showPromise);
-  $("promise-close").addEventListener("click", () => $("promise-dialog").close());
-  $("help-close").addEventListener("click", () => $("help-dialog").close());
-  $("note-save").addEventListener("click", page.keepNote);
-  $("note-cancel").addEventListener("click", () => $("note-dialog").close());
-  $("note-input").addEventListener("keydown", (event) => { if (event.key === "Enter" && event.ctrlKey) { event.preventDefault(); page.keepNote(); } });
-  $("name-save").addEventListener("click", () => page.begin($("name-input").value));
-  $("name-input").addEventListener("keydown", (event) => { if (event.key === "Enter") { event.preventDefault(); page.begin($("name-input").value); } });
-  $("name-dialog").addEventListener("cancel", (event) => event.preventDefault());
-  $("theme").addEventListener("click", theme);
-  $("language").addEventListener("click", () => {
-    language = language === "en" ? "hi" : "en";
-    store("language", language);
-    $("last").textContent = "";
-    page.draw();
-  });
-}
-
-// Begins: with the name that is known, or by asking for one.
-async function start(begin, refresh, greeted) {
-  const chosen = stored("theme");
-  if (chosen) document.documentElement.dataset.theme = chosen;
-  drawWords();
-  try { greeting = await ask("desk"); } catch (error) { failure = error.message; }
-  $("promise-open").hidden = !greeting.promise;
-  greeted?.();
-  const name = greeting.reviewer ?? storedHere("reviewer");
-  if (name) await begin(name); else { $("name-dialog").showModal(); $("name-input").focus(); }
-  setInterval(refresh, 5000);
 }

@@ -1,226 +1,137 @@
 "use strict";
-// The queue of pairs. A pair is left only after the desk has confirmed that the decision is on the disk.
+// The queue of pairs: two memberships side by side, and whether they are one person.
 
-const KEYS = { KeyJ: "same", KeyK: "not_sure", KeyL: "different" };
-let state = null, current = null, view = null, shownAt = 0, busy = false, finished = false;
-let undoing = null;
-const drafts = new Map(), pending = new Map();
-
-const place = (id) => state.items.findIndex((item) => item.id === id);
-const item = () => state && state.items[place(current)];
-
-function drawState() {
-  if (!state) return;
-  const { done, total, left } = state;
-  $("bar").max = Math.max(total, 1);
-  $("bar").value = done;
-  const rate = state.per_hour ? ` · ${word("rate", { rate: Math.round(state.per_hour) })}` : "";
-  $("counts").textContent = word("counts", { done, total, left }) + rate;
-  $("who").textContent = reviewer;
-  const notices = [];
-  if (failure) notices.push(word("failed", { why: failure }));
-  if (greeting.without_dump) notices.push(word("without_dump", { file: greeting.without_dump }));
-  if (state.torn) notices.push(word("torn"));
-  $("notices").replaceChildren(...notices.map((text) => element("p", text)));
-  $("finished-counts").textContent = word("finished_counts", { mine: state.mine, total });
-}
-
-function drawStanding() {
-  const now = item(), parts = [];
-  const badge = (answer) => element("span", word(answer), `badge ${answer}`);
-  if (now?.mine) parts.push(word("you_said"), badge(now.mine), " ");
-  for (const [name, answer] of now?.by ?? []) parts.push(word("others_said", { name }), badge(answer), " ");
-  if (now?.mine && (now.by ?? []).some(([, answer]) => answer !== now.mine)) parts.push(word("disputed"));
-  if (now?.held) parts.push(word("looked_at"));
-  const note = drafts.get(current) ?? now?.note;
-  if (note) parts.push(" ", word("has_note", { note }));
-  $("standing").replaceChildren(...parts);
-  for (const button of document.querySelectorAll("[data-answer]")) {
-    button.setAttribute("aria-pressed", String(now?.mine === button.dataset.answer));
-  }
-}
+const SIDES = ["a", "b"];
+// While the member's face is being shown: on which side; by pair: what was shown, should the answer be sent again.
+let picking = null;
+const picked = new Map();
 
 function drawRecord() {
-  const rows = [];
   const [a, b] = view.sides;
-  const when = (side) => side.captured_at.replace("T", " ").replace("Z", "") + (side.earlier_night ? ` (${word("earlier")})` : "");
-  const values = { district: (s) => s.district, worker: (s) => s.worker, captured_at: when, mobile: (s) => s.mobile, epic: (s) => s.epic,
+  const when = (side) => time(side.captured_at) + (side.earlier_night ? ` (${word("earlier")})` : "");
+  const found = { verdict: (s) => s.verdict && verdictBadge(s.verdict), reasons: (s) => s.reasons?.map((code) => coded("reason", code)).join("; "),
+    detail: (s) => s.detail, member_liveness: (s) => s.verdict && liveness(s.member_liveness), worker_liveness: (s) => s.verdict && liveness(s.worker_liveness),
+    member_doubt: (s) => s.member_doubt_percent > 0 && word("member_doubt_text", { percent: s.member_doubt_percent.toFixed(0) }) };
+  const written = { district: (s) => s.district, worker: (s) => s.worker, captured_at: when, mobile: (s) => s.mobile, epic: (s) => s.epic,
     member_name: (s) => s.member_name, booth_id: (s) => s.booth_id, submission: (s) => s.submission };
-  for (const [name, get] of Object.entries(values)) {
+  const rows = Object.entries({ ...found, ...written }).map(([name, get]) => {
     const [x, y] = [get(a), get(b)];
-    if (!x && !y) continue;
-    const row = element("tr");
-    const head = element("th", word(name));
-    head.scope = "row";
+    if (!x && !y) return null;
+    const row = tableRow([word(name), x || word("unknown"), y || word("unknown")]);
     // Masked numbers that look alike may differ in what is hidden: the evidence says, not the table.
-    if (x === y && !["mobile", "epic", "submission"].includes(name)) row.className = "equal";
-    row.append(head, element("td", x || word("unknown")), element("td", y || word("unknown")));
-    rows.push(row);
-  }
-  $("record").replaceChildren(...rows);
+    if (x === y && written[name] && !["mobile", "epic", "submission"].includes(name)) row.className = "equal";
+    return row;
+  });
+  $("record").replaceChildren(...rows.filter(Boolean));
+}
+
+function drawEvidence() {
   const most = Math.max(1, ...view.evidence.map(([, weight]) => Math.abs(weight)));
   $("evidence").replaceChildren(...view.evidence.map(([name, weight]) => {
     const line = element("li", undefined, weight < 0 ? "against" : "for");
-    const track = element("span"), bar = element("span", undefined, "weight");
+    const track = element("span"), bar = element("span", undefined, "weight"), number = (weight > 0 ? "+" : "") + weight.toFixed(1).replace("-", "−");
     bar.style.display = "block";
     bar.style.width = `${(100 * Math.abs(weight)) / most}%`;
     track.append(bar);
-    line.append(element("span", language === "hi" ? PARTS_HI[name] ?? name : name), track);
-    line.title = (weight > 0 ? "+" : "") + weight.toFixed(1).replace("-", "−");
+    line.append(element("span", part(name)), track, element("span", number, "amount"));
     return line;
   }));
   $("odds").textContent = word(`grade_${view.grade ?? "none"}`);
 }
 
-function draw() {
-  drawWords();
-  drawState();
-  $("finished").hidden = !finished;
-  $("pair").hidden = finished || !view;
-  if (finished || !view) return;
-  $("where").textContent = word("where", { at: place(current) + 1, total: state.total });
+function drawView() {
   $("person").textContent = view.rank
     ? word("person", { rank: view.rank, size: view.size, districts: view.districts.join(", "), worth: word(`worth_${view.worth}`) })
     : word("between");
-  drawStanding();
-  ["a", "b"].forEach((side, at) => ["face", "whole"].forEach((kind) => {
+  SIDES.forEach((side, at) => ["face", "whole"].forEach((kind) => {
     const alt = word(`${kind}_alt`, { which: word(`which_${side}`) });
     drawPicture($(`${kind}-${side}`), view.sides[at], kind, `picture/${view.id}/${side}/${kind}`, alt);
   }));
   drawRecord();
+  drawEvidence();
+  drawLook();
+  drawPick();
 }
 
-async function show(id) {
-  current = id;
-  finished = false;
+// The fourth answer: the same face, but on one side it is not the member. The member's face is shown by a click or its number.
+function pickMember() {
+  if (!ready() || state.stopped) return;
+  const doubts = view.sides.map((side) => side.member_doubt_percent ?? 0), doubtful = doubts[1] > doubts[0] ? "b" : "a";
+  picking = picking === null ? doubtful : picking === "a" ? "b" : "a";
+  drawPick();
+  $("pick-unknown").focus();
+}
+function drawPick() {
+  $("pick").hidden = picking === null;
+  document.body.classList.toggle("picking", picking !== null);
+  SIDES.forEach((side, at) => {
+    $(`whole-${side}`).classList.toggle("picked", picking === side);
+    const { picture } = view.sides[at];
+    drawBoxes($(`whole-${side}`), picture, picking !== null && ((face) => notMember(side, face)));
+  });
+  if (picking) $("pick-text").textContent = word("pick_text", { which: word(`which_${picking}`) });
+}
+function stopPicking() {
+  if (picking === null) return;
+  picking = null;
+  if (view) drawPick();
+}
+function notMember(side, face) {
+  const { picture } = view.sides[SIDES.indexOf(side)];
+  if (face !== null && picture && judgedFace(picture) === face) { speak(word("pick_same")); return; }
+  picked.set(current, { side, face });
+  stopPicking();
+  answer("not_member", { side, face });
+}
+function pickKey(event) {
+  if (picking === null) return false;
+  const { picture } = view.sides[SIDES.indexOf(picking)], face = faceOfKey(event, picture);
+  if (face >= 0) notMember(picking, face);
+  else if (event.code === "Escape") stopPicking();
+  else if (event.code === "Enter" && !event.target.closest("button")) notMember(picking, null);
+  else return false;
+  return true;
+}
+
+function decide(given) { if (given === "not_member") pickMember(); else { stopPicking(); answer(given); } }
+function again(said) {
+  if (said !== "not_member") answer(said, {}, true);
+  else if (picked.has(current)) answer(said, picked.get(current), true);
+  else pickMember();
+}
+
+// The other selfies of the worker of one side; the same key again shows the other side's.
+let selfiesSide = "a";
+async function openSelfies(side = "a") {
+  if (finished || !view) return;
+  selfiesSide = side;
+  const id = view.id, { worker } = view.sides[SIDES.indexOf(side)];
   try {
-    const fetched = await ask(`item/${id}?${mine()}`);
-    if (current !== id) return;
-    view = fetched;
-    shownAt = Date.now();
-    failure = null;
-  } catch (error) { failure = error.message; }
-  draw();
-  window.scrollTo(0, 0);
+    const { selfies } = await ask(`worker/${id}/${side}?${mine()}`);
+    showSelfies(word("selfies_where", { which: word(`which_${side}`), worker }), selfies, (at) => `worker/${id}/${side}/picture/${at}`);
+  } catch (error) { speak(word("failed_look", { why: error.message })); }
+}
+function inDialog(event) {
+  if (event.code === "KeyW" && $("selfies-dialog").open) { openSelfies(selfiesSide === "a" ? "b" : "a"); return true; }
+  return personKey(event);
 }
 
-// The next pair to answer after the one shown; one that another holds only when nothing else is left.
-async function advance() {
-  const from = Math.max(place(current), -1), { items } = state;
-  const order = [...items.slice(from + 1), ...items.slice(0, from + 1)];
-  const next = order.find((i) => i.open && !i.held) ?? order.find((i) => i.open);
-  if (next) return show(next.id);
-  finished = true;
-  draw();
-  $("finished").focus();
-}
-
-async function decide(answer, stay = false) {
-  if (busy || finished || !view || !current || view.id !== current) return;
-  busy = true;
-  const id = current;
-  // The same decision sent again after a lost answer bears the same nonce, and counts once.
-  const key = `${id} ${answer} ${drafts.get(id) ?? ""}`;
-  if (!pending.has(key)) pending.set(key, nonce());
-  try {
-    const note = drafts.get(id) ?? item()?.note ?? null;
-    state = await ask("decide", { reviewer, nonce: pending.get(key), item: id, answer, note, looked_ms: Date.now() - shownAt });
-    pending.delete(key);
-    drafts.delete(id);
-    failure = null;
-    speak(word("recorded", { answer: word(answer) }));
-    busy = false;
-    if (stay) draw(); else await advance();
-  } catch (error) {
-    failure = error.message;
-    drawState();
-  } finally { busy = false; }
-}
-
-async function undo() {
-  if (busy) return;
-  busy = true;
-  try {
-    undoing ||= nonce();
-    state = await ask("undo", { reviewer, nonce: undoing });
-    undoing = failure = null;
-    speak(word("taken_back"));
-    const id = state.changed && place(state.changed) >= 0 ? state.changed : current;
-    busy = false;
-    await show(id);
-  } catch (error) {
-    if (error.status === 409) { undoing = null; speak(word("nothing_to_undo")); } else { failure = error.message; drawState(); }
-  } finally { busy = false; }
-}
-
-function move(by) {
-  if (!state || busy) return;
-  if (finished) { if (state.items.length) show(state.items[by < 0 ? state.items.length - 1 : 0].id); return; }
-  const to = place(current) + by;
-  if (to >= 0 && to < state.items.length) show(state.items[to].id);
-}
-
-function openNote() {
-  if (finished || !current) return;
-  $("note-input").value = drafts.get(current) ?? item()?.note ?? "";
-  $("note-dialog").showModal();
-  $("note-input").focus();
-}
-function keepNote() {
-  const text = $("note-input").value.trim();
-  drafts.set(current, text);
-  $("note-dialog").close();
-  const said = item()?.mine;
-  if (said) decide(said, true); else { speak(word("note_kept")); drawStanding(); }
-}
-
-async function refresh() {
-  if (!reviewer || busy || document.hidden) return;
-  try {
-    const fresh = await ask(`state?${mine()}`);
-    if (busy) return;
-    state = fresh;
-    drawState();
-    drawStanding();
-  } catch (error) { failure = error.message; drawState(); }
-}
-
-async function begin(name) {
-  if (!name.trim()) { $("name-error").textContent = word("name_wrong"); return; }
-  try {
-    reviewer = name.trim().replace(/\s+/g, " ");
-    state = await ask(`state?${mine()}`);
-    reviewer = state.reviewer;
-    storeHere("reviewer", reviewer);
-    if ($("name-dialog").open) $("name-dialog").close();
-    current = null;
-    await advance();
-  } catch (error) {
-    $("name-error").textContent = error.status === 400 ? word("name_wrong") : error.message;
-    if (!$("name-dialog").open) { $("name-dialog").showModal(); $("name-input").focus(); }
-  }
-}
-
-document.addEventListener("keydown", (event) => {
-  if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
-  if (document.querySelector("dialog[open]")) return;
-  // By the key's place, so that a Hindi keyboard has them too.
-  const act = { KeyU: undo, KeyN: openNote, KeyF: () => document.body.classList.toggle("large"),
-    ArrowLeft: () => move(-1), ArrowRight: () => move(1) }[event.code];
-  if (event.key === "?") $("help-dialog").showModal();
-  else if (KEYS[event.code] && !event.repeat) decide(KEYS[event.code]);
-  else if (act && (!event.repeat || event.code.startsWith("Arrow"))) act();
-  else return;
-  event.preventDefault();
+work({
+  path: "", main: "pair", send: "decide", you: "you_said", held: "looked_at", finished: "finished_counts", disputed: "disputed_third",
+  answers: { KeyJ: "same", KeyK: "not_sure", KeyL: "different", KeyI: "not_member" }, answer: decide, again,
+  acts: { ...LOOK_ACTS, KeyF: () => document.body.classList.toggle("large"), KeyW: () => openSelfies(), KeyG: () => openPerson() },
+  where: () => word("where", { at: place(current) + 1, total: state.total }),
+  picking: pickKey, inDialog, drawView,
+  leave: () => { picking = null; document.body.classList.remove("picking"); $("pick").hidden = true; resetLook(); },
+  greeted: () => { $("work-open").hidden = !greeting.districts; },
+  frame: { link: "./", title: "title", skip: "skip", who: "who_are_you", name_help: "name_help", note_help: "note_help", help_undo: "help_undo", help_move: "help_move",
+    help: [[["J"], "help_same"], [["K"], "help_not_sure"], [["L"], "help_different"], [["I"], "help_not_member"], [["G"], "help_person"], [["W"], "help_selfies"],
+      [["Z"], "help_zoom"], [["H"], "help_mirror"], [["B"], "help_light"], [["O"], "help_overlay"], [["R"], "help_reset"], [["F"], "help_large"]],
+    explained: ["help_how", "help_blind"] },
 });
-
-for (const button of document.querySelectorAll("[data-answer]")) button.addEventListener("click", () => decide(button.dataset.answer));
-$("undo").addEventListener("click", undo);
-$("note").addEventListener("click", openNote);
-$("back").addEventListener("click", () => move(-1));
-$("next").addEventListener("click", () => move(1));
-$("look-back").addEventListener("click", () => move(1));
-wire({ begin, keepNote, draw });
-start(begin, refresh, () => {
-  $("to-calls").hidden = greeting.calls === null || greeting.calls === undefined;
-});
+selfiesDialog();
+personDialog();
+workDialog();
+wireLook();
+for (const [id, act] of Object.entries({ "selfies-open": () => openSelfies(), "person-open": () => openPerson(), "pick-side": pickMember,
+  "pick-unknown": () => notMember(picking, null), "pick-cancel": stopPicking })) $(id).addEventListener("click", act);

@@ -91,6 +91,7 @@ fn the_members_of_a_sample_are_shown_in_its_order_without_verdict_and_number() {
         assert_eq!(face.status, if view["has_face"] == true { 200 } else { 404 });
         faces += usize::from(view["has_face"] == true && view["picture"]["face"].is_array());
         if view["missing"].is_null() {
+            assert_eq!(view["picture"]["faces"], json!([]), "what the audit found is not for callers");
             let whole = desk.get(&format!("calls/picture/{}/whole", id(item)));
             assert_eq!((whole.status, whole.header("content-type")), (200, Some("image/jpeg")));
         }

@@ -3,5 +3,6 @@
 mod calls;
 pub mod client;
 mod next_audit;
+mod rows;
 mod safety;
 mod work;
