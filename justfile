@@ -21,6 +21,10 @@ slow *args:
 durable *args:
     CHEHRA_SLOW=1 cargo test --release --test needs durable:: -- --nocapture --test-threads 1 {{args}}
 
+# Files that nobody wrote, given to every reader of files from outside: so many seconds for each kind, from so far on
+fuzz seconds="60" from="1000000" *args:
+    CHEHRA_FUZZ_SECONDS={{seconds}} CHEHRA_FUZZ_FROM={{from}} CHEHRA_FUZZ_FOLDER=target/fuzz cargo test --release --test fuzz -- {{args}}
+
 # Formatting, lints
 lint:
     cargo fmt --check

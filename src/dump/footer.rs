@@ -8,6 +8,7 @@ use std::sync::Arc;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
 use parquet::basic::Compression;
 use parquet::column::page::PageReader;
+use parquet::errors::ParquetError;
 use parquet::file::metadata::ParquetMetaData;
 use parquet::file::serialized_reader::SerializedPageReader;
 
@@ -54,8 +55,16 @@ pub fn open_parquet(
     unusable: impl FnOnce(String) -> Error,
 ) -> Result<ParquetRecordBatchReaderBuilder<File>> {
     let opened = open_scanned(path).and_then(|(file, _)| {
-        guard(|| ParquetRecordBatchReaderBuilder::try_new(file))
-            .map_err(|unread| unread.into_error(path, "the footer", "a readable Parquet footer"))
+        // Where its columns lie is asked here, under guard: of a place before the file's beginning the reader makes a panic.
+        let opened = || {
+            let builder = ParquetRecordBatchReaderBuilder::try_new(file)?;
+            let groups = builder.metadata().row_groups().iter();
+            groups.flat_map(|group| group.columns()).for_each(|column| {
+                let _ = column.byte_range();
+            });
+            Ok::<_, ParquetError>(builder)
+        };
+        guard(opened).map_err(|unread| unread.into_error(path, "the footer", "a readable Parquet footer"))
     });
     opened.map_err(|error| match error {
         Error::Input { found, .. } => unusable(found),

@@ -8,7 +8,7 @@ use arrow::datatypes::{DataType, TimeUnit};
 use parquet::arrow::ProjectionMask;
 
 use super::cells::cut;
-use super::footer::open_parquet;
+use super::footer::{Unread, guard, open_parquet};
 use super::regular::regular;
 use crate::{Error, Result};
 
@@ -82,10 +82,13 @@ fn read_parquet(path: &Path, columns: &[TextColumn]) -> Result<Vec<TextRow>> {
     places(path, columns, &there)?;
     let wanted = columns.iter().map(|column| column.name.as_str()).filter(|name| there.contains(name));
     let mask = ProjectionMask::columns(builder.parquet_schema(), wanted);
-    let reader = builder.with_projection(mask).build().map_err(|e| broken(e.to_string()))?;
+    let unread = |unread: Unread| match unread.into_error(path, "table", "a readable Parquet file") {
+        Error::Input { found, .. } => broken(found),
+        other => other,
+    };
+    let mut reader = guard(|| builder.with_projection(mask).build()).map_err(unread)?;
     let mut rows = Vec::new();
-    for batch in reader {
-        let batch = batch.map_err(|e| Error::of_reader(path, &e, broken))?;
+    while let Some(batch) = guard(|| reader.next().transpose()).map_err(unread)? {
         let first = rows.len();
         rows.resize(first + batch.num_rows(), vec![None; columns.len()]);
         for (at, column) in columns.iter().enumerate() {
