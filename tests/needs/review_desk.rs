@@ -338,6 +338,7 @@ pub fn three_people_decide_over_rows_and_pairs_and_the_next_audit_says_so() {
         }
         if person.browser.eval("finished") == json!(true) {
             person.key("KeyQ");
+            person.browser.wait("!finished");
             person.browser.wait(READY);
         }
         person.answer(code);

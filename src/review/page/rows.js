@@ -24,6 +24,7 @@ async function openQueue(name) {
   if (busy) return;
   queue = name;
   current = view = null;
+  finished = false;
   try { await refreshNow(); await advance(); } catch (error) { failure = error.message; drawState(); }
 }
 // The next queue after this one that has something left.
