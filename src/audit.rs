@@ -158,7 +158,8 @@ fn judge(job: &Job, inputs: &Inputs, seen: &Seen, engine: &Engine, past: Past, t
     // Copies, and with them who is compared.
     let pictures = Pictures::gather(analyses, casts, past, &model, &own)?;
     let first = decided.keep([repeated_ids(analyses, &earlier), pictures.same(&earlier, policy)].concat());
-    let standing = Standing::decide(analyses, casts, &own, &first, &policy.verdicts, &model, &decided.refused());
+    let standing = Standing::decide(analyses, casts, &own, &first, &policy.verdicts, &model);
+    let standing = standing.without(&decided.refused());
 
     // Who was enrolled before: by face, and by number.
     let members = Members::tonight(&standing.members, &standing.rows, &earlier, &model)?.in_order(past.order);

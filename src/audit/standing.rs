@@ -45,7 +45,7 @@ pub struct Standing {
 }
 
 impl Standing {
-    /// Decides it. `first` is what was found before anybody is compared; rows that people `refused` have no member.
+    /// Decides it. `first` is what was found before anybody is compared.
     pub fn decide(
         analyses: &[Analysis],
         casts: &[Cast],
@@ -53,7 +53,6 @@ impl Standing {
         first: &[Finding],
         policy: &VerdictPolicy,
         model: &ModelId,
-        refused: &HashSet<u64>,
     ) -> Standing {
         let mut reasons: Vec<Vec<Reason>> = own.iter().map(|row| row.reasons.clone()).collect();
         first.iter().for_each(|finding| reasons[finding.row as usize].push(finding.reason));
@@ -63,8 +62,7 @@ impl Standing {
         let repeated = repeated.chain(nameless).collect();
         let mut standing = Standing { members: Vec::new(), rows: Vec::new(), repeated };
         for ((analysis, cast), reasons) in analyses.iter().zip(casts).zip(&reasons) {
-            let is_compared = is_comparable(reasons, policy) && !refused.contains(&analysis.row);
-            if let (true, Some(member)) = (is_compared, member(analysis, cast, reasons, model)) {
+            if let (true, Some(member)) = (is_comparable(reasons, policy), member(analysis, cast, reasons, model)) {
                 standing.members.push(member);
                 standing.rows.push(DumpRow {
                     row: analysis.row,
@@ -74,6 +72,13 @@ impl Standing {
             }
         }
         standing
+    }
+
+    /// The same without the members of these rows.
+    pub fn without(self, refused: &HashSet<u64>) -> Standing {
+        let compared = self.members.into_iter().zip(self.rows).filter(|(_, of)| !refused.contains(&of.row));
+        let (members, rows) = compared.unzip();
+        Standing { members, rows, repeated: self.repeated }
     }
 
     /// Those whom their id names: all but those of rows whose id was there before.

@@ -239,6 +239,11 @@ impl Desk {
         &self.rows
     }
 
+    /// Below which liveness the run rejects, and below which it asks.
+    pub fn liveness(&self) -> Option<[f32; 2]> {
+        self.nights.own().map(|night| [night.liveness.reject_below, night.liveness.review_below])
+    }
+
     /// Districts of the run.
     pub fn districts(&self) -> &[String] {
         &self.districts

@@ -11,7 +11,7 @@ use serde::Deserialize;
 
 use super::tables::{self, Face};
 use crate::config::Columns;
-use crate::config::policy::{PhotoLimits, VerdictPolicy};
+use crate::config::policy::{LivenessPolicy, PhotoLimits, VerdictPolicy};
 use crate::decisions::Side;
 use crate::dump::{Dump, RowFacts, Submission};
 use crate::matching::UNKNOWN_TIME;
@@ -49,6 +49,8 @@ pub struct Night {
     pub limits: PhotoLimits,
     /// What its reasons come to.
     pub verdicts: VerdictPolicy,
+    /// Its limits of liveness.
+    pub liveness: LivenessPolicy,
     /// Its table of workers, where it had one.
     pub workers: Option<PathBuf>,
     dump: std::result::Result<Dump, String>,
@@ -127,6 +129,7 @@ impl Night {
             run_id: record.run_id,
             limits,
             verdicts,
+            liveness: serde_json::from_value(record.policy["liveness"].clone()).unwrap_or_default(),
             workers: record.workers.table,
             dump: dump_of(&record.inputs, at_hand, columns),
             rows,

@@ -149,6 +149,7 @@ fn route(desk: &Desk, method: &Method, path: &str, query: &str, body: &[u8]) -> 
             promise: desk.has_promise(),
             rows: desk.rows().count(),
             districts: desk.districts(),
+            liveness: desk.liveness(),
             languages: files::languages(),
         }),
         ("GET", ["promise"]) => match desk.promise() {
@@ -269,6 +270,8 @@ struct Greeting<'a> {
     rows: usize,
     /// Districts of the run.
     districts: &'a [String],
+    /// Below which liveness the run rejects, and below which it asks.
+    liveness: Option<[f32; 2]>,
     /// Codes of the languages, the one to fall back to first.
     languages: Vec<&'static str>,
 }

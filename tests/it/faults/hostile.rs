@@ -1,7 +1,7 @@
 //! Files made to stop a night, and files that only look like dumps.
 
 use std::fs::{self, File};
-use std::io::Write;
+use std::io::{Read, Write};
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
@@ -350,4 +350,172 @@ fn names_move_nothing_on_a_terminal() {
     for text in [stdout, stderr, found, said, pairs, told] {
         assert!(!text.contains(is_unseen) && !text.contains("\n[ERROR"), "{text:?}");
     }
+}
+
+/// A column of pictures as it stands in a file, made without its cells in memory: each page has some cells, `Err` for one of
+/// so many zeros.
+#[cfg(target_os = "linux")]
+fn packed_selfies(pages: &[Vec<Result<Vec<u8>, u64>>]) -> Vec<u8> {
+    let number = |value: u64| {
+        let mut value = value << 1;
+        let mut bytes = Vec::new();
+        while value >= 0x80 {
+            bytes.push(value as u8 | 0x80);
+            value >>= 7;
+        }
+        bytes.push(value as u8);
+        bytes
+    };
+    let mut column = Vec::new();
+    for cells in pages {
+        let mut packed = zstd::Encoder::new(Vec::<u8>::new(), 3).unwrap();
+        let mut size = 0;
+        for cell in cells {
+            let length = cell.as_ref().map_or_else(|&zeros| zeros, |bytes| bytes.len() as u64);
+            packed.write_all(&(length as u32).to_le_bytes()).unwrap();
+            match cell {
+                Ok(bytes) => packed.write_all(bytes).unwrap(),
+                Err(zeros) => drop(std::io::copy(&mut std::io::repeat(0).take(*zeros), &mut packed).unwrap()),
+            }
+            size += 4 + length;
+        }
+        let packed = packed.finish().unwrap();
+        // PageHeader: DATA_PAGE, sizes; of the page its values, PLAIN, and levels of run lengths.
+        column.extend([&[0x15, 0, 0x15][..], &number(size), &[0x15], &number(packed.len() as u64)].concat());
+        column.extend([&[0x2c, 0x15][..], &number(cells.len() as u64), &[0x15, 0, 0x15, 6, 0x15, 6, 0, 0]].concat());
+        column.extend(packed);
+    }
+    column
+}
+
+/// Rows of a dump with such a column of selfies.
+#[cfg(target_os = "linux")]
+fn write_packed(path: &Path, pages: &[Vec<Result<Vec<u8>, u64>>]) {
+    use parquet::basic::{Compression, Encoding, ZstdLevel};
+    use parquet::column::writer::ColumnCloseResult;
+    use parquet::data_type::{ByteArray, ByteArrayType};
+    use parquet::file::metadata::ColumnChunkMetaData;
+    use parquet::file::writer::SerializedFileWriter;
+    use parquet::schema::parser::parse_message_type;
+    use parquet::schema::types::SchemaDescriptor;
+
+    let text = "required binary NAME (STRING);";
+    let texts = ["submission_id", "worker_id", "district", "captured_at"];
+    let columns: String = texts.iter().map(|name| text.replace("NAME", name)).collect();
+    let schema = Arc::new(parse_message_type(&format!("message m {{ {columns} required binary selfie; }}")).unwrap());
+    let mut writer =
+        SerializedFileWriter::new(File::create(path).unwrap(), schema.clone(), Default::default()).unwrap();
+    let rows = pages.iter().map(Vec::len).sum::<usize>();
+    let mut group = writer.next_row_group().unwrap();
+    for name in texts {
+        let cell = |row: usize| match name {
+            "submission_id" => format!("S-{row}"),
+            "captured_at" => "2026-11-20T10:00:00Z".to_owned(),
+            other => other.to_owned(),
+        };
+        let cells: Vec<ByteArray> = (0..rows).map(|row| cell(row).into_bytes().into()).collect();
+        let mut column = group.next_column().unwrap().unwrap();
+        column.typed::<ByteArrayType>().write_batch(&cells, None, None).unwrap();
+        column.close().unwrap();
+    }
+    let column = path.with_extension("column");
+    fs::write(&column, packed_selfies(pages)).unwrap();
+    let bytes = fs::metadata(&column).unwrap().len();
+    let size = pages.iter().flatten().map(|cell| cell.as_ref().map_or_else(|&zeros| zeros, |c| c.len() as u64) + 4);
+    let metadata = ColumnChunkMetaData::builder(SchemaDescriptor::new(schema).column(texts.len()))
+        .set_compression(Compression::ZSTD(ZstdLevel::default()))
+        .set_encodings(vec![Encoding::PLAIN])
+        .set_num_values(rows as i64)
+        .set_total_compressed_size(bytes as i64)
+        .set_total_uncompressed_size(size.sum::<u64>() as i64)
+        .set_data_page_offset(0)
+        .build()
+        .unwrap();
+    let close = ColumnCloseResult {
+        bytes_written: bytes,
+        rows_written: rows as u64,
+        metadata,
+        bloom_filter: None,
+        column_index: None,
+        offset_index: None,
+    };
+    group.append_column(&File::open(&column).unwrap(), close).unwrap();
+    fs::remove_file(column).unwrap();
+    group.close().unwrap();
+    writer.close().unwrap();
+}
+
+/// Selfies of a gigabyte and more in a file of a few hundred kilobytes, alone in their pages and among others: their rows have
+/// a reason, the others are judged, and none of it was ever in memory.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_selfie_of_gigabytes_is_a_row_with_a_reason() {
+    let place = Place::new();
+    let pictures = selfies(4);
+    let whole = |at: usize| Ok(pictures[at].clone());
+    let one = vec![vec![whole(0), Err(1_500_000_000), whole(1)], vec![whole(2)]];
+    let five = std::iter::once(vec![whole(3)]).chain((0..5).map(|_| vec![Err(1_000_000_000)])).chain([vec![whole(0)]]);
+    // The footer says that cells are small on the average, and a page has many that are almost too large.
+    let many = vec![(0..300).map(|_| Err(10)).collect(), (0..12).map(|_| Err(5_000_000)).collect(), vec![whole(1)]];
+    for (name, pages) in [("one", one), ("five", five.collect::<Vec<_>>()), ("many", many)] {
+        let (dump, out) = (place.path(&format!("{name}.parquet")), place.path(name));
+        write_packed(&dump, &pages);
+        assert!(fs::metadata(&dump).unwrap().len() < 1 << 20);
+        let mut command = Command::new("sh");
+        command.arg("-c").arg("ulimit -v 700000; exec \"$@\"").arg("sh").arg(chehra().get_program());
+        command.args(["audit", "--threads", "2", "--out"]).arg(&out).arg(&dump);
+        let (code, _, stderr) = run(&mut command);
+        assert_eq!(code, 0, "{name}: {stderr}");
+        let cells: Vec<_> = pages.iter().flatten().collect();
+        let found = verdicts(&out);
+        assert_eq!(found.len(), cells.len());
+        for (row, cell) in found.iter().zip(cells) {
+            let is_too_large = row.reasons == ["image_too_large"];
+            match cell {
+                Err(bytes) if *bytes > 32 << 20 => {
+                    assert!(is_too_large && row.detail.contains(&bytes.to_string()), "{name}: {row:?}");
+                }
+                Err(_) => assert_eq!(row.reasons, ["unreadable_image"], "{name}"),
+                Ok(_) => {
+                    assert!(!is_too_large && !row.reasons.iter().any(|r| r == "unreadable_image"), "{name}: {row:?}")
+                }
+            }
+        }
+    }
+}
+
+/// A file of six gigabytes, or one that unpacks to them, is refused by its size.
+#[test]
+#[cfg(unix)]
+fn networks_are_refused_by_their_size() {
+    let place = Place::new();
+    let add = |file: &Path, words: &[&str]| {
+        let mut command = Command::new("sh");
+        command.arg("-c").arg("ulimit -v 700000; exec \"$@\"").arg("sh").arg(chehra().get_program());
+        command.args(["weights", "add", "--name", "x", "--into"]).arg(place.path("into")).arg(file);
+        refused(&mut command, 65, words);
+        assert!(!place.path("into").exists());
+    };
+    for ending in ["onnx", "pt", "pth", "ckpt", "safetensors"] {
+        let name = format!("net.{ending}");
+        let file = place.path(&name);
+        // Nothing but a hole: no disk is filled.
+        File::create(&file).unwrap().set_len(6 << 30).unwrap();
+        add(&file, &[&name, "size of the network", "6442450944 bytes", "at most 2147483648"]);
+        fs::remove_file(&file).unwrap();
+        fs::create_dir(&file).unwrap();
+        add(&file, &[&name, "a folder"]);
+    }
+    let zipped = place.path("zipped.pth");
+    let mut archive = zip::ZipWriter::new(File::create(&zipped).unwrap());
+    let options = zip::write::SimpleFileOptions::default().compression_method(zip::CompressionMethod::Stored);
+    archive.start_file("archive/data.pkl", options).unwrap();
+    archive.write_all(b"\x80\x02}.").unwrap();
+    archive.finish().unwrap();
+    // What the directory of the archive says of the size of an entry.
+    let mut bytes = fs::read(&zipped).unwrap();
+    let entry = bytes.windows(4).position(|word| word == b"PK\x01\x02").unwrap();
+    bytes[entry + 24..entry + 28].copy_from_slice(&0xf000_0000u32.to_le_bytes());
+    fs::write(&zipped, bytes).unwrap();
+    add(&zipped, &["zipped.pth", "when unpacked", "4026531840 bytes"]);
 }
