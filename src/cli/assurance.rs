@@ -23,17 +23,19 @@ needs; and how much each detector finds and how often it is right, judged by cal
 hold at every time of looking. OUT gets assurance.json, promises.parquet, and
 replies_refused.csv with a row for each reply that was set aside.";
 
+const REPLIES: &str = "What members answered";
+
 /// Flags about tables of replies.
 #[derive(Debug, Clone, Default, Args)]
 pub struct ReplyArgs {
     /// Tables of replies, CSV or Parquet: submission_id, answer (confirmed, denied, wrong_data, undelivered, silent), at, ...
-    #[arg(long, value_name = "FILE", num_args = 1..)]
+    #[arg(help_heading = REPLIES, long, value_name = "FILE", num_args = 1..)]
     pub responses: Vec<PathBuf>,
     /// What the tables call a column: OURS=THEIRS
-    #[arg(long, value_name = "PAIR", value_delimiter = ',')]
+    #[arg(help_heading = REPLIES, long, value_name = "PAIR", value_delimiter = ',')]
     pub reply_columns: Vec<String>,
     /// What the tables call an answer: THEIRS=OURS
-    #[arg(long, value_name = "PAIR", value_delimiter = ',')]
+    #[arg(help_heading = REPLIES, long, value_name = "PAIR", value_delimiter = ',')]
     pub answers: Vec<String>,
 }
 

@@ -250,13 +250,13 @@ impl Ledger {
     }
 
     /// The ids of all lines that the act of an entry wrote and that still stand: the lines of one act about a person are
-    /// called by its nonce, `x` and their number.
+    /// called by its nonce, a dot and their number.
     pub fn act_of(&self, entry: &Entry) -> Vec<String> {
-        let Some((act, _)) = entry.id.split_once('x') else { return vec![entry.id.clone()] };
+        let Some((act, _)) = entry.id.split_once('.') else { return vec![entry.id.clone()] };
         let is_of_act = |other: &&Entry| {
             other.reviewer == entry.reviewer
                 && other.run == entry.run
-                && other.id.split_once('x').is_some_and(|(nonce, _)| nonce == act)
+                && other.id.split_once('.').is_some_and(|(nonce, _)| nonce == act)
                 && !self.undone.contains(&other.id)
         };
         self.entries.iter().filter(is_of_act).map(|other| other.id.clone()).collect()

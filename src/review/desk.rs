@@ -330,7 +330,7 @@ impl Desk {
         for (number, undoes) in undone.into_iter().enumerate() {
             let mut entry = self.entry(&reviewer, &given.nonce, Event::Undo { undoes })?;
             if number > 0 {
-                entry.id = format!("{}x{number}", given.nonce);
+                entry.id = format!("{}.{number}", given.nonce);
             }
             entries.push(entry);
         }

@@ -179,7 +179,7 @@ impl Desk {
         let mut log = lock(&self.log);
         log.refresh().map_err(Refusal::Log)?;
         // The lines of one act bear its nonce and their number, so that an act sent again counts once.
-        let name = |number: usize| format!("{}x{number}", given.nonce);
+        let name = |number: usize| format!("{}.{number}", given.nonce);
         self.expect_trusted(log.ledger(), &reviewer, &name(0))?;
         let mut entries = Vec::new();
         for (number, pair) in about.into_iter().enumerate() {

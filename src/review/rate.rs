@@ -13,7 +13,7 @@ pub fn per_hour(ledger: &Ledger, reviewer: &str, run: &str) -> Option<f64> {
     let own = ledger.entries().iter().rev().filter(|e| e.reviewer == reviewer && e.run == run);
     let decided = own.filter(|e| matches!(e.event, Event::Decide(_) | Event::DecideRow(_)));
     // Of one act about a person its first line.
-    let decided = decided.filter(|e| e.id.split_once('x').is_none_or(|(_, number)| number == "0")).take(RATED);
+    let decided = decided.filter(|e| e.id.split_once('.').is_none_or(|(_, number)| number == "0")).take(RATED);
     let times: Vec<f64> = decided
         .filter_map(|e| e.at.parse::<jiff::Timestamp>().ok())
         .map(|at| at.as_microsecond() as f64 / 1e6)

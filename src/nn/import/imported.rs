@@ -6,6 +6,10 @@ use std::path::Path;
 use crate::nn::weights::{Colour, Weight};
 use crate::{Error, Result};
 
+/// Most bytes of a network's file, and of what it unpacks to: ten times the largest of the family, with the last layer of
+/// its training.
+pub(super) const MAX_BYTES: u64 = 2 << 30;
+
 /// Tensors by name.
 pub(super) type Tensors = BTreeMap<String, Weight>;
 

@@ -22,13 +22,9 @@ use std::path::Path;
 use safetensors::tensor::{Dtype, TensorView};
 
 pub use self::imported::Imported;
-use self::imported::refuse;
+use self::imported::{MAX_BYTES, refuse};
 use crate::nn::weights::Weight;
 use crate::{Error, Result};
-
-/// Most bytes of a network's file, and of what it unpacks to: ten times the largest of the family, with the last layer of
-/// its training.
-pub(super) const MAX_BYTES: u64 = 2 << 30;
 
 /// Refuses what is no file, or too large a one, before a byte is read.
 fn check_size(path: &Path) -> Result<()> {

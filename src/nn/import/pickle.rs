@@ -34,8 +34,8 @@ pub(super) fn check(path: &Path) -> Result<()> {
     for number in 0..archive.len() {
         unpacked = unpacked.saturating_add(archive.by_index_raw(number).map_or(0, |entry| entry.size()));
     }
-    if unpacked > super::MAX_BYTES {
-        let expected = format!("at most {} bytes when unpacked", super::MAX_BYTES);
+    if unpacked > super::imported::MAX_BYTES {
+        let expected = format!("at most {} bytes when unpacked", super::imported::MAX_BYTES);
         return Err(refuse(path, "PyTorch file", &expected, format!("{unpacked} bytes")));
     }
     for number in 0..archive.len() {

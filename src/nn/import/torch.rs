@@ -54,8 +54,8 @@ fn pickled(path: &Path) -> Result<Tensors> {
             }
             let bytes = info.layout.shape().elem_count().saturating_mul(info.dtype.size_in_bytes()) as u64;
             wanted = wanted.saturating_add(bytes);
-            if wanted > super::MAX_BYTES {
-                let expected = format!("at most {} bytes of tensors", super::MAX_BYTES);
+            if wanted > super::imported::MAX_BYTES {
+                let expected = format!("at most {} bytes of tensors", super::imported::MAX_BYTES);
                 return Err(refuse(path, format!("tensor '{name}'"), &expected, format!("{wanted} bytes up to here")));
             }
             let tensor =
