@@ -84,7 +84,7 @@ pub struct Stand {
 /// Which picture of a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RowPicture {
-    /// The member's face, cut out; with [`RowPicture::Whole`] one decoding.
+    /// The selfie itself, and the face in it that the row is asked about.
     Selfie,
     /// The uploaded photo.
     Photo,

@@ -7,12 +7,13 @@ use super::super::nights::Missing;
 use super::super::pictures::{Shown, show};
 use super::super::request::{Refusal, lock};
 use super::super::selfies::Selfie;
+use super::super::tables::Face;
 use super::super::views::{instant, masked};
 use super::desk::Rows;
 use super::item::{Item, RowPicture};
 use super::list::Judged;
 use super::views::{AppealView, DecidedView, RowView, SelfieView, TwinView};
-use crate::decisions::Appealed;
+use crate::decisions::{Appealed, Question};
 use crate::matching::UNKNOWN_TIME;
 use crate::reason::Verdict;
 
@@ -135,7 +136,7 @@ impl Rows {
                 let row = seed_row.unwrap_or(record.judged.row);
                 // The faces of a known row are its own, wherever the record comes from.
                 let faces = if seed_row.is_some() { night.faces(row) } else { record.judged.faces.clone() };
-                show(&selfie_of(row)?, &night.limits, &faces, Some("member"))
+                show(&selfie_of(row)?, &night.limits, &faces, Some(asked_about(&record.judged, &faces)))
             }
             RowPicture::Photo => {
                 let photo = night.submission(record.judged.row)?.photo.ok_or(Missing::Picture)?;
@@ -164,4 +165,18 @@ impl Rows {
 
 fn time(captured_at: i64) -> String {
     if captured_at == UNKNOWN_TIME { String::new() } else { instant(captured_at) }
+}
+
+/// Whose face a row is asked about: the worker's where it is about who is there, the one that looks less alive where it is
+/// about pictures of pictures, else the member's.
+fn asked_about(judged: &Judged, faces: &[Face]) -> &'static str {
+    let is_worker = match judged.question {
+        Question::Worker => true,
+        Question::Liveness => match (judged.worker_liveness, judged.member_liveness) {
+            (Some(worker), Some(member)) => worker < member,
+            (worker, _) => worker.is_some(),
+        },
+        _ => false,
+    };
+    if is_worker && faces.iter().any(|face| face.role == "worker") { "worker" } else { "member" }
 }
