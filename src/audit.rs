@@ -3,8 +3,9 @@
 //! ```text
 //! dump -> see (photo, face, infer; durable batch by batch) -> judge (roles, findings, pairs) -> tables, store, record
 //! ```
-//! Where other machines have seen the dump (`part`, `worker`), their parts take the place of `see`. Only `see` touches pictures and networks, and only it is long; its batches survive a stop. Judging is a pure function
-//! of what was seen and of the store, and is done anew. The store is committed before the run folder: a run that is
+//! Where other machines have seen the dump (`part`, `worker`), their parts take the place of `see`. Only `see` touches
+//! pictures and networks, and only it is long; its batches survive a stop. Judging is a pure function of what was seen
+//! and of the store, and is done anew. The store is committed before the run folder: a run that is
 //! stopped in between finds its own rows in the store and gives the same verdicts.
 
 mod job;
@@ -70,6 +71,8 @@ pub fn run(job: &Job, engine: &Engine, progress: Progress, stop: &AtomicBool) ->
     sweep_spools(store.as_ref(), &folder, progress)?;
     let mut times = Times::start(job.metrics.clone());
     announce(&inputs, engine, progress);
+    let warning = inputs.warning_of_workers();
+    warning.iter().for_each(|warning| log::warn!("{warning}"));
     let key = RunKey::of(job, &inputs, engine)?;
     times.ended("hash");
     if folder.is_done(&key.run_id) {
@@ -113,7 +116,8 @@ pub fn run(job: &Job, engine: &Engine, progress: Progress, stop: &AtomicBool) ->
     }
     let notes = record::notes(&night.matched.judged.statistics, &night.queue, job.review_budget);
     let mut summary = night.summary(inputs.rows.total(), notes)?;
-    summary.warnings = warnings::of_columns(&inputs.survey, &seen.analyses, inputs.workers.as_deref())?;
+    summary.warnings = warning.into_iter().collect();
+    summary.warnings.extend(warnings::of_columns(&inputs.survey, &seen.analyses, inputs.workers.as_deref())?);
     let done = Done {
         job,
         inputs: &inputs,

@@ -23,7 +23,8 @@ import threading
 
 USAGE, INPUT, TRY_AGAIN = 64, 65, 75
 # Names that are no part of a dump when they are found in a folder, as `chehra` has it.
-BESIDE = ("workers.parquet", "truth.parquet")
+WORKERS = "workers.parquet"
+BESIDE = (WORKERS, "truth.parquet")
 # Set where spark-submit did not say otherwise.
 DEFAULTS = {
     "spark.speculation": "false",
@@ -333,6 +334,19 @@ class Hadoop:
             stream.close()
 
 
+def workers_beside(spark, roots):
+    """The table of workers in a folder of the dump, or beside a file of it: an audit without the dump must be given it."""
+    hadoop = Hadoop(spark)
+    for root in roots:
+        path = hadoop.path(root)
+        system = hadoop.system(path)
+        folder = path.getParent() if system.getFileStatus(path).isFile() else path
+        table = hadoop.path(f"{folder.toString().rstrip('/')}/{WORKERS}")
+        if system.exists(table):
+            return plain(system.makeQualified(table).toUri().toString())
+    return None
+
+
 def plain(address):
     """The path of a local file, else its address: what the record of a run names."""
     from urllib.parse import unquote, urlparse
@@ -456,17 +470,18 @@ def write(spark, options, contract):
     out = options.out.rstrip("/")
     seen.write.mode("overwrite" if options.overwrite else "error").parquet(f"{out}/rows")
 
+    workers = workers_beside(spark, options.dump) if options.format == "parquet" else None
     written = spark.read.parquet(f"{out}/rows").count()
     if written != total:
         raise Refused(f"{total} rows went in and {written} were written")
     files = [
-        (1, dump, at, len(table), path, size, count, present, future.result())
+        (contract["seen_version"], dump, at, len(table), path, size, count, present, workers, future.result())
         for at, ((path, size, count, present), future) in enumerate(zip(table, prints))
     ]
     files = spark.createDataFrame(
         files,
         "seen_version int, dump string, file int, files int, path string, bytes long, rows long, "
-        "columns array<string>, sha256 string",
+        "columns array<string>, workers string, sha256 string",
     )
     files.coalesce(1).write.mode("overwrite" if options.overwrite else "error").parquet(f"{out}/dump")
     say(f"{out}: {written} rows. Next: chehra audit --seen {out} --out RUN")

@@ -152,6 +152,16 @@ impl Inputs {
         }
     }
 
+    /// What the night lacks of what lay beside the dump, where only what was seen of the dump is there.
+    pub fn warning_of_workers(&self) -> Option<String> {
+        let Rows::Seen(seen, None) = &self.rows else { return None };
+        let table = seen.workers_beside_dump().filter(|_| self.workers.is_none())?;
+        Some(format!(
+            "the dump had a table of workers ({table}), which this audit does not have: workers are told by their \
+             selfies alone, and rows may be worker_unknown for that; name the table with --workers, or the dump beside --seen"
+        ))
+    }
+
     /// Which of the renewed submissions are in this dump.
     pub fn consented_among(&self, analyses: &[Analysis]) -> HashSet<String> {
         let ids = analyses.iter().filter_map(|analysis| analysis.facts.submission_id.as_ref());

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::about::{RowKey, row_key};
-use super::people::{Assignment, Standing, Stopped};
+use super::people::{Assignment, KnownAnswers, Trust};
 use super::row::{Appeal, RowAnswer, RowJudgement};
 use super::{Answer, Entry, Event, Judgement, NotMember, PairKey, Why};
 use crate::reason::Reason;
@@ -18,7 +18,7 @@ pub struct Ledger {
     pairs: Vec<PairKey>,
     by_row: HashMap<RowKey, Vec<usize>>,
     rows: Vec<RowKey>,
-    standing: Standing,
+    trust: Trust,
 }
 
 /// What several answers about one thing come to.
@@ -95,14 +95,15 @@ impl Ledger {
                 }
                 about.push(place);
             }
-            // Nobody takes back what another said.
+            // Nobody takes back what another said, and whoever is stopped takes nothing back: not even wrong answers.
             Event::Undo { undoes } => {
-                if self.entries.iter().any(|e| e.id == *undoes && e.reviewer == entry.reviewer) {
+                let is_own = self.entries.iter().any(|e| e.id == *undoes && e.reviewer == entry.reviewer);
+                if is_own && self.trust.stopped(&entry.reviewer).is_none() {
                     self.undone.insert(undoes.clone());
                 }
             }
             // Nobody looks at what they said themselves.
-            Event::Look(look) if look.to != entry.reviewer => self.standing.looked(look, place),
+            Event::Look(look) if look.to != entry.reviewer => self.trust.looked(look, place),
             Event::Look(_) | Event::Assign(_) => {}
         }
         let measured = match &entry.event {
@@ -115,7 +116,7 @@ impl Ledger {
         self.entries.push(entry);
         if measured {
             let answers = self.known_answers(&reviewer);
-            self.standing.measure(&reviewer, answers);
+            self.trust.measure(&reviewer, answers);
         }
     }
 
@@ -145,14 +146,22 @@ impl Ledger {
     }
 
     /// Whether a reviewer is stopped, for too many wrong answers to known pairs and rows.
-    pub fn stopped(&self, reviewer: &str) -> Option<Stopped> {
-        self.standing.stopped(reviewer)
+    pub fn stopped(&self, reviewer: &str) -> Option<KnownAnswers> {
+        self.trust.stopped(reviewer)
+    }
+
+    /// Refuses a reviewer who is stopped, but for an entry that is in the log already: sent again, it counts once.
+    ///
+    /// # Errors
+    /// How the reviewer has answered what is known.
+    pub fn expect_trusted(&self, reviewer: &str, id: &str) -> Result<(), KnownAnswers> {
+        self.stopped(reviewer).filter(|_| !self.knows(id)).map_or(Ok(()), Err)
     }
 
     /// Whether an entry counts: it was not taken back, and its reviewer is not stopped.
     pub fn counts(&self, place: usize) -> bool {
         let entry = &self.entries[place];
-        !self.undone.contains(&entry.id) && self.standing.counts(&entry.reviewer, place)
+        !self.undone.contains(&entry.id) && self.trust.counts(&entry.reviewer, place)
     }
 
     /// What each person says of a pair now, by name. Seeded pairs are of no queue, and are not among them.
@@ -287,8 +296,8 @@ impl Ledger {
     }
 
     /// How a reviewer has answered known pairs and rows since somebody last looked.
-    fn known_answers(&self, reviewer: &str) -> Stopped {
-        let since = self.standing.since(reviewer);
+    fn known_answers(&self, reviewer: &str) -> KnownAnswers {
+        let since = self.trust.since(reviewer);
         let mut pairs: HashMap<PairKey, bool> = HashMap::new();
         let mut rows: HashMap<RowKey, bool> = HashMap::new();
         let own = self.entries.iter().skip(since).filter(|entry| entry.reviewer == reviewer);
@@ -306,7 +315,7 @@ impl Ledger {
             }
         }
         let answers = || pairs.values().chain(rows.values());
-        Stopped { wrong: answers().filter(|wrong| **wrong).count(), asked: answers().count() }
+        KnownAnswers { wrong: answers().filter(|wrong| **wrong).count(), asked: answers().count() }
     }
 }
 
@@ -342,6 +351,7 @@ fn settle<A: PartialEq + Copy>(said: impl Iterator<Item = Said<A>>) -> Option<Se
 
 #[cfg(test)]
 mod tests {
+    use super::super::Look;
     use super::super::entry::tests::{decided, side, undone};
     use super::*;
     use Answer::{Different, NotSure, Same};
@@ -391,6 +401,29 @@ mod tests {
         ]);
         assert_eq!(settled(&log), Some((Same, 1, false)));
         assert_eq!(log.entries().len(), 2);
+    }
+
+    #[test]
+    fn who_is_stopped_takes_nothing_back_until_somebody_has_looked() {
+        let wrong = |id: &str, other: &str| {
+            let mut entry = decided(id, "asha", ("a", other), Same);
+            if let Event::Decide(judgement) = &mut entry.event {
+                (judgement.why, judgement.truth) = (Why::Seed, Some(Different));
+            }
+            entry
+        };
+        let mut log = ledger(vec![wrong("1", "b"), wrong("2", "c"), undone("3", "asha", "2"), wrong("4", "d")]);
+        assert_eq!(log.stopped("asha"), None, "two of two may be chance, and one was taken back in time");
+        log.add(wrong("5", "e"));
+        let stopped = KnownAnswers { wrong: 3, asked: 3 };
+        assert_eq!(log.expect_trusted("asha", "6"), Err(stopped));
+        assert_eq!((log.expect_trusted("asha", "5"), log.expect_trusted("ravi", "6")), (Ok(()), Ok(())));
+        log.add(undone("6", "asha", "5"));
+        assert_eq!(log.stopped("asha"), Some(stopped));
+        let look = Look { to: "asha".into(), keep: true };
+        log.add(Entry { id: "7".into(), reviewer: "ravi".into(), event: Event::Look(look), ..wrong("7", "f") });
+        log.add(undone("8", "asha", "5"));
+        assert!(log.is_undone("5") && !log.is_undone("4"));
     }
 
     #[test]

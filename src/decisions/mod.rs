@@ -32,7 +32,7 @@ pub use about::{PairKey, RowKey, Side, Why, row_key};
 pub use entry::{Answer, Entry, Event, Judgement, NotMember, VERSION};
 pub use ledger::{Appealed, Filed, Ledger, Settled, SettledRow};
 pub use log::Log;
-pub use people::{Assignment, Look, Stopped};
+pub use people::{Assignment, KnownAnswers, Look};
 pub use row::{Appeal, Question, RowAnswer, RowJudgement, covers};
 
 /// The decisions of one file or several, as an audit takes them.

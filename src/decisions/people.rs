@@ -1,7 +1,7 @@
 //! The reviewers themselves: who has which part of the work, and whose answers are set apart.
 //!
 //! A reviewer who answers known pairs wrongly too often is stopped: the desk takes no further answer, and what was said
-//! since the last look counts for nothing until somebody else has looked. Too often means that a reviewer with an error
+//! since the last look counts for nothing, and is not taken back either, until somebody else has looked. Too often means that a reviewer with an error
 //! share of [`TOLERATED`] would make so many errors among so many known pairs with a probability below [`LEAST_CHANCE`]
 //! (exact binomial test, one-sided); three of three are enough, two of two are not. An open answer is no error.
 
@@ -40,14 +40,14 @@ pub struct Look {
 
 /// How a reviewer answers known pairs and rows.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
-pub struct Stopped {
+pub struct KnownAnswers {
     /// Wrong answers.
     pub wrong: usize,
     /// Answers.
     pub asked: usize,
 }
 
-impl Stopped {
+impl KnownAnswers {
     /// Whether that is too often.
     pub fn is_too_often(self) -> bool {
         chance_of_at_least(self.wrong, self.asked) < LEAST_CHANCE
@@ -65,7 +65,7 @@ fn chance_of_at_least(wrong: usize, asked: usize) -> f64 {
 
 /// Whose entries count, by their place in the log.
 #[derive(Debug, Clone, Default)]
-pub struct Standing {
+pub struct Trust {
     people: BTreeMap<String, Person>,
 }
 
@@ -73,11 +73,11 @@ pub struct Standing {
 struct Person {
     /// From here on nobody has looked.
     since: usize,
-    stopped: Option<Stopped>,
+    stopped: Option<KnownAnswers>,
     void: Vec<Range<usize>>,
 }
 
-impl Standing {
+impl Trust {
     /// Whether an entry of a reviewer counts.
     pub fn counts(&self, reviewer: &str, place: usize) -> bool {
         self.people.get(reviewer).is_none_or(|person| {
@@ -87,7 +87,7 @@ impl Standing {
     }
 
     /// Whether a reviewer is stopped, and by what.
-    pub fn stopped(&self, reviewer: &str) -> Option<Stopped> {
+    pub fn stopped(&self, reviewer: &str) -> Option<KnownAnswers> {
         self.people.get(reviewer)?.stopped
     }
 
@@ -97,7 +97,7 @@ impl Standing {
     }
 
     /// Takes in how a reviewer has answered since then.
-    pub fn measure(&mut self, reviewer: &str, answers: Stopped) {
+    pub fn measure(&mut self, reviewer: &str, answers: KnownAnswers) {
         let person = self.people.entry(reviewer.to_owned()).or_default();
         person.stopped = Some(answers).filter(|answers| answers.is_too_often());
     }
@@ -124,19 +124,22 @@ mod tests {
             let found = chance_of_at_least(wrong, asked);
             assert!((found - chance).abs() < 1e-9, "{wrong} of {asked}: {found}");
         }
-        assert!(Stopped { wrong: 3, asked: 3 }.is_too_often());
-        assert!(!Stopped { wrong: 2, asked: 2 }.is_too_often() && !Stopped { wrong: 6, asked: 100 }.is_too_often());
+        assert!(KnownAnswers { wrong: 3, asked: 3 }.is_too_often());
+        assert!(
+            !KnownAnswers { wrong: 2, asked: 2 }.is_too_often()
+                && !KnownAnswers { wrong: 6, asked: 100 }.is_too_often()
+        );
     }
 
     #[test]
     fn what_a_stopped_reviewer_said_counts_again_when_somebody_kept_it() {
-        let mut standing = Standing::default();
-        standing.measure("asha", Stopped { wrong: 3, asked: 3 });
-        assert!(!standing.counts("asha", 2) && standing.counts("ravi", 2));
+        let mut trust = Trust::default();
+        trust.measure("asha", KnownAnswers { wrong: 3, asked: 3 });
+        assert!(!trust.counts("asha", 2) && trust.counts("ravi", 2));
         let look = |keep| Look { to: "asha".into(), keep };
-        standing.looked(&look(true), 5);
-        assert!(standing.counts("asha", 2) && standing.counts("asha", 6));
-        standing.looked(&look(false), 9);
-        assert!(standing.counts("asha", 2) && !standing.counts("asha", 6) && standing.counts("asha", 9));
+        trust.looked(&look(true), 5);
+        assert!(trust.counts("asha", 2) && trust.counts("asha", 6));
+        trust.looked(&look(false), 9);
+        assert!(trust.counts("asha", 2) && !trust.counts("asha", 6) && trust.counts("asha", 9));
     }
 }

@@ -284,7 +284,7 @@ impl Desk {
         let note = request::note(given.note.as_deref())?;
         let mut log = lock(&self.log);
         log.refresh().map_err(Refusal::Log)?;
-        self.expect_trusted(log.ledger(), &reviewer, &given.nonce)?;
+        log.ledger().expect_trusted(&reviewer, &given.nonce)?;
         let (answer, not_member) = self.answer(spot, given)?;
         let judgement = match spot {
             Spot::Pair(person, pair) => {
@@ -317,6 +317,7 @@ impl Desk {
         let reviewer = self.name(&given.reviewer)?;
         let mut log = lock(&self.log);
         log.refresh().map_err(Refusal::Log)?;
+        log.ledger().expect_trusted(&reviewer, &given.nonce)?;
         let (undone, spot) = match log.ledger().last_of(&reviewer, &self.run_id, |event| event.pair().is_some()) {
             // Asked again because the first answer was lost: the log will say that it has it.
             _ if log.ledger().knows(&given.nonce) => (vec![String::new()], None),
@@ -434,19 +435,6 @@ impl Desk {
             _ => None,
         };
         Ok((Answer::Different, Some(NotMember { side: u8::from(side == PairSide::B), face })))
-    }
-
-    /// Refuses a reviewer who is stopped, but for an answer that is in the log already.
-    pub(super) fn expect_trusted(
-        &self,
-        ledger: &Ledger,
-        reviewer: &str,
-        nonce: &str,
-    ) -> std::result::Result<(), Refusal> {
-        match ledger.stopped(reviewer) {
-            Some(stopped) if !ledger.knows(nonce) => Err(Refusal::Stopped(stopped)),
-            _ => Ok(()),
-        }
     }
 
     /// Pairs and rows that are left for a reviewer.

@@ -11,7 +11,7 @@ use std::fmt;
 
 use serde::Serialize;
 
-use crate::decisions::{Answer, Entry, Judgement, Ledger, Question, RowAnswer, Stopped, Why};
+use crate::decisions::{Answer, Entry, Judgement, KnownAnswers, Ledger, Question, RowAnswer, Why};
 use crate::statistics::wilson;
 
 /// So many of so many, with a 95 % interval.
@@ -49,7 +49,7 @@ pub struct Reviewer {
     /// Known rows that were upheld or overturned wrongly.
     pub known_rows_wrong: Share,
     /// Whether the reviewer is stopped, for too many wrong answers.
-    pub stopped: Option<Stopped>,
+    pub stopped: Option<KnownAnswers>,
 }
 
 /// How often the run was right about rows that it held something against.
@@ -299,7 +299,7 @@ impl fmt::Display for Measured {
                 )?;
                 writeln!(f, "  known rows answered wrongly: {}", r.known_rows_wrong)?;
             }
-            if let Some(Stopped { wrong, asked }) = r.stopped {
+            if let Some(KnownAnswers { wrong, asked }) = r.stopped {
                 writeln!(
                     f,
                     "  STOPPED: {wrong} of {asked} known answers were wrong; what was said counts for nothing until somebody looks"

@@ -180,7 +180,7 @@ impl Desk {
         log.refresh().map_err(Refusal::Log)?;
         // The lines of one act bear its nonce and their number, so that an act sent again counts once.
         let name = |number: usize| format!("{}.{number}", given.nonce);
-        self.expect_trusted(log.ledger(), &reviewer, &name(0))?;
+        log.ledger().expect_trusted(&reviewer, &name(0))?;
         let mut entries = Vec::new();
         for (number, pair) in about.into_iter().enumerate() {
             let why = why(log.ledger(), &reviewer, pair);

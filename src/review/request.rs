@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use serde::Deserialize;
 
 use crate::Error;
-use crate::decisions::{Entry, Event, Stopped, VERSION};
+use crate::decisions::{Entry, Event, KnownAnswers, VERSION};
 
 /// Why a request is not done.
 #[derive(Debug)]
@@ -17,9 +17,15 @@ pub enum Refusal {
     /// Nothing to take back.
     Nothing,
     /// The reviewer has answered known pairs and rows wrongly too often.
-    Stopped(Stopped),
+    Stopped(KnownAnswers),
     /// The log did not take it.
     Log(Error),
+}
+
+impl From<KnownAnswers> for Refusal {
+    fn from(answers: KnownAnswers) -> Self {
+        Refusal::Stopped(answers)
+    }
 }
 
 /// An undo as the page sends it.

@@ -27,7 +27,7 @@ use super::person::GivenPerson;
 use super::request::{Refusal, TakenBack};
 use super::rows::{Appealing, GivenRow, RowPicture, RowUndo, Rows, SelfieView, letter};
 use super::work::{Assigning, Looking};
-use crate::decisions::Stopped;
+use crate::decisions::KnownAnswers;
 use crate::journal::Receipt;
 use crate::{Error, Result};
 
@@ -292,7 +292,7 @@ fn recorded(state: &impl Serialize, _receipt: Receipt) -> Response {
 
 fn refused(why: Refusal) -> Response {
     match why {
-        Refusal::Stopped(Stopped { wrong, asked }) => {
+        Refusal::Stopped(KnownAnswers { wrong, asked }) => {
             let words =
                 format!("{wrong} of {asked} known answers were wrong: somebody else has to look at yours first");
             respond(StatusCode::CONFLICT, "text/plain; charset=utf-8", words)

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::nights::Missing;
 use super::pictures::Place;
-use crate::decisions::{Answer, Judgement, Stopped};
+use crate::decisions::{Answer, Judgement, KnownAnswers};
 
 /// What is said of a pair, on the page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -84,7 +84,7 @@ pub struct State {
     /// Lines of the log that were begun and never finished.
     pub torn: usize,
     /// Whether this reviewer is stopped, for too many wrong answers to known pairs.
-    pub stopped: Option<Stopped>,
+    pub stopped: Option<KnownAnswers>,
     /// Pairs about which people disagree, for this reviewer to decide.
     pub disputes: usize,
     /// What was recorded or taken back just now.

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::desk::Desk;
 use super::request::{self, Refusal, lock};
-use crate::decisions::{Assignment, Event, Look, Stopped};
+use crate::decisions::{Assignment, Event, KnownAnswers, Look};
 use crate::journal::Receipt;
 
 /// Most parts of a queue.
@@ -31,7 +31,7 @@ pub struct AtWork {
     pub answered: usize,
     /// Pairs and rows that are left for this reviewer.
     pub left: usize,
-    pub stopped: Option<Stopped>,
+    pub stopped: Option<KnownAnswers>,
 }
 
 /// A part of the work for somebody, as the page sends it.

@@ -31,6 +31,8 @@ pub struct DumpFileRow {
     pub rows: i64,
     /// Columns of the dump that are there, by the names that `chehra` has for them.
     pub columns: Vec<String>,
+    /// The table of workers that lay beside the dump; an audit that has only what was seen must be given it.
+    pub workers: Option<String>,
     /// 64 hexadecimal digits; in another part where it is null.
     pub sha256: Option<String>,
 }
@@ -43,6 +45,7 @@ impl DumpFileRow {
     pub fn of(dump: &Dump) -> Result<Vec<DumpFileRow>> {
         let listed = dump.listed()?;
         let (name, columns) = (identity(&listed)?, dump.columns());
+        let workers = dump.workers_path().map(|path| path.display().to_string());
         let row = |(at, file): (usize, &crate::dump::Listed)| DumpFileRow {
             seen_version: SEEN_VERSION,
             dump: name.clone(),
@@ -52,6 +55,7 @@ impl DumpFileRow {
             bytes: file.size as i64,
             rows: file.rows as i64,
             columns: columns.iter().map(|&column| column.to_owned()).collect(),
+            workers: workers.clone(),
             sha256: None,
         };
         Ok(listed.iter().enumerate().map(row).collect())
@@ -85,6 +89,7 @@ pub fn schema() -> SchemaRef {
         ("bytes", DataType::Int64),
         ("rows", DataType::Int64),
         ("columns", DataType::List(Arc::new(Field::new("element", DataType::Utf8, true)))),
+        ("workers", DataType::Utf8),
         ("sha256", DataType::Utf8),
     ];
     let fields = named.into_iter().map(|(name, data_type)| Arc::new(Field::new(name, data_type, true)));

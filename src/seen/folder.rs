@@ -78,6 +78,11 @@ impl SeenFolder {
         self.files.iter().any(|file| file.columns.iter().any(|column| column == name))
     }
 
+    /// The table of workers that lay beside the dump when it was seen.
+    pub fn workers_beside_dump(&self) -> Option<&str> {
+        self.files.iter().find_map(|file| file.workers.as_deref())
+    }
+
     /// Every row, in the dump's order; `each` is told how many were read.
     ///
     /// # Errors

@@ -93,6 +93,15 @@ fn parts_seen_elsewhere_are_audited_as_the_dump_is() {
     }
     assert_eq!(record(&out)["seen"], seen.display().to_string());
 
+    // Without the table of workers the tables are others, and somebody has to know.
+    let mut bare = chehra();
+    bare.args(["audit", "--no-report", "--seen"]).arg(&seen).arg("--out").arg(place.path("bare"));
+    let said = done(&mut bare);
+    let table = fixture("night/workers.parquet");
+    assert!(said.contains("warning: the dump had a table of workers") && said.contains("--workers"), "{said}");
+    assert!(said.contains(&table.display().to_string()), "{said}");
+    assert_eq!(record(&place.path("bare"))["summary"]["warnings"].as_array().unwrap().len(), 1);
+
     // With the dump there are pictures and other columns; another dump is refused.
     let with = place.path("with");
     let both = |dump: &str, out: &Path| {

@@ -169,9 +169,7 @@ impl Rows {
         let note = request::note(given.note.as_deref())?;
         let mut log = lock(&self.log);
         log.refresh().map_err(Refusal::Log)?;
-        if let (Some(stopped), false) = (log.ledger().stopped(&reviewer), log.ledger().knows(&given.nonce)) {
-            return Err(Refusal::Stopped(stopped));
-        }
+        log.ledger().expect_trusted(&reviewer, &given.nonce)?;
         let judgement = match self.seeds.iter().find(|seed| seed.id == given.item) {
             Some(SeedItem { seed, .. }) => RowJudgement {
                 row: seed.side.clone(),
@@ -221,6 +219,7 @@ impl Rows {
         let reviewer = self.name(&given.reviewer)?;
         let mut log = lock(&self.log);
         log.refresh().map_err(Refusal::Log)?;
+        log.ledger().expect_trusted(&reviewer, &given.nonce)?;
         let is_about_row = |event: &Event| matches!(event, Event::DecideRow(_) | Event::Appeal(_));
         let (undoes, changed) = match log.ledger().last_of(&reviewer, &self.run_id, is_about_row) {
             // Asked again because the first answer was lost: the log will say that it has it.
@@ -244,6 +243,8 @@ impl Rows {
         let appeal = Appeal { row: item.judged.side.clone(), text };
         let entry = self.entry(&reviewer, &given.nonce, Event::Appeal(appeal))?;
         let mut log = lock(&self.log);
+        log.refresh().map_err(Refusal::Log)?;
+        log.ledger().expect_trusted(&reviewer, &given.nonce)?;
         let receipt = log.append(entry).map_err(Refusal::Log)?;
         Ok((self.state_of(&log, &reviewer, &given.queue, Some(given.item.clone())), receipt))
     }

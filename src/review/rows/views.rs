@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::super::nights::Missing;
 use super::super::pictures::Place;
-use crate::decisions::{RowAnswer, Stopped};
+use crate::decisions::{KnownAnswers, RowAnswer};
 
 /// What a reviewer's list says of one row.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -52,7 +52,7 @@ pub struct RowState {
     pub per_hour: Option<f64>,
     /// Lines of the log that were begun and never finished.
     pub torn: usize,
-    pub stopped: Option<Stopped>,
+    pub stopped: Option<KnownAnswers>,
     /// What was recorded or taken back just now.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub changed: Option<String>,

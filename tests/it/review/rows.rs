@@ -270,6 +270,12 @@ fn a_reviewer_who_fails_known_pairs_is_stopped_until_somebody_looks() {
     assert!(desk.state("asha")["stopped"]["wrong"].as_u64().unwrap() >= 3);
     let others = desk.state("ravi");
     assert_eq!(others["left"], others["total"], "what was said is set apart, and asked anew");
+    for path in ["undo", "rows/undo"] {
+        let body = json!({ "reviewer": "asha", "nonce": nonce() });
+        let body =
+            if path == "undo" { body } else { json!({ "queue": "worker", "reviewer": "asha", "nonce": nonce() }) };
+        assert_eq!(desk.post(path, &body).status, 409, "{path}: known answers are not taken back one by one");
+    }
 
     let look = |reviewer: &str, keep: bool| {
         desk.post("work/look", &json!({ "reviewer": reviewer, "nonce": nonce(), "to": "asha", "keep": keep }))
