@@ -25,4 +25,4 @@ pub use parquet::{write_dump, write_rows};
 pub use record::Origin;
 
 /// Changes when a row is written differently.
-pub const SEEN_VERSION: i32 = 1;
+pub const SEEN_VERSION: i32 = 2;
