@@ -68,6 +68,20 @@ columns! {
     member_name,
     /// Optional, yes or no: whether the member consented.
     consent,
+    /// Optional, degrees north (number or text): where the selfie was taken.
+    latitude,
+    /// Optional, degrees east (number or text): where the selfie was taken.
+    longitude,
+    /// Optional, metres (number or text): within which the phone believes to be.
+    accuracy_m,
+    /// Optional, text: the phone.
+    device_id,
+    /// Optional, text: version of the app.
+    app_version,
+    /// Optional, as captured_at: when the submission arrived.
+    uploaded_at,
+    /// Optional, text: the network by which it came.
+    network,
 }
 
 #[cfg(test)]
@@ -79,7 +93,7 @@ mod tests {
         let columns: Columns = toml::from_str("selfie = \"image_bytes\"\nphoto = \"\"").unwrap();
         assert_eq!((columns.selfie.as_str(), columns.photo.as_str()), ("image_bytes", ""));
         assert_eq!(columns.submission_id, "submission_id");
-        assert_eq!(Columns::default().pairs().len(), 14);
+        assert_eq!(Columns::default().pairs().len(), 21);
         assert!(Columns::default().pairs().iter().all(|(ours, theirs)| ours == theirs));
     }
 

@@ -27,7 +27,7 @@ pub struct Booths {
 
 /// Where a booth lies, seen from a row of the dump.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Place {
+pub enum BoothPlace {
     /// In the row's district.
     Inside,
     /// In other districts only.
@@ -75,12 +75,12 @@ impl Booths {
     }
 
     /// Where a row's booth lies. Case and spaces do not matter.
-    pub fn place(&self, booth_id: Option<&str>, district: Option<&str>) -> Place {
-        let (Some(booth), Some(district)) = (booth_id, district) else { return Place::Unlisted };
+    pub fn place(&self, booth_id: Option<&str>, district: Option<&str>) -> BoothPlace {
+        let (Some(booth), Some(district)) = (booth_id, district) else { return BoothPlace::Unlisted };
         match self.districts.get(&folded(booth)) {
-            None => Place::Unlisted,
-            Some(districts) if districts.contains(&folded(district)) => Place::Inside,
-            Some(_) => Place::Outside,
+            None => BoothPlace::Unlisted,
+            Some(districts) if districts.contains(&folded(district)) => BoothPlace::Inside,
+            Some(_) => BoothPlace::Outside,
         }
     }
 }
@@ -160,12 +160,12 @@ mod tests {
             "\u{feff}booth_id,name,district\nB 1, School ,Ujjain\nB 2,Hall,Indore\nB 1,Tank,DEWAS\n,x,y\nB3,z,\n";
         let booths = read("booths.csv", text).unwrap();
         assert_eq!(booths.len(), 2);
-        assert_eq!(booths.place(Some(" b  1"), Some("UJJAIN")), Place::Inside);
-        assert_eq!(booths.place(Some("B 1"), Some("Dewas ")), Place::Inside);
-        assert_eq!(booths.place(Some("B 1"), Some("Indore")), Place::Outside);
-        assert_eq!(booths.place(Some("B 9"), Some("Indore")), Place::Unlisted);
-        assert_eq!(booths.place(None, Some("Indore")), Place::Unlisted);
-        assert_eq!(booths.place(Some("B 1"), None), Place::Unlisted);
+        assert_eq!(booths.place(Some(" b  1"), Some("UJJAIN")), BoothPlace::Inside);
+        assert_eq!(booths.place(Some("B 1"), Some("Dewas ")), BoothPlace::Inside);
+        assert_eq!(booths.place(Some("B 1"), Some("Indore")), BoothPlace::Outside);
+        assert_eq!(booths.place(Some("B 9"), Some("Indore")), BoothPlace::Unlisted);
+        assert_eq!(booths.place(None, Some("Indore")), BoothPlace::Unlisted);
+        assert_eq!(booths.place(Some("B 1"), None), BoothPlace::Unlisted);
     }
 
     #[test]
@@ -196,6 +196,6 @@ mod tests {
         writer.close().unwrap();
         let booths = Booths::read(&path).unwrap();
         assert_eq!(booths.len(), 2);
-        assert_eq!(booths.place(Some("B1"), Some("Indore")), Place::Outside);
+        assert_eq!(booths.place(Some("B1"), Some("Indore")), BoothPlace::Outside);
     }
 }

@@ -281,6 +281,27 @@ pub fn time(text: &str, clock: &Clock) -> Said<i64> {
     clock.parse(trimmed(text)).map_or_else(|| Said::Unread(cut(text.into())), Said::Value)
 }
 
+/// Numbers, one per row; `parse` reads those that are texts. NaN is null, for that is how data frames write it.
+///
+/// # Errors
+/// As [`pictures`].
+pub fn numbers(column: &ArrayRef, parse: impl Fn(&str) -> Option<f64>) -> Result<Vec<Option<Said<f64>>>> {
+    match column.data_type() {
+        DataType::BinaryView => Ok(said(texts(column)?, |text| parse(text))),
+        DataType::Null => Ok(vec![None; column.len()]),
+        data_type if data_type.is_numeric() => {
+            let cells = doubles(column)?.into_iter().map(|cell| cell.filter(|n| !n.is_nan())).collect();
+            Ok(said(cells, |n| Some(*n).filter(|n| n.is_finite())))
+        }
+        other => Err(unread("a number", other)),
+    }
+}
+
+/// The number that a text says.
+pub fn number(text: &str, parse: impl Fn(&str) -> Option<f64>) -> Said<f64> {
+    parse(trimmed(text)).map_or_else(|| Said::Unread(cut(text.into())), Said::Value)
+}
+
 /// Flags, one per row.
 ///
 /// # Errors

@@ -9,6 +9,7 @@
 //! | text | any string or dictionary of strings, un-annotated binary (old Hive and Impala), UUIDs, integers, and decimals and floating-point numbers that are whole |
 //! | time | timestamps of any unit, with or without zone, INT96, dates, strings, counts since 1970 |
 //! | flag | booleans, integers, strings |
+//! | number | floating-point numbers, decimals, integers, strings |
 //!
 //! What cannot be read at all (encryption, a codec not built in) is the reader's business, see [`super::table`].
 
@@ -32,6 +33,8 @@ pub enum Kind {
     Time,
     /// Yes or no.
     Flag,
+    /// A number, which may have a fraction.
+    Number,
 }
 
 impl Kind {
@@ -41,6 +44,7 @@ impl Kind {
             Kind::Text => "a string (or an integer)",
             Kind::Time => "a timestamp (or a date, a string, or a count since 1970)",
             Kind::Flag => "a boolean (or 0 and 1, or yes and no)",
+            Kind::Number => "a number (floating point, decimal, integer, or a string that says one)",
         }
     }
 
@@ -50,6 +54,7 @@ impl Kind {
             Kind::Text => "write it as a string, so that it joins back to the dump",
             Kind::Time => "write it as a timestamp",
             Kind::Flag => "write it as a boolean",
+            Kind::Number => "write it as a double",
         }
     }
 
@@ -64,8 +69,8 @@ impl Kind {
                 let is_picture = |field: &Arc<Field>| field.name() == PICTURE_BYTES && self.accepts(field.data_type());
                 self == Kind::Picture && fields.iter().any(is_picture)
             }
-            Decimal128(..) => self == Kind::Text,
-            Float32 | Float64 => matches!(self, Kind::Text | Kind::Time),
+            Decimal128(..) => matches!(self, Kind::Text | Kind::Number),
+            Float32 | Float64 => matches!(self, Kind::Text | Kind::Time | Kind::Number),
             Boolean => self == Kind::Flag,
             Timestamp(..) | Date32 | Date64 => self == Kind::Time,
             other => other.is_integer() && self != Kind::Picture,

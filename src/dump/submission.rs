@@ -1,6 +1,7 @@
 //! What one row of the dump is to the rest of the program.
 
-use super::cells::{Blob, are_long, cut, flag, flags, pictures, texts, time, times, trimmed};
+use super::cells::{Blob, Said, are_long, cut, flag, flags, number, numbers, pictures, texts, time, times, trimmed};
+use super::place::{Axis, Place, degrees, metres};
 use super::schema::{Kind, Wanted};
 use super::table::{Chunk, Row};
 use crate::config::Columns;
@@ -20,7 +21,7 @@ pub struct Submission {
 }
 
 /// What a row says besides its pictures. Texts stand as written; a blank one is `None`.
-#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct RowFacts {
     /// Unique id of the submission; the verdict table joins back by it.
     pub submission_id: Option<String>,
@@ -46,6 +47,16 @@ pub struct RowFacts {
     pub member_name: Option<String>,
     /// Whether the member consented.
     pub consent: Option<bool>,
+    /// Where the selfie was taken, as the phone says.
+    pub place: Option<Place>,
+    /// The phone, by an id of the app's choice.
+    pub device_id: Option<String>,
+    /// Version of the app.
+    pub app_version: Option<String>,
+    /// When the submission arrived, microseconds since 1970-01-01T00:00:00Z.
+    pub uploaded_at: Option<i64>,
+    /// The network by which it came, as the app names it.
+    pub network: Option<String>,
     /// Names of the columns whose text was too long and was cut.
     pub cut: Vec<String>,
     /// Cells that say something that cannot be read, each as (name of the column, what it says): the value is `None`.
@@ -67,7 +78,8 @@ pub fn wanted(columns: &Columns) -> Result<Vec<Wanted>> {
             required: REQUIRED.contains(&name),
             kind: match name {
                 "selfie" | "photo" => Kind::Picture,
-                "captured_at" => Kind::Time,
+                "captured_at" | "uploaded_at" => Kind::Time,
+                "latitude" | "longitude" | "accuracy_m" => Kind::Number,
                 "consent" => Kind::Flag,
                 _ => Kind::Text,
             },
@@ -87,7 +99,7 @@ pub fn wanted(columns: &Columns) -> Result<Vec<Wanted>> {
 }
 
 /// The columns of texts, by their places in [`Columns::pairs`].
-const TEXTS: [(usize, &str); 10] = [
+const TEXTS: [(usize, &str); 13] = [
     (0, "submission_id"),
     (1, "worker_id"),
     (2, "district"),
@@ -98,12 +110,37 @@ const TEXTS: [(usize, &str); 10] = [
     (10, "mobile"),
     (11, "epic"),
     (12, "member_name"),
+    (17, "device_id"),
+    (18, "app_version"),
+    (20, "network"),
 ];
 
 /// A text that the name of a folder tells.
 pub fn from_folder(folder: &str) -> Option<String> {
     let seen = trimmed(folder);
     (!seen.is_empty()).then(|| cut(seen.into()))
+}
+
+/// A phone's id, unless it is what systems give where they give none: zeros, a word for nothing, the MAC address that Android
+/// shows to every app (02:00:00:00:00:00), the id that all phones of one maker had (9774d56d682e549c).
+fn device(id: String) -> Said<String> {
+    const NOTHING: [&str; 9] =
+        ["null", "none", "nil", "unknown", "undefined", "nan", "na", "020000000000", "9774d56d682e549c"];
+    let plain: String = id.chars().filter(|c| c.is_alphanumeric()).collect::<String>().to_lowercase();
+    match NOTHING.contains(&plain.as_str()) || plain.chars().all(|c| c == '0') {
+        true => Said::Unread(id),
+        false => Said::Value(id),
+    }
+}
+
+/// 2001-09-09T01:46:40Z, microseconds: an arrival before it comes from a clock that was never set.
+const FIRST_ARRIVAL: i64 = 1_000_000_000_000_000;
+
+fn arrival(cell: Said<i64>) -> Said<i64> {
+    match cell {
+        Said::Value(at) if at < FIRST_ARRIVAL => Said::Unread(at.to_string()),
+        cell => cell,
+    }
 }
 
 impl Row for Submission {
@@ -125,10 +162,24 @@ impl Row for Submission {
         let (mut division, mut sector, mut mandalam, mut booth_id) = (text(6)?, text(7)?, text(8)?, text(9)?);
         let (mut mobile, mut epic, mut member_name) = (text(10)?, text(11)?, text(12)?);
         let mut consent = chunk.cells(13, flags, |text| Some(flag(text)))?.into_iter();
+        let numbers = |at: usize, parse: &dyn Fn(&str) -> Option<f64>| {
+            chunk.cells(at, |c| numbers(c, parse), |text| Some(number(text, parse))).map(Vec::into_iter)
+        };
+        let mut latitude = numbers(14, &|text| degrees(text, Axis::Latitude))?;
+        let mut longitude = numbers(15, &|text| degrees(text, Axis::Longitude))?;
+        let mut accuracy = numbers(16, &metres)?;
+        let (mut device_id, mut app_version) = (text(17)?, text(18)?);
+        let mut uploaded_at = chunk.cells(19, |c| times(c, clock), |text| Some(time(text, clock)))?.into_iter();
+        let mut network = text(20)?;
         let row = |i: usize| {
             let mut unread = Vec::new();
             let captured_at = captured_at.next().flatten().and_then(|cell| cell.value_or("captured_at", &mut unread));
             let consent = consent.next().flatten().and_then(|cell| cell.value_or("consent", &mut unread));
+            let (latitude, longitude) = (latitude.next().flatten(), longitude.next().flatten());
+            let place = Place::of_cells(latitude, longitude, accuracy.next().flatten(), &mut unread);
+            let device_id = device_id.next().flatten().and_then(|id| device(id).value_or("device_id", &mut unread));
+            let uploaded_at = uploaded_at.next().flatten().map(arrival);
+            let uploaded_at = uploaded_at.and_then(|cell| cell.value_or("uploaded_at", &mut unread));
             let facts = RowFacts {
                 submission_id: submission_id.next().flatten(),
                 worker_id: worker_id.next().flatten(),
@@ -142,6 +193,11 @@ impl Row for Submission {
                 epic: epic.next().flatten(),
                 member_name: member_name.next().flatten(),
                 consent,
+                place,
+                device_id,
+                app_version: app_version.next().flatten(),
+                uploaded_at,
+                network: network.next().flatten(),
                 cut: std::mem::take(&mut cut_columns[i]),
                 unread,
             };
@@ -164,7 +220,8 @@ mod tests {
     fn the_order_of_columns_is_the_contracts() {
         let names: Vec<&str> = wanted(&Columns::default()).unwrap().iter().map(|w| w.name).collect();
         let expected = "submission_id worker_id district captured_at selfie photo division sector mandalam booth_id \
-                        mobile epic member_name consent";
+                        mobile epic member_name consent latitude longitude accuracy_m device_id app_version uploaded_at \
+                        network";
         assert_eq!(names.join(" "), expected);
         assert!(TEXTS.iter().all(|(at, name)| names[*at] == *name));
     }
@@ -176,6 +233,6 @@ mod tests {
         let twice = Columns { photo: "selfie".into(), ..Columns::default() };
         assert!(wanted(&twice).unwrap_err().to_string().contains("and so is selfie"));
         let unread = Columns { photo: String::new(), epic: String::new(), ..Columns::default() };
-        assert_eq!(wanted(&unread).unwrap().len(), 14);
+        assert_eq!(wanted(&unread).unwrap().len(), 21);
     }
 }

@@ -25,7 +25,7 @@ use crate::seen;
 use crate::{Error, Result};
 
 /// Changes when [`Analysis`] is written differently.
-const VERSION: u32 = 7;
+const VERSION: u32 = 8;
 /// Name of the file with the run's key.
 const KEY: &str = "key";
 /// Ending of the batches.

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::dump::RowFacts;
 use crate::face::{Detection, Quality};
 use crate::infer::Template;
-use crate::photo::{Background, Composite, Fingerprint, Miniature, Photo, Reduced, Thumbnail};
+use crate::photo::{Background, Camera, Composite, Fingerprint, Miniature, Photo, Reduced, Thumbnail};
 use crate::reason::Reject;
 
 /// One face of a picture.
@@ -106,6 +106,8 @@ pub struct SeenPhoto {
     pub turned: u16,
     /// What shows that it was put together on a screen.
     pub composite: Option<Composite>,
+    /// What the file says of its making.
+    pub camera: Camera,
     /// Hashes of the file and of the picture.
     pub fingerprint: Fingerprint,
     /// What tells it from other pictures and finds it again.

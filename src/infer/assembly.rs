@@ -14,7 +14,7 @@ use crate::config::Policy;
 use crate::face::detect::Detector;
 use crate::face::{Crop, Detection, Similarity, grain, quality};
 use crate::nn::{Embedder, Liveness, Yunet};
-use crate::photo::{Composite, Fingerprint, Photo, Reduced};
+use crate::photo::{Camera, Composite, Fingerprint, Photo, Reduced};
 use crate::reason::Reject;
 
 /// The networks, ready to run.
@@ -181,6 +181,7 @@ fn measure(photo: &Photo, bytes: &[u8], faces: Vec<LookedFace>, policy: &Policy,
         height: photo.height as u32,
         turned: 0,
         composite: Composite::find(photo, foreground(&boxes, policy)),
+        camera: Camera::default(),
         fingerprint: Fingerprint::from_reduced(bytes, &reduced),
         traits: Traits::of(&reduced, photo, &boxes),
         faces,

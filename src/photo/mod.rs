@@ -10,6 +10,7 @@
 
 pub mod background;
 mod blocks;
+pub mod camera;
 mod composite;
 mod fingerprint;
 mod format;
@@ -28,6 +29,7 @@ pub mod thumbnail;
 mod webp;
 
 pub use background::Background;
+pub use camera::{Camera, StatedSize};
 pub use composite::Composite;
 pub use fingerprint::{Fingerprint, hamming};
 pub use format::Format;

@@ -10,7 +10,7 @@ use crate::face::{Detection, Quality};
 use crate::infer::analysis::Traits;
 use crate::infer::template::similarity;
 use crate::infer::{Looks, ModelId, Reading, SeenFace, SeenPhoto};
-use crate::photo::{Fingerprint, Photo, Reduced};
+use crate::photo::{Camera, Fingerprint, Photo, Reduced};
 use crate::reason::Reason;
 use crate::statistics::SplitMix64;
 
@@ -52,6 +52,7 @@ fn photo(shot: u64, people: &[(u64, f32)]) -> SeenPhoto {
         height: 480,
         turned: 0,
         composite: None,
+        camera: Camera::default(),
         fingerprint: Fingerprint { sha256, dhash, mirrored_dhash },
         traits,
         faces,

@@ -12,11 +12,11 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use sha2::{Digest, Sha256};
 
 use super::contract::Contract;
-use crate::dump::RowFacts;
+use crate::dump::{Place, RowFacts};
 use crate::face::{Detection, Quality};
 use crate::infer::analysis::Traits;
 use crate::infer::{Analysis, Looks, Reading, SeenFace, SeenPhoto, Template};
-use crate::photo::{Background, Composite, Fingerprint, Miniature, Thumbnail};
+use crate::photo::{Background, Camera, Composite, Fingerprint, Miniature, StatedSize, Thumbnail};
 use crate::reason::{Reason, Reject};
 use crate::{Error, Result};
 
@@ -88,6 +88,11 @@ struct Row {
     epic: Option<String>,
     member_name: Option<String>,
     consent: Option<bool>,
+    place: Option<PlaceRow>,
+    device_id: Option<String>,
+    app_version: Option<String>,
+    uploaded_at: Option<i64>,
+    network: Option<String>,
     cut: Vec<String>,
     unread: Vec<UnreadCell>,
     selfie: Option<Picture>,
@@ -106,11 +111,32 @@ struct UnreadCell {
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct PlaceRow {
+    latitude: f64,
+    longitude: f64,
+    accuracy_m: Option<f32>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct CameraRow {
+    taken_at: Option<i64>,
+    zone_minutes: Option<i32>,
+    make: Option<String>,
+    model: Option<String>,
+    software: Option<String>,
+    place: Option<PlaceRow>,
+    stated_width: Option<i64>,
+    stated_height: Option<i64>,
+    thumbnail_differs: Option<bool>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct Picture {
     width: i32,
     height: i32,
     turned: i32,
     composite: Option<String>,
+    camera: CameraRow,
     sha256: Bytes,
     dhash: i64,
     mirrored_dhash: i64,
@@ -162,7 +188,7 @@ fn list(item: DataType) -> DataType {
 
 /// Columns of a row beside its origin.
 fn row_fields() -> Vec<FieldRef> {
-    use DataType::{Binary, Boolean, Float32, Int32, Int64, Utf8};
+    use DataType::{Binary, Boolean, Float32, Float64, Int32, Int64, Utf8};
     let numbers = [
         "eye_distance",
         "sharpness",
@@ -188,11 +214,24 @@ fn row_fields() -> Vec<FieldRef> {
         ("score", Float32),
         ("reading", DataType::Struct(fields(&reading))),
     ]);
+    let place = DataType::Struct(fields(&[("latitude", Float64), ("longitude", Float64), ("accuracy_m", Float32)]));
+    let camera = fields(&[
+        ("taken_at", Int64),
+        ("zone_minutes", Int32),
+        ("make", Utf8),
+        ("model", Utf8),
+        ("software", Utf8),
+        ("place", place.clone()),
+        ("stated_width", Int64),
+        ("stated_height", Int64),
+        ("thumbnail_differs", Boolean),
+    ]);
     let picture = fields(&[
         ("width", Int32),
         ("height", Int32),
         ("turned", Int32),
         ("composite", Utf8),
+        ("camera", DataType::Struct(camera)),
         ("sha256", Binary),
         ("dhash", Int64),
         ("mirrored_dhash", Int64),
@@ -217,6 +256,11 @@ fn row_fields() -> Vec<FieldRef> {
         ("epic", Utf8),
         ("member_name", Utf8),
         ("consent", Boolean),
+        ("place", place),
+        ("device_id", Utf8),
+        ("app_version", Utf8),
+        ("uploaded_at", Int64),
+        ("network", Utf8),
         ("cut", list(Utf8)),
         ("unread", list(unread)),
         ("selfie", picture.clone()),
@@ -306,6 +350,11 @@ impl From<&Analysis> for Row {
             epic: facts.epic,
             member_name: facts.member_name,
             consent: facts.consent,
+            place: facts.place.map(PlaceRow::from),
+            device_id: facts.device_id,
+            app_version: facts.app_version,
+            uploaded_at: facts.uploaded_at,
+            network: facts.network,
             cut: facts.cut,
             unread: facts.unread.into_iter().map(|(column, says)| UnreadCell { column, says }).collect(),
             selfie: analysis.selfie.as_ref().ok().map(Picture::from),
@@ -336,6 +385,11 @@ impl TryFrom<Row> for Analysis {
             epic: row.epic,
             member_name: row.member_name,
             consent: row.consent,
+            place: row.place.map(Place::try_from).transpose()?,
+            device_id: row.device_id,
+            app_version: row.app_version,
+            uploaded_at: row.uploaded_at,
+            network: row.network,
             cut: row.cut,
             unread: row.unread.into_iter().map(|cell| (cell.column, cell.says)).collect(),
         };
@@ -370,6 +424,61 @@ fn picture_or_reject(
 const COMPOSITES: [(Composite, &str); 3] =
     [(Composite::Bars, "bars"), (Composite::BarBetween, "bar_between"), (Composite::Seam, "seam")];
 
+impl From<Place> for PlaceRow {
+    fn from(place: Place) -> PlaceRow {
+        let Place { latitude, longitude, accuracy_m } = place;
+        PlaceRow { latitude, longitude, accuracy_m }
+    }
+}
+
+impl TryFrom<PlaceRow> for Place {
+    type Error = &'static str;
+
+    fn try_from(row: PlaceRow) -> Result<Place, &'static str> {
+        let place = Place::new(row.latitude, row.longitude).ok_or("a place that is none")?;
+        Ok(Place { accuracy_m: row.accuracy_m, ..place })
+    }
+}
+
+impl From<&Camera> for CameraRow {
+    fn from(camera: &Camera) -> CameraRow {
+        let camera = camera.clone();
+        CameraRow {
+            taken_at: camera.taken_at,
+            zone_minutes: camera.zone_minutes.map(i32::from),
+            make: camera.make,
+            model: camera.model,
+            software: camera.software,
+            place: camera.place.map(PlaceRow::from),
+            stated_width: camera.stated_size.map(|size| size.width.into()),
+            stated_height: camera.stated_size.map(|size| size.height.into()),
+            thumbnail_differs: camera.thumbnail_differs,
+        }
+    }
+}
+
+impl TryFrom<CameraRow> for Camera {
+    type Error = &'static str;
+
+    fn try_from(row: CameraRow) -> Result<Camera, &'static str> {
+        let pixels = |side: i64| u32::try_from(side).map_err(|_| "a stated size that is none");
+        let stated_size = match (row.stated_width, row.stated_height) {
+            (Some(width), Some(height)) => Some(StatedSize { width: pixels(width)?, height: pixels(height)? }),
+            _ => None,
+        };
+        Ok(Camera {
+            taken_at: row.taken_at,
+            zone_minutes: row.zone_minutes.map(i16::try_from).transpose().map_err(|_| "a zone that is none")?,
+            make: row.make,
+            model: row.model,
+            software: row.software,
+            place: row.place.map(Place::try_from).transpose()?,
+            stated_size,
+            thumbnail_differs: row.thumbnail_differs,
+        })
+    }
+}
+
 impl From<&SeenPhoto> for Picture {
     fn from(photo: &SeenPhoto) -> Picture {
         let composite = photo.composite.and_then(|found| COMPOSITES.iter().find(|(kind, _)| *kind == found));
@@ -378,6 +487,7 @@ impl From<&SeenPhoto> for Picture {
             height: photo.height as i32,
             turned: photo.turned.into(),
             composite: composite.map(|(_, code)| (*code).to_owned()),
+            camera: CameraRow::from(&photo.camera),
             sha256: Bytes(photo.fingerprint.sha256.to_vec()),
             dhash: photo.fingerprint.dhash as i64,
             mirrored_dhash: photo.fingerprint.mirrored_dhash as i64,
@@ -414,6 +524,7 @@ impl TryFrom<Picture> for SeenPhoto {
             height: u32::try_from(picture.height).map_err(|_| "a negative height")?,
             turned: u16::try_from(picture.turned).map_err(|_| "a turn that is none")?,
             composite,
+            camera: Camera::try_from(picture.camera)?,
             fingerprint,
             traits,
             faces: picture.faces.into_iter().map(SeenFace::try_from).collect::<Result<_, _>>()?,

@@ -144,8 +144,7 @@ fn plain(story: &Story, seed: u64, row: &Row) -> RowFacts {
         epic: Some(format!("S{}{}{low:07}", letter(high / 26), letter(high))),
         member_name: Some(format!("{} {}", GIVEN[rng.below(GIVEN.len())], FAMILY[rng.below(FAMILY.len())])),
         consent: Some(true),
-        cut: Vec::new(),
-        unread: Vec::new(),
+        ..RowFacts::default()
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::config::Policy;
 use crate::config::policy::LivenessPolicy;
-use crate::dump::{Booths, MAX_TEXT, Place, RowFacts, facts};
+use crate::dump::{BoothPlace, Booths, MAX_TEXT, RowFacts, facts, why_no_place};
 use crate::face::{Quality, quality};
 use crate::infer::template::similarity;
 use crate::infer::{Analysis, Reading, SeenFace, SeenPhoto};
@@ -54,14 +54,19 @@ pub fn first_look(analysis: &Analysis, cast: &Cast, given: Given, policy: &Polic
     reasons.into_iter().for_each(|reason| row.add(reason));
     row.detail = missing(facts);
     for (column, text) in &facts.unread {
-        let what = if column == "consent" { "neither yes nor no" } else { "no time that can be read" };
-        row.note(format!("{column} `{text}` is {what}"));
+        match column.as_str() {
+            "consent" => row.note(format!("{column} `{text}` is neither yes nor no")),
+            "captured_at" | "uploaded_at" => row.note(format!("{column} `{text}` is no time that can be read")),
+            // Evidence that is missing is nothing that a row has to answer for; a place is not quoted.
+            _ => {}
+        }
     }
+    why_no_place(&facts.unread).into_iter().for_each(|why| row.note(format!("no place: {why}")));
     if !facts.cut.is_empty() {
         row.note(format!("more than {MAX_TEXT} characters in {}", facts.cut.join(", ")));
     }
     let place = |booths: &Booths| booths.place(facts.booth_id.as_deref(), facts.district.as_deref());
-    if given.booths.map(place) == Some(Place::Outside) {
+    if given.booths.map(place) == Some(BoothPlace::Outside) {
         row.add(Reason::BoothOutsideDistrict);
     }
     match &analysis.selfie {
@@ -276,7 +281,7 @@ mod tests {
     use crate::face::Detection;
     use crate::infer::analysis::Traits;
     use crate::infer::{Looks, Template};
-    use crate::photo::{Fingerprint, Photo, Reduced};
+    use crate::photo::{Camera, Fingerprint, Photo, Reduced};
 
     /// A face in good light whose two looks agree.
     fn reading(log_odds: f32) -> Reading {
@@ -375,6 +380,7 @@ mod tests {
             height: 480,
             turned: 0,
             composite: None,
+            camera: Camera::default(),
             fingerprint: Fingerprint { sha256: [0; 32], dhash: 0, mirrored_dhash: 0 },
             traits: Traits::of(&Reduced::of(&nothing), &nothing, &[]),
             faces: faces.iter().map(face).collect(),
