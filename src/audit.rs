@@ -15,6 +15,7 @@ mod numbers;
 mod ordered;
 mod part;
 mod pictures;
+mod presence;
 mod record;
 mod replies;
 mod reuse;
@@ -30,6 +31,7 @@ pub(crate) use see::{References, Selection, references, see_rows};
 pub(crate) use standing::{is_comparable, member};
 pub use worker::{Interface, WorkerJob, work};
 
+use std::collections::HashSet;
 use std::sync::atomic::AtomicBool;
 
 use crate::Result;
@@ -50,6 +52,7 @@ use job::Inputs;
 use members::{enrolled_before, memberships};
 use night::{Night, peers};
 use pictures::{Past, Pictures};
+use presence::Presence;
 use record::{Done, RunKey, RunRecord, Times, announce};
 use reuse::ReuseCounts;
 use rows::Rows;
@@ -183,11 +186,16 @@ fn judge(job: &Job, inputs: &Inputs, seen: &Seen, engine: &Engine, past: Past, t
     let scenes = pictures.scenes(&known, policy, searcher.processor())?;
     times.ended("reuse");
 
+    // Where, when and with which phone.
+    let repeats: HashSet<u64> = repeats.union(&known).copied().collect();
+    let presence = Presence::judge(analyses, &own, &repeats, policy);
+    times.ended("presence");
+
     // What members answered.
     let stored = past.store.map(|store| store.answers(Some(past.key))).transpose()?.unwrap_or_default();
     let answered = replies::answered(&inputs.replies, &stored, analyses, &earlier, policy);
 
-    let later = [before, tries, numbers.reused, copies, scenes.findings, answered.findings].concat();
+    let later = [before, tries, numbers.reused, copies, scenes.findings, presence.findings, answered.findings].concat();
     let later = decided.keep(later);
     let findings = Findings { first, memberships: memberships(&matched), later };
     let mut rows = assemble(own, &findings, &policy.verdicts);
@@ -202,6 +210,7 @@ fn judge(job: &Job, inputs: &Inputs, seen: &Seen, engine: &Engine, past: Past, t
         read_at: past.read_at,
         queue: review_queue(&matched.enrolments, &matched.judged, policy.facts.retry_minutes, job.review_budget),
         peers: peers(analyses, &rows, answered.peers, policy),
+        presence: presence.measured,
         replies: answered.counts,
         replies_refused: answered.refused,
         answers: answered.to_store,

@@ -27,6 +27,7 @@
 //! | [`matching`] | candidates -> pairs -> clusters |
 //! | [`pairs`] | members -> candidates -> judged: the one way for a night, a store and look-ups |
 //! | [`verdict`] | rules, policy, tables, run folder |
+//! | [`presence`] | where, when and with which phone workers enrol, against peers |
 //! | [`assurance`] | what may be promised of a drive, from random calls: designs and confidence sequences |
 //! | [`report`] | progress and summaries for people |
 //! | [`audit`] | the stages above wired in order |
@@ -62,6 +63,7 @@ pub mod ops;
 pub mod output;
 pub mod pairs;
 pub mod photo;
+pub mod presence;
 pub mod reason;
 pub mod replies;
 pub mod report;

@@ -102,6 +102,26 @@ reasons! {
     CapturedAtImplausible = "captured_at_implausible",
     /// A text of the row is longer than 256 characters and was cut.
     TextTooLong = "text_too_long",
+    /// Far more of the worker's members than peers' come from one point, as this one does.
+    SamePlace = "same_place",
+    /// Far more of the worker's members than peers' stand before one wall, as this one does.
+    SameRoom = "same_room",
+    /// Far more of the worker's members than peers' were taken within minutes of many others, as this one was.
+    Burst = "burst",
+    /// Far more of the worker's members than peers' were taken at hours when hardly anybody works, as this one was.
+    OddHour = "odd_hour",
+    /// Far more of the worker's members than peers' came after the same time as the one before, as this one did.
+    RegularGaps = "regular_gaps",
+    /// Nobody travels so fast from the worker's submission before, and it is not the worker's only such way.
+    ImpossibleTravel = "impossible_travel",
+    /// Far more of the worker's members than peers' came from a phone of several accounts, as this one did.
+    DeviceShared = "device_shared",
+    /// Far more of the worker's members than peers' arrived long after they were taken, or before, as this one did.
+    UploadedLate = "uploaded_late",
+    /// Far more of the worker's pictures than peers' have another time in their file, as this one has.
+    CameraTimeDiffers = "camera_time_differs",
+    /// Far more of the worker's pictures than peers' were made by an editor or a screen, as this one was.
+    PictureEdited = "picture_edited",
 }
 
 /// A sentence in English and in Hindi.

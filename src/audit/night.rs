@@ -11,6 +11,8 @@ use crate::infer::{Analysis, Template};
 use crate::matching::Pair;
 use crate::matching::review::ReviewQueue;
 use crate::pairs::Found;
+use crate::presence::{Sign, call_first, write_call_first};
+use crate::reason::Reason;
 use crate::replies::Refused;
 use crate::report::Summary;
 use crate::roles::Roles;
@@ -39,6 +41,8 @@ pub struct Night {
     pub queue: ReviewQueue,
     /// Workers, booths and districts against their peers.
     pub peers: Vec<UnitRow>,
+    /// Workers against their peers by place, time and phone.
+    pub presence: Vec<UnitRow>,
     /// What came again.
     pub reuse: ReuseCounts,
     /// What members answered.
@@ -75,7 +79,9 @@ impl Night {
         write_clusters(&tables.join("clusters.parquet"), enrolments, &judged.clusters)?;
         write_review(&tables.join("review.parquet"), &self.queue.rows)?;
         replies::write_refused(tables, &self.replies_refused)?;
-        write_workers_audit(&tables.join("workers_audit.parquet"), &self.peers)?;
+        let units = [self.peers.as_slice(), &self.presence].concat();
+        write_workers_audit(&tables.join("workers_audit.parquet"), &units)?;
+        write_call_first(&tables.join("call_first.parquet"), &call_first(&self.presence))?;
         write_suspects(&tables.join("suspects.parquet"), &suspects::queue(&self.rows, &self.peers))
     }
 
@@ -101,7 +107,7 @@ impl Night {
 }
 
 /// Workers, booths and districts against their peers. What replies tell is counted among those who were asked, tonight or
-/// before, not among tonight's rows.
+/// before, not among tonight's rows; place, time and phone have tests of their own ([`crate::presence`]).
 pub fn peers(analyses: &[Analysis], rows: &[VerdictRow], of_replies: Vec<UnitRow>, policy: &Policy) -> Vec<UnitRow> {
     let judged: Vec<Judged> = analyses
         .iter()
@@ -115,7 +121,8 @@ pub fn peers(analyses: &[Analysis], rows: &[VerdictRow], of_replies: Vec<UnitRow
             reasons: &row.reasons,
         })
         .collect();
-    let is_of_rows = |row: &UnitRow| row.reason.is_none_or(|reason| !replies::REASONS.contains(&reason));
+    let elsewhere: Vec<Reason> = replies::REASONS.into_iter().chain(Sign::ALL.map(Sign::reason)).collect();
+    let is_of_rows = |row: &UnitRow| row.reason.is_none_or(|reason| !elsewhere.contains(&reason));
     let of_rows = compare(&judged, &policy.verdicts, &policy.peers);
     of_rows.into_iter().filter(is_of_rows).chain(of_replies).collect()
 }

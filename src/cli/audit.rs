@@ -32,8 +32,8 @@ Examples:
   chehra audit dump.parquet --decisions out/night.decisions.jsonl --out out/night-reviewed
 
 The run folder holds verdicts.parquet (one row per row of the dump, in its order), pairs.parquet, clusters.parquet,
-review.parquet (whom to look at first), suspects.parquet (suspected photos of photos), workers_audit.parquet (who stands out among peers), run.json, and report.html,
-a page for people that holds small pictures of flagged faces. It appears whole or not at all; a run that was stopped
+review.parquet (whom to look at first), suspects.parquet (suspected photos of photos), workers_audit.parquet (who stands out among peers), call_first.parquet
+(workers by evidence of enrolling from home), run.json, and report.html, a page for people that holds small pictures of flagged faces. It appears whole or not at all; a run that was stopped
 goes on from its last batch when the same command is given again.";
 
 const COMPARED: &str = "Comparison and review";

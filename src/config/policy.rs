@@ -35,6 +35,8 @@ pub struct Policy {
     pub reuse: ReusePolicy,
     /// When a worker, a booth or a district stands out among its peers.
     pub peers: PeersPolicy,
+    /// What of a submission's place, time and phone is a sign that it was made at home.
+    pub presence: PresencePolicy,
     /// The drive itself.
     pub drive: DrivePolicy,
     /// What members and workers are written.
@@ -110,6 +112,7 @@ impl Policy {
                 return Err(format!("liveness.{name} = {limit}; a number from 0 expected"));
             }
         }
+        self.presence.check()?;
         unit("roles.worker_similarity", self.roles.worker_similarity)?;
         unit("roles.same_face_similarity", self.roles.same_face_similarity)?;
         unit("roles.other_worker_similarity", self.roles.other_worker_similarity)?;
@@ -503,6 +506,79 @@ impl Default for PeersPolicy {
     }
 }
 
+/// What of a submission's place, time and phone is a sign that it was made at home. How many signs are too many, peers say.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct PresencePolicy {
+    /// Points nearer than this to each other, metres, or than what the phones are sure of, are one.
+    pub same_place_m: f64,
+    /// Points of which the phone is less sure than this, metres, say nothing of that.
+    pub most_accuracy_m: f64,
+    /// A shorter way than this, metres, is never impossible.
+    pub least_travel_m: f64,
+    /// Nobody travels faster, kilometres an hour.
+    pub most_speed_kmh: f64,
+    /// So many members within `burst_minutes` are a burst.
+    pub burst_members: usize,
+    /// See `burst_members`.
+    pub burst_minutes: u32,
+    /// An hour is odd when fewer than this share of others' submissions fall on it, the hour before and the one after.
+    pub odd_hour_share: f64,
+    /// A submission that arrives so many hours after it was taken is late.
+    pub late_hours: u32,
+    /// A picture's file may name another time, by so many hours more or less than the worker's other pictures.
+    pub camera_hours: u32,
+    /// A phone under so many accounts is shared.
+    pub accounts_per_device: usize,
+    /// Within so many minutes a phone does not change hands, nor an account its phone.
+    pub handover_minutes: u32,
+    /// Fewer other workers than this do not say what is usual.
+    pub least_peers: u64,
+}
+
+impl Default for PresencePolicy {
+    fn default() -> Self {
+        PresencePolicy {
+            same_place_m: 25.0,
+            most_accuracy_m: 100.0,
+            least_travel_m: 5_000.0,
+            most_speed_kmh: 200.0,
+            burst_members: 8,
+            burst_minutes: 10,
+            odd_hour_share: 0.02,
+            late_hours: 36,
+            camera_hours: 12,
+            accounts_per_device: 3,
+            handover_minutes: 10,
+            least_peers: 10,
+        }
+    }
+}
+
+impl PresencePolicy {
+    fn check(&self) -> Result<(), String> {
+        let numbers = [
+            ("same_place_m", self.same_place_m),
+            ("most_accuracy_m", self.most_accuracy_m),
+            ("least_travel_m", self.least_travel_m),
+            ("most_speed_kmh", self.most_speed_kmh),
+        ];
+        if let Some((name, found)) = numbers.into_iter().find(|(_, value)| !(*value > 0.0 && value.is_finite())) {
+            return Err(format!("presence.{name} = {found}; a number above 0 expected"));
+        }
+        if !(0.0..=1.0).contains(&self.odd_hour_share) {
+            return Err(format!("presence.odd_hour_share = {}; a number from 0 to 1 expected", self.odd_hour_share));
+        }
+        for (name, found) in [("burst_members", self.burst_members), ("accounts_per_device", self.accounts_per_device)]
+        {
+            if found < 2 {
+                return Err(format!("presence.{name} = {found}; at least 2 expected"));
+            }
+        }
+        Ok(())
+    }
+}
+
 /// The drive itself.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -636,6 +712,9 @@ fn default_verdict(reason: Reason) -> Verdict {
         | MobileMalformed | NumberUndelivered => Verdict::Retake,
         BystanderRecurs => Verdict::Review,
         WorkerUnknown | CapturedAtImplausible | Resubmitted | BackgroundShared => Verdict::Accept,
+        // What a worker's other rows tell is for whoever calls the worker, and no verdict about a member.
+        SamePlace | SameRoom | Burst | OddHour | RegularGaps | ImpossibleTravel | DeviceShared | UploadedLate
+        | CameraTimeDiffers | PictureEdited => Verdict::Accept,
     }
 }
 

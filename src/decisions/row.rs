@@ -100,7 +100,17 @@ impl Question {
             | NumberUndelivered
             | BoothOutsideDistrict
             | CapturedAtImplausible
-            | TextTooLong => Question::Facts,
+            | TextTooLong
+            | SamePlace
+            | SameRoom
+            | Burst
+            | OddHour
+            | RegularGaps
+            | ImpossibleTravel
+            | DeviceShared
+            | UploadedLate
+            | CameraTimeDiffers
+            | PictureEdited => Question::Facts,
         }
     }
 }

@@ -275,6 +275,8 @@ fn sections(reason: Reason) -> &'static [&'static str] {
         DuplicateSelfie | Resubmitted | BackgroundShared | BystanderRecurs => &["reuse."],
         MobileReused | EpicReused => &["facts.", "matching.", "verdicts."],
         EpicMalformed | MobileMalformed | ConsentMissing | BoothOutsideDistrict | CapturedAtImplausible => &["facts."],
+        SamePlace | SameRoom | Burst | OddHour | RegularGaps | ImpossibleTravel | DeviceShared | UploadedLate
+        | CameraTimeDiffers | PictureEdited => &["presence.", "peers."],
         RequiredFieldMissing | SubmissionIdRepeated | ErasedBefore | TextTooLong | CompositeSuspected
         | MemberDenied | NumberUndelivered => &[],
     }
@@ -300,6 +302,16 @@ fn needs_others(reason: Reason) -> bool {
             | BystanderRecurs
             | MobileReused
             | EpicReused
+            | SamePlace
+            | SameRoom
+            | Burst
+            | OddHour
+            | RegularGaps
+            | ImpossibleTravel
+            | DeviceShared
+            | UploadedLate
+            | CameraTimeDiffers
+            | PictureEdited
     )
 }
 

@@ -20,13 +20,14 @@ use crate::{Error, Result};
 /// Names the run that is being, or was, made visible: the SHA-256 of its `run.json`.
 const COMMITTED: &str = "committed";
 /// Everything that a run folder may hold: what a run writes, and nothing else.
-const OF_A_RUN: [&str; 9] = [
+const OF_A_RUN: [&str; 10] = [
     "clusters.parquet",
     "pairs.parquet",
     "report.html",
     "review.parquet",
     "run.json",
     "suspects.parquet",
+    "call_first.parquet",
     "replies_refused.parquet",
     "verdicts.parquet",
     "workers_audit.parquet",

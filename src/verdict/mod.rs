@@ -8,7 +8,7 @@ pub mod peers;
 mod peers_table;
 mod rows;
 pub mod rules;
-mod statistics;
+pub(crate) mod statistics;
 pub mod suspects;
 mod tables;
 mod tallies;

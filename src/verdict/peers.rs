@@ -126,7 +126,7 @@ fn row(
     row
 }
 
-fn is_flagged(row: &UnitRow, policy: &PeersPolicy) -> bool {
+pub(crate) fn is_flagged(row: &UnitRow, policy: &PeersPolicy) -> bool {
     row.submissions >= policy.min_submissions
         && row.count >= policy.min_count
         && row.q_value.is_some_and(|q| q <= policy.max_q)

@@ -40,7 +40,7 @@ pub(super) fn fisher_greater(hits: u64, trials: u64, peer_hits: u64, peer_trials
 
 /// The q-value of each p-value: the least false discovery rate at which it would be a discovery (Y. Benjamini and
 /// Y. Hochberg, JRSS B 57, 1995). `tests` is how many tests were made in all; those not listed had p = 1.
-pub(super) fn q_values(p_values: &[f64], tests: usize) -> Vec<f64> {
+pub(crate) fn q_values(p_values: &[f64], tests: usize) -> Vec<f64> {
     let tests = tests.max(p_values.len()) as f64;
     let mut order: Vec<usize> = (0..p_values.len()).collect();
     order.sort_by(|&a, &b| p_values[b].total_cmp(&p_values[a]).then(b.cmp(&a)));

@@ -22,9 +22,10 @@ use serde_json::Value;
 
 use crate::util::{Place, chehra, fixture, run, write_dump};
 
-pub const TABLES: [&str; 6] = [
+pub const TABLES: [&str; 7] = [
     "review.parquet",
     "suspects.parquet",
+    "call_first.parquet",
     "verdicts.parquet",
     "pairs.parquet",
     "clusters.parquet",

@@ -39,6 +39,7 @@ const FLOW: &[&str] = &[
     "matching",
     "pairs",
     "verdict",
+    "presence",
     "assurance",
     "report",
     "synth",

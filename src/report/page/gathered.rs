@@ -2,6 +2,7 @@
 
 use jiff::tz::TimeZone;
 
+use super::call_first::Called;
 use super::drive::{Drive, OwnTables};
 use super::night::Night;
 use super::peers::PeerTable;
@@ -29,6 +30,7 @@ pub(super) struct Gathered {
     pub(super) persons: Persons,
     pub(super) night: Night,
     pub(super) peers: PeerTable,
+    pub(super) called: Vec<Called>,
     pub(super) pictures: Option<Pictures>,
     pub(super) assurance: Option<Assurance>,
     pub(super) drive: Drive,

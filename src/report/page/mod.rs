@@ -18,11 +18,13 @@
 //! | `tables` | the tables of the page as a workbook or CSV |
 //! | `promises` | what is promised of the drive, and what its detectors are worth |
 //! | `lists`, `format` | data for the script; numbers, times and texts as they are written |
+//! | `call_first` | workers by evidence of enrolling from home |
 //! | `units` | places and workers as rows of tables |
 //! | `view`, `report.html`, `report.css`, `report.js` | what is shown, and how |
 
 mod actions;
 mod before;
+mod call_first;
 mod charts;
 mod drive;
 mod format;
@@ -147,8 +149,10 @@ pub fn write(tables: &Path, out: &Path, source: Option<Source>, options: &PageOp
             pictures.members[person][member] = Some(told);
         }
     }
+    let called = call_first::read_called(tables, &scope)?;
     let assurance = options.assurance.as_deref().map(Assurance::read).transpose()?;
-    let gathered = Gathered { run, earlier, persons, night, peers, pictures, assurance, drive, own, part, zone };
+    let gathered =
+        Gathered { run, earlier, persons, night, peers, called, pictures, assurance, drive, own, part, zone };
     let page = view::page(&gathered)?;
     if let Some(path) = &options.tables {
         tables::write(path, &tables::sheets(&page, &gathered.drive, &gathered.zone, options.language))?;

@@ -123,6 +123,7 @@ pub const TEXTS: &[(&str, &str, &str)] = &[
     ("precision", "Right", "सही"),
     ("promised.recall", "Finds, promised (pairs)", "पकड़ता है, वादे के अनुसार (जोड़ियाँ)"),
     ("promised.precision", "Right, promised", "सही, वादे के अनुसार"),
+    ("nav.call.first", "Call first", "पहले किसे फ़ोन करें"),
     ("nav.workers", "Workers", "कार्यकर्ता"),
     ("nav.persons", "Enrolled twice", "दोहरी सदस्यता"),
     ("nav.between", "Across districts", "ज़िलों के बीच"),
@@ -209,6 +210,18 @@ pub const TEXTS: &[(&str, &str, &str)] = &[
     ("duplicates", "Duplicates", "दोहराव"),
     ("stands.out", "Stands out", "औरों से अलग"),
     ("others", "Other workers", "अन्य कार्यकर्ता"),
+    ("h.call.first", "Enrolled from home? Call these workers first", "घर बैठे जोड़े गए? पहले इन कार्यकर्ताओं को फ़ोन करें"),
+    (
+        "call.first.lead",
+        "Where, when and with which phone they enrol differs most from their peers. That is no proof: a camp, a family or a village with one phone looks the same. Ask before you judge.",
+        "ये कहाँ, कब और किस फ़ोन से सदस्य जोड़ते हैं, यह साथियों से सबसे अलग है। यह सबूत नहीं है: शिविर, परिवार या एक ही फ़ोन वाला गाँव भी ऐसा ही दिखता है। निर्णय से पहले पूछें।",
+    ),
+    (
+        "c.call.first",
+        "{0} of {1} workers, those with the strongest evidence first",
+        "{1} में से {0} कार्यकर्ता, सबसे मज़बूत संकेत वाले पहले",
+    ),
+    ("call.first.score", "Evidence (log10)", "संकेत की मज़बूती (log10)"),
     ("h.workers", "Workers who stand out", "औरों से अलग दिखने वाले कार्यकर्ता"),
     (
         "q.means",
@@ -450,6 +463,16 @@ pub const TEXTS: &[(&str, &str, &str)] = &[
     ("r.booth_outside_district", "Booth lies in another district", "बूथ किसी दूसरे ज़िले में है"),
     ("r.captured_at_implausible", "Time of the picture is implausible", "फ़ोटो का समय संभव नहीं लगता"),
     ("r.text_too_long", "A text was too long and was cut", "कोई लिखी हुई जानकारी बहुत लंबी थी और काटी गई"),
+    ("r.same_place", "Many of the worker’s members from one point", "कार्यकर्ता के बहुत से सदस्य एक ही जगह से"),
+    ("r.same_room", "Many of the worker’s members before one wall", "कार्यकर्ता के बहुत से सदस्य एक ही दीवार के सामने"),
+    ("r.burst", "Many members within minutes", "कुछ ही मिनटों में बहुत से सदस्य"),
+    ("r.odd_hour", "At an hour when hardly anybody works", "ऐसे समय जब लगभग कोई काम नहीं करता"),
+    ("r.regular_gaps", "Always after the same time", "हर बार ठीक उतने ही समय बाद"),
+    ("r.impossible_travel", "Nobody travels so fast", "इतनी जल्दी कोई पहुँच नहीं सकता"),
+    ("r.device_shared", "A phone of several accounts", "एक ही फ़ोन कई खातों में"),
+    ("r.uploaded_late", "Arrived long after it was taken, or before", "फ़ोटो लेने के बहुत बाद, या उससे पहले पहुँची"),
+    ("r.camera_time_differs", "Another time in the picture’s file", "फ़ोटो की फ़ाइल में दूसरा समय"),
+    ("r.picture_edited", "Made by an editor or a screen", "संपादक या स्क्रीन से बनी फ़ोटो"),
 ];
 
 /// The sentence of a key `a.REASON`.

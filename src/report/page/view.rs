@@ -5,6 +5,7 @@ use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 
 use super::actions::{Action, actions, worker_href};
+use super::call_first::{self, CallRow};
 use super::charts::{self, Bar};
 use super::format::{data, escaped, hash, percent, share, small, time};
 use super::gathered::Gathered;
@@ -68,6 +69,8 @@ pub(super) struct Page {
     pub(super) all_workers: String,
     pub(super) booths: Vec<StandingRow>,
     pub(super) workers_chart: String,
+    pub(super) call_first: Vec<CallRow>,
+    pub(super) call_first_all: String,
     pub(super) promises: Vec<PromiseRow>,
     pub(super) promise_detectors: Vec<DetectorRow>,
     pub(super) promise_confidence: String,
@@ -185,7 +188,8 @@ pub(super) fn render(page: &Page) -> Result<String> {
 
 /// What the page shows.
 pub(super) fn page(gathered: &Gathered) -> Result<Page> {
-    let Gathered { run, earlier, persons, night, peers, pictures, assurance, drive, own, part, zone } = gathered;
+    let Gathered { run, earlier, persons, night, peers, called, pictures, assurance, drive, own, part, zone } =
+        gathered;
     let summary = run.summary();
     let policy: Policy = serde_json::from_value(run.record.policy.clone()).unwrap_or_default();
     let script = JS.replace("/* drive.js */", DRIVE_JS);
@@ -228,6 +232,8 @@ pub(super) fn page(gathered: &Gathered) -> Result<Page> {
         workers,
         booths: standing(&peers.booths, MOST_BOOTHS),
         workers_chart: if peers.all_workers < 2 { String::new() } else { charts::workers(peers)? },
+        call_first: call_first::rows(called, peers),
+        call_first_all: grouped(called.len() as u64),
         promises: promises::promises(assurance.as_ref()),
         promise_detectors: promises::detectors(assurance.as_ref(), &policy),
         promise_confidence: promises::confidence(assurance.as_ref()),

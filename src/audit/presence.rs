@@ -1,0 +1,51 @@
+//! Where, when and with which phone tonight's members were enrolled.
+
+use std::collections::HashSet;
+
+use crate::config::Policy;
+use crate::infer::Analysis;
+use crate::presence::{Signs, Visit, findings, measure};
+use crate::reason::Reason;
+use crate::verdict::peers::UnitRow;
+use crate::verdict::{Finding, VerdictRow};
+
+/// What place, time and phone tell of the workers.
+#[derive(Debug)]
+pub struct Presence {
+    /// Each worker and sign against peers.
+    pub measured: Vec<UnitRow>,
+    /// The rows with a sign by which their worker stands out.
+    pub findings: Vec<Finding>,
+}
+
+impl Presence {
+    /// Of all rows but `repeats`, which bring nobody new; `own` is what each row says by itself.
+    pub fn judge(analyses: &[Analysis], own: &[VerdictRow], repeats: &HashSet<u64>, policy: &Policy) -> Presence {
+        let named = analyses.iter().zip(own).filter(|(analysis, _)| !repeats.contains(&analysis.row));
+        let visits: Vec<Visit> = named.filter_map(|(analysis, own)| visit(analysis, own)).collect();
+        let signs = Signs::of(&visits, &policy.presence, policy.reuse.background_similarity);
+        let measured = measure(&visits, &signs, &policy.presence, &policy.peers);
+        Presence { findings: findings(&visits, &signs, &measured), measured }
+    }
+}
+
+fn visit<'a>(analysis: &'a Analysis, own: &VerdictRow) -> Option<Visit<'a>> {
+    let facts = &analysis.facts;
+    let photo = analysis.selfie.as_ref().ok();
+    let is_plausible = !own.reasons.contains(&Reason::CapturedAtImplausible);
+    Some(Visit {
+        row: analysis.row,
+        worker: facts.worker_id.as_deref()?,
+        district: facts.district.as_deref().unwrap_or_default(),
+        captured_at: facts.captured_at.filter(|_| is_plausible),
+        uploaded_at: facts.uploaded_at,
+        place: facts.place.or_else(|| photo?.camera.place),
+        device: facts.device_id.as_deref(),
+        camera: photo.map(|photo| &photo.camera),
+        background: photo.map(|photo| &photo.traits.background),
+        aspect: photo.map(|photo| {
+            let (width, height) = (f64::from(photo.width), f64::from(photo.height));
+            width.max(height) / width.min(height).max(1.0)
+        }),
+    })
+}
