@@ -41,6 +41,7 @@ use crate::infer::{Engine, ModelId};
 use crate::matching::TimeOrder;
 use crate::matching::review::review_queue;
 use crate::pairs::{self, KeptCurve, Members, of_selfies};
+use crate::presence::rings;
 use crate::reason::Reason;
 use crate::report::page::{self, Source};
 use crate::report::{Progress, Summary};
@@ -52,7 +53,7 @@ use job::Inputs;
 use members::{enrolled_before, memberships};
 use night::{Night, peers};
 use pictures::{Past, Pictures};
-use presence::Presence;
+use presence::{Presence, shared_members};
 use record::{Done, RunKey, RunRecord, Times, announce};
 use reuse::ReuseCounts;
 use rows::Rows;
@@ -188,13 +189,14 @@ fn judge(job: &Job, inputs: &Inputs, seen: &Seen, engine: &Engine, past: Past, t
 
     // Where, when and with which phone.
     let repeats: HashSet<u64> = repeats.union(&known).copied().collect();
-    let presence = Presence::judge(analyses, &own, &repeats, policy);
+    let presence = Presence::judge(analyses, &own, &repeats, &pictures.earlier_rooms(), policy);
     times.ended("presence");
 
     // What members answered.
     let stored = past.store.map(|store| store.answers(Some(past.key))).transpose()?.unwrap_or_default();
     let answered = replies::answered(&inputs.replies, &stored, analyses, &earlier, policy);
 
+    let ties = [scenes.ties, presence.shared_phones, shared_members(&matched).collect()].concat();
     let later = [before, tries, numbers.reused, copies, scenes.findings, presence.findings, answered.findings].concat();
     let later = decided.keep(later);
     let findings = Findings { first, memberships: memberships(&matched), later };
@@ -211,6 +213,7 @@ fn judge(job: &Job, inputs: &Inputs, seen: &Seen, engine: &Engine, past: Past, t
         queue: review_queue(&matched.enrolments, &matched.judged, policy.facts.retry_minutes, job.review_budget),
         peers: peers(analyses, &rows, answered.peers, policy),
         presence: presence.measured,
+        rings: rings(&ties),
         replies: answered.counts,
         replies_refused: answered.refused,
         answers: answered.to_store,

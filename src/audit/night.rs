@@ -11,7 +11,7 @@ use crate::infer::{Analysis, Template};
 use crate::matching::Pair;
 use crate::matching::review::ReviewQueue;
 use crate::pairs::Found;
-use crate::presence::{Sign, call_first, write_call_first};
+use crate::presence::{RingRow, Sign, call_first, write_call_first, write_rings};
 use crate::reason::Reason;
 use crate::replies::Refused;
 use crate::report::Summary;
@@ -43,6 +43,8 @@ pub struct Night {
     pub peers: Vec<UnitRow>,
     /// Workers against their peers by place, time and phone.
     pub presence: Vec<UnitRow>,
+    /// Workers tied to each other.
+    pub rings: Vec<RingRow>,
     /// What came again.
     pub reuse: ReuseCounts,
     /// What members answered.
@@ -81,6 +83,7 @@ impl Night {
         replies::write_refused(tables, &self.replies_refused)?;
         let units = [self.peers.as_slice(), &self.presence].concat();
         write_workers_audit(&tables.join("workers_audit.parquet"), &units)?;
+        write_rings(&tables.join("rings.parquet"), &self.rings)?;
         write_call_first(&tables.join("call_first.parquet"), &call_first(&self.presence))?;
         write_suspects(&tables.join("suspects.parquet"), &suspects::queue(&self.rows, &self.peers))
     }

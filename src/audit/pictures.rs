@@ -17,6 +17,7 @@ use crate::matching::reuse::{
 use crate::matching::{TimeOrder, UNKNOWN_TIME};
 use crate::pairs::Found;
 use crate::photo::Background;
+use crate::presence::{EarlierRoom, Tie, Together};
 use crate::reason::Reason;
 use crate::roles::{Cast, Role};
 use crate::verdict::{Finding, Sign, VerdictRow};
@@ -195,13 +196,20 @@ impl<'a> Pictures<'a> {
         let mut faces: Vec<(Sighting, &Template)> = self.tonight.iter().flat_map(strangers).collect();
         faces.extend(self.strangers.iter().map(|(picture, template)| (kept_sighting(picture, self.order), template)));
         let people = shared_bystanders(&faces, &policy.reuse, processor)?;
+        let ties = together(&rooms, Tie::Room).chain(together(&people, Tie::Bystander)).collect();
         let (shared_backgrounds, recurring_bystanders) = (rooms.len() as u64, people.len() as u64);
 
         let places: HashMap<&str, u64> = self.tonight.iter().rev().map(|t| (t.submission_id, t.analysis.row)).collect();
         let row_of = |submission_id: &str| places.get(submission_id).copied().filter(|row| !copies.contains(row));
         let mut findings = in_groups(&rooms, Reason::BackgroundShared, "the background of", &row_of);
         findings.extend(in_groups(&people, Reason::BystanderRecurs, "a bystander of", &row_of));
-        Ok(Scenes { findings, shared_backgrounds, recurring_bystanders })
+        Ok(Scenes { findings, ties, shared_backgrounds, recurring_bystanders })
+    }
+
+    /// Rooms in which workers were on earlier nights.
+    pub fn earlier_rooms(&self) -> Vec<EarlierRoom<'_>> {
+        let known = self.backdrops.iter();
+        known.map(|(picture, background)| EarlierRoom { worker: &picture.worker_id, background }).collect()
     }
 
     /// What this night leaves: every selfie that can be named, of members who consented; rows whose id was there before
@@ -228,6 +236,12 @@ impl<'a> Pictures<'a> {
         night.backdrops.sort_by_key(|b| b.picture);
         night
     }
+}
+
+/// The workers of each group.
+fn together<'a>(groups: &'a [Shared], tie: Tie) -> impl Iterator<Item = Together> + use<'a> {
+    let workers = |group: &Shared| group.workers.iter().map(|&worker| worker.to_owned()).collect();
+    groups.iter().map(move |group| Together { tie, workers: workers(group) })
 }
 
 /// Tonight's rows in these groups, each once, but for the earliest of all in its group.
@@ -312,6 +326,8 @@ impl Past<'_> {
 pub struct Scenes {
     /// The rows with them.
     pub findings: Vec<Finding>,
+    /// Whose rooms and bystanders they are.
+    pub ties: Vec<Together>,
     /// Backgrounds behind several workers.
     pub shared_backgrounds: u64,
     /// Bystanders behind several workers.

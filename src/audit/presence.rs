@@ -4,7 +4,8 @@ use std::collections::HashSet;
 
 use crate::config::Policy;
 use crate::infer::Analysis;
-use crate::presence::{Signs, Visit, findings, measure};
+use crate::pairs::Found;
+use crate::presence::{EarlierRoom, Signs, Tie, Together, Visit, findings, measure, shared_phones};
 use crate::reason::Reason;
 use crate::verdict::peers::UnitRow;
 use crate::verdict::{Finding, VerdictRow};
@@ -16,17 +17,31 @@ pub struct Presence {
     pub measured: Vec<UnitRow>,
     /// The rows with a sign by which their worker stands out.
     pub findings: Vec<Finding>,
+    /// Phones of several accounts.
+    pub shared_phones: Vec<Together>,
 }
 
 impl Presence {
-    /// Of all rows but `repeats`, which bring nobody new; `own` is what each row says by itself.
-    pub fn judge(analyses: &[Analysis], own: &[VerdictRow], repeats: &HashSet<u64>, policy: &Policy) -> Presence {
+    /// Of all rows but `repeats`, which bring nobody new, with the rooms of earlier nights; `own` is what each row says by itself.
+    pub fn judge(
+        analyses: &[Analysis],
+        own: &[VerdictRow],
+        repeats: &HashSet<u64>,
+        earlier: &[EarlierRoom],
+        policy: &Policy,
+    ) -> Presence {
         let named = analyses.iter().zip(own).filter(|(analysis, _)| !repeats.contains(&analysis.row));
         let visits: Vec<Visit> = named.filter_map(|(analysis, own)| visit(analysis, own)).collect();
-        let signs = Signs::of(&visits, &policy.presence, policy.reuse.background_similarity);
+        let signs = Signs::of(&visits, earlier, &policy.presence, policy.reuse.background_similarity);
         let measured = measure(&visits, &signs, &policy.presence, &policy.peers);
-        Presence { findings: findings(&visits, &signs, &measured), measured }
+        Presence { findings: findings(&visits, &signs, &measured), shared_phones: shared_phones(&visits), measured }
     }
+}
+
+/// Workers who enrolled one person, for each person that several did.
+pub fn shared_members(matched: &Found) -> impl Iterator<Item = Together> {
+    let several = matched.judged.clusters.iter().filter(|cluster| cluster.workers.len() > 1);
+    several.map(|cluster| Together { tie: Tie::Members, workers: cluster.workers.clone() })
 }
 
 fn visit<'a>(analysis: &'a Analysis, own: &VerdictRow) -> Option<Visit<'a>> {

@@ -5,13 +5,14 @@ use std::path::Path;
 use crate::{Error, Result};
 
 /// Tables of a run folder that could be taken for dumps.
-const TABLES: [&str; 8] = [
+const TABLES: [&str; 9] = [
     "verdicts.parquet",
     "pairs.parquet",
     "clusters.parquet",
     "review.parquet",
     "suspects.parquet",
     "call_first.parquet",
+    "rings.parquet",
     "workers_audit.parquet",
     "replies_refused.parquet",
 ];

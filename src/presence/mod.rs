@@ -12,6 +12,7 @@
 //! | `place`, `pace`, `device`, `room`, `edited` | the signs |
 //! | `scatter` | the chance of so many signs among peers that differ: beta-binomial |
 //! | `workers` | every worker and sign against peers |
+//! | `rings` | workers tied to each other |
 //! | `list`, `words` | whom to call first, and why, in English and Hindi |
 
 mod device;
@@ -19,6 +20,7 @@ mod edited;
 mod list;
 mod pace;
 mod place;
+mod rings;
 mod room;
 mod scatter;
 mod sign;
@@ -27,6 +29,8 @@ mod words;
 mod workers;
 
 pub use list::{ListedWorker, call_first, write_call_first};
+pub use rings::{RingRow, Tie, Together, rings, shared_phones, write_rings};
+pub use room::EarlierRoom;
 pub use sign::{Sign, Signs};
 pub use visit::Visit;
 pub use workers::{findings, measure};

@@ -1,5 +1,7 @@
 //! Before which wall: one room for most members of a worker.
 
+use std::collections::HashMap;
+
 use rayon::prelude::*;
 
 use super::visit::Visit;
@@ -10,32 +12,57 @@ use crate::photo::background::Outline;
 const MOST_ROOMS: usize = 32;
 
 /// A room, by the first picture in it.
+#[derive(Clone)]
 struct Room<'a> {
     first: &'a Background,
     outline: Outline,
+    /// Whether the worker was there on an earlier night.
+    is_known: bool,
     visits: Vec<usize>,
 }
 
-/// Of each worker's submissions those before the wall before which most stand, but the first of them. Bare walls and faces that
-/// fill the picture say nothing.
-pub(super) fn same_room(visits: &[Visit], workers: &[Vec<usize>], same: f32) -> Vec<Option<bool>> {
+/// A background of a worker on an earlier night.
+#[derive(Debug, Clone, Copy)]
+pub struct EarlierRoom<'a> {
+    /// The worker.
+    pub worker: &'a str,
+    /// What was behind the faces.
+    pub background: &'a Background,
+}
+
+/// Of each worker's submissions those before the wall before which most stand, but the first of them, where the worker was not
+/// there on an earlier night. Bare walls and faces that fill the picture say nothing.
+pub(super) fn same_room(
+    visits: &[Visit],
+    workers: &[Vec<usize>],
+    earlier: &[EarlierRoom],
+    same: f32,
+) -> Vec<Option<bool>> {
     let mut shown = vec![None; visits.len()];
-    let found: Vec<Vec<Vec<usize>>> = workers.par_iter().map(|own| rooms(visits, own, same)).collect();
+    let mut known: HashMap<&str, Vec<Room>> = HashMap::new();
+    for &EarlierRoom { worker, background } in earlier {
+        let room = Room { first: background, outline: background.outline(), is_known: true, visits: Vec::new() };
+        known.entry(worker).or_default().push(room);
+    }
+    let of_worker = |own: &Vec<usize>| {
+        let known = own.first().and_then(|&at| known.get(visits[at].worker)).cloned().unwrap_or_default();
+        rooms(visits, own, known, same)
+    };
+    let found: Vec<Vec<Room>> = workers.par_iter().map(of_worker).collect();
     for rooms in found {
-        rooms.iter().flatten().for_each(|&at| shown[at] = Some(false));
+        rooms.iter().flat_map(|room| &room.visits).for_each(|&at| shown[at] = Some(false));
         // Of equal ones the first.
-        let fullest = rooms.iter().rev().max_by_key(|room| room.len());
-        for &at in fullest.into_iter().flatten() {
-            shown[at] = Some(true);
+        let Some(fullest) = rooms.iter().rev().max_by_key(|room| room.visits.len()) else { continue };
+        fullest.visits.iter().for_each(|&at| shown[at] = Some(true));
+        if let (false, Some(&first)) = (fullest.is_known, fullest.visits.first()) {
+            shown[first] = None;
         }
-        fullest.and_then(|room| room.first()).into_iter().for_each(|&at| shown[at] = None);
     }
     shown
 }
 
 /// A worker's pictures by room. Pictures that say nothing of their room are in none.
-fn rooms(visits: &[Visit], own: &[usize], same: f32) -> Vec<Vec<usize>> {
-    let mut rooms: Vec<Room> = Vec::new();
+fn rooms<'a>(visits: &[Visit<'a>], own: &[usize], mut rooms: Vec<Room<'a>>, same: f32) -> Vec<Room<'a>> {
     let mut strays = Vec::new();
     for &at in own {
         let Some(background) = visits[at].background else { continue };
@@ -48,11 +75,13 @@ fn rooms(visits: &[Visit], own: &[usize], same: f32) -> Vec<Vec<usize>> {
         };
         match rooms.iter().position(is_same) {
             Some(known) => rooms[known].visits.push(at),
-            None if rooms.len() < MOST_ROOMS => rooms.push(Room { first: background, outline, visits: vec![at] }),
-            None => strays.push(vec![at]),
+            None => {
+                let room = Room { first: background, outline, is_known: false, visits: vec![at] };
+                if rooms.len() < MOST_ROOMS { rooms.push(room) } else { strays.push(room) }
+            }
         }
     }
-    rooms.into_iter().map(|room| room.visits).chain(strays).collect()
+    rooms.into_iter().chain(strays).collect()
 }
 
 #[cfg(test)]
@@ -82,7 +111,11 @@ mod tests {
             .map(|(n, wall)| Visit { background: Some(wall), ..visit("A", n as u64, n as i64) })
             .collect();
         let (yes, no) = (Some(true), Some(false));
-        assert_eq!(same_room(&visits, &by_worker(&visits), 0.93), [no, None, yes, no, yes, None]);
-        assert_eq!(same_room(&visits[..1], &by_worker(&visits[..1]), 0.93), [None]);
+        assert_eq!(same_room(&visits, &by_worker(&visits), &[], 0.93), [no, None, yes, no, yes, None]);
+        assert_eq!(same_room(&visits[..1], &by_worker(&visits[..1]), &[], 0.93), [None]);
+        // There on an earlier night: the first one counts as well. Somebody else's room is no matter.
+        let earlier = |worker| [EarlierRoom { worker, background: &walls[4] }];
+        assert_eq!(same_room(&visits, &by_worker(&visits), &earlier("A"), 0.93), [no, yes, yes, no, yes, None]);
+        assert_eq!(same_room(&visits, &by_worker(&visits), &earlier("B"), 0.93), [no, None, yes, no, yes, None]);
     }
 }

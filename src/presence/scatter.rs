@@ -155,7 +155,7 @@ mod tests {
         let alike = [(2, 40); 20];
         let mut with_camps = alike;
         with_camps[..4].fill((36, 40));
-        assert!(tail(&alike, 30, 40) < 1e-8, "{}", tail(&alike, 30, 40));
+        assert!(tail(&alike, 30, 40) < 1e-7, "{}", tail(&alike, 30, 40));
         assert!(tail(&with_camps, 30, 40) > 0.02, "{}", tail(&with_camps, 30, 40));
         assert!(tail(&[(0, 40); 20], 20, 40) > 0.0);
         assert_eq!(tail(&alike, 0, 40), 1.0);

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::room::EarlierRoom;
 use super::visit::{Visit, by_worker};
 use super::{device, edited, pace, place, room};
 use crate::config::policy::PresencePolicy;
@@ -75,13 +76,13 @@ pub struct Signs {
 }
 
 impl Signs {
-    /// All signs of all visits. `same_room` is how alike two backgrounds of one room are.
-    pub fn of(visits: &[Visit], policy: &PresencePolicy, same_room: f32) -> Vec<Signs> {
+    /// All signs of all visits, with the rooms of earlier nights. `alike` is how alike two backgrounds of one room are.
+    pub fn of(visits: &[Visit], earlier: &[EarlierRoom], policy: &PresencePolicy, alike: f32) -> Vec<Signs> {
         let workers = by_worker(visits);
         let signs = |sign: Sign| {
             let shown = match sign {
                 Sign::SamePlace => place::same_place(visits, &workers, policy),
-                Sign::SameRoom => room::same_room(visits, &workers, same_room),
+                Sign::SameRoom => room::same_room(visits, &workers, earlier, alike),
                 Sign::Burst => pace::bursts(visits, &workers, policy),
                 Sign::OddHour => pace::odd_hours(visits, &workers, policy),
                 Sign::RegularGaps => pace::regular_gaps(visits, &workers),

@@ -144,7 +144,7 @@ mod tests {
         (0..WORKERS).map(|n| format!("W{n:02}")).collect()
     }
 
-    /// A day of a district: a third of the workers stand in a camp for most of it, the others walk; gaps have heavy tails.
+    /// A day of a district, nine hours: a third of the workers stand in a camp for most of it, the others walk; gaps have heavy tails.
     fn day<'a>(names: &'a [String], random: &mut SplitMix64) -> Vec<Visit<'a>> {
         let mut visits = Vec::new();
         for (n, name) in names.iter().enumerate() {
@@ -159,7 +159,7 @@ mod tests {
                     longitude: 75.0 + degrees(random),
                     accuracy_m: Some(12.0),
                 };
-                visits.push(Visit { place: Some(place), ..visit(name, visits.len() as u64, minute as i64) });
+                visits.push(Visit { place: Some(place), ..visit(name, visits.len() as u64, (minute % 540.0) as i64) });
             }
         }
         visits
@@ -167,7 +167,7 @@ mod tests {
 
     fn measured(visits: &[Visit]) -> Vec<UnitRow> {
         let (presence, peers) = (PresencePolicy::default(), PeersPolicy::default());
-        measure(visits, &Signs::of(visits, &presence, 0.99), &presence, &peers)
+        measure(visits, &Signs::of(visits, &[], &presence, 0.99), &presence, &peers)
     }
 
     /// Where nobody is at fault p-values must not be small more often than they say: workers of one district and day change
@@ -214,7 +214,7 @@ mod tests {
         assert_eq!(of("W01", Reason::SamePlace).count, 24);
         assert!(of("W01", Reason::SamePlace).p_value < of("W02", Reason::SamePlace).p_value);
         let presence = PresencePolicy::default();
-        let found = findings(&visits, &Signs::of(&visits, &presence, 0.99), &rows);
+        let found = findings(&visits, &Signs::of(&visits, &[], &presence, 0.99), &rows);
         assert_eq!(found.len(), 23);
         assert!(found.iter().all(|finding| (25..50).contains(&finding.row)));
         assert!(found[0].note.as_deref().unwrap().contains("23 of 23"), "{found:?}");

@@ -20,7 +20,7 @@ use crate::{Error, Result};
 /// Names the run that is being, or was, made visible: the SHA-256 of its `run.json`.
 const COMMITTED: &str = "committed";
 /// Everything that a run folder may hold: what a run writes, and nothing else.
-const OF_A_RUN: [&str; 10] = [
+const OF_A_RUN: [&str; 11] = [
     "clusters.parquet",
     "pairs.parquet",
     "report.html",
@@ -28,6 +28,7 @@ const OF_A_RUN: [&str; 10] = [
     "run.json",
     "suspects.parquet",
     "call_first.parquet",
+    "rings.parquet",
     "replies_refused.parquet",
     "verdicts.parquet",
     "workers_audit.parquet",

@@ -22,10 +22,11 @@ use serde_json::Value;
 
 use crate::util::{Place, chehra, fixture, run, write_dump};
 
-pub const TABLES: [&str; 7] = [
+pub const TABLES: [&str; 8] = [
     "review.parquet",
     "suspects.parquet",
     "call_first.parquet",
+    "rings.parquet",
     "verdicts.parquet",
     "pairs.parquet",
     "clusters.parquet",

@@ -22,6 +22,7 @@ mod nn;
 mod ops;
 mod past_one_machine;
 mod photo;
+mod presence;
 mod report;
 mod review;
 mod setup;
