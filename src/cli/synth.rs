@@ -21,8 +21,9 @@ Examples:
   chehra synth --live labels.csv --attacks labels.csv --repeat-people --out attacks
   chehra synth --print-plan > plan.toml
 
-FACES is a folder NAME/*.jpg or a CSV person,path[,x,y,w,h], with each face in the middle of its
-picture unless the CSV says otherwise. LIVE and ATTACKS are the same; there the detector finds the
+FACES is a folder NAME/*.jpg or a CSV person,path[,x,y,w,h]. Pictures that are framed as LFW's are
+taken to have their face in the middle; of others the detector finds it, unless the CSV says where it
+is. LIVE and ATTACKS are the same; there the detector finds all
 faces, a CSV may say subject for person and have label (live or spoof: each option takes its own
 rows) and species. Faces of attacks are pasted beside live workers by the same means as live members.
 Each OUT/night-N is a dump for
@@ -60,6 +61,12 @@ pub struct SynthArgs {
     /// Share of rows with fraud, 0 to 1; scales the plan's rates
     #[arg(help_heading = DRAWN, long, value_name = "SHARE")]
     fraud: Option<f64>,
+    /// Write place, device, arrival and EXIF as well
+    #[arg(help_heading = DRAWN, long)]
+    field_evidence: bool,
+    /// Share of workers who enrol from home, 0 to 1; with --field-evidence
+    #[arg(help_heading = DRAWN, long, value_name = "SHARE")]
+    home_share: Option<f64>,
     /// Make members beyond the number of people duplicates instead of refusing
     #[arg(help_heading = DRAWN, long)]
     repeat_people: bool,
@@ -82,10 +89,11 @@ pub fn run(args: &SynthArgs, common: &Common) -> Result<()> {
         }
         return print(&toml::to_string_pretty(&plan).map_err(|e| Error::bug("printing the plan", e))?);
     };
-    let finder = args.live.is_some().then(FaceFinder::load).transpose()?;
-    let find = finder.as_ref().map(|finder| move |path: &Path| finder.find(path));
-    let find_face = find.as_ref().map(|find| find as &FindFace);
-    let collections = Collections { live, attacks: args.attacks.as_deref(), find_face };
+    let finder = FaceFinder::load()?;
+    let find = |path: &Path| finder.find(path);
+    let find_face: Option<&FindFace> = Some(&find);
+    let may_be_framed = args.live.is_none();
+    let collections = Collections { live, attacks: args.attacks.as_deref(), find_face, may_be_framed };
     let stage = Progress::new(common.quiet).stage("draw", "selfies", plan.rows as u64, 0);
     let last = std::cell::Cell::new(0);
     let summary = synth::write(&plan, &collections, out, &|done, _| {
@@ -122,6 +130,8 @@ fn plan(args: &SynthArgs) -> Result<Plan> {
     plan.nights = args.nights.unwrap_or(plan.nights);
     plan.seed = args.seed.unwrap_or(plan.seed);
     plan.fraud = args.fraud.or(plan.fraud);
+    plan.field.evidence |= args.field_evidence;
+    plan.field.home = args.home_share.unwrap_or(plan.field.home);
     plan.repeat_people |= args.repeat_people;
     if args.attacks.is_some() && plan.rates.get(Pattern::AttackMember) == 0.0 {
         plan.rates.set(Pattern::AttackMember, Rates::OF_ATTACKS);

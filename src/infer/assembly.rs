@@ -176,14 +176,15 @@ fn measure(photo: &Photo, bytes: &[u8], faces: Vec<LookedFace>, policy: &Policy,
     lap.book(Stage::Quality);
     let boxes: Vec<[f32; 4]> = faces.iter().map(|face| face.detection.bbox).collect();
     let reduced = Reduced::of(photo);
+    let traits = Traits::of(&reduced, photo, &boxes);
     let seen = SeenPhoto {
         width: photo.width as u32,
         height: photo.height as u32,
         turned: 0,
         composite: Composite::find(photo, foreground(&boxes, policy)),
-        camera: Camera::default(),
+        camera: Camera::of(bytes, photo, &traits.thumbnail),
         fingerprint: Fingerprint::from_reduced(bytes, &reduced),
-        traits: Traits::of(&reduced, photo, &boxes),
+        traits,
         faces,
     };
     lap.book(Stage::Fingerprint);

@@ -98,6 +98,20 @@ fn prologue(bytes: &[u8]) -> Result<Prologue, Reject> {
     })
 }
 
+/// The first EXIF segment before the first scan; `None` without one.
+pub fn exif(bytes: &[u8]) -> Option<&[u8]> {
+    let mut at = 2;
+    loop {
+        let (segment, _) = next_segment(bytes, at).ok()?;
+        let payload = &bytes[segment.start..segment.end];
+        match segment.marker {
+            0xda | 0xd8 | 0xd9 => return None,
+            0xe1 if payload.starts_with(b"Exif\0") => return payload.get(6..),
+            _ => at = segment.end,
+        }
+    }
+}
+
 /// What XMP in a JPEG begins with (XMP specification, part 3, 1.1.3).
 const XMP: &[u8] = b"http://ns.adobe.com/xap/1.0/\0";
 

@@ -26,6 +26,7 @@ mod reduce;
 mod scan;
 mod shrink;
 pub mod thumbnail;
+mod tiff;
 mod webp;
 
 pub use background::Background;

@@ -3,39 +3,15 @@
 use image::metadata::Orientation;
 
 use super::picture::Photo;
+use super::tiff::Tiff;
 
 /// The orientation that a TIFF structure (EXIF 2.32, 4.6.2) says: tag 0x0112 of its first directory, as any whole number and
 /// of any count, for phones and editors write it as BYTE, SHORT and LONG. `Exif\0\0` before it is passed over.
-pub fn of_exif(tiff: &[u8]) -> Option<Orientation> {
-    const TAG: usize = 0x0112;
-    let tiff = tiff.strip_prefix(b"Exif\0\0").unwrap_or(tiff);
-    let is_big = match tiff.get(..2)? {
-        b"MM" => true,
-        b"II" => false,
-        _ => return None,
-    };
-    let number = |at: usize, bytes: usize| -> Option<usize> {
-        let digits = tiff.get(at..at.checked_add(bytes)?)?;
-        let next = |value: usize, byte: &u8| value << 8 | usize::from(*byte);
-        Some(if is_big { digits.iter().fold(0, next) } else { digits.iter().rev().fold(0, next) })
-    };
-    let directory = number(4, 4)?;
-    for entry in 0..number(directory, 2)? {
-        let at = directory + 2 + 12 * entry;
-        if number(at, 2)? != TAG {
-            continue;
-        }
-        let bytes = match number(at + 2, 2)? {
-            1 | 6 => 1,
-            3 | 8 => 2,
-            4 | 9 => 4,
-            _ => return None,
-        };
-        // Values that do not fit into four bytes lie elsewhere; the first one counts.
-        let place = if number(at + 4, 4)?.saturating_mul(bytes) <= 4 { at + 8 } else { number(at + 8, 4)? };
-        return Orientation::from_exif(u8::try_from(number(place, bytes)?).ok()?);
-    }
-    None
+pub fn of_exif(bytes: &[u8]) -> Option<Orientation> {
+    const TAG: u16 = 0x0112;
+    let tiff = Tiff::of(bytes)?;
+    let value = tiff.find(tiff.first()?, TAG)?.whole()?;
+    Orientation::from_exif(u8::try_from(value).ok()?)
 }
 
 /// The orientation that XMP says (`tiff:Orientation`, as an attribute or an element).

@@ -33,6 +33,21 @@ pub fn decode(bytes: &[u8], limits: &PhotoLimits) -> Result<Photo, Reject> {
     Ok(orient::upright(photo, chunks.orientation.unwrap_or(Orientation::NoTransforms)))
 }
 
+/// The EXIF chunk; `None` without one, or where the chunks do not follow each other.
+pub fn exif(bytes: &[u8]) -> Option<&[u8]> {
+    let mut at = SIGNATURE.len();
+    loop {
+        let length = be32(bytes, at)? as usize;
+        let kind = bytes.get(at + 4..at + 8)?;
+        let payload = bytes.get(at + 8..)?.get(..length)?;
+        match kind {
+            b"eXIf" => return Some(payload),
+            b"IEND" => return None,
+            _ => at += 12 + length,
+        }
+    }
+}
+
 /// What the header says, if the chunks follow each other to the end.
 pub fn header(bytes: &[u8]) -> Result<Header, Reject> {
     walk(bytes).map(|chunks| chunks.header())

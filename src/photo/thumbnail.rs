@@ -71,6 +71,57 @@ impl Thumbnail {
         (bytes.len() == SIDE * SIDE).then_some(Thumbnail { luma: bytes })
     }
 
+    /// Contrast and likeness need more than a plain surface: the standard deviation of the means, grey levels.
+    fn deviation(values: &[f64]) -> f64 {
+        let mean = values.iter().sum::<f64>() / values.len() as f64;
+        (values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / values.len() as f64).sqrt()
+    }
+
+    /// How alike two pictures are that show the same from edge to edge, up to a turn by right angles and a mirror, which
+    /// programs forget in one place or the other: the largest correlation of their means over the eight ways to lay the one
+    /// on the other, -1..=1. Where the shapes differ (`shape` is width by height), the wider one may have been cut to the
+    /// other at its middle. `None` where either shows nothing but a surface.
+    pub fn likeness(&self, shape: f64, other: &Thumbnail, other_shape: f64) -> Option<f64> {
+        let (own_plain, other_plain) = (plain(&self.luma), plain(&other.luma));
+        if Self::deviation(&own_plain).min(Self::deviation(&other_plain)) < LEAST_DEVIATION {
+            return None;
+        }
+        let mut best: Option<f64> = None;
+        for way in 0..8 {
+            let turned = other.turned(way);
+            let turned_shape = if way % 4 >= 2 { 1.0 / other_shape } else { other_shape };
+            let whole = correlation(&own_plain, &plain(&turned.luma));
+            let ratio = shape / turned_shape;
+            // The wider one is cut at its sides, or the higher one above and below: either may be the whole picture.
+            let [sides, height] =
+                if ratio > 1.0 { [[1.0 / ratio, 1.0], [1.0, 1.0 / ratio]] } else { [[1.0, ratio], [ratio, 1.0]] };
+            let cut = (!(0.97..1.03).contains(&ratio)).then(|| {
+                let own = correlation(&self.middle(sides[0], sides[1]), &plain(&turned.luma));
+                [own, correlation(&own_plain, &turned.middle(height[0], height[1]))]
+            });
+            best = [best, whole].into_iter().chain(cut.into_iter().flatten()).flatten().reduce(f64::max);
+        }
+        best
+    }
+
+    /// The middle of the picture, so much of its width and height, as means of the same number.
+    fn middle(&self, wide: f64, high: f64) -> Vec<f64> {
+        let place = |at: usize, share: f64| (((at as f64 + 0.5) / SIDE as f64 - 0.5) * share + 0.5) * SIDE as f64;
+        let at = |k: usize| self.at(place(k % SIDE, wide), place(k / SIDE, high)).unwrap_or(0.0);
+        (0..SIDE * SIDE).map(at).collect()
+    }
+
+    /// Mirrored (odd numbers), and with rows and columns exchanged, upside down (the others): all eight ways.
+    fn turned(&self, way: usize) -> Thumbnail {
+        let from = |row: usize, column: usize| {
+            let (row, column) = if way % 4 >= 2 { (column, row) } else { (row, column) };
+            let column = if way % 2 == 1 { SIDE - 1 - column } else { column };
+            let row = if way >= 4 { SIDE - 1 - row } else { row };
+            self.luma[row * SIDE + column]
+        };
+        Thumbnail { luma: (0..SIDE * SIDE).map(|k| from(k / SIDE, k % SIDE)).collect() }
+    }
+
     /// Luma at a point, both coordinates 0..=[`SIDE`] over the picture; `None` outside of it.
     fn at(&self, x: f64, y: f64) -> Option<f64> {
         let within = 0.0..=SIDE as f64;
@@ -159,6 +210,27 @@ impl Thumbnail {
         (contrast(aa) && contrast(bb))
             .then(|| Fit { residual: (1.0 - explained).max(0.0).sqrt() as f32, overlap: overlap as f32 })
     }
+}
+
+/// Least standard deviation of a picture that shows anything, grey levels.
+const LEAST_DEVIATION: f64 = 6.0;
+
+fn plain(luma: &[u8]) -> Vec<f64> {
+    luma.iter().map(|&value| f64::from(value)).collect()
+}
+
+/// Pearson's correlation; `None` where either does not vary.
+fn correlation(a: &[f64], b: &[f64]) -> Option<f64> {
+    let n = a.len() as f64;
+    let (mean_a, mean_b) = (a.iter().sum::<f64>() / n, b.iter().sum::<f64>() / n);
+    let (mut aa, mut ab, mut bb) = (0.0, 0.0, 0.0);
+    for (a, b) in a.iter().zip(b) {
+        let (a, b) = (a - mean_a, b - mean_b);
+        aa += a * a;
+        ab += a * b;
+        bb += b * b;
+    }
+    (aa > 0.0 && bb > 0.0).then(|| ab / (aa * bb).sqrt())
 }
 
 impl From<&Reduced> for Thumbnail {

@@ -49,6 +49,20 @@ fn orientation(file: &[u8]) -> Result<Orientation, Reject> {
     Ok(exif.or(xmp).unwrap_or(Orientation::NoTransforms))
 }
 
+/// The EXIF chunk; `None` without one, or where the chunks do not follow each other.
+pub fn exif(bytes: &[u8]) -> Option<&[u8]> {
+    let file = riff(bytes).ok()?;
+    let mut at = 12;
+    while at < file.len() {
+        let (kind, payload, next) = chunk(file, at).ok()?;
+        if kind == b"EXIF" {
+            return Some(payload);
+        }
+        at = next;
+    }
+    None
+}
+
 /// What the header says, after all picture chunks were seen to be whole.
 pub fn header_of(bytes: &[u8], limits: &PhotoLimits) -> Result<Header, Reject> {
     size(riff(bytes)?, limits).map(|(width, height)| header(width, height))

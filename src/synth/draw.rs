@@ -8,6 +8,8 @@ use image::codecs::jpeg::JpegEncoder;
 use image::{ExtendedColorType, RgbImage, imageops};
 
 use super::canvas::Canvas;
+use super::exif::Exif;
+use super::field::{Made, clock_text};
 use super::people::{Person, Source};
 use super::plan::{Pattern, Plan};
 use super::recapture::{held, paper, screen, tilted};
@@ -106,8 +108,11 @@ impl Studio<'_> {
         let upright = self.frame(row)?.to_image();
         let mut rng = self.rng(Use::Damage, row);
         let quality = self.quality(&mut rng);
-        if !rng.chance(self.plan.exif_share) {
-            return jpeg(&upright, quality);
+        let made = self.made(row);
+        let upright = if made.is_some_and(|made| made.is_screenshot) { screenshot(&upright) } else { upright };
+        let is_turned = rng.chance(self.plan.exif_share);
+        if !is_turned {
+            return self.with_exif(row, jpeg(&upright, quality)?, &upright, 1);
         }
         // Orientation 6 is shown turned clockwise by a quarter, so it is stored turned the other way (Exif 2.32, 4.6.4).
         let (tag, stored) = match rng.below(3) {
@@ -115,7 +120,37 @@ impl Studio<'_> {
             1 => (6, imageops::rotate270(&upright)),
             _ => (8, imageops::rotate90(&upright)),
         };
-        Ok(with_orientation(jpeg(&stored, quality)?, tag))
+        self.with_exif(row, jpeg(&stored, quality)?, &stored, tag)
+    }
+
+    /// What the row says of its making, where the drive has that.
+    fn made(&self, row: &Row) -> Option<&Made> {
+        self.story.field.made.get(&row.slot)
+    }
+
+    /// The file with what the phone wrote into it: its EXIF where it keeps one, else how the picture lies, where it is turned.
+    fn with_exif(&self, row: &Row, file: Vec<u8>, stored: &RgbImage, tag: u8) -> Result<Vec<u8>> {
+        let Some((made, exif)) = self.made(row).and_then(|made| Some((made, made.exif.as_ref()?))) else {
+            return Ok(if tag == 1 { file } else { with_orientation(file, tag) });
+        };
+        let shown = match made.foreign_thumbnail {
+            true => {
+                let person = (row.slot as usize * 7_919 + 1) % self.people.len();
+                self.source(Pick { person: person as u32, portrait: 0 })?.picture.to_image()
+            }
+            false => stored.clone(),
+        };
+        let [width, height] = if shown.width() >= shown.height() { [160, 120] } else { [120, 160] };
+        let small = imageops::thumbnail(&shown, width, height);
+        let size = exif.size.or((!made.is_screenshot).then_some([stored.width(), stored.height()]));
+        let exif = Exif {
+            orientation: tag,
+            taken: clock_text(row.at - made.taken_before),
+            size,
+            thumbnail: (!made.is_screenshot).then(|| jpeg(&small, 60)).transpose()?,
+            ..exif.clone()
+        };
+        Ok(exif.put_into(file))
     }
 
     /// What the camera of a row saw, upright.
@@ -140,9 +175,24 @@ impl Studio<'_> {
             (Pattern::BackgroundReused, Some(of)) => &self.story.rows[of],
             _ => row,
         };
-        let mut rng = self.rng(Use::Background, like);
+        let room = self.made(like).and_then(|made| made.room);
+        let mut rng = match room {
+            Some(room) => Rng::new(self.plan.seed, Use::Background, (1 << 62) | room),
+            None => self.rng(Use::Background, like),
+        };
         let (long, short) = (self.plan.long_side, self.plan.long_side * 3 / 4);
         let (width, height) = if rng.chance(self.plan.portrait_share) { (short, long) } else { (long, short) };
+        if room.is_some() {
+            // One wall, and a phone that is held a little differently each time.
+            let wall = background(&mut rng, width, height, None);
+            let mut hand = Rng::new(self.plan.seed, Use::Field, (1 << 60) | u64::from(like.slot));
+            let cut: [f32; 4] = std::array::from_fn(|_| hand.between(0.0, 0.06));
+            let (w, h) = (width as f32, height as f32);
+            let (x, y) = ((w * cut[0]) as usize, (h * cut[1]) as usize);
+            let seen =
+                wall.cropped(x, y, (w * (1.0 - cut[0] - cut[2])) as usize, (h * (1.0 - cut[1] - cut[3])) as usize);
+            return Ok(seen.resized(width, height));
+        }
         let own = like.member.map(|m| self.source(m)).transpose()?;
         Ok(background(&mut rng, width, height, own.as_ref().map(|s| &s.picture)))
     }
@@ -265,6 +315,17 @@ impl Studio<'_> {
         // A flat thing this near is rarely in focus all over.
         canvas.softened(0.9).softened(0.9)
     }
+}
+
+/// A picture as a phone's screen shows it, on a panel of nine by twenty.
+fn screenshot(picture: &RgbImage) -> RgbImage {
+    let (width, height) = (picture.width(), picture.width() * 20 / 9);
+    if height <= picture.height() {
+        return picture.clone();
+    }
+    let mut panel = RgbImage::from_pixel(width, height, image::Rgb([16, 16, 18]));
+    imageops::overlay(&mut panel, picture, 0, i64::from((height - picture.height()) / 2));
+    panel
 }
 
 fn jpeg(image: &RgbImage, quality: u8) -> Result<Vec<u8>> {

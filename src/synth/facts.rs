@@ -118,6 +118,13 @@ pub fn of(story: &Story, seed: u64, k: usize) -> RowFacts {
         (Pattern::WorkerIdMissing, _) => facts.worker_id = None,
         _ => {}
     }
+    if let Some(made) = story.field.made.get(&row.slot) {
+        facts.place = made.place;
+        facts.device_id = Some(made.device_id.clone());
+        facts.app_version = Some(made.app_version.to_owned());
+        facts.uploaded_at = Some(row.at + made.delay);
+        facts.network = Some(made.network.to_owned());
+    }
     facts
 }
 

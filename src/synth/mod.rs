@@ -23,7 +23,9 @@ mod answers;
 mod canvas;
 mod cast;
 mod draw;
+mod exif;
 mod facts;
+mod field;
 mod people;
 mod plan;
 mod recapture;
@@ -41,6 +43,7 @@ use std::path::{Path, PathBuf};
 use rayon::prelude::*;
 use serde::Serialize;
 
+pub use field::{FieldPlan, Habit, HomeWay};
 pub use people::{ATTACK_LABELS, Collections, FaceBox, FindFace, LIVE_LABELS};
 pub use plan::{Pattern, PatternKind, Plan, Rates, ReplyPlan};
 pub use tables::truth_schema;
@@ -151,7 +154,7 @@ fn submissions(
     let rows: Vec<usize> = night.collect();
     for (number, file) in rows.chunks(studio.plan.rows_per_file).enumerate() {
         let path = folder.join(format!("submissions-{number:03}.parquet"));
-        let mut table = Table::create(&path, tables::dump_schema())?;
+        let mut table = Table::create(&path, tables::dump_schema(studio))?;
         for chunk in file.chunks(CHUNK) {
             let drawn = chunk
                 .par_iter()
@@ -160,7 +163,7 @@ fn submissions(
                     Ok((facts::of(studio.story, studio.plan.seed, k), pictures))
                 })
                 .collect::<Result<Vec<_>>>()?;
-            table.append(&tables::dump_rows(&drawn)?)?;
+            table.append(&tables::dump_rows(studio, &drawn)?)?;
             progress(chunk[chunk.len() - 1] + 1, studio.story.rows.len())?;
         }
         bytes += table.close()?;
@@ -170,7 +173,7 @@ fn submissions(
 
 /// The tables beside a night's submissions.
 fn around(studio: &Studio, ledger: &Ledger, folder: &Path, night: Range<usize>) -> Result<()> {
-    let mut truth = Table::create(&folder.join("truth.parquet"), tables::truth_schema())?;
+    let mut truth = Table::create(&folder.join("truth.parquet"), tables::truth_columns(studio))?;
     for start in night.clone().step_by(4096) {
         let which = start..(start + 4096).min(night.end);
         truth.append(&tables::truth_rows(studio, ledger, night.start, which)?)?;

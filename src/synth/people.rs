@@ -33,12 +33,15 @@ pub struct Collections<'a> {
     /// Finds faces of which no table says where they are, and leaves out pictures without one. Without it a face is taken
     /// to be in the middle of its picture, as in LFW.
     pub find_face: Option<&'a FindFace<'a>>,
+    /// Whether a collection stays as it is, its faces in the middle, where a sample of its pictures is framed as LFW's: nothing
+    /// is looked for in them then.
+    pub may_be_framed: bool,
 }
 
 impl<'a> Collections<'a> {
     /// Live people with faces in the middle of their pictures.
     pub fn of_live(live: &'a Path) -> Self {
-        Collections { live, attacks: None, find_face: None }
+        Collections { live, attacks: None, find_face: None, may_be_framed: false }
     }
 }
 
@@ -89,6 +92,9 @@ pub fn read(collections: &Collections) -> Result<Vec<Person>> {
         people.extend(read_one(attacks, true)?);
     }
     let Some(find_face) = collections.find_face else { return Ok(people) };
+    if collections.may_be_framed && are_framed(&people, find_face)? {
+        return Ok(people);
+    }
     for person in &mut people {
         let find = |mut portrait: Portrait| -> Result<Option<Portrait>> {
             portrait.face = portrait.face.map_or_else(|| find_face(&portrait.path), |face| Ok(Some(face)))?;
@@ -105,6 +111,33 @@ pub fn read(collections: &Collections) -> Result<Vec<Person>> {
         (_, false) => Err(nothing(collections.attacks.unwrap_or(collections.live), "no face in any picture")),
         _ => Ok(people),
     }
+}
+
+/// So many pictures are looked at to tell how a collection is framed.
+const SAMPLE: usize = 24;
+
+/// Whether faces are where [`in_the_middle`] takes them to be, as high as there within a third: by the median of a sample of the
+/// pictures of which no table says where their face is. So it is where there are none, and where no face is found.
+fn are_framed(people: &[Person], find_face: &FindFace) -> Result<bool> {
+    let unplaced: Vec<&Portrait> =
+        people.iter().flat_map(|person| &person.portraits).filter(|portrait| portrait.face.is_none()).collect();
+    let step = unplaced.len().div_ceil(SAMPLE).max(1);
+    let ratio = |portrait: &&Portrait| -> Result<Option<f32>> {
+        let Some([_, _, _, height]) = find_face(&portrait.path)? else { return Ok(None) };
+        let size = image::image_dimensions(&portrait.path).ok();
+        Ok(size.map(|(wide, high)| height / in_the_middle(wide as f32, high as f32)[3]))
+    };
+    let sample: Vec<&Portrait> = unplaced.into_iter().step_by(step).collect();
+    let found = sample.par_iter().map(ratio).collect::<Result<Vec<_>>>()?;
+    let mut ratios: Vec<f32> = found.into_iter().flatten().collect();
+    ratios.sort_by(f32::total_cmp);
+    Ok(ratios.get(ratios.len() / 2).is_none_or(|median| (0.67..1.5).contains(median)))
+}
+
+/// Where LFW has its faces.
+fn in_the_middle(w: f32, h: f32) -> FaceBox {
+    let side = w.min(h);
+    [0.5 * w - 0.18 * side, 0.49 * h - 0.235 * side, 0.36 * side, 0.47 * side]
 }
 
 fn nothing(faces: &Path, found: &str) -> Error {
@@ -224,11 +257,7 @@ impl Portrait {
         if width.min(height) < 32 {
             return Err(unreadable(format!("{width} x {height} pixels")));
         }
-        let face = self.face.unwrap_or_else(|| {
-            let (w, h) = (width as f32, height as f32);
-            let side = w.min(h);
-            [0.5 * w - 0.18 * side, 0.49 * h - 0.235 * side, 0.36 * side, 0.47 * side]
-        });
+        let face = self.face.unwrap_or_else(|| in_the_middle(width as f32, height as f32));
         let longest = width.max(height);
         let (image, scale) = if longest > LONGEST {
             let kind = image::imageops::FilterType::Triangle;
@@ -277,6 +306,26 @@ mod tests {
         fs::write(root.path().join("p/x.png"), "no").unwrap();
         assert!(matches!(people[0].portraits[0].load(), Err(Error::Input { .. })));
     }
+    /// Portraits framed wider than LFW's have their faces looked for; those framed like it stay as they are.
+    #[test]
+    fn a_collection_that_is_framed_otherwise_has_its_faces_found() {
+        let root = tempfile::tempdir().unwrap();
+        for person in ["p", "q", "r"] {
+            fs::create_dir(root.path().join(person)).unwrap();
+            image::RgbImage::new(200, 200).save(root.path().join(person).join("x.png")).unwrap();
+        }
+        let faces = |height: f32| {
+            let find =
+                move |path: &Path| Ok((!path.ends_with("r/x.png")).then_some([70.0, 60.0, height * 0.8, height]));
+            let collections =
+                Collections { find_face: Some(&find), may_be_framed: true, ..Collections::of_live(root.path()) };
+            let people = read(&collections).unwrap();
+            people.iter().map(|person| person.portraits[0].face.map(|face| face[3])).collect::<Vec<_>>()
+        };
+        assert_eq!(faces(90.0), [None, None, None], "94 is LFW's");
+        assert_eq!(faces(40.0), [Some(40.0), Some(40.0)], "the picture without a face is left out");
+    }
+
     #[test]
     fn one_table_holds_live_faces_and_attacks() {
         let root = tempfile::tempdir().unwrap();
@@ -284,7 +333,7 @@ mod tests {
         let rows = "live,a,1.png,\nspoof,a,2.png,phone\nspoof,b,3.png,\n";
         fs::write(&table, format!("label,subject,path,species\n{rows}")).unwrap();
         let all = |find_face: Option<&FindFace>| {
-            read(&Collections { live: &table, attacks: Some(&table), find_face }).map(|people| {
+            read(&Collections { live: &table, attacks: Some(&table), find_face, may_be_framed: false }).map(|people| {
                 let of = |p: &Person| (p.name.clone(), p.is_attack, p.portraits[0].species.clone());
                 people.iter().map(of).collect::<Vec<_>>()
             })

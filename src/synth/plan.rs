@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::field::FieldPlan;
 use crate::reason::Reason;
 use crate::{Error, Result};
 
@@ -231,6 +232,8 @@ pub struct Plan {
     pub rows_per_file: usize,
     /// What members answer, by SMS and to callers.
     pub replies: ReplyPlan,
+    /// Where and when workers enrol, and with which phone.
+    pub field: FieldPlan,
 }
 
 /// What members answer, by SMS and to callers.
@@ -287,6 +290,7 @@ impl Default for Plan {
             face: [0.13, 0.18],
             rows_per_file: 20_000,
             replies: ReplyPlan::default(),
+            field: FieldPlan::default(),
         }
     }
 }
@@ -298,6 +302,8 @@ impl Plan {
     /// [`Error::Usage`], naming the field, for a share outside 0..1, rates that sum to more than 0.9, or a size of 0.
     pub fn resolved(&self) -> Result<Plan> {
         let mut plan = self.clone();
+        // Whoever enrols from home can be told only by what the field columns say.
+        plan.field.evidence |= plan.field.home > 0.0;
         let shares = [
             ("workers_enrolled", plan.workers_enrolled),
             ("workers_with_helper", plan.workers_with_helper),
@@ -305,6 +311,9 @@ impl Plan {
             ("portrait_share", plan.portrait_share),
             ("exif_share", plan.exif_share),
             ("fraud", plan.fraud.unwrap_or(0.0)),
+            ("field.home", plan.field.home),
+            ("field.placeless", plan.field.placeless),
+            ("field.exif_kept", plan.field.exif_kept),
             ("replies.silent", plan.replies.silent),
             ("replies.undelivered", plan.replies.undelivered),
             ("replies.denied_by_real", plan.replies.denied_by_real),

@@ -37,6 +37,8 @@ pub enum Use {
     Damage,
     /// What members answer.
     Replies,
+    /// Where and when workers enrol, and with what phone.
+    Field,
 }
 
 impl Rng {

@@ -10,6 +10,7 @@ use std::collections::HashMap;
 use std::ops::Range;
 
 use super::cast::{Cast, Member, another, hand_out, member_of, pick};
+use super::field::Field;
 use super::people::Person;
 use super::plan::{Pattern, PatternKind, Plan};
 use super::rng::{Rng, Use};
@@ -28,6 +29,8 @@ pub struct Story {
     pub rows: Vec<Row>,
     /// Accounts.
     pub workers: Vec<Worker>,
+    /// Where and when; empty where the plan asks for none of it.
+    pub field: Field,
 }
 
 /// Whether the pattern repeats something of an earlier row.
@@ -85,10 +88,11 @@ pub fn write(plan: &Plan, people: &[Person]) -> Result<Story> {
         }
     }
     pass_on(plan, &mut workers, &mut rows);
+    let field = Field::write(plan, midnight, &workers, &mut rows);
     rows.sort_by_key(|r| (r.at, r.slot));
     drop_orphans(&mut rows, &workers, &mut keys);
     let cast = hand_out(plan, people, &mut workers, &mut rows, &keys)?;
-    let mut story = Story { rows, workers };
+    let mut story = Story { rows, workers, field };
     story.repeat(plan, people);
     story.place(plan, people, &cast);
     story.settle();
@@ -304,6 +308,14 @@ impl Story {
         let place: HashMap<u32, usize> = self.rows.iter().enumerate().map(|(k, r)| (r.slot, k)).collect();
         for row in &mut self.rows {
             row.of = row.of.and_then(|old| place.get(&slots[old]).copied());
+        }
+        // Who tries again minutes later stands where he stood.
+        let retries = self.rows.iter().filter(|row| row.pattern == Pattern::InnocentRetry);
+        let again: Vec<[u32; 2]> = retries.filter_map(|row| Some([row.slot, self.rows[row.of?].slot])).collect();
+        for [slot, of] in again {
+            if let Some(made) = self.field.made.get(&of).cloned() {
+                self.field.made.insert(slot, made);
+            }
         }
     }
 }

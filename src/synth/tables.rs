@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, BinaryBuilder, BooleanBuilder, Int64Builder, ListBuilder, StringBuilder, TimestampMicrosecondBuilder,
+    ArrayRef, BinaryBuilder, BooleanBuilder, Float64Builder, Int64Builder, ListBuilder, StringBuilder,
+    TimestampMicrosecondBuilder,
 };
 use arrow::datatypes::{DataType, Field, Schema, TimeUnit};
 use arrow::record_batch::RecordBatch;
@@ -19,7 +20,7 @@ use super::draw::Studio;
 use super::facts;
 use super::plan::Pattern;
 use super::row::{Pick, Row};
-use crate::dump::RowFacts;
+use crate::dump::{Place, RowFacts};
 use crate::reason::Reason;
 use crate::{Error, Result};
 
@@ -117,17 +118,23 @@ fn binary(name: &str) -> Field {
 }
 
 /// Columns of the dump.
-pub fn dump_schema() -> Schema {
+pub fn dump_schema(studio: &Studio) -> Schema {
     let mut fields = ["submission_id", "worker_id", "district"].map(text).to_vec();
     let stamp = DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()));
     fields.extend([Field::new("captured_at", stamp, true), binary("selfie"), binary("photo")]);
     fields.extend(["division", "sector", "mandalam", "booth_id", "mobile", "epic", "member_name"].map(text));
     fields.push(Field::new("consent", DataType::Boolean, true));
+    if studio.plan.field.evidence {
+        fields.extend(["latitude", "longitude", "accuracy_m"].map(|name| Field::new(name, DataType::Float64, true)));
+        fields.extend(["device_id", "app_version"].map(text));
+        let stamp = DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()));
+        fields.extend([Field::new("uploaded_at", stamp, true), text("network")]);
+    }
     Schema::new(fields)
 }
 
 /// Rows of the dump.
-pub fn dump_rows(rows: &[(RowFacts, Pictures)]) -> Result<RecordBatch> {
+pub fn dump_rows(studio: &Studio, rows: &[(RowFacts, Pictures)]) -> Result<RecordBatch> {
     let mut at = TimestampMicrosecondBuilder::new().with_timezone("UTC");
     let mut consent = BooleanBuilder::new();
     for (facts, _) in rows {
@@ -135,25 +142,41 @@ pub fn dump_rows(rows: &[(RowFacts, Pictures)]) -> Result<RecordBatch> {
         consent.append_option(facts.consent);
     }
     let column = |of: fn(&RowFacts) -> &Option<String>| strings(rows.iter().map(|(f, _)| of(f).as_ref()));
-    batch(
-        dump_schema(),
-        vec![
-            column(|f| &f.submission_id),
-            column(|f| &f.worker_id),
-            column(|f| &f.district),
-            Arc::new(at.finish()),
-            binaries(rows.iter().map(|(_, p)| Some(&p.selfie[..]))),
-            binaries(rows.iter().map(|(_, p)| p.photo.as_deref())),
-            column(|f| &f.division),
-            column(|f| &f.sector),
-            column(|f| &f.mandalam),
-            column(|f| &f.booth_id),
-            column(|f| &f.mobile),
-            column(|f| &f.epic),
-            column(|f| &f.member_name),
-            Arc::new(consent.finish()),
-        ],
-    )
+    let mut columns: Vec<ArrayRef> = vec![
+        column(|f| &f.submission_id),
+        column(|f| &f.worker_id),
+        column(|f| &f.district),
+        Arc::new(at.finish()),
+        binaries(rows.iter().map(|(_, p)| Some(&p.selfie[..]))),
+        binaries(rows.iter().map(|(_, p)| p.photo.as_deref())),
+        column(|f| &f.division),
+        column(|f| &f.sector),
+        column(|f| &f.mandalam),
+        column(|f| &f.booth_id),
+        column(|f| &f.mobile),
+        column(|f| &f.epic),
+        column(|f| &f.member_name),
+        Arc::new(consent.finish()),
+    ];
+    if studio.plan.field.evidence {
+        let number = |of: fn(&Place) -> Option<f64>| -> ArrayRef {
+            let mut numbers = Float64Builder::new();
+            rows.iter().for_each(|(facts, _)| numbers.append_option(facts.place.as_ref().and_then(of)));
+            Arc::new(numbers.finish())
+        };
+        let mut uploaded = TimestampMicrosecondBuilder::new().with_timezone("UTC");
+        rows.iter().for_each(|(facts, _)| uploaded.append_option(facts.uploaded_at));
+        columns.extend([
+            number(|place| Some(place.latitude)),
+            number(|place| Some(place.longitude)),
+            number(|place| place.accuracy_m.map(f64::from)),
+            column(|f| &f.device_id),
+            column(|f| &f.app_version),
+            Arc::new(uploaded.finish()),
+            column(|f| &f.network),
+        ]);
+    }
+    batch(dump_schema(studio), columns)
 }
 
 /// Columns of `workers.parquet`.
@@ -213,6 +236,18 @@ pub fn truth_schema() -> Schema {
     fields.extend(["duplicate_of", "cluster_id"].map(text));
     fields.extend(["reasons", "reasons_allowed", "pictures"].map(list));
     Schema::new(fields)
+}
+
+/// Columns of the truth of this drive: with evidence from the field, besides, `home` (the way in which the row's account enrols
+/// from home, null for an honest one) and `habit` (how an honest one works).
+pub fn truth_columns(studio: &Studio) -> Schema {
+    let plain = truth_schema();
+    match studio.plan.field.evidence {
+        false => plain,
+        true => Schema::new(
+            plain.fields().iter().cloned().chain(["home", "habit"].map(|n| Arc::new(text(n)))).collect::<Vec<_>>(),
+        ),
+    }
 }
 
 /// Who was enrolled first and how often, over the whole story.
@@ -321,26 +356,27 @@ pub fn truth_rows(
         nights.append_value(i64::from(row.night));
     }
     let worker = |w: u32| &studio.story.workers[w as usize];
-    batch(
-        truth_schema(),
-        vec![
-            Arc::new(row_numbers.finish()),
-            strings(rows().map(|(k, _)| id(k))),
-            Arc::new(nights.finish()),
-            strings(rows().map(|(_, r)| Some(facts::worker_id(r.worker)))),
-            strings(rows().map(|(_, r)| Some(facts::district(worker(r.worker).district)))),
-            strings(rows().map(|(_, r)| Some(r.pattern.code()))),
-            strings(rows().map(|(_, r)| attack(studio, r).map(|a| a.0))),
-            strings(rows().map(|(_, r)| attack(studio, r).map(|a| a.1))),
-            strings(rows().map(|(_, r)| Some(name(worker(r.worker).person)))),
-            strings(rows().map(|(_, r)| r.front.map(|p| name(p.person)))),
-            strings(rows().map(|(_, r)| r.member.map(|p| name(p.person)))),
-            lists(rows().map(|(_, r)| r.others.iter().map(|p| name(p.person).to_owned()).collect())),
-            strings(rows().map(|(k, _)| ledger.duplicate_of(studio, k).and_then(id))),
-            strings(rows().map(|(_, r)| ledger.cluster(studio, r.member))),
-            lists(rows().map(|(k, _)| codes(ledger.reasons(studio, k).0))),
-            lists(rows().map(|(k, _)| codes(ledger.reasons(studio, k).1))),
-            lists(rows().map(|(_, r)| r.member.iter().chain(&r.front).chain(&r.others).map(picture).collect())),
-        ],
-    )
+    let mut columns: Vec<ArrayRef> = vec![
+        Arc::new(row_numbers.finish()),
+        strings(rows().map(|(k, _)| id(k))),
+        Arc::new(nights.finish()),
+        strings(rows().map(|(_, r)| Some(facts::worker_id(r.worker)))),
+        strings(rows().map(|(_, r)| Some(facts::district(worker(r.worker).district)))),
+        strings(rows().map(|(_, r)| Some(r.pattern.code()))),
+        strings(rows().map(|(_, r)| attack(studio, r).map(|a| a.0))),
+        strings(rows().map(|(_, r)| attack(studio, r).map(|a| a.1))),
+        strings(rows().map(|(_, r)| Some(name(worker(r.worker).person)))),
+        strings(rows().map(|(_, r)| r.front.map(|p| name(p.person)))),
+        strings(rows().map(|(_, r)| r.member.map(|p| name(p.person)))),
+        lists(rows().map(|(_, r)| r.others.iter().map(|p| name(p.person).to_owned()).collect())),
+        strings(rows().map(|(k, _)| ledger.duplicate_of(studio, k).and_then(id))),
+        strings(rows().map(|(_, r)| ledger.cluster(studio, r.member))),
+        lists(rows().map(|(k, _)| codes(ledger.reasons(studio, k).0))),
+        lists(rows().map(|(k, _)| codes(ledger.reasons(studio, k).1))),
+        lists(rows().map(|(_, r)| r.member.iter().chain(&r.front).chain(&r.others).map(picture).collect())),
+    ];
+    if studio.plan.field.evidence {
+        columns.extend([0, 1].map(|which| strings(rows().map(|(_, r)| studio.story.field.told(r.worker)[which]))));
+    }
+    batch(truth_columns(studio), columns)
 }

@@ -337,3 +337,106 @@ fn one_command_makes_a_drive_of_live_faces_and_attacks() {
     let alone = command.args(["synth", "--attacks", "a.csv", "--faces", "b", "--out", "c"]);
     assert_eq!(run(alone).0, 64, "attacks need live faces that are found in the same way");
 }
+
+/// A drive with evidence from the field: the same on any number of threads, read back by the program's own readers, and every
+/// way to enrol from home leaves what it is named after, in that account and in no honest one.
+#[test]
+fn who_enrols_from_home_leaves_what_the_truth_says() {
+    use chehra::config::{Columns, policy::PhotoLimits};
+    use chehra::dump::{Dump, RowFacts};
+    use chehra::photo::{Camera, Thumbnail, decode};
+    use chehra::synth::{FieldPlan, Habit, HomeWay};
+
+    let root = tempfile::tempdir().unwrap();
+    let faces = people(root.path(), 700);
+    let field = FieldPlan { evidence: true, home: 0.45, ..FieldPlan::default() };
+    let plan = Plan { rows: 500, nights: 1, districts: 3, rates: Rates::none(), field, ..small() };
+    let on = |threads: usize, name: &str| {
+        let out = root.path().join(name);
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        pool.install(|| made(&plan, &faces, &out));
+        hashes(&out)
+    };
+    assert_eq!(on(1, "one"), on(4, "four"));
+    let night = root.path().join("one/night-1");
+    let (_, truth) = nights(&root.path().join("one")).remove(0);
+    let dump = Dump::open(&[&night], &Columns::default()).unwrap();
+    let mut accounts: BTreeMap<(String, String), Vec<(RowFacts, Camera)>> = BTreeMap::new();
+    for batch in dump.batches(64, 1 << 26, 0) {
+        for row in batch.unwrap() {
+            let way = ["home", "habit"].map(|column| text(&truth, column, row.row as usize)).into_iter().flatten();
+            let way: Vec<&str> = way.collect();
+            assert_eq!(way.len(), 1, "an account is at home or it is not");
+            let bytes = row.selfie.as_ref().unwrap();
+            let photo = decode(bytes, &PhotoLimits::default()).unwrap();
+            let camera = Camera::of(bytes, &photo, &Thumbnail::of(&photo));
+            let account = (way[0].to_owned(), row.facts.worker_id.clone().unwrap());
+            accounts.entry(account).or_default().push((row.facts, camera));
+        }
+    }
+    let seen: BTreeSet<&str> = accounts.keys().map(|(way, _)| way.as_str()).collect();
+    for way in HomeWay::ALL {
+        assert!(seen.contains(way.code()), "{} of {seen:?}", way.code());
+    }
+    assert!(seen.len() >= HomeWay::ALL.len() + Habit::ALL.len() / 2, "{seen:?}");
+    let mut phones: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for ((_, account), rows) in &accounts {
+        for (facts, _) in rows {
+            phones.entry(facts.device_id.clone().unwrap()).or_default().insert(account.clone());
+        }
+    }
+    let hour = 3_600_000_000;
+    for ((way, account), rows) in &accounts {
+        let times: Vec<i64> = rows.iter().map(|(facts, _)| facts.captured_at.unwrap()).collect();
+        let places: Vec<_> = rows.iter().filter_map(|(facts, _)| Some((facts.captured_at?, facts.place?))).collect();
+        let share = |test: &dyn Fn(&(RowFacts, Camera)) -> bool| {
+            rows.iter().filter(|row| test(row)).count() as f64 / rows.len() as f64
+        };
+        let near_first = |metres: f64| {
+            let near = places.iter().filter(|(_, place)| place.metres_to(&places[0].1) < metres).count();
+            near as f64 / places.len().max(1) as f64
+        };
+        let jumps = places.windows(2).any(|pair| {
+            let hours = (pair[1].0 - pair[0].0).max(1) as f64 / hour as f64;
+            let metres = pair[0].1.metres_to(&pair[1].1);
+            metres > 50_000.0 && metres / 1000.0 / hours > 200.0
+        });
+        let wall = |at: i64| (at + 11 * hour / 2).rem_euclid(24 * hour) / hour;
+        let gaps: Vec<i64> = times.windows(2).map(|pair| (pair[1] - pair[0]) / 1_000_000).collect();
+        let is_regular = gaps.len() > 5 && gaps.iter().max().unwrap() - gaps.iter().min().unwrap() <= 15;
+        let midnight = share(&|(facts, _)| wall(facts.captured_at.unwrap()) < 5);
+        let late = share(&|(facts, _)| facts.uploaded_at.unwrap() - facts.captured_at.unwrap() > 96 * hour);
+        let edits = share(&|(_, camera)| {
+            camera.software.as_deref().is_some_and(|s| {
+                s.contains("Photoshop")
+                    || s == "PicsArt"
+                    || s.contains("Snapseed")
+                    || s.contains("GIMP")
+                    || s == "Pixlr"
+            })
+        });
+        let own: BTreeSet<_> = rows.iter().map(|(facts, _)| facts.device_id.clone().unwrap()).collect();
+        let with_others = own.iter().any(|phone| phones[phone].len() > 1);
+        let what = format!("{way} {account}, {} rows", rows.len());
+        assert!(rows.iter().all(|(facts, _)| facts.uploaded_at > facts.captured_at), "{what}");
+        assert_eq!(jumps, way == "travel", "{what}");
+        assert_eq!(is_regular, way == "regular", "{what}");
+        assert_eq!(midnight > 0.5, way == "midnight", "{what}: {midnight}");
+        assert_eq!(late > 0.5, way == "late", "{what}: {late}");
+        assert_eq!(edits > 0.4, way == "edited", "{what}: {edits}");
+        assert_eq!(own.len() > 2, way == "many_devices", "{what}: {own:?}");
+        if with_others {
+            assert!(way == "shared_device" || way == "village_phone", "{what}");
+        }
+        if way == "room" || way == "regular" {
+            assert!(near_first(400.0) > 0.8, "{what}");
+        }
+        if way == "shared_device" {
+            assert!(with_others, "{what}");
+        }
+    }
+    let plain = root.path().join("plain");
+    made(&Plan { rows: 60, ..small() }, &faces, &plain);
+    let (dump, truth) = nights(&plain).remove(0);
+    assert!(dump.column_by_name("latitude").is_none() && truth.column_by_name("home").is_none());
+}
