@@ -25,6 +25,11 @@ durable *args:
 fuzz seconds="60" from="1000000" *args:
     CHEHRA_FUZZ_SECONDS={{seconds}} CHEHRA_FUZZ_FROM={{from}} CHEHRA_FUZZ_FOLDER=target/fuzz cargo test --release --test fuzz -- {{args}}
 
+# Object stores, against an S3 server from PyPI in an environment of its own
+cloud *args:
+    {{python}} -m venv target/moto && target/moto/bin/pip install --quiet 'moto[server,s3,iam]'
+    CHEHRA_MOTO="$PWD/target/moto/bin/moto_server" cargo test --release --features cloud --test cloud {{args}}
+
 # Formatting, lints
 lint:
     cargo fmt --check
@@ -37,6 +42,7 @@ fmt:
 # Licences, advisories and bans (needs cargo-deny)
 deny:
     cargo deny check
+    cargo deny --config deny.cloud.toml check
 
 # Everything that continuous integration does
 ci:

@@ -40,6 +40,7 @@ use crate::gallery::{self, Commit, Gallery, Searcher, Spool, Store};
 use crate::infer::{Engine, ModelId};
 use crate::matching::TimeOrder;
 use crate::matching::review::review_queue;
+use crate::objects::RunCopy;
 use crate::pairs::{self, KeptCurve, Members, of_selfies};
 use crate::presence::rings;
 use crate::reason::Reason;
@@ -72,6 +73,9 @@ pub fn run(job: &Job, engine: &Engine, progress: Progress, stop: &AtomicBool) ->
     // All of it, now: damage must not be found only when hours of seeing are done.
     store.as_ref().map(Store::check).transpose()?;
     let folder = RunFolder::begin(&job.out, job.force)?;
+    if let Some(place) = folder.unfinished_elsewhere() {
+        progress.say(&format!("what is unfinished lies in {}", place.display()));
+    }
     sweep_spools(store.as_ref(), &folder, progress)?;
     let mut times = Times::start(job.metrics.clone());
     announce(&inputs, engine, progress);
@@ -275,7 +279,7 @@ fn sweep_seen(store: Option<&Store>, progress: Progress) -> Result<()> {
 
 /// The same command as one that was stopped after its run was whole and in its place: nothing is left but to clean up.
 fn done_already(folder: &RunFolder, progress: Progress) -> Result<Summary> {
-    let summary = page::summary(folder.out())?;
+    let summary = page::summary(RunCopy::of(folder.out())?.path())?;
     folder.clear()?;
     progress.say(&format!("{}: done already", folder.out().display()));
     Ok(summary)

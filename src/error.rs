@@ -133,15 +133,94 @@ impl Error {
     /// A file that could not be opened or read: [`Error::Io`] where another try may help or the system is short of
     /// something, else what `unusable` makes of the system's words.
     pub fn of_file(path: impl AsRef<Path>, error: std::io::Error, unusable: impl FnOnce(String) -> Self) -> Self {
-        match is_permanent(&error) && shortage(&error).is_none() {
+        match is_permanent(&error) && shortage(&error).is_none() && StoreRefusal::behind(&error).is_none() {
             true => unusable(error.to_string()),
             false => Error::io("read", path)(error),
         }
     }
 }
 
-/// The error of the operating system behind a library's error, if there is one.
+/// What an object store says instead of an answer; an [`std::io::Error`] carries it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StoreRefusal {
+    /// There is no such object, bucket or folder.
+    NotThere(String),
+    /// The credentials are missing, wrong, or not enough.
+    NoRights(String),
+    /// Asking again will not help.
+    Unusable(String),
+    /// The connection or the server failed, as often as it was tried.
+    Later(String),
+}
+
+/// Before and after what a store says, so that its words are known again where a library keeps words alone.
+const STORE_SAYS: &str = "object store: ";
+const STORE_KINDS: [&str; 4] = [" [not there]", " [no rights]", " [not like this]", " [may pass]"];
+
+impl StoreRefusal {
+    fn parts(&self) -> (&str, usize) {
+        match self {
+            StoreRefusal::NotThere(says) => (says, 0),
+            StoreRefusal::NoRights(says) => (says, 1),
+            StoreRefusal::Unusable(says) => (says, 2),
+            StoreRefusal::Later(says) => (says, 3),
+        }
+    }
+
+    /// What a text has of one.
+    fn in_text(text: &str) -> Option<StoreRefusal> {
+        let (_, says) = text.split_once(STORE_SAYS)?;
+        let found = STORE_KINDS.iter().enumerate().filter_map(|(at, kind)| Some((says.find(kind)?, at)));
+        let (end, kind) = found.min()?;
+        let says = says[..end].to_owned();
+        Some([StoreRefusal::NotThere, StoreRefusal::NoRights, StoreRefusal::Unusable, StoreRefusal::Later][kind](says))
+    }
+
+    /// What was said by a store, if anything was.
+    pub fn behind(error: &std::io::Error) -> Option<StoreRefusal> {
+        error.get_ref().and_then(|carried| StoreRefusal::in_text(&carried.to_string()))
+    }
+
+    fn remedy(&self) -> &'static str {
+        match self {
+            StoreRefusal::NotThere(_) => "check the address: the bucket, and every letter of the name",
+            StoreRefusal::NoRights(_) => {
+                "check the credentials in the environment (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION; GOOGLE_... \
+                 and AZURE_... for the others), and what they may do there"
+            }
+            StoreRefusal::Unusable(says) if says.contains("without `cloud`") => {
+                "take one that was built with `--features cloud`, or copy the files to this machine and name the copies"
+            }
+            StoreRefusal::Unusable(_) => "check the address and the variables of the environment that name its server",
+            StoreRefusal::Later(_) => {
+                "check that its server can be reached from here, then give the same command again"
+            }
+        }
+    }
+}
+
+impl std::fmt::Display for StoreRefusal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (says, kind) = self.parts();
+        write!(f, "{STORE_SAYS}{says}{}", STORE_KINDS[kind])
+    }
+}
+
+impl std::error::Error for StoreRefusal {}
+
+impl From<StoreRefusal> for std::io::Error {
+    fn from(refusal: StoreRefusal) -> Self {
+        use std::io::ErrorKind as K;
+        let kind = [K::NotFound, K::PermissionDenied, K::InvalidInput, K::ConnectionAborted][refusal.parts().1];
+        std::io::Error::new(kind, refusal)
+    }
+}
+
+/// The error of the operating system, or of an object store, behind a library's error, if there is one.
 pub fn system_error(error: &(dyn std::error::Error + 'static)) -> Option<std::io::Error> {
+    if let Some(refusal) = StoreRefusal::in_text(&error.to_string()) {
+        return Some(refusal.into());
+    }
     let mut next = Some(error);
     while let Some(error) = next {
         let io = error.downcast_ref::<std::io::Error>();
@@ -228,6 +307,9 @@ fn loops_or_has_no_device(_: &std::io::Error) -> bool {
 pub fn remedy(error: &std::io::Error) -> Option<&'static str> {
     use std::io::ErrorKind as K;
     let error = &system_error(error)?;
+    if let Some(refusal) = StoreRefusal::behind(error) {
+        return Some(refusal.remedy());
+    }
     match (shortage(error), error.kind()) {
         (Some(Shortage::Process), _) => Some(
             "the file is not to blame: this process may open too few files; raise the limit (`ulimit -n`, LimitNOFILE= \
@@ -281,6 +363,20 @@ pub fn is_guarded() -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_an_object_store_says_is_found_behind_the_words_of_libraries() {
+        let refused = || std::io::Error::from(StoreRefusal::NoRights("the server answers 403".into()));
+        assert!(is_permanent(&refused()));
+        let parquet = parquet::errors::ParquetError::External(Box::new(refused()));
+        assert_eq!(system_error(&parquet).map(|error| error.kind()), Some(std::io::ErrorKind::PermissionDenied));
+        let arrow = arrow::error::ArrowError::ParquetError(parquet.to_string());
+        assert_eq!(StoreRefusal::behind(&system_error(&arrow).unwrap()), StoreRefusal::behind(&refused()));
+        let later =
+            Error::of_reader("s3://b/x", &std::io::Error::from(StoreRefusal::Later("cut".into())), |_| unreachable!());
+        assert!(matches!(&later, Error::Io { source, .. } if !is_permanent(source)));
+        assert!(later.to_string().contains("can be reached from here"), "{later}");
+    }
 
     #[test]
     #[cfg(unix)]

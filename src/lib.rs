@@ -59,6 +59,7 @@ pub mod lookup;
 pub mod matching;
 pub mod memory;
 pub mod nn;
+pub mod objects;
 pub mod ops;
 pub mod output;
 pub mod pairs;

@@ -9,6 +9,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::Write;
 use std::path::{Component, Path, PathBuf};
 
+use crate::objects::{self, is_address};
 use crate::{Error, Result};
 
 /// Links that may follow each other: as many as Linux follows (path_resolution(7)).
@@ -64,6 +65,23 @@ pub fn check(flag: &str, out: &Path, kept: &[Kept]) -> Result<()> {
 /// As [`check`]; [`Error::Input`] when something else stands there.
 pub fn check_file(flag: &str, out: &Path, kept: &[Kept], kind: &str, is_own: impl FnOnce(&Path) -> bool) -> Result<()> {
     check(flag, out, kept)?;
+    if is_address(out) {
+        objects::check(flag, out)?;
+        let is_own = || objects::is_own(out, is_own).map_err(Error::io("look at", out));
+        return match objects::is_file(out).map_err(Error::io("look for", out))? && !is_own()? {
+            false => Ok(()),
+            true => {
+                let expected = format!("no object of this name yet, or {kind}");
+                Err(Error::input(
+                    out,
+                    flag,
+                    expected,
+                    "another object",
+                    format!("name another {flag}, or remove it first"),
+                ))
+            }
+        };
+    }
     let found = match fs::symlink_metadata(out) {
         Err(_) => return Ok(()),
         Ok(there) if there.is_file() && is_own(out) => return Ok(()),
@@ -82,6 +100,9 @@ fn is_store(folder: &Path) -> bool {
 
 /// Where a path leads: absolute, every link followed, `.` and `..` taken away, also of what does not exist yet.
 pub fn resolved(path: &Path) -> PathBuf {
+    if is_address(path) {
+        return path.components().collect();
+    }
     // The fixed part of a relative glob may be empty: the working folder.
     let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
     let whole = std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf());
@@ -180,6 +201,9 @@ pub(crate) fn write_durably_for_all(path: &Path, bytes: &[u8]) -> Result<()> {
 }
 
 fn write_whole(path: &Path, bytes: &[u8], prepare: impl FnOnce(&File) -> std::io::Result<()>) -> Result<()> {
+    if is_address(path) {
+        return objects::put_bytes(path, bytes.to_vec()).map_err(Error::io("write", path));
+    }
     let mut name = OsString::from(".");
     name.push(path.file_name().unwrap_or_default());
     name.push(".tmp");

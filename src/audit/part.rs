@@ -19,6 +19,7 @@ use crate::dump::{Dump, FilePrint};
 use crate::gallery::Spool;
 use crate::infer::Engine;
 use crate::lock::FileLock;
+use crate::objects::{self, kept_place};
 use crate::output::{self, create_private_folder};
 use crate::report::Progress;
 use crate::seen::{Contract, DumpFileRow, Origin, origin_of, write_dump, write_rows};
@@ -115,7 +116,9 @@ impl fmt::Display for PartSeen {
 pub fn see_part(job: &SeeJob, engine: &Engine, progress: Progress, stop: &AtomicBool) -> Result<PartSeen> {
     let dump = Dump::open(&job.inputs, &job.columns)?;
     output::check("--out", &job.out, &dump.kept())?;
-    if job.out.exists() && !job.out.is_dir() {
+    objects::check("--out", &job.out)?;
+    let is_address = objects::is_address(&job.out);
+    if !is_address && job.out.exists() && !job.out.is_dir() {
         let fix = "name a folder: it may have other parts of the same dump";
         return Err(Error::input(&job.out, "--out", "a folder, or nothing", "a file", fix));
     }
@@ -126,7 +129,11 @@ pub fn see_part(job: &SeeJob, engine: &Engine, progress: Progress, stop: &Atomic
         dump: files.first().map(|file| file.dump.clone()).unwrap_or_default(),
     };
     let place = Place::of(&job.out, job.part);
-    create_private_folder(&job.out)?;
+    if is_address {
+        progress.say(&format!("what is unfinished lies in {}", place.unfinished.display()));
+    } else {
+        create_private_folder(&job.out)?;
+    }
     create_private_folder(&place.unfinished)?;
     let (held, fix) = ("another chehra process is making this part", "wait for it to end, or make another part");
     let _lock = FileLock::take(&place.unfinished.join("lock"), held, fix)?;
@@ -141,7 +148,7 @@ pub fn see_part(job: &SeeJob, engine: &Engine, progress: Progress, stop: &Atomic
         unreadable: 0,
         rows_resumed: 0,
     };
-    if place.rows.exists() {
+    if objects::is_file(&place.rows).map_err(Error::io("look for", &place.rows))? {
         place.expect(&origin)?;
         place.clear()?;
         progress.say(&format!("{}: done already", place.rows.display()));
@@ -182,10 +189,12 @@ struct Place {
 impl Place {
     fn of(out: &Path, part: Part) -> Place {
         let name = format!("{:05}-of-{:05}", part.number, part.of);
+        // What is unfinished is locked, appended to and flushed: on this machine, wherever the part goes.
+        let here = if objects::is_address(out) { kept_place(out) } else { out.to_path_buf() };
         Place {
             rows: out.join(format!("rows-{name}.parquet")),
             dump: out.join(format!("dump-{name}.parquet")),
-            unfinished: out.join(format!(".part-{name}")),
+            unfinished: here.join(format!(".part-{name}")),
         }
     }
 
@@ -203,7 +212,12 @@ impl Place {
     }
 
     fn clear(&self) -> Result<()> {
-        fs::remove_dir_all(&self.unfinished).map_err(Error::io("remove", &self.unfinished))
+        fs::remove_dir_all(&self.unfinished).map_err(Error::io("remove", &self.unfinished))?;
+        if objects::is_address(&self.rows) {
+            // Other parts may be unfinished there.
+            drop(self.unfinished.parent().map(fs::remove_dir));
+        }
+        Ok(())
     }
 }
 

@@ -16,6 +16,7 @@ use crate::cli::{Common, json, print};
 use crate::dump::listed;
 use crate::exit::Exit;
 use crate::gallery::Engine as SearchEngine;
+use crate::objects::is_address;
 use crate::reason::Verdict;
 use crate::report::metrics::Metrics;
 use crate::report::page::{self, PageOptions};
@@ -29,6 +30,7 @@ Examples:
   chehra audit dump.parquet --workers workers.parquet --booths booths.csv --carry app_version --out out/night
   chehra audit dump.parquet --responses sms.csv calls.csv --store /data/store --out out/night
   chehra audit --seen /shared/seen --store /data/store --keep-seen 7 --out /data/runs/2026-11-21
+  chehra audit s3://drive/dump/2026-11-21 --out s3://drive/runs/2026-11-21   # a build with the feature cloud
   chehra audit dump.parquet --decisions out/night.decisions.jsonl --out out/night-reviewed
 
 The run folder holds verdicts.parquet (one row per row of the dump, in its order), pairs.parquet, clusters.parquet,
@@ -119,8 +121,8 @@ pub fn run(args: &AuditArgs, common: &Common) -> Result<()> {
     let record = done.is_some().then(|| args.out.join("run.json"));
     metrics.iter().for_each(|metrics| metrics.end(record.as_deref(), exit));
     let message = outcome.as_ref().map_or_else(ToString::to_string, |()| format!("{} is done", args.out.display()));
-    let record =
-        record.map(|path| std::path::absolute(&path).unwrap_or(path).display().to_string()).unwrap_or_default();
+    let record = record.map(|path| if is_address(&path) { path } else { std::path::absolute(&path).unwrap_or(path) });
+    let record = record.map(|path| path.display().to_string()).unwrap_or_default();
     args.notify.tell(&record, exit, &message);
     outcome
 }
@@ -167,6 +169,12 @@ fn audit(args: &AuditArgs, common: &Common, metrics: Option<Arc<Metrics>>) -> Re
 fn next_steps(job: &Job, summary: &Summary) -> String {
     let out = shell_word(&job.out);
     let mut steps = Vec::new();
+    if is_address(&job.out) {
+        return format!(
+            "next:\n  make a page for a browser  chehra report {out} --out night.html\nto review or release, copy the folder to this \
+             machine; _SUCCESS in it names its files"
+        );
+    }
     if job.page.is_some() && summary.no_page.is_none() {
         steps.push(("open in a browser", shell_word(&job.out.join(page::FILE))));
     }

@@ -1,5 +1,6 @@
 //! The command line: what was typed, made into what it means, and results printed.
 
+mod addresses;
 mod assurance;
 mod audit;
 mod bench;

@@ -7,6 +7,7 @@ use clap::Args;
 use crate::cli::{Common, json, print, print_as};
 use crate::config::policy::Language;
 use crate::dump::{Dump, expect_run};
+use crate::objects::RunCopy;
 use crate::output::{self, Kept};
 use crate::report::diff;
 use crate::report::page::{self, PageOptions, Source};
@@ -22,6 +23,7 @@ Examples:
   chehra report out/night --targets targets.csv --worker-booths workers.csv --out out/targets.html
   chehra report out/night --tables night.xlsx --language hi          # every table, for a spreadsheet
   chehra report --diff out/night out/night-other-policy    # which verdicts changed, and why
+  chehra report s3://drive/runs/2026-11-21 --out night.html          # a build with the feature cloud
 
 A run folder holds no pictures; those of the page are cut from the dump. The page is readable by its owner alone.";
 
@@ -73,13 +75,16 @@ pub struct ReportArgs {
 /// Runs it.
 pub fn run(args: &ReportArgs, common: &Common) -> Result<()> {
     if let [a, b] = args.diff.as_slice() {
-        args.diff.iter().try_for_each(|run| expect_run(run))?;
-        return print_as(&diff::diff(a, b)?, common.json);
+        let (a, b) = (RunCopy::of(a)?, RunCopy::of(b)?);
+        [&a, &b].into_iter().try_for_each(|run| expect_run(run.path()))?;
+        return print_as(&diff::diff(a.path(), b.path())?, common.json);
     }
     let Some(run) = &args.run else {
         return Err(Error::usage("RUN", "no run folder", "name one, or give --diff RUN_A RUN_B"));
     };
-    expect_run(run)?;
+    let copy = RunCopy::of(run)?;
+    expect_run(copy.path())?;
+    let earlier = args.earlier.iter().map(|run| RunCopy::of(run)).collect::<Result<Vec<_>>>()?;
     let dump = (!args.dump.is_empty()).then(|| Dump::open(&args.dump, &common.settings.columns)).transpose()?;
     let options = PageOptions {
         only_division: args.only_division.clone(),
@@ -89,7 +94,7 @@ pub fn run(args: &ReportArgs, common: &Common) -> Result<()> {
         language: args.language,
         worker_booths: args.worker_booths.clone(),
         crops: args.crops,
-        earlier: args.earlier.clone(),
+        earlier: earlier.iter().map(|run| run.path().to_path_buf()).collect(),
         assurance: args.assurance.clone(),
         time_zone: common.settings.columns.time_zone.clone(),
     };
@@ -99,7 +104,7 @@ pub fn run(args: &ReportArgs, common: &Common) -> Result<()> {
         output::check("--tables", tables, &[Kept::itself("the run folder", run)])?;
     }
     let source = dump.as_ref().map(|dump| Source { dump, columns: &common.settings.columns });
-    page::write(run, run, source, &options, &file)?;
+    page::write(copy.path(), run, source, &options, &file)?;
     match (common.json, common.quiet) {
         (true, _) => json(&serde_json::json!({ "page": file })),
         (false, false) => print(&file.display().to_string()),

@@ -18,6 +18,7 @@ Examples:
   chehra see fixtures/night --out out/seen
   chehra audit --seen out/seen --out out/night
   chehra see /data/dump --out /shared/seen --part 3/10    # on the third of ten machines
+  chehra see s3://drive/dump --out s3://drive/seen --part 3/10    # a build with the feature cloud
 
 SEEN is a folder of Parquet: what audit's first stage sees in each row (facts, faces, templates, liveness, marks), with
 what it was seen. Parts of one dump are merged by putting them into one folder; audit refuses, by name, a part that is

@@ -5,6 +5,7 @@ use std::ffi::OsString;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{ArgMatches, FromArgMatches};
 
+use super::addresses;
 use super::commands::{self, Cli};
 use super::common::Settings;
 use super::typed::Typed;
@@ -61,6 +62,7 @@ pub fn start(as_json: &mut bool) -> Result<Cli, Stop> {
     *as_json = is("json", "true") || is("log_format", "json");
     let matches = parse(&command_line(&typed.argv, command, &settings))
         .map_err(|error| blame(&error, command, &settings).map_or_else(|| Stop::from(error), Stop::from))?;
+    addresses::check(&root, &matches)?;
     let columns = layers.file.as_ref().map(|file| file.columns.clone()).unwrap_or_default();
     let cli = finish(&matches, Settings { columns })?;
     cli.common.log();

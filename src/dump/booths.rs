@@ -10,11 +10,12 @@ use std::sync::Arc;
 
 use super::cells::{cut, texts};
 use super::facts::folded;
-use super::inputs::DumpFile;
+use super::partitions::DumpFile;
 use super::regular::regular;
 use super::schema::{Kind, Wanted};
 use super::table::{Chunk, Row, Table};
 use super::times::Clock;
+use crate::objects::InputFile;
 use crate::{Error, Result};
 
 const COLUMNS: [&str; 2] = ["booth_id", "district"];
@@ -92,7 +93,8 @@ fn refuse(path: &Path, item: &str, expected: &str, found: String) -> Error {
 
 fn read_csv(path: &Path) -> Result<Vec<(String, String)>> {
     let broken = |e: csv::Error| refuse(path, "CSV", "lines of as many fields as the header", e.to_string());
-    let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_path(path).map_err(broken)?;
+    let file = InputFile::open(path).and_then(|file| file.reader(0)).map_err(Error::io("open", path))?;
+    let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(file);
     let header = reader.headers().map_err(broken)?.clone();
     // Spreadsheets begin UTF-8 files with a byte order mark.
     let names: Vec<&str> = header.iter().map(|name| name.trim_start_matches('\u{feff}')).collect();

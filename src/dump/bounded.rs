@@ -6,8 +6,8 @@
 //! Brotli are unpacked here in any case, for their libraries unpack more than the header says. What is large and cannot be
 //! unpacked in pieces is refused.
 
-use std::fs::File;
 use std::io::{self, BufRead, Read};
+use std::ops::Range;
 use std::sync::Arc;
 
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, RowGroups, RowSelection};
@@ -23,6 +23,7 @@ use super::oversize::{MAX_PICTURE_CELL, MAX_TEXT_CELL, STAND_IN, StandIn};
 use super::page_header::{PageHeader, PageKind, parse};
 use super::schema::Plan;
 use super::unpack::unpacked;
+use crate::objects::InputFile;
 
 /// Pages of texts that are no larger are not looked into.
 const TEXT_PAGE: u64 = 256 << 10;
@@ -38,7 +39,7 @@ const PIECE: usize = 64 << 10;
 /// # Errors
 /// The Parquet reader's.
 pub fn group_reader(
-    file: File,
+    file: InputFile,
     metadata: &Arc<ParquetMetaData>,
     group: usize,
     plan: &Plan,
@@ -47,10 +48,22 @@ pub fn group_reader(
 ) -> Result<ParquetRecordBatchReader> {
     let mask = ProjectionMask::roots(&plan.parquet, plan.roots.iter().copied());
     let levels = parquet_to_arrow_field_levels(&plan.parquet, mask, Some(plan.arrow.fields()))?;
+    file.plan(|| wanted_ranges(metadata.row_group(group), &plan.roots));
     let (file, metadata) = (Arc::new(file), metadata.clone());
     let limits = [CellLimits::PICTURE, CellLimits::TEXT];
     let group = Group { file, metadata, group, pictures: plan.pictures.clone(), limits };
     ParquetRecordBatchReader::try_new_with_row_groups(&levels, &group, batch_rows, selection)
+}
+
+/// Where some root columns lie.
+pub(super) fn wanted_ranges(group: &RowGroupMetaData, roots: &[usize]) -> Vec<Range<u64>> {
+    let leaves = group.columns().iter().enumerate();
+    let wanted = leaves.filter(|(leaf, _)| roots.contains(&group.schema_descr().get_column_root_idx(*leaf)));
+    let range = |column: &ColumnChunkMetaData| {
+        let (start, length) = column.byte_range();
+        start..start.saturating_add(length)
+    };
+    wanted.map(|(_, column)| range(column)).collect()
 }
 
 /// What is held of a column's cells.
@@ -71,7 +84,7 @@ impl CellLimits {
 
 /// One row group of a file.
 struct Group {
-    file: Arc<File>,
+    file: Arc<InputFile>,
     metadata: Arc<ParquetMetaData>,
     group: usize,
     /// Root columns of pictures.
@@ -123,8 +136,8 @@ impl PageIterator for Chunk {}
 
 /// Pages of a column chunk, none of them with a cell that is too large.
 struct BoundedPages {
-    file: Arc<File>,
-    inner: SerializedPageReader<File>,
+    file: Arc<InputFile>,
+    inner: SerializedPageReader<InputFile>,
     column: Column,
     /// Where the next header is, and where the chunk ends.
     at: u64,
@@ -141,7 +154,12 @@ struct Column {
 }
 
 impl BoundedPages {
-    fn new(file: Arc<File>, column: &ColumnChunkMetaData, rows: usize, limits: CellLimits) -> Result<BoundedPages> {
+    fn new(
+        file: Arc<InputFile>,
+        column: &ColumnChunkMetaData,
+        rows: usize,
+        limits: CellLimits,
+    ) -> Result<BoundedPages> {
         let inner = SerializedPageReader::new(file.clone(), column, rows, None)?;
         let (start, length) = column.byte_range();
         let descr = column.column_descr();
@@ -446,6 +464,8 @@ impl<R: BufRead> BufRead for Checked<R> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs::File;
+
     use arrow::array::{Array, ArrayRef, AsArray, BinaryArray, RecordBatch, StringArray};
     use parquet::arrow::ArrowWriter;
     use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, RowSelector};
@@ -488,7 +508,7 @@ mod tests {
 
     /// Ids and cells, read with small limits, `rows` at a time.
     fn read(path: &std::path::Path, rows: usize, selection: Option<RowSelection>) -> Vec<(String, Option<Vec<u8>>)> {
-        let file = File::open(path).unwrap();
+        let file = InputFile::open(path).unwrap();
         let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
         let metadata = ArrowReaderMetadata::load(&file, options).unwrap();
         let levels = parquet_to_arrow_field_levels(metadata.parquet_schema(), ProjectionMask::all(), None).unwrap();

@@ -3,7 +3,6 @@
 //! They are read apart from the rows that are judged, with the Arrow types that their writer gave them: whoever writes
 //! the verdicts asks for the rows it is about to write, in order.
 
-use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -15,9 +14,11 @@ use parquet::arrow::arrow_reader::{
     ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder, RowSelectionPolicy,
 };
 
+use super::bounded::wanted_ranges;
 use super::footer::{check_columns, check_unchanged, damaged, footer, guard, rows_that_fit};
 use super::schema::{find, list, near};
 use super::table::Table;
+use crate::objects::InputFile;
 use crate::{Error, Result};
 
 /// Rows decoded at once, if they are not large.
@@ -211,10 +212,11 @@ impl CarryFile {
     fn reader(&self, group: usize, skip: u64) -> Result<ParquetRecordBatchReader> {
         let metadata = footer(&self.path, ArrowReaderOptions::new())?;
         check_unchanged(&self.path, &self.groups, metadata.metadata())?;
-        let handle = File::open(&self.path).map_err(Error::io("open", &self.path))?;
+        let handle = InputFile::open(&self.path).map_err(Error::io("open", &self.path))?;
         let projection = ProjectionMask::roots(metadata.parquet_schema(), self.roots.iter().copied());
         let rows = rows_that_fit(BATCH_BYTES, metadata.metadata(), group, &self.roots).min(BATCH_ROWS);
         let reader = guard(|| {
+            handle.plan(|| wanted_ranges(metadata.metadata().row_group(group), &self.roots));
             ParquetRecordBatchReaderBuilder::new_with_metadata(handle, metadata)
                 .with_row_groups(vec![group])
                 .with_projection(projection)

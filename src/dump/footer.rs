@@ -1,7 +1,6 @@
 //! What a Parquet file says of itself, and what can be said of a file that is none.
 
-use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -9,14 +8,18 @@ use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, Parq
 use parquet::basic::Compression;
 use parquet::column::page::PageReader;
 use parquet::errors::ParquetError;
-use parquet::file::metadata::ParquetMetaData;
+use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData, RowGroupMetaData};
 use parquet::file::serialized_reader::SerializedPageReader;
 
 use super::footer_scan::{self, FooterScan};
 use super::regular::regular;
 use super::schema::REWRITE;
 use crate::error::{guarded, system_error};
+use crate::objects::InputFile;
 use crate::{Error, Result};
+
+/// As much of a page as its header takes, as a rule.
+const PAGE_HEADER: u64 = 1 << 10;
 
 /// Rows per row group, which must add up to what the footer says of the file.
 pub fn group_rows(path: &Path, metadata: &ParquetMetaData) -> Result<Vec<u64>> {
@@ -33,14 +36,14 @@ pub fn group_rows(path: &Path, metadata: &ParquetMetaData) -> Result<Vec<u64>> {
 ///
 /// # Errors
 /// [`Error::Input`] that says what the file is when it is not Parquet, as far as that can be told; [`Error::Io`].
-fn open_scanned(path: &Path) -> Result<(File, FooterScan)> {
+fn open_scanned(path: &Path) -> Result<(InputFile, FooterScan)> {
     regular(path)?;
-    let mut file = File::open(path).map_err(Error::io("open", path))?;
-    let size = file.metadata().map_err(Error::io("look at", path))?.len();
-    if let Some(other) = not_parquet(&mut file, size).map_err(Error::io("read", path))? {
+    let file = InputFile::open(path).map_err(Error::io("open", path))?;
+    let size = file.size().map_err(Error::io("look at", path))?;
+    if let Some(other) = not_parquet(&file, size).map_err(Error::io("read", path))? {
         return Err(Error::input(path, "the file", "a Parquet file", other.found(), other.fix(path)));
     }
-    let scan = footer_scan::scan(&mut file).map_err(Error::io("read", path))?;
+    let scan = footer_scan::scan(&file, size).map_err(Error::io("read", path))?;
     let scan = scan.map_err(|found| Error::input(path, "the footer", "a readable Parquet footer", found, REWRITE))?;
     Ok((file, scan))
 }
@@ -53,7 +56,7 @@ fn open_scanned(path: &Path) -> Result<(File, FooterScan)> {
 pub fn open_parquet(
     path: &Path,
     unusable: impl FnOnce(String) -> Error,
-) -> Result<ParquetRecordBatchReaderBuilder<File>> {
+) -> Result<ParquetRecordBatchReaderBuilder<InputFile>> {
     let opened = open_scanned(path).and_then(|(file, _)| {
         // Where its columns lie is asked here, under guard: of a place before the file's beginning the reader makes a panic.
         let opened = || {
@@ -97,11 +100,12 @@ pub fn footer(path: &Path, options: ArrowReaderOptions) -> Result<ArrowReaderMet
 pub fn check_columns(path: &Path, roots: &[usize]) -> Result<()> {
     let (file, scan) = open_scanned(path)?;
     let file = Arc::new(file);
-    let size = file.metadata().map_err(Error::io("look at", path))?.len();
+    let size = file.size().map_err(Error::io("look at", path))?;
     let metadata =
         guard(|| ArrowReaderMetadata::load(&*file, ArrowReaderOptions::new().with_skip_arrow_metadata(true)))
             .map_err(|unread| unread.into_error(path, "the footer", "a readable Parquet footer"))?;
     for (number, group) in metadata.metadata().row_groups().iter().enumerate() {
+        file.fetch(|| first_pages(group, roots, size)).map_err(Error::io("read", path))?;
         let leaves = group.columns().iter().enumerate();
         for (leaf, column) in
             leaves.filter(|(leaf, _)| roots.contains(&group.schema_descr().get_column_root_idx(*leaf)))
@@ -133,6 +137,20 @@ pub fn check_columns(path: &Path, roots: &[usize]) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Where the first pages of some root columns begin, as far as their headers reach.
+fn first_pages(group: &RowGroupMetaData, roots: &[usize], size: u64) -> Vec<Range<u64>> {
+    let leaves = group.columns().iter().enumerate();
+    let wanted = leaves.filter(|(leaf, _)| roots.contains(&group.schema_descr().get_column_root_idx(*leaf)));
+    let first = |column: &ColumnChunkMetaData| {
+        let start = column.dictionary_page_offset().unwrap_or(i64::MAX).min(column.data_page_offset());
+        let length = u64::try_from(column.compressed_size()).ok()?.min(PAGE_HEADER);
+        let start = u64::try_from(start).ok()?;
+        let end = start.saturating_add(length).min(size);
+        (start < end).then_some(start..end)
+    };
+    wanted.filter_map(|(_, column)| first(column)).collect()
 }
 
 /// What a file is that is no whole, plain Parquet file.
@@ -217,19 +235,12 @@ impl NotParquet {
 }
 
 /// What a file is, if it is not a whole, plain Parquet file.
-fn not_parquet(file: &mut File, size: u64) -> std::io::Result<Option<NotParquet>> {
+fn not_parquet(file: &InputFile, size: u64) -> std::io::Result<Option<NotParquet>> {
     if size == 0 {
         return Ok(Some(NotParquet::Empty));
     }
-    let mut head = [0u8; 256];
-    let mut tail = [0u8; 4];
-    let head = &mut head[..size.min(256) as usize];
-    file.read_exact(head)?;
-    if size >= 4 {
-        file.seek(SeekFrom::End(-4))?;
-        file.read_exact(&mut tail)?;
-    }
-    file.seek(SeekFrom::Start(0))?;
+    let head = &file.bytes_at(0, size.min(256) as usize)?[..];
+    let tail = if size >= 4 { file.bytes_at(size - 4, 4)? } else { Default::default() };
     let starts = |magic: &[u8]| head.starts_with(magic);
     // The first file of a workbook's ZIP; others name theirs differently.
     let is_workbook =
@@ -239,10 +250,10 @@ fn not_parquet(file: &mut File, size: u64) -> std::io::Result<Option<NotParquet>
     let is_text = text.len() + 4 > head.len() && !text.iter().any(|b| b.is_ascii_control() && !b.is_ascii_whitespace());
     let first = text.iter().find(|byte| !byte.is_ascii_whitespace());
     Ok(match () {
-        () if &tail == b"PARE" => Some(NotParquet::Encrypted),
-        () if starts(b"PAR1") && &tail == b"PAR1" && size >= 12 => None,
+        () if &tail[..] == b"PARE" => Some(NotParquet::Encrypted),
+        () if starts(b"PAR1") && &tail[..] == b"PAR1" && size >= 12 => None,
         () if starts(b"PAR1") => Some(NotParquet::CutOff(size)),
-        () if &tail == b"PAR1" => Some(NotParquet::StartDamaged),
+        () if &tail[..] == b"PAR1" => Some(NotParquet::StartDamaged),
         () if starts(b"ARROW1") => Some(NotParquet::Arrow),
         () if starts(b"PK\x03\x04") && head.len() > 30 && is_workbook() => Some(NotParquet::Excel),
         () if starts(b"PK\x03\x04") => Some(NotParquet::Zip),

@@ -6,8 +6,8 @@
 //! can be told from the footer's bytes (Thrift compact protocol; `parquet.thrift`, FileMetaData) without recursion.
 
 use std::collections::BTreeSet;
-use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
+
+use crate::objects::InputFile;
 
 /// Groups in groups: what writers make of tables of tables ends near ten.
 pub const MAX_DEPTH: usize = 64;
@@ -25,22 +25,16 @@ pub struct FooterScan {
 ///
 /// # Errors
 /// What is wrong with it, in words; the system's error where the file cannot be read.
-pub fn scan(file: &mut File) -> std::io::Result<Result<FooterScan, String>> {
-    let size = file.seek(SeekFrom::End(0))?;
-    let mut tail = [0; 8];
+pub fn scan(file: &InputFile, size: u64) -> std::io::Result<Result<FooterScan, String>> {
     if size < 12 {
         return Ok(Err(format!("{size} bytes")));
     }
-    file.seek(SeekFrom::Start(size - 8))?;
-    file.read_exact(&mut tail)?;
+    let tail = file.bytes_at(size - 8, 8)?;
     let length = u64::from(u32::from_le_bytes([tail[0], tail[1], tail[2], tail[3]]));
     if length + 12 > size {
         return Ok(Err(format!("a footer of {length} bytes in a file of {size}")));
     }
-    let mut bytes = vec![0; length as usize];
-    file.seek(SeekFrom::Start(size - 8 - length))?;
-    file.read_exact(&mut bytes)?;
-    file.seek(SeekFrom::Start(0))?;
+    let bytes = file.bytes_at(size - 8 - length, length as usize)?;
     Ok(scan_bytes(&bytes))
 }
 

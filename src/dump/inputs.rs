@@ -16,20 +16,17 @@
 //! them resuming, depend on nothing but the files.
 
 use std::collections::{HashMap, HashSet};
-use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::lakehouse;
 use super::mistaken::refuse_run;
+use super::partitions::{DumpFile, Partitions, TRUTH_FILE, WORKERS_FILE, belongs, is_hidden, percent_decoded_once};
 use super::print::FilePrint;
 use super::regular::regular;
+use super::remote;
+use crate::objects::{self, InputFile};
 use crate::{Error, Result};
-
-/// The table of workers beside a dump.
-pub const WORKERS_FILE: &str = "workers.parquet";
-/// The true answers beside a synthetic dump.
-pub const TRUTH_FILE: &str = "truth.parquet";
 
 /// Folders nested deeper than this are a mistake, not a dump.
 const MAX_DEPTH: usize = 16;
@@ -43,59 +40,6 @@ pub struct Inputs {
     pub workers: Option<PathBuf>,
     /// Folders whose every Parquet file is, or would be, a part of the dump.
     pub folders: Vec<PathBuf>,
-}
-
-/// What `key=value` folders say: (key, value), a null one `None`.
-pub type Partitions = Vec<(String, Option<String>)>;
-
-/// One file of a dump.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DumpFile {
-    /// Where it is.
-    pub path: PathBuf,
-    /// The folder that was asked for and in which it was found: `key=value` folders below it are partition columns.
-    pub root: Option<PathBuf>,
-}
-
-impl DumpFile {
-    /// What the `key=value` folders on the way to the file say, as Hive and Spark lay partitions out: those below the folder
-    /// that was asked for, and those right above it, which somebody has who names a single partition.
-    pub fn partitions(&self) -> Partitions {
-        let parse = |folder: &OsStr| {
-            let (key, value) = folder.to_str()?.split_once('=')?;
-            let value = percent_decoded(value);
-            let null = value.is_empty() || value == "__HIVE_DEFAULT_PARTITION__";
-            Some((percent_decoded(key), (!null).then_some(value)))
-        };
-        let folder = self.path.parent().unwrap_or(Path::new(""));
-        let (above, below) = match self.root.as_ref().and_then(|root| Some((root, folder.strip_prefix(root).ok()?))) {
-            Some((root, below)) => (root.as_path(), below),
-            None => (folder, Path::new("")),
-        };
-        let mut found: Vec<_> = above.iter().rev().map_while(parse).collect();
-        found.reverse();
-        found.extend(below.iter().filter_map(parse));
-        found
-    }
-}
-
-/// `%41` -> `A`; anything else stays. What some writers escaped twice (`%2520`) is decoded twice.
-fn percent_decoded(text: &str) -> String {
-    let once = percent_decoded_once(text);
-    if once == text { once } else { percent_decoded_once(&once) }
-}
-
-fn percent_decoded_once(text: &str) -> String {
-    let bytes = text.as_bytes();
-    let mut out = Vec::with_capacity(bytes.len());
-    let mut at = 0;
-    while at < bytes.len() {
-        let hex = bytes.get(at + 1..at + 3).filter(|hex| bytes[at] == b'%' && hex.iter().all(u8::is_ascii_hexdigit));
-        let byte = hex.and_then(|h| std::str::from_utf8(h).ok()).and_then(|h| u8::from_str_radix(h, 16).ok());
-        out.push(byte.unwrap_or(bytes[at]));
-        at += if byte.is_some() { 3 } else { 1 };
-    }
-    String::from_utf8_lossy(&out).into_owned()
 }
 
 /// Resolves files, folders and globs.
@@ -112,7 +56,9 @@ pub fn resolve<P: AsRef<Path>>(inputs: &[P]) -> Result<Inputs> {
     let mut folders = Vec::new();
     for input in inputs {
         let input = input.as_ref();
-        if input.is_dir() {
+        if objects::is_address(input) {
+            remote::resolve(input, &mut files, &mut beside, &mut folders)?;
+        } else if input.is_dir() {
             lakehouse::refuse(input)?;
             refuse_run(input)?;
             add_folder(input, &mut files)?;
@@ -137,21 +83,11 @@ pub fn resolve<P: AsRef<Path>>(inputs: &[P]) -> Result<Inputs> {
         }
         regular(&file.path)?;
     }
-    Ok(Inputs { files: sort_unique(files)?, workers: find_workers(&beside), folders })
+    Ok(Inputs { files: sort_unique(files)?, workers: find_workers(&beside)?, folders })
 }
 
 fn is_glob(input: &Path) -> bool {
     input.to_string_lossy().contains(['*', '?', '['])
-}
-
-/// Whether a file found by looking (not named outright) belongs to the dump.
-fn belongs(name: &str) -> bool {
-    let extension = Path::new(name).extension().is_some_and(|e| e.eq_ignore_ascii_case("parquet"));
-    extension && !is_hidden(name) && name != WORKERS_FILE && name != TRUTH_FILE
-}
-
-fn is_hidden(name: &str) -> bool {
-    name.starts_with(['.', '_'])
 }
 
 fn add_folder(folder: &Path, files: &mut Vec<DumpFile>) -> Result<()> {
@@ -218,6 +154,11 @@ pub fn listed(list: &Path) -> Result<Vec<PathBuf>> {
             }
             None => list.parent().unwrap_or(Path::new("")).join(line),
         };
+        if objects::is_address(Path::new(line)) {
+            objects::check(&format!("{}, line {}", list.display(), at + 1), Path::new(line))?;
+            paths.push(PathBuf::from(line));
+            continue;
+        }
         if line.contains("://") && !line.starts_with("file:") {
             let fix = "copy the files to this machine, and list the copies";
             return Err(Error::input(list, format!("line {}", at + 1), "a path on this machine", line, fix));
@@ -277,7 +218,10 @@ fn sort_unique(mut files: Vec<DumpFile>) -> Result<Vec<DumpFile>> {
     let mut seen = HashSet::new();
     let mut kept: Vec<DumpFile> = Vec::with_capacity(files.len());
     for file in files {
-        let real = fs::canonicalize(&file.path).map_err(Error::io("resolve", &file.path))?;
+        let real = match objects::is_address(&file.path) {
+            true => file.path.clone(),
+            false => fs::canonicalize(&file.path).map_err(Error::io("resolve", &file.path))?,
+        };
         if seen.insert(real) {
             kept.push(file);
         } else {
@@ -290,8 +234,9 @@ fn sort_unique(mut files: Vec<DumpFile>) -> Result<Vec<DumpFile>> {
 /// Keeps of files that are alike byte by byte, and that say the same by their folders, the first: a copy of a file makes
 /// every row of it a repeat. Only files of one size are read for that.
 fn without_copies(files: Vec<DumpFile>) -> Result<Vec<DumpFile>> {
-    let size =
-        |file: &DumpFile| fs::metadata(&file.path).map(|there| there.len()).map_err(Error::io("look at", &file.path));
+    let size = |file: &DumpFile| {
+        InputFile::open(&file.path).and_then(|there| there.size()).map_err(Error::io("look at", &file.path))
+    };
     let sizes: Vec<u64> = files.iter().map(size).collect::<Result<_>>()?;
     let mut count: HashMap<u64, usize> = HashMap::new();
     sizes.iter().for_each(|size| *count.entry(*size).or_default() += 1);
@@ -311,16 +256,19 @@ fn without_copies(files: Vec<DumpFile>) -> Result<Vec<DumpFile>> {
     Ok(kept)
 }
 
-fn find_workers(beside: &[PathBuf]) -> Option<PathBuf> {
-    let mut found: Vec<PathBuf> = beside.iter().map(|f| f.join(WORKERS_FILE)).filter(|p| p.is_file()).collect();
+fn find_workers(beside: &[PathBuf]) -> Result<Option<PathBuf>> {
+    let mut found: Vec<PathBuf> = beside.iter().map(|f| f.join(WORKERS_FILE)).collect();
     found.sort();
     found.dedup();
+    let is_there = found.iter().map(|path| remote::is_there(path)).collect::<Result<Vec<bool>>>()?;
+    let mut is_there = is_there.into_iter();
+    found.retain(|_| is_there.next().unwrap_or(false));
     if let [first, rest @ ..] = found.as_slice()
         && !rest.is_empty()
     {
         log::warn!("{}: taken; {} more tables of workers lie beside the dump", first.display(), rest.len());
     }
-    found.into_iter().next()
+    Ok(found.into_iter().next())
 }
 
 #[cfg(test)]
@@ -387,16 +335,5 @@ mod tests {
         }
         assert!(matches!(resolve::<&Path>(&[]).unwrap_err(), Error::Usage { .. }));
         assert!(matches!(resolve(&[dir.path().join("[")]).unwrap_err(), Error::Usage { .. }));
-    }
-
-    #[test]
-    fn folders_tell_columns() {
-        let file = |path: &str| DumpFile { path: path.into(), root: Some("in/x=1".into()) };
-        let folders = file("in/x=1/district=North%20Goa/worker_id=/d=__HIVE_DEFAULT_PARTITION__/p").partitions();
-        let expected = [("x", Some("1")), ("district", Some("North Goa")), ("worker_id", None), ("d", None)];
-        let expected: Vec<_> = expected.iter().map(|(k, v)| (k.to_string(), v.map(str::to_owned))).collect();
-        assert_eq!(folders, expected);
-        assert_eq!(percent_decoded("100%/%zz%4%+1"), "100%/%zz%4%+1");
-        assert_eq!(percent_decoded("North%2520Goa"), "North Goa");
     }
 }

@@ -10,7 +10,7 @@ use crate::{Error, Result};
 
 /// A format of tables in folders.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Format {
+pub enum Format {
     Delta,
     Iceberg,
     Hudi,
@@ -25,10 +25,9 @@ impl Format {
         if folder.join(".hoodie").is_dir() {
             return Some(Format::Hudi);
         }
-        let is_metadata = |name: &str| name.ends_with(".metadata.json") || name == "version-hint.text";
         let entries = std::fs::read_dir(folder.join("metadata")).into_iter().flatten().flatten();
         let mut names = entries.filter_map(|entry| entry.file_name().into_string().ok());
-        names.any(|name| is_metadata(&name)).then_some(Format::Iceberg)
+        names.any(|name| is_iceberg(&name)).then_some(Format::Iceberg)
     }
 
     fn name(self) -> &'static str {
@@ -57,6 +56,32 @@ impl Format {
     }
 }
 
+fn is_iceberg(name: &str) -> bool {
+    name.ends_with(".metadata.json") || name == "version-hint.text"
+}
+
+/// The table to whose log a file in an object store belongs.
+pub fn table_of(file: &Path) -> Option<(PathBuf, Format)> {
+    let named = |folder: &Path, name: &str| folder.file_name().is_some_and(|found| found == name);
+    for folder in file.ancestors().skip(1) {
+        let format = match () {
+            () if named(folder, "_delta_log") => Format::Delta,
+            () if named(folder, ".hoodie") => Format::Hudi,
+            () if named(folder, "metadata") && is_iceberg(&file.file_name()?.to_string_lossy()) => Format::Iceberg,
+            () => continue,
+        };
+        return Some((folder.parent()?.to_path_buf(), format));
+    }
+    None
+}
+
+/// The error for the folder of such a table.
+pub fn refusal(table: &Path, format: Format) -> Error {
+    let found = format!("{}, whose folder also holds files of deleted and changed rows", format.name());
+    let expected = "a folder whose every Parquet file is part of the dump";
+    Error::input(table, "the dump", expected, found, format.fix(table))
+}
+
 /// Refuses a folder in which, or above which, such a table begins.
 ///
 /// # Errors
@@ -64,8 +89,5 @@ impl Format {
 pub fn refuse(folder: &Path) -> Result<()> {
     let whole = std::path::absolute(folder).unwrap_or_else(|_| folder.to_path_buf());
     let found = whole.ancestors().find_map(|above| Some((Format::of(above)?, PathBuf::from(above))));
-    let Some((format, table)) = found else { return Ok(()) };
-    let found = format!("{}, whose folder also holds files of deleted and changed rows", format.name());
-    let expected = "a folder whose every Parquet file is part of the dump";
-    Err(Error::input(&table, "the dump", expected, found, format.fix(&table)))
+    found.map_or(Ok(()), |(format, table)| Err(refusal(&table, format)))
 }

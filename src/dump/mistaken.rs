@@ -21,6 +21,20 @@ fn is_run(folder: &Path) -> bool {
     folder.join("run.json").is_file()
 }
 
+/// The error for a run folder where a dump is asked for.
+pub fn is_a_run(dump: &Path) -> Error {
+    refusal(dump, "a run folder: what `chehra audit` made of a dump, without pictures", dump)
+}
+
+fn refusal(dump: &Path, found: &str, run: &Path) -> Error {
+    let run = run.display();
+    let fix = format!(
+        "name the dump that was audited (run.json names its files); to go on with the run:\n  \
+         chehra review {run}\n  chehra report {run}\n  chehra dedup {run}"
+    );
+    Error::input(dump, "the dump", "a Parquet file of submissions, or a folder of them", found, fix)
+}
+
 /// Refuses a run folder, or a table of one, where a dump is asked for.
 ///
 /// # Errors
@@ -33,12 +47,7 @@ pub fn refuse_run(dump: &Path) -> Result<()> {
         () if is_table && folder.is_some_and(is_run) => "a table of a run folder, without pictures",
         () => return Ok(()),
     };
-    let run = if is_run(dump) { dump } else { folder.unwrap_or(dump) }.display();
-    let fix = format!(
-        "name the dump that was audited (run.json names its files); to go on with the run:\n  \
-         chehra review {run}\n  chehra report {run}\n  chehra dedup {run}"
-    );
-    Err(Error::input(dump, "the dump", "a Parquet file of submissions, or a folder of them", found, fix))
+    Err(refusal(dump, found, if is_run(dump) { dump } else { folder.unwrap_or(dump) }))
 }
 
 /// Refuses what is no run folder where one is asked for.

@@ -7,7 +7,7 @@
 //!
 //! | part | |
 //! |---|---|
-//! | `inputs`, `lakehouse`, `regular` | files, folders, globs -> a sorted list of files; what is no file of a dump |
+//! | `inputs`, `remote`, `partitions`, `lakehouse`, `regular` | files, folders, globs, on a disk or in an object store -> a sorted list of files; what is no file of a dump |
 //! | `schema` | which column is which, and whether its type will do |
 //! | `times`, `survey` | how times are written, and what is wrong with whole columns: before any work |
 //! | `footer`, `footer_scan`, `table` | what files say of themselves, hostile ones included; row groups, streaming |
@@ -34,10 +34,12 @@ mod lakehouse;
 mod mistaken;
 mod oversize;
 mod page_header;
+mod partitions;
 mod pick;
 mod place;
 mod print;
 mod regular;
+mod remote;
 mod schema;
 mod stream;
 mod submission;
@@ -57,9 +59,10 @@ pub(crate) use cells::parse_flag;
 pub use cells::{Blob, MAX_TEXT};
 pub use footer::has_columns;
 pub(crate) use footer::open_parquet;
-pub use inputs::{TRUTH_FILE, WORKERS_FILE, listed};
+pub use inputs::listed;
 pub use mistaken::expect_run;
 pub use oversize::cell_bytes;
+pub use partitions::{TRUTH_FILE, WORKERS_FILE};
 pub use place::{Place, why_no_place};
 pub use print::{FilePrint, Listed};
 pub(crate) use regular::regular;
@@ -81,7 +84,7 @@ use crate::{Error, Result};
 #[derive(Debug, Clone)]
 pub struct Dump {
     table: Arc<table::Table>,
-    inputs: Vec<inputs::DumpFile>,
+    inputs: Vec<partitions::DumpFile>,
     folders: Vec<PathBuf>,
     wanted: Vec<schema::Wanted>,
     clock: times::Clock,

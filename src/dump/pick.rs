@@ -3,14 +3,13 @@
 //! A report wants the pictures of a few hundred rows out of half a million. Row groups without a wanted row are never
 //! opened, and inside one the pages between wanted rows are passed over without being unpacked.
 
-use std::fs::File;
-
 use parquet::arrow::arrow_reader::{ArrowReaderOptions, RowSelection, RowSelector};
 
 use super::Submission;
 use super::bounded::group_reader;
 use super::footer::{Unread, check_unchanged, damaged, footer, guard, rows_that_fit};
 use super::table::{Chunk, Row, Table, TableFile};
+use crate::objects::InputFile;
 use crate::{Error, Result};
 
 impl Table {
@@ -57,7 +56,7 @@ fn pick_group(
     check_unchanged(&file.path, &file.groups, metadata.metadata())?;
     let fit = rows_that_fit(max_bytes, metadata.metadata(), group, &file.plan.roots).min(rows.len());
     let fit = fit.min(file.plan.most_rows());
-    let handle = File::open(&file.path).map_err(Error::io("open", &file.path))?;
+    let handle = InputFile::open(&file.path).map_err(Error::io("open", &file.path))?;
     let refuse = |found: Unread| damaged(&file.path, group, found);
     let selected = Some(selection(first, rows));
     let reader = guard(|| group_reader(handle, metadata.metadata(), group, &file.plan, fit, selected));

@@ -1,13 +1,14 @@
 //! A file as it was when it was read: path, size and SHA-256.
 
-use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::regular::regular;
+use crate::objects::InputFile;
 use crate::{Error, Result};
 
 /// One input file as it was when it was read, for the record of the run.
@@ -28,7 +29,10 @@ impl FilePrint {
     /// [`Error::Io`] when it cannot be read.
     pub fn of(path: &Path) -> Result<FilePrint> {
         regular(path)?;
-        let mut file = File::open(path).map_err(Error::io("open", path))?;
+        let file = InputFile::open(path).map_err(Error::io("open", path))?;
+        let size = file.size().map_err(Error::io("look at", path))?;
+        file.plan(|| std::iter::once(0..size).collect());
+        let mut file = file.reader(0).map_err(Error::io("read", path))?;
         let mut hash = Sha256::new();
         let mut buffer = vec![0u8; 1 << 20];
         let mut size = 0;
@@ -65,19 +69,14 @@ impl Listed {
     /// # Errors
     /// [`Error::Io`] when it cannot be read.
     pub(super) fn of(path: &Path, rows: u64) -> Result<Listed> {
-        let read = || -> std::io::Result<(u64, Vec<u8>)> {
-            let mut file = File::open(path)?;
-            let size = file.metadata()?.len();
+        let read = || -> std::io::Result<(u64, Bytes)> {
+            let file = InputFile::open(path)?;
+            let size = file.size()?;
             // The end of a Parquet file: the footer, its length in four bytes, "PAR1".
-            let mut tail = [0; 8];
-            file.seek(SeekFrom::End(-8))?;
-            file.read_exact(&mut tail)?;
+            let tail = file.bytes_at(size.saturating_sub(8), 8)?;
             let length = u32::from_le_bytes([tail[0], tail[1], tail[2], tail[3]]);
             let start = size.saturating_sub(8 + u64::from(length));
-            file.seek(SeekFrom::Start(start))?;
-            let mut footer = Vec::new();
-            file.take(size - start).read_to_end(&mut footer)?;
-            Ok((size, footer))
+            Ok((size, file.bytes_at(start, (size - start) as usize)?))
         };
         let (size, footer) = read().map_err(Error::io("read", path))?;
         let footer = Sha256::digest(footer).iter().map(|byte| format!("{byte:02x}")).collect();

@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::Path;
 
+use crate::objects::{self, InputFile};
 use crate::{Error, Result};
 
 /// Refuses what is no file with bytes of its own: a pipe would be waited for, a device never ends, and neither can be
@@ -11,6 +12,9 @@ use crate::{Error, Result};
 /// # Errors
 /// [`Error::Input`] that says what it is, [`Error::Io`] when that cannot be told.
 pub fn regular(path: &Path) -> Result<()> {
+    if objects::is_address(path) {
+        return InputFile::open(path).map(drop).map_err(Error::io("open", path));
+    }
     let there = match fs::metadata(path) {
         Ok(there) if there.is_file() => return Ok(()),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound && path.is_symlink() => None,

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use arrow::datatypes::DataType;
 
 use super::cells::{Said, texts, times};
-use super::inputs::DumpFile;
+use super::partitions::DumpFile;
 use super::schema::{Source, Wanted};
 use super::submission::RowFacts;
 use super::table::{Chunk, FACTS_ROWS, Row, Table};

@@ -10,7 +10,6 @@
 //! named, and so that a start in the middle passes over earlier row groups by arithmetic alone.
 
 use std::collections::VecDeque;
-use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -19,9 +18,10 @@ use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, Parq
 
 use super::bounded::group_reader;
 use super::footer::{check_columns, check_unchanged, damaged, footer, group_rows, guard, rows_that_fit};
-use super::inputs::DumpFile;
+use super::partitions::DumpFile;
 use super::schema::{Plan, Source, Wanted};
 use super::times::Clock;
+use crate::objects::InputFile;
 use crate::{Error, Result};
 
 /// Rows per batch where no picture is read.
@@ -313,7 +313,7 @@ impl Scan {
         };
         let fit = rows_that_fit(self.max_bytes, metadata.metadata(), self.group, &file.plan.roots);
         let rows = self.batch_rows.min(fit).min(file.plan.most_rows());
-        let handle = File::open(&file.path).map_err(Error::io("open", &file.path))?;
+        let handle = InputFile::open(&file.path).map_err(Error::io("open", &file.path))?;
         let group = self.group;
         let left = (file.groups[group] - skip) as usize;
         let after = (skip > 0).then(|| vec![RowSelector::skip(skip as usize), RowSelector::select(left)].into());

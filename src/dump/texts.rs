@@ -10,6 +10,7 @@ use parquet::arrow::ProjectionMask;
 use super::cells::cut;
 use super::footer::{Unread, guard, open_parquet};
 use super::regular::regular;
+use crate::objects::InputFile;
 use crate::{Error, Result};
 
 /// A column that is looked for.
@@ -62,7 +63,8 @@ fn cell(text: &str) -> Option<String> {
 
 fn read_csv(path: &Path, columns: &[TextColumn]) -> Result<Vec<TextRow>> {
     let broken = |e: csv::Error| refuse(path, "CSV", "lines of as many fields as the header", e.to_string());
-    let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_path(path).map_err(broken)?;
+    let file = InputFile::open(path).and_then(|file| file.reader(0)).map_err(Error::io("open", path))?;
+    let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(file);
     let header = reader.headers().map_err(broken)?.clone();
     // Spreadsheets begin UTF-8 files with a byte order mark.
     let there: Vec<&str> = header.iter().map(|name| name.trim_start_matches('\u{feff}')).collect();

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::cells::{Blob, pictures, texts};
-use super::inputs::DumpFile;
+use super::partitions::DumpFile;
 use super::schema::{Kind, Wanted};
 use super::submission::from_folder;
 use super::table::{Batches, Chunk, Row, Table};

@@ -18,6 +18,7 @@ use super::layout::notes_folder;
 use super::manifest::now;
 use super::member::hex;
 use crate::lock::FileLock;
+use crate::objects::is_address;
 use crate::{Error, Result};
 
 /// What a note is about.
@@ -75,12 +76,15 @@ impl Noted {
 
 /// Notes down a place, and gives the locked note.
 pub(super) fn note(store: &Path, place: Place, path: &Path) -> Result<Noted> {
-    let path = std::path::absolute(path).map_err(Error::io("find", path))?;
+    let path = match is_address(path) {
+        true => path.to_path_buf(),
+        false => std::path::absolute(path).map_err(Error::io("find", path))?,
+    };
     let file = note_file(store, place, &path);
     create_private_folder(&notes_folder(store))?;
     loop {
         if !file.exists() {
-            let device = nearest_device(&path);
+            let device = if is_address(&path) { None } else { nearest_device(&path) };
             write(&file, &Note { place, path: path.clone(), since: now(), device, keep_days: None })?;
             failpoint::reach("noted");
             sync_folder(&notes_folder(store))?;
@@ -181,7 +185,7 @@ pub(super) fn remove_note(note: &Path) -> Result<()> {
 
 /// Whether its disk is there: what is only unmounted comes back with all its bytes.
 pub(super) fn is_reachable(note: &Note) -> bool {
-    note.path.exists() || note.device.is_none() || nearest_device(&note.path) == note.device
+    note.device.is_none() || note.path.exists() || nearest_device(&note.path) == note.device
 }
 
 /// The file system of the nearest folder above a path that is there.

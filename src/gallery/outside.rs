@@ -14,6 +14,7 @@ use super::notes::{Note, Noted, Place, is_reachable, lock_note, note_seen, notes
 use super::spool;
 use super::store::{Store, Writer};
 use crate::lock::FileLock;
+use crate::objects::{exists, is_address};
 use crate::seen;
 use crate::{Error, Result};
 
@@ -85,7 +86,7 @@ impl Store {
                 continue;
             }
             match note.place {
-                Place::Seen if note.path.exists() => found.extend(spool::holds_seen(&note.path, submission_ids)?),
+                Place::Seen if may_be_there(&note) => found.extend(spool::holds_seen(&note.path, submission_ids)?),
                 Place::Spool => found.extend(spool::holds(&note.path, submission_ids)?),
                 _ => {}
             }
@@ -111,7 +112,10 @@ impl Store {
         let mut removed = Vec::new();
         for (file, note) in notes(self.path())?.into_iter().filter(|(_, note)| note.place == Place::Seen) {
             let Some(lock) = lock_note(&file)? else { continue };
-            if !note.path.exists() {
+            if !is_over(&note) && is_address(&note.path) {
+                continue;
+            }
+            if !is_there(&note)? {
                 if is_reachable(&note) {
                     remove_note(&file)?;
                 }
@@ -160,7 +164,14 @@ impl Writer<'_> {
         let mut left = self.store.sweep_exports()?;
         for (file, note) in notes(self.store.path())?.into_iter().filter(|(_, note)| note.place != Place::Export) {
             let Some(_lock) = lock_note(&file)? else { continue };
-            if note.path.exists() {
+            let is_there = match is_there(&note) {
+                Ok(is_there) => is_there,
+                Err(error) => {
+                    left.push(format!("{error}, and run compact"));
+                    continue;
+                }
+            };
+            if is_there {
                 match note.place {
                     Place::Seen => left.extend(spool::erase_seen(&note.path, &owned(erased.clone()))?),
                     _ => spool::erase(&note.path, &erased)?,
@@ -173,6 +184,22 @@ impl Writer<'_> {
         }
         Ok(left)
     }
+}
+
+/// As [`is_there`]; a store that gives no answer keeps nobody from being forgotten: erasing names it.
+fn may_be_there(note: &Note) -> bool {
+    is_there(note).unwrap_or_else(|error| {
+        log::warn!("{error}");
+        false
+    })
+}
+
+/// Whether what a note is about is there still.
+///
+/// # Errors
+/// [`Error::Io`] when an object store gives no answer.
+fn is_there(note: &Note) -> Result<bool> {
+    exists(&note.path).map_err(Error::io("look for", &note.path))
 }
 
 fn unreachable(note: &Note) -> String {

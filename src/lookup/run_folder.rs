@@ -8,6 +8,7 @@ use parquet::arrow::ProjectionMask;
 use serde::Deserialize;
 
 use crate::dump::{FilePrint, open_parquet};
+use crate::objects::is_file;
 use crate::{Error, Result};
 
 /// The verdict on one row.
@@ -78,7 +79,7 @@ impl RunRecord {
                 let fix = "name the store that the run went into with --store, or the dump itself in place of the run";
                 Error::input(&input.path, format!("the dump of {}", self.path.display()), "as it was", found, fix)
             };
-            if !input.path.is_file() {
+            if !is_file(&input.path).map_err(Error::io("look for", &input.path))? {
                 return Err(refuse("nothing (a relative path is looked for from the current folder)"));
             }
             if FilePrint::of(&input.path)?.sha256 != input.sha256 {

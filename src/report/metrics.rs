@@ -8,6 +8,7 @@
 //! jobs of several stores can have a file each on one machine.
 
 use std::collections::BTreeMap;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -17,6 +18,7 @@ use serde::Deserialize;
 use super::Summary;
 use crate::exit::Exit;
 use crate::gallery::Store;
+use crate::objects::InputFile;
 use crate::output::{self, Kept, write_durably_for_all};
 use crate::reason::{Reason, Verdict};
 use crate::{Error, Result};
@@ -240,7 +242,12 @@ struct Queue {
 
 impl Record {
     fn read(path: &Path) -> Option<Record> {
-        let read = std::fs::read(path).map_err(Error::io("read", path));
+        let whole = || {
+            let mut bytes = Vec::new();
+            InputFile::open(path)?.reader(0)?.read_to_end(&mut bytes)?;
+            Ok(bytes)
+        };
+        let read = whole().map_err(Error::io("read", path));
         let record =
             read.and_then(|bytes| serde_json::from_slice(&bytes).map_err(|e| Error::bug("reading run.json", e)));
         record.map_err(|error| log::error!("no metrics of the night: {error}")).ok()

@@ -15,6 +15,7 @@ use super::parquet::{Reader, SEE_AGAIN, read_rows, write_rows};
 use super::record::{self, Origin};
 use crate::dump::{FilePrint, Survey, has_columns};
 use crate::infer::Analysis;
+use crate::objects::{self, InputFile};
 use crate::{Error, Result};
 
 /// Folders nested deeper than this are a mistake.
@@ -125,7 +126,7 @@ impl Tables {
         let refuse = |item: &str, found: String, fix: &str| {
             Error::input(path, item, "a folder of Parquet that `chehra see` or the Spark job made", found, fix)
         };
-        if !path.is_dir() {
+        if !objects::is_address(path) && !path.is_dir() {
             let found = if path.exists() { "a file" } else { "nothing" };
             return Err(refuse("SEEN", found.to_owned(), "name the folder with the parts"));
         }
@@ -183,7 +184,19 @@ fn walk(folder: &Path, depth: usize, each: &mut dyn FnMut(&Path, bool) -> Result
         }
         Ok(())
     }
-    step(folder, depth, false, each)
+    if !objects::is_address(folder) {
+        return step(folder, depth, false, each);
+    }
+    for object in objects::list(folder).map_err(Error::io("list", folder))? {
+        let below = object.address.strip_prefix(folder).unwrap_or(&object.address);
+        let hidden = below.components().any(|part| part.as_os_str().to_string_lossy().starts_with(['_', '.']));
+        if !hidden && object.address.extension().is_some_and(|ending| ending == "parquet") {
+            // What cannot be reached must not be taken for another table.
+            InputFile::open(&object.address).map_err(Error::io("open", &object.address))?;
+        }
+        each(&object.address, hidden)?;
+    }
+    Ok(())
 }
 
 /// The files of the dump, put together from all parts.
@@ -437,7 +450,7 @@ pub fn erase(folder: &Path, withhold: &mut dyn FnMut(&mut [Analysis]) -> bool) -
         Ok(())
     })?;
     for half in halves {
-        fs::remove_file(&half).map_err(Error::io("remove", &half))?;
+        remove_file(&half)?;
     }
     for part in parquet_files(folder)? {
         if !has_columns(&part, &[record::ROW, "selfie"]) {
@@ -456,7 +469,7 @@ pub fn erase(folder: &Path, withhold: &mut dyn FnMut(&mut [Analysis]) -> bool) -
                     write_rows(&part, &origin, &rows)?;
                     // A check sum that Hadoop keeps beside a file is now another file's.
                     let name = part.file_name().unwrap_or_default().to_string_lossy().into_owned();
-                    drop(fs::remove_file(part.with_file_name(format!(".{name}.crc"))));
+                    drop(remove_file(&part.with_file_name(format!(".{name}.crc"))));
                 }
             }
             Err(Error::Io { operation, path, source }) => return Err(Error::Io { operation, path, source }),
@@ -506,13 +519,24 @@ pub fn remove(folder: &Path) -> Result<()> {
         Ok(())
     })?;
     for path in &ours {
-        fs::remove_file(path).map_err(Error::io("remove", path))?;
+        remove_file(path)?;
+    }
+    if objects::is_address(folder) {
+        return Ok(());
     }
     let mut folders: BTreeSet<&Path> = ours.iter().filter_map(|path| path.parent()).collect();
     folders.insert(folder);
     // The deepest first; one that still holds something of somebody stays.
     folders.into_iter().rev().for_each(|folder| drop(fs::remove_dir(folder)));
     Ok(())
+}
+
+fn remove_file(path: &Path) -> Result<()> {
+    let removed = match objects::is_address(path) {
+        true => objects::delete(path),
+        false => fs::remove_file(path),
+    };
+    removed.map_err(Error::io("remove", path))
 }
 
 #[cfg(test)]

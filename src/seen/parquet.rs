@@ -17,6 +17,7 @@ use super::record::{self, Origin};
 use crate::dump::open_parquet;
 use crate::error::guarded;
 use crate::infer::Analysis;
+use crate::objects::{self, Scratch};
 use crate::output::{create_private, parent, sync_folder};
 use crate::{Error, Result};
 
@@ -46,6 +47,13 @@ pub fn write_dump(path: &Path, files: &[DumpFileRow]) -> Result<()> {
 }
 
 fn write(path: &Path, schema: &SchemaRef, batches: impl Iterator<Item = Result<RecordBatch>>) -> Result<()> {
+    if objects::is_address(path) {
+        // Written here first: an object appears whole or not at all.
+        let scratch = Scratch::new().map_err(Error::io("make a folder for", path))?;
+        let file = scratch.path().join(path.file_name().unwrap_or_default());
+        write(&file, schema, batches)?;
+        return objects::put(path, &file).map_err(Error::io("write", path));
+    }
     // Spark and `chehra` pass over names that begin with a dot.
     let temporary = hidden(path);
     let written = (|| {

@@ -13,26 +13,14 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
+use super::remote::{self, OF_A_RUN};
 use crate::lock::FileLock;
+use crate::objects::{self, Marker};
 use crate::output::{create_private_folder, parent, sync_folder, write_durably};
 use crate::{Error, Result};
 
 /// Names the run that is being, or was, made visible: the SHA-256 of its `run.json`.
 const COMMITTED: &str = "committed";
-/// Everything that a run folder may hold: what a run writes, and nothing else.
-const OF_A_RUN: [&str; 11] = [
-    "clusters.parquet",
-    "pairs.parquet",
-    "report.html",
-    "review.parquet",
-    "run.json",
-    "suspects.parquet",
-    "call_first.parquet",
-    "rings.parquet",
-    "replies_refused.parquet",
-    "verdicts.parquet",
-    "workers_audit.parquet",
-];
 /// Everything that the folder of an unfinished run may hold.
 const OF_AN_UNFINISHED_RUN: [&str; 5] = [COMMITTED, "lock", "replaced", "spool", "tables"];
 
@@ -53,6 +41,7 @@ impl RunFolder {
     /// # Errors
     /// As [`RunFolder::begin`].
     pub fn check(out: &Path, force: bool) -> Result<()> {
+        objects::check("--out", out)?;
         // What an earlier process left is looked at under the lock.
         match fs::symlink_metadata(unfinished_place(out)?) {
             Ok(_) => Ok(()),
@@ -69,7 +58,7 @@ impl RunFolder {
     pub fn begin(out: &Path, force: bool) -> Result<Self> {
         RunFolder::check(out, force)?;
         let partial = unfinished_place(out)?;
-        create_private_folder(parent(out))?;
+        create_private_folder(parent(&partial))?;
         own_folder(&partial)?;
         if let Some(name) = foreign(&partial, &OF_AN_UNFINISHED_RUN)? {
             let (expected, found) = ("a folder of chehra's own, or nothing", format!("a folder with {name} in it"));
@@ -119,6 +108,11 @@ impl RunFolder {
         self.partial.join("spool")
     }
 
+    /// Where the unfinished run lies, if that is elsewhere than beside the final place.
+    pub fn unfinished_elsewhere(&self) -> Option<&Path> {
+        objects::is_address(&self.out).then_some(self.partial.as_path())
+    }
+
     /// The final place.
     pub fn out(&self) -> &Path {
         &self.out
@@ -141,6 +135,10 @@ impl RunFolder {
         sync_folder(&tables)?;
         write_durably(&self.partial.join(COMMITTED), run_hash(&tables).unwrap_or_default().as_bytes())?;
         may_be_made(&self.out, self.force)?;
+        if objects::is_address(&self.out) {
+            remote::send(&tables, &self.out, &run_id(&tables).unwrap_or_default())?;
+            return self.clear();
+        }
         match fs::symlink_metadata(&self.out).is_ok() {
             true => self.replace(&exchange)?,
             false => fs::rename(&tables, &self.out).map_err(Error::io("rename", &self.out))?,
@@ -175,6 +173,9 @@ impl RunFolder {
 
     /// The run that an earlier process moved aside and did not replace.
     fn bring_back(&self) -> Result<()> {
+        if objects::is_address(&self.out) {
+            return Ok(());
+        }
         let old = self.replaced();
         if fs::symlink_metadata(&self.out).is_ok() || !is_run_folder(&old) {
             return Ok(());
@@ -188,6 +189,12 @@ impl RunFolder {
     /// the empty folder.
     fn shown_before(&self) -> Result<Option<String>> {
         let note = fs::read_to_string(self.partial.join(COMMITTED)).ok();
+        if objects::is_address(&self.out) {
+            let shown = if note.is_some() { Marker::read(&self.out)? } else { None };
+            return Ok(shown
+                .filter(|marker| note.as_deref() == marker.sha256_of("run.json"))
+                .map(|marker| marker.run_id));
+        }
         let noted = note.is_some() && note == run_hash(&self.out);
         let entries = || fs::read_dir(&self.partial).map_err(Error::io("list", &self.partial));
         let is_empty = !self.force && entries()?.flatten().all(|entry| entry.file_name() == "lock");
@@ -202,12 +209,18 @@ impl RunFolder {
         for name in ["spool", "tables", "replaced", COMMITTED] {
             remove(&self.partial.join(name))?;
         }
-        fs::remove_dir_all(&self.partial).map_err(Error::io("remove", &self.partial))
+        fs::remove_dir_all(&self.partial).map_err(Error::io("remove", &self.partial))?;
+        if objects::is_address(&self.out) {
+            // Others may be unfinished there.
+            drop(fs::remove_dir(parent(&self.partial)));
+        }
+        Ok(())
     }
 }
 
-/// `.NAME.partial` beside the run folder.
+/// `.NAME.partial` beside the run folder; for one in an object store a folder on this machine.
 fn unfinished_place(out: &Path) -> Result<PathBuf> {
+    let beside = if objects::is_address(out) { objects::kept_place(out) } else { parent(out).to_path_buf() };
     let name = out.file_name().filter(|_| out.to_str().is_some()).ok_or_else(|| {
         let problem = format!("'{}' does not end in a folder name in UTF-8", out.display());
         Error::usage("--out", problem, "name a folder to create")
@@ -215,11 +228,14 @@ fn unfinished_place(out: &Path) -> Result<PathBuf> {
     let mut hidden = OsString::from(".");
     hidden.push(name);
     hidden.push(".partial");
-    Ok(parent(out).join(hidden))
+    Ok(beside.join(hidden))
 }
 
 /// Whether the run folder may be made: nothing stands there, or a run that `force` replaces.
 fn may_be_made(out: &Path, force: bool) -> Result<()> {
+    if objects::is_address(out) {
+        return remote::may_be_made(out, force);
+    }
     let Ok(there) = fs::symlink_metadata(out) else { return Ok(()) };
     if !force {
         let (expected, fix) =

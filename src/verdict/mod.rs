@@ -6,6 +6,7 @@ mod findings;
 mod folder;
 pub mod peers;
 mod peers_table;
+mod remote;
 mod rows;
 pub mod rules;
 pub(crate) mod statistics;

@@ -12,6 +12,7 @@ use imports::Imports;
 
 const LEAVES: &[&str] = &[
     "error",
+    "objects",
     "lock",
     "journal",
     "statistics",

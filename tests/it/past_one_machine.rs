@@ -122,6 +122,32 @@ fn parts_seen_elsewhere_are_audited_as_the_dump_is() {
     assert_eq!(fs::read(seen.join(name)).unwrap(), fs::read(place.path("other").join(name)).unwrap());
 }
 
+/// Also in a program without the feature: what addresses are, and where none may stand.
+#[test]
+fn an_address_is_refused_where_none_can_be_taken() {
+    let place = Place::new();
+    let usage = |words: &[&str], expected: &[&str]| {
+        let (code, _, stderr) = run(chehra().args(words).arg("--out").arg(place.path("out")));
+        assert_eq!(code, 64, "{words:?}: {stderr}");
+        expected.iter().for_each(|word| assert!(stderr.contains(word), "no {word} in {stderr}"));
+        assert!(!stderr.contains("hidden"), "{stderr}");
+    };
+    let night = fixture("night").display().to_string();
+    usage(&["audit", &night, "--store", "s3://b/store"], &["--store: s3://b/store", "atomic rename"]);
+    usage(&["release", "gs://b/run"], &["gs://b/run: an address", "copy it to this machine"]);
+    usage(&["see", "https://me:hidden@h/x.parquet"], &["DUMP: https://***@h/x.parquet", "a user or a password"]);
+    usage(&["see", "https://h/x.parquet?sig=hidden"], &["DUMP: https://h/x.parquet?...", "a query"]);
+    if !cfg!(feature = "cloud") {
+        usage(&["audit", "s3://b/night"], &["DUMP: s3://b/night", "without `cloud`", "--features cloud"]);
+        let list = place.path("list.txt");
+        fs::write(&list, "s3://b/night/part-0.parquet\n").unwrap();
+        let mut command = chehra();
+        command.args(["audit", "--files"]).arg(&list).arg("--out").arg(place.path("out"));
+        refused(&mut command, &["s3://b/night/part-0.parquet", "without `cloud`", "--features cloud"]);
+    }
+    assert_eq!(place.list().iter().filter(|name| *name == "out").count(), 0);
+}
+
 #[test]
 fn parts_that_do_not_belong_together_are_refused_by_name() {
     let place = Place::new();
