@@ -92,7 +92,7 @@ pub fn run(job: &Job, engine: &Engine, progress: Progress, stop: &AtomicBool) ->
     times.ended("workers");
     let mut spool = Spool::open(&folder.spool(), &key.run_id, store.as_ref(), &inputs.consented)?;
     let watch = Watch { progress, metrics: job.metrics.as_deref(), stop };
-    let seen = match &inputs.rows {
+    let mut seen = match &inputs.rows {
         Rows::Dump(dump) => see_dump(dump, 0..dump.total_rows(), photos, engine, &mut spool, watch)?,
         Rows::Seen(folder, _) => {
             let noted = store.as_ref().map(|store| store.note_seen(folder.path(), job.keep_seen)).transpose()?;
@@ -100,6 +100,9 @@ pub fn run(job: &Job, engine: &Engine, progress: Progress, stop: &AtomicBool) ->
         }
     };
     inputs.survey_seen(&seen.analyses);
+    if inputs.survey.has_one_device() {
+        seen.analyses.iter_mut().for_each(|analysis| analysis.facts.device_id = None);
+    }
     times.ended("see");
 
     let times_of_capture = seen.analyses.iter().filter_map(|analysis| analysis.facts.captured_at);

@@ -35,8 +35,8 @@ Examples:
   chehra dedup --store /data/store --all-pairs --out out/dedup      # pairs.parquet, clusters.parquet, run.json
 
 --where is an SQL expression over the columns of a row: submission_id, worker_id, district, captured_at, mobile, epic,
-member_name; of a store also quality; of a dump also division, sector, mandalam, booth_id, consent; of a run also its
-verdict, reasons (joined by commas), cluster_id, duplicate_of, cross_district, similarity, member_liveness and others.
+member_name; of a store also quality; of a dump also division, sector, mandalam, booth_id, consent,
+latitude, longitude, accuracy_m, device_id, app_version, uploaded_at, network; of a run also its verdict, reasons (joined by commas), cluster_id, duplicate_of, cross_district, similarity, member_liveness and others.
 Times are UTC: captured_at >= '2026-11-01', = '2026-11', < '2026-11-02T00:00+05:30'. Nothing is added to any store.
 Expected false matches are stated for all members that take part, those compared with included; against a store as its
 last audit states them.";

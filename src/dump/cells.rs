@@ -419,6 +419,22 @@ mod tests {
     }
 
     #[test]
+    fn numbers_are_read_from_every_type_that_writers_use() {
+        let text: ArrayRef = Arc::new(BinaryViewArray::from(vec!["12,97".as_bytes(), b"here"]));
+        let read = |column: &ArrayRef| numbers(column, |text| text.replace(',', ".").parse().ok()).unwrap();
+        let value = Some(Said::Value(12.97));
+        assert_eq!(read(&text), [value.clone(), Some(Said::Unread("here".into()))]);
+        let doubles: ArrayRef =
+            Arc::new(Float64Array::from(vec![Some(12.97), Some(f64::NAN), None, Some(f64::INFINITY)]));
+        assert_eq!(read(&doubles), [value.clone(), None, None, Some(Said::Unread("inf".into()))]);
+        let decimals = Decimal128Array::from(vec![1297]).with_precision_and_scale(20, 2).unwrap();
+        assert_eq!(read(&(Arc::new(decimals) as ArrayRef)), [value]);
+        let whole: ArrayRef = Arc::new(Int32Array::from(vec![Some(12), None]));
+        assert_eq!(read(&whole), [Some(Said::Value(12.0)), None]);
+        assert!(numbers(&(Arc::new(BooleanArray::from(vec![true])) as ArrayRef), |_| None).is_err());
+    }
+
+    #[test]
     fn flags_are_yes_no_or_unknown() {
         let column: ArrayRef = Arc::new(Int64Array::from(vec![Some(0), Some(1), Some(2), None]));
         let (yes, no) = (Some(Said::Value(true)), Some(Said::Value(false)));

@@ -227,6 +227,18 @@ mod tests {
     }
 
     #[test]
+    fn what_systems_write_where_they_have_no_id_is_no_phone() {
+        for id in
+            ["0", "00000000-0000-0000-0000-000000000000", "NULL", "02:00:00:00:00:00", "9774d56d682e549c", "n/a", "-"]
+        {
+            assert_eq!(device(id.to_owned()), Said::Unread(id.to_owned()));
+        }
+        assert_eq!(device("a1b2".to_owned()), Said::Value("a1b2".to_owned()));
+        assert_eq!(arrival(Said::Value(0)), Said::Unread("0".into()), "a clock of 1970");
+        assert_eq!(arrival(Said::Value(FIRST_ARRIVAL)), Said::Value(FIRST_ARRIVAL));
+    }
+
+    #[test]
     fn a_mapping_that_cannot_be_meant_is_refused() {
         let none = Columns { selfie: String::new(), ..Columns::default() };
         assert!(wanted(&none).unwrap_err().to_string().contains("[columns] selfie"));

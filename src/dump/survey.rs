@@ -11,6 +11,7 @@ use arrow::datatypes::DataType;
 
 use super::cells::{Said, texts, times};
 use super::partitions::DumpFile;
+use super::place::why_no_place;
 use super::schema::{Source, Wanted};
 use super::submission::RowFacts;
 use super::table::{Chunk, FACTS_ROWS, Row, Table};
@@ -202,6 +203,19 @@ pub struct Survey {
     consents: u64,
     first_consent: Option<String>,
     unread_consents: u64,
+    places: u64,
+    in_india: u64,
+    swapped: u64,
+    /// Rows whose cells are no place, by why.
+    placeless: BTreeMap<&'static str, u64>,
+    arrivals: u64,
+    early_arrivals: u64,
+    unread_arrivals: u64,
+    first_unread_arrival: Option<String>,
+    devices: u64,
+    unread_devices: u64,
+    first_device: Option<String>,
+    has_other_devices: bool,
     /// Spellings of each worker's id, by its lower-case form.
     workers: BTreeMap<String, Vec<String>>,
 }
@@ -224,6 +238,7 @@ impl Survey {
                 self.unread_consents += 1;
                 self.first_consent.get_or_insert_with(|| text.clone());
             }
+            self.count_evidence(facts);
             if let Some(id) = &facts.worker_id {
                 let spellings = self.workers.entry(id.to_lowercase()).or_default();
                 if !spellings.contains(id) {
@@ -231,6 +246,86 @@ impl Survey {
                 }
             }
         }
+    }
+
+    fn count_evidence(&mut self, facts: &RowFacts) {
+        if let Some(place) = &facts.place {
+            self.places += 1;
+            self.in_india += u64::from(place.is_in_india());
+            self.swapped += u64::from(place.would_be_in_india());
+        } else if let Some(why) = why_no_place(&facts.unread) {
+            *self.placeless.entry(why).or_default() += 1;
+        }
+        if let Some(at) = facts.uploaded_at {
+            self.arrivals += 1;
+            self.early_arrivals +=
+                u64::from(facts.captured_at.is_some_and(|taken| at < taken.saturating_sub(CLOCK_SKEW)));
+        }
+        for (column, text) in &facts.unread {
+            match column.as_str() {
+                "uploaded_at" => {
+                    self.unread_arrivals += 1;
+                    self.first_unread_arrival.get_or_insert_with(|| text.clone());
+                }
+                "device_id" => self.unread_devices += 1,
+                _ => {}
+            }
+        }
+        if let Some(device) = &facts.device_id {
+            self.devices += 1;
+            let first = self.first_device.get_or_insert_with(|| device.clone());
+            self.has_other_devices |= first != device;
+        }
+    }
+
+    /// Whether all rows name one phone although several workers sent them: no phone's id, but a constant of the app.
+    pub fn has_one_device(&self) -> bool {
+        self.devices >= MANY && !self.has_other_devices && self.workers.len() > 1
+    }
+
+    /// What is wrong with the columns of place, phone and arrival as a whole.
+    fn of_evidence(&self) -> Vec<String> {
+        let mut warnings = Vec::new();
+        let half = |part: u64| part > 1 && part * 2 >= self.rows;
+        let lost: u64 = self.placeless.values().sum();
+        if let Some((why, _)) = self.placeless.iter().max_by_key(|(_, count)| **count).filter(|_| half(lost)) {
+            let rows = self.rows;
+            warnings.push(format!(
+                "{lost} of {rows} rows have no place, most for this: {why}; write degrees, as 23.18 and 75.78"
+            ));
+        }
+        if self.swapped > 1 && self.swapped * 2 >= self.places && self.in_india == 0 {
+            warnings.push(format!(
+                "{} of {} places lie outside of India, and within it if latitude and longitude are exchanged: are the two columns \
+                 mistaken for each other? They are taken as they stand; exchange them in chehra.toml: [columns] latitude = \
+                 \"longitude\", longitude = \"latitude\"",
+                self.swapped, self.places
+            ));
+        }
+        if self.has_one_device() {
+            warnings.push(format!(
+                "device_id is the same in all {} rows that have one: it is no phone's id, and nothing is made of it",
+                self.devices
+            ));
+        }
+        if half(self.unread_devices) {
+            let (count, rows) = (self.unread_devices, self.rows);
+            warnings
+                .push(format!("device_id is no phone's id in {count} of {rows} rows: zeros, or a word for nothing"));
+        }
+        if let Some(text) = self.first_unread_arrival.as_ref().filter(|_| half(self.unread_arrivals)) {
+            let (count, rows, text) = (self.unread_arrivals, self.rows, quoted(text));
+            warnings.push(format!(
+                "uploaded_at cannot be read in {count} of {rows} rows, as {text}: write it as a timestamp, of a clock that was set"
+            ));
+        }
+        if self.early_arrivals > 1 && self.early_arrivals * 2 >= self.arrivals {
+            warnings.push(format!(
+                "uploaded_at lies before captured_at in {} of {} rows: are the two in different time zones?",
+                self.early_arrivals, self.arrivals
+            ));
+        }
+        warnings
     }
 
     /// The workers' ids of the dump.
@@ -268,6 +363,7 @@ impl Survey {
                 quoted(text)
             ));
         }
+        warnings.extend(self.of_evidence());
         let several: Vec<String> = self
             .workers
             .values()
@@ -287,4 +383,65 @@ impl Survey {
 pub fn first_ids(ids: &[String]) -> String {
     let shown = ids.iter().take(NAMED).cloned().collect::<Vec<_>>().join(", ");
     if ids.len() > NAMED { format!("{shown} and {} more", ids.len() - NAMED) } else { shown }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dump::Place;
+
+    fn row(worker: u64) -> RowFacts {
+        RowFacts { worker_id: Some(format!("W{}", worker % 5)), ..RowFacts::default() }
+    }
+
+    fn warnings(row_of: &dyn Fn(u64) -> RowFacts) -> Vec<String> {
+        let rows: Vec<RowFacts> = (0..40).map(row_of).collect();
+        let mut survey = Survey::default();
+        survey.count(rows.iter(), 0);
+        survey.warnings()
+    }
+
+    #[test]
+    fn whole_columns_that_fail_are_named_once() {
+        let unread = |cells: &[(&str, &str)]| cells.iter().map(|(c, t)| ((*c).to_owned(), (*t).to_owned())).collect();
+        let cases: [(&str, &dyn Fn(u64) -> RowFacts); 6] = [
+            ("phone that has no place (0)", &|k| RowFacts {
+                unread: unread(&[("latitude", "0"), ("longitude", "0")]),
+                ..row(k)
+            }),
+            ("exchange them in chehra.toml", &|k| RowFacts { place: Place::new(75.78, 23.18), ..row(k) }),
+            ("the same in all 40 rows", &|k| RowFacts { device_id: Some("A1".into()), ..row(k) }),
+            ("no phone's id in 40 of 40", &|k| RowFacts { unread: unread(&[("device_id", "0000")]), ..row(k) }),
+            ("cannot be read in 40 of 40 rows, as `0`", &|k| RowFacts {
+                unread: unread(&[("uploaded_at", "0")]),
+                ..row(k)
+            }),
+            ("before captured_at in 40 of 40", &|k| RowFacts {
+                captured_at: Some(-10_000_000_000),
+                uploaded_at: Some(-29_800_000_000),
+                ..row(k)
+            }),
+        ];
+        for (said, row_of) in cases {
+            let warnings = warnings(row_of);
+            assert!(warnings.len() == 1 && warnings[0].contains(said), "{said}: {warnings:?}");
+        }
+    }
+
+    #[test]
+    fn single_cells_that_fail_are_no_column() {
+        let mixed = |k: u64| RowFacts {
+            place: Place::new(23.18, 75.78).filter(|_| k > 3),
+            unread: if k < 3 {
+                vec![("latitude".into(), "0".into()), ("longitude".into(), "0".into())]
+            } else {
+                vec![]
+            },
+            device_id: Some(format!("A{}", k % 2)),
+            ..row(k)
+        };
+        assert_eq!(warnings(&mixed), Vec::<String>::new());
+        let alone = |_| RowFacts { device_id: Some("A1".into()), ..row(0) };
+        assert_eq!(warnings(&alone), Vec::<String>::new(), "one worker with one phone");
+    }
 }

@@ -13,12 +13,14 @@
 //! | [`duplicates`] | pairs and clusters of them |
 //! | [`attacks`] | APCER and BPCER (ISO/IEC 30107-3) |
 //! | [`workers`] | who was taken for the worker |
+//! | [`presence`] | who enrols from home, against the list of whom to call first |
 
 pub mod answers;
 pub mod attacks;
 mod case;
 pub mod duplicates;
 pub mod people;
+pub mod presence;
 mod rate;
 mod tables;
 mod text;
@@ -33,6 +35,7 @@ use crate::Result;
 use answers::{Confusion, Honest, PatternCounts, ReasonCounts};
 use attacks::AttackReport;
 use duplicates::DuplicateReport;
+use presence::PresenceReport;
 use workers::WorkerReport;
 
 /// The result, ready for JSON or for people.
@@ -58,6 +61,8 @@ pub struct AuditReport {
     pub duplicates: DuplicateReport,
     /// Simulated presentation attacks.
     pub attacks: AttackReport,
+    /// Accounts that enrol from home, where truth and run tell of them.
+    pub presence: Option<PresenceReport>,
 }
 
 /// Reads the tables and counts. Nights in the order in which they were audited.
@@ -74,7 +79,7 @@ pub fn audit(nights: &[Night]) -> Result<AuditReport> {
         links.extend(tables::links(&night.run, number)?);
         cases.extend(own);
     }
-    Ok(AuditReport { nights: nights.to_vec(), ..count(&cases, &links, known) })
+    Ok(AuditReport { nights: nights.to_vec(), presence: presence::report(nights)?, ..count(&cases, &links, known) })
 }
 
 /// Every count over all rows. `links` are the clusters that the runs committed.
@@ -90,5 +95,6 @@ pub fn count(cases: &[Case], links: &[people::Link], known: Known) -> AuditRepor
         workers: known.workers.then(|| workers::report(cases, known.boxes)),
         duplicates: duplicates::report(cases, &people::People::of(cases, links, known.members)),
         attacks: attacks::report(cases, known.attacks),
+        presence: None,
     }
 }

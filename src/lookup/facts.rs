@@ -37,6 +37,13 @@ pub const SUBMITTED: &[Column] = &[
     column("epic", Kind::Text),
     column("member_name", Kind::Text),
     column("consent", Kind::Flag),
+    column("latitude", Kind::Number),
+    column("longitude", Kind::Number),
+    column("accuracy_m", Kind::Number),
+    column("device_id", Kind::Text),
+    column("app_version", Kind::Text),
+    column("uploaded_at", Kind::Moment),
+    column("network", Kind::Text),
 ];
 
 /// Columns that a run's verdict table adds. `reasons` are joined by commas.
@@ -112,6 +119,15 @@ impl Facts for Submitted<'_> {
             }),
             "member_name" => Cell::text(facts.member_name.as_deref()),
             "consent" => facts.consent.map_or(Cell::Null, Cell::Flag),
+            "latitude" => facts.place.map_or(Cell::Null, |place| Cell::Number(place.latitude)),
+            "longitude" => facts.place.map_or(Cell::Null, |place| Cell::Number(place.longitude)),
+            "accuracy_m" => {
+                facts.place.and_then(|place| place.accuracy_m).map_or(Cell::Null, |metres| Cell::Number(metres.into()))
+            }
+            "device_id" => Cell::text(facts.device_id.as_deref()),
+            "app_version" => Cell::text(facts.app_version.as_deref()),
+            "uploaded_at" => moment(facts.uploaded_at),
+            "network" => Cell::text(facts.network.as_deref()),
             _ => self.1.map_or(Cell::Null, |verdict| verdict.cell(column)),
         }
     }

@@ -105,7 +105,7 @@ pub fn exif(bytes: &[u8]) -> Option<&[u8]> {
         let (segment, _) = next_segment(bytes, at).ok()?;
         let payload = &bytes[segment.start..segment.end];
         match segment.marker {
-            0xda | 0xd8 | 0xd9 => return None,
+            0xd8..=0xda => return None,
             0xe1 if payload.starts_with(b"Exif\0") => return payload.get(6..),
             _ => at = segment.end,
         }

@@ -266,7 +266,13 @@ fn prints(folder: &Path, files: &[DumpFileRow]) -> Result<Vec<FilePrint>> {
 
 fn wrong_version(part: &Path, found: i32) -> Error {
     let (expected, found) = (format!("version {SEEN_VERSION} of SEEN"), format!("version {found}"));
-    Error::input(part, "a part of SEEN", expected, found, "see and audit with the same version of chehra")
+    Error::input(
+        part,
+        "a part of SEEN",
+        expected,
+        found,
+        "see the dump anew with this version of chehra, which also notes place, device and camera",
+    )
 }
 
 /// Which parts were looked at, and which rows they have.

@@ -609,3 +609,41 @@ impl TryFrom<ReadingRow> for Reading {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn place_and_camera_come_back_as_they_were() {
+        let place = Place { accuracy_m: Some(8.5), ..Place::new(23.18, 75.78).unwrap() };
+        let facts = RowFacts {
+            place: Some(place),
+            device_id: Some("A1".into()),
+            app_version: Some("3.1.0".into()),
+            uploaded_at: Some(1_795_165_200_000_000),
+            network: Some("4g".into()),
+            ..RowFacts::default()
+        };
+        let reject = Reject::new(Reason::UnreadableImage, "no bytes at all");
+        let analysis = Analysis { row: 7, facts, selfie: Err(reject), photo: None };
+        let rows = serde_arrow::to_record_batch(&row_fields(), &[Row::from(&analysis)]).unwrap();
+        let back: Vec<Row> = serde_arrow::from_record_batch(&rows).unwrap();
+        assert_eq!(Analysis::try_from(back[0].clone()).unwrap(), analysis);
+        let whole = Camera {
+            taken_at: Some(1_795_165_200_000_000),
+            zone_minutes: Some(-330),
+            make: Some("samsung".into()),
+            model: Some("SM-M127G".into()),
+            software: Some("M127G".into()),
+            place: Some(place),
+            stated_size: Some(StatedSize { width: u32::MAX, height: 3000 }),
+            thumbnail_differs: Some(false),
+        };
+        for camera in [whole, Camera::default()] {
+            assert_eq!(Camera::try_from(CameraRow::from(&camera)).unwrap(), camera);
+        }
+        let nowhere = PlaceRow { latitude: f64::NAN, longitude: 1.0, accuracy_m: None };
+        assert!(Place::try_from(nowhere).is_err());
+    }
+}

@@ -274,9 +274,10 @@ fn ways(plan: &Plan, workers: &[Worker]) -> Vec<Ways> {
     }
     // One phone needs two accounts: a lone one takes another account along, which is then at it as well.
     let shared: Vec<usize> = at_home.iter().copied().filter(|&k| all[k] == Ways::Home(HomeWay::SharedDevice)).collect();
-    if shared.len() == 1
-        && let Some(&other) = at_home.iter().find(|&&k| all[k] != Ways::Home(HomeWay::SharedDevice))
-    {
+    let is_other = |k: &&usize| all[**k] != Ways::Home(HomeWay::SharedDevice);
+    let is_double = |k: &&usize| is_other(k) && at_home.iter().filter(|&&other| all[other] == all[**k]).count() > 1;
+    let taken_along = at_home.iter().find(is_double).or_else(|| at_home.iter().find(is_other)).copied();
+    if let (1, Some(other)) = (shared.len(), taken_along) {
         all[other] = Ways::Home(HomeWay::SharedDevice);
     }
     all
@@ -428,8 +429,9 @@ impl Account<'_> {
             }
             Ways::Honest(Habit::VillagePhone) => {
                 // Turns of about two hours: the phone changes hands, and never within minutes.
-                let turn = u64::from(self.worker) % 3;
-                let begun = day + (8 * 60 + 210 * turn as i64) * MINUTE - ZONE;
+                let sharers = self.village_sharers();
+                let turn = sharers.iter().position(|&k| k == self.worker as usize).unwrap_or(0) as i64 % 3;
+                let begun = day + (8 * 60 + 210 * turn) * MINUTE - ZONE;
                 let mut stops = self.doors(begun, village, count, [0.6, 0.4], rng);
                 squeeze(&mut stops, begun, begun + 190 * MINUTE);
                 stops
@@ -467,20 +469,27 @@ impl Account<'_> {
         stops
     }
 
-    /// The account's phone: a village's, where it is shared.
+    /// The account's phone: that of others too, where it is shared.
     fn device(&self) -> u64 {
-        let first_with = |way: Ways| {
-            let like = |k: &usize| self.ways[*k] == way;
-            let near = |k: &usize| self.workers[*k].district == self.workers[self.worker as usize].district;
-            let is_village = way == Ways::Honest(Habit::VillagePhone);
-            (0..self.ways.len()).find(|k| like(k) && (!is_village || near(k)))
-        };
         let holder = match self.way() {
-            way @ (Ways::Home(HomeWay::SharedDevice) | Ways::Honest(Habit::VillagePhone)) => first_with(way),
+            Ways::Home(HomeWay::SharedDevice) => self.ways.iter().position(|way| *way == self.way()),
+            Ways::Honest(Habit::VillagePhone) => {
+                let sharers = self.village_sharers();
+                let rank = sharers.iter().position(|&k| k == self.worker as usize).unwrap_or(0);
+                sharers.get(rank - rank % 3).copied()
+            }
             _ => None,
         };
         let holder = holder.unwrap_or(self.worker as usize) as u64;
         Rng::new(self.plan.seed, Use::Field, (1 << 62) | holder).bits() >> 8
+    }
+
+    /// The district's accounts without phones of their own: three and three have one.
+    fn village_sharers(&self) -> Vec<usize> {
+        let district = self.workers[self.worker as usize].district;
+        let shares =
+            |k: &usize| self.ways[*k] == Ways::Honest(Habit::VillagePhone) && self.workers[*k].district == district;
+        (0..self.ways.len()).filter(shares).collect()
     }
 
     /// The home of the first account on the shared phone.

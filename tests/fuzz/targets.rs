@@ -77,6 +77,9 @@ fn picture(bytes: &[u8], _: &Path) {
     let _ = photo::memory(bytes, &limits);
     if let Ok(photo) = photo::decode(bytes, &limits) {
         assert_eq!(photo.rgb.len(), 3 * photo.width * photo.height);
+        let camera = photo::Camera::of(bytes, &photo, &photo::Thumbnail::of(&photo));
+        let texts = [&camera.make, &camera.model, &camera.software];
+        assert!(texts.into_iter().flatten().all(|text| text.chars().count() <= 64));
     }
 }
 

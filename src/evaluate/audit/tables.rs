@@ -3,14 +3,16 @@
 //! Columns are found by name. A truth table needs `submission_id` and `reasons`; what else it may have is listed at
 //! [`Truth`], and `chehra synth` writes all of it but the boxes.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::compute::{cast, concat_batches};
-use arrow::datatypes::{DataType, Field, Float32Type, Int64Type};
+use arrow::datatypes::{DataType, Field, Float32Type, Float64Type, Int64Type};
 
 use super::people::Link;
+use super::presence::{Account, Told};
 use super::{Case, FaceGiven, Given, Known, Night, Truth};
 use crate::config::policy::VerdictPolicy;
 use crate::dump::{TRUTH_FILE, open_parquet};
@@ -54,6 +56,50 @@ pub fn links(run: &Path, number: usize) -> Result<Vec<Link>> {
     let submissions = table.needed("submissions", table.lists("submissions")?)?;
     let link = |(id, submissions): (Option<String>, _)| Some(Link { night: number, cluster_id: id?, submissions });
     Ok(ids.into_iter().zip(submissions).filter_map(link).collect())
+}
+
+/// How the accounts of one night's truth work, by their ids; none where the truth does not tell.
+///
+/// # Errors
+/// [`Error::Input`] when the truth cannot be read.
+pub fn accounts(night: &Night) -> Result<HashMap<String, Account>> {
+    let path = if night.truth.is_dir() { night.truth.join(TRUTH_FILE) } else { night.truth.clone() };
+    let table = Table::read(&path)?;
+    let (Some(home), Some(ids)) = (table.texts("home")?, table.texts("worker_id")?) else { return Ok(HashMap::new()) };
+    let habits = table.texts("habit")?.unwrap_or_else(|| vec![None; ids.len()]);
+    let account = |((id, home), habit): ((Option<String>, Option<String>), Option<String>)| {
+        let is_home = home.is_some();
+        let name = home.or(habit).unwrap_or_else(|| "honest".to_owned());
+        Some((id?, Account { is_home, name }))
+    };
+    Ok(ids.into_iter().zip(home).zip(habits).filter_map(account).collect())
+}
+
+/// What a run says of each account, by its id: its place in `call_first.parquet`, and its indicators in `presence.parquet` with
+/// a q-value of at most `most`.
+///
+/// # Errors
+/// [`Error::Input`] when a table cannot be read or lacks a column.
+pub fn told(night: &Night, most: f64) -> Result<HashMap<String, Told>> {
+    let mut told: HashMap<String, Told> = HashMap::new();
+    let table = Table::read(&night.run.join("call_first.parquet"))?;
+    let ids = table.needed("worker_id", table.texts("worker_id")?)?;
+    let places = table.needed("place_in_list", table.column("place_in_list", &DataType::Int64)?)?;
+    let places = places.as_primitive::<Int64Type>();
+    for (at, id) in ids.into_iter().enumerate() {
+        told.entry(id.unwrap_or_default()).or_default().place = places.is_valid(at).then(|| places.value(at));
+    }
+    let table = Table::read(&night.run.join("presence.parquet"))?;
+    let ids = table.needed("worker_id", table.texts("worker_id")?)?;
+    let indicators = table.needed("indicator", table.texts("indicator")?)?;
+    let values = table.needed("q_value", table.column("q_value", &DataType::Float64)?)?;
+    let values = values.as_primitive::<Float64Type>();
+    for (at, (id, indicator)) in ids.into_iter().zip(indicators).enumerate() {
+        if values.is_valid(at) && values.value(at) <= most {
+            told.entry(id.unwrap_or_default()).or_default().indicators.extend(indicator);
+        }
+    }
+    Ok(told)
 }
 
 /// Which reason led to which verdict in this run; the defaults, if it left no record.
@@ -344,6 +390,47 @@ pub(super) mod tests {
                 member_box: None,
             },
         }
+    }
+
+    #[test]
+    fn accounts_and_what_a_run_says_of_them_are_read_by_their_columns() {
+        let temp = tempfile::tempdir().unwrap();
+        let write = |name: &str, columns: Vec<(&str, ArrayRef)>| {
+            let batch =
+                RecordBatch::try_from_iter_with_nullable(columns.into_iter().map(|(n, c)| (n, c, true))).unwrap();
+            let file = std::fs::File::create(temp.path().join(name)).unwrap();
+            let mut writer = parquet::arrow::ArrowWriter::try_new(file, batch.schema(), None).unwrap();
+            writer.write(&batch).unwrap();
+            writer.close().unwrap();
+        };
+        let texts = |values: Vec<Option<&str>>| -> ArrayRef { Arc::new(arrow::array::StringArray::from(values)) };
+        let (w1, w2) = (Some("W1"), Some("W2"));
+        write(
+            "truth.parquet",
+            vec![
+                ("worker_id", texts(vec![w1, w1, w2])),
+                ("home", texts(vec![Some("room"), Some("room"), None])),
+                ("habit", texts(vec![None, None, Some("camp")])),
+            ],
+        );
+        let places: ArrayRef = Arc::new(arrow::array::Int32Array::from(vec![1]));
+        write("call_first.parquet", vec![("worker_id", texts(vec![w1])), ("place_in_list", places)]);
+        let values: ArrayRef = Arc::new(arrow::array::Float64Array::from(vec![Some(0.01), Some(0.2), None]));
+        let indicators = texts(vec![Some("same_place"), Some("burst"), Some("burst")]);
+        write(
+            "presence.parquet",
+            vec![("worker_id", texts(vec![w1, w1, w2])), ("indicator", indicators), ("q_value", values)],
+        );
+        let folder = temp.path().to_path_buf();
+        let night = Night { run: folder.clone(), truth: folder };
+        let report = super::super::presence::report(std::slice::from_ref(&night)).unwrap().unwrap();
+        assert_eq!((report.found_in_first_ten.count, report.flagged.count, report.honest_flagged.count), (1, 1, 0));
+        assert_eq!((report.ways[0].name.as_str(), report.habits[0].name.as_str()), ("room", "camp"));
+        assert_eq!(report.ways[0].indicators.len(), 1);
+        std::fs::remove_file(night.run.join("call_first.parquet")).unwrap();
+        assert!(super::super::presence::report(std::slice::from_ref(&night)).is_err(), "one table without the other");
+        std::fs::remove_file(night.run.join("presence.parquet")).unwrap();
+        assert_eq!(super::super::presence::report(&[night]).unwrap(), None);
     }
 
     #[test]

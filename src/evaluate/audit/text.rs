@@ -5,6 +5,7 @@ use std::fmt::{self, Display, Formatter, Result};
 
 use super::attacks::{AttackReport, Species};
 use super::duplicates::{BCubed, Clusters, DuplicateReport, Pairs, Share};
+use super::presence::{Group, PresenceReport};
 use super::workers::WorkerReport;
 use super::{AuditReport, Rate};
 
@@ -19,7 +20,8 @@ impl Display for AuditReport {
         if let Some(workers) = &self.workers {
             write!(f, "{workers}")?;
         }
-        write!(f, "{}{}", self.duplicates, self.attacks)
+        write!(f, "{}{}", self.duplicates, self.attacks)?;
+        self.presence.iter().try_for_each(|presence| write!(f, "{presence}"))
     }
 }
 
@@ -112,6 +114,27 @@ impl Display for Share {
             None => f.pad("- of none"),
             Some(mean) => f.pad(&format!("{:.2} [{low:.1}, {high:.1}]", 100.0 * mean)),
         }
+    }
+}
+
+impl Display for PresenceReport {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        writeln!(f, "\naccounts that enrol from home")?;
+        line(f, "among the first ten", &self.found_in_first_ten)?;
+        line(f, "first ten that are right", &self.right_in_first_ten)?;
+        line(f, "flagged (q <= 0.05)", &self.flagged)?;
+        line(f, "flagged that are right", &self.right_among_flagged)?;
+        line(f, "honest accounts flagged", &self.honest_flagged)?;
+        let groups = |f: &mut Formatter<'_>, title: &str, groups: &[Group]| {
+            writeln!(f, "\n{title:<30} {:<WIDE$} {:<WIDE$} indicators", "first ten", "flagged")?;
+            groups.iter().try_for_each(|group| {
+                let Group { name, in_first_ten, flagged, indicators } = group;
+                let named = indicators.iter().map(|(name, count)| format!("{name} {count}")).collect::<Vec<_>>();
+                writeln!(f, "  {name:<28} {in_first_ten:<WIDE$} {flagged:<WIDE$} {}", named.join(", "))
+            })
+        };
+        groups(f, "from home, by way", &self.ways)?;
+        groups(f, "honest, by habit", &self.habits)
     }
 }
 
