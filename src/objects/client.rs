@@ -324,14 +324,18 @@ fn told(error: &object_store::Error) -> io::Error {
             Some("401" | "403") => StoreRefusal::NoRights(short),
             Some("408" | "429") => StoreRefusal::Later(masked(&words)),
             Some(status) if status.starts_with('4') || status.starts_with('3') => StoreRefusal::Unusable(short),
-            Some(_) => StoreRefusal::Later(format!("{short}, after {RETRIES} retries")),
+            Some(_) => StoreRefusal::Later(format!("{short}, after up to {RETRIES} retries")),
+            None if words.contains("URL scheme is not allowed") => StoreRefusal::Unusable(
+                "plain HTTP is not allowed: set AWS_ALLOW_HTTP=true (ALLOW_HTTP=true for http:// addresses) if it is meant".into(),
+            ),
             None if words.contains("without LOCATION") => {
                 StoreRefusal::Unusable(format!("{short}; set AWS_REGION to the bucket's region"))
             }
             None if words.contains("redentials") || words.contains("169.254.169.254") => {
                 StoreRefusal::NoRights(format!("no credentials in the environment, and none from the machine: {short}"))
             }
-            None => StoreRefusal::Later(short),
+            None if words.contains(" retries") => StoreRefusal::Later(short),
+            None => StoreRefusal::Later(format!("{short}, after up to {RETRIES} retries")),
         },
         _ => StoreRefusal::Unusable(short),
     };
