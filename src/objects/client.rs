@@ -237,9 +237,12 @@ fn writable(address: &Path) -> io::Result<(Arc<dyn ObjectStore>, Key)> {
     }
 }
 
+/// Stores by scheme and bucket.
+type Stores = HashMap<(&'static str, String), Arc<dyn ObjectStore>>;
+
 /// The store of an address, and the key in it.
 fn store_of(address: &Path) -> io::Result<(Arc<dyn ObjectStore>, Key)> {
-    static STORES: OnceLock<Mutex<HashMap<(&'static str, String), Arc<dyn ObjectStore>>>> = OnceLock::new();
+    static STORES: OnceLock<Mutex<Stores>> = OnceLock::new();
     let (scheme, bucket, key) = parts(address).ok_or_else(no_address)?;
     let key = match WEB.contains(&scheme) {
         true => Key::from_url_path(key),
