@@ -8,6 +8,9 @@ use std::path::{Path, PathBuf};
 
 use crate::{Error, Result};
 
+/// Folders by which a table is known from within.
+pub const LOGS: [&str; 2] = ["_delta_log", ".hoodie"];
+
 /// A format of tables in folders.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {

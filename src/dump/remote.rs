@@ -32,7 +32,10 @@ pub fn resolve(
     }
     let root = if is_glob { fixed_part(&text) } else { PathBuf::from(text.trim_end_matches('/')) };
     let listed = objects::list(&root).map_err(Error::io("list", &root))?;
-    refuse_tables(&root, &listed)?;
+    refuse_inside_a_table(&root)?;
+    if !is_glob && listed.iter().any(|object| object.address == root.join("run.json")) {
+        return Err(mistaken::is_a_run(&root));
+    }
     let before = files.len();
     let pattern = match is_glob {
         true => Some(glob::Pattern::new(&text).map_err(|error| {
@@ -54,6 +57,7 @@ pub fn resolve(
         }
         files.push(DumpFile { path: address.clone(), root: Some(root.clone()) });
     }
+    refuse_tables(&listed, &files[before..])?;
     if files.len() == before {
         let found = match listed.is_empty() {
             true => "nothing".to_owned(),
@@ -101,14 +105,33 @@ fn is_part(below: &Path) -> bool {
     belongs(&name) && !folders.any(|folder| is_hidden(&folder.as_os_str().to_string_lossy()))
 }
 
-/// Refuses tables of Delta, Iceberg and Hudi, and run folders.
-fn refuse_tables(root: &Path, listed: &[Listed]) -> Result<()> {
-    for Listed { address, .. } in listed {
-        if let Some((table, log)) = lakehouse::table_of(address) {
-            return Err(lakehouse::refusal(&table, log));
+/// Refuses files of tables of Delta, Iceberg and Hudi, told by the logs that were listed with them.
+fn refuse_tables(listed: &[Listed], files: &[DumpFile]) -> Result<()> {
+    for (table, format) in listed.iter().filter_map(|object| lakehouse::table_of(&object.address)) {
+        if files.iter().any(|file| file.path.starts_with(&table)) {
+            return Err(lakehouse::refusal(&table, format));
         }
-        if address.file_name().is_some_and(|name| name == "run.json") {
-            return Err(mistaken::is_a_run(root));
+    }
+    Ok(())
+}
+
+/// Refuses a folder in such a table. Who may not list the folders above is not asked.
+fn refuse_inside_a_table(folder: &Path) -> Result<()> {
+    // The last two are the bucket and the scheme.
+    let above: Vec<&Path> = folder.ancestors().skip(1).collect();
+    for table in above.iter().take(above.len().saturating_sub(2)) {
+        for log in lakehouse::LOGS {
+            let place = table.join(log);
+            match objects::list(&place) {
+                Ok(found) => {
+                    if let Some((table, format)) = found.first().and_then(|object| lakehouse::table_of(&object.address))
+                    {
+                        return Err(lakehouse::refusal(&table, format));
+                    }
+                }
+                Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {}
+                Err(error) => return Err(Error::io("list", &place)(error)),
+            }
         }
     }
     Ok(())
@@ -139,18 +162,19 @@ mod tests {
     }
 
     #[test]
-    fn tables_with_a_log_and_run_folders_are_refused() {
+    fn tables_with_a_log_are_refused() {
         let listed = |name: &str| vec![Listed { address: PathBuf::from(name), size: 1 }];
-        let root = Path::new("s3://b/t");
+        let files = [DumpFile { path: "s3://b/t/x/part-0.parquet".into(), root: None }];
         for (name, word) in [
             ("s3://b/t/_delta_log/0.json", "Delta"),
             ("s3://b/t/x/.hoodie/hoodie.properties", "Hudi"),
             ("s3://b/t/metadata/v1.metadata.json", "Iceberg"),
-            ("s3://b/t/run.json", "run folder"),
         ] {
-            let error = refuse_tables(root, &listed(name)).unwrap_err().to_string();
+            let error = refuse_tables(&listed(name), &files).unwrap_err().to_string();
             assert!(error.contains(word), "{name}: {error}");
         }
-        refuse_tables(root, &listed("s3://b/t/metadata/part-0.parquet")).unwrap();
+        for name in ["s3://b/t/metadata/part-0.parquet", "s3://b/t/y/_delta_log/0.json", "s3://b/_delta_log.txt"] {
+            refuse_tables(&listed(name), &files).unwrap();
+        }
     }
 }

@@ -237,9 +237,12 @@ fn writable(address: &Path) -> io::Result<(Arc<dyn ObjectStore>, Key)> {
     }
 }
 
+/// Stores by scheme and bucket.
+type Stores = HashMap<(&'static str, String), Arc<dyn ObjectStore>>;
+
 /// The store of an address, and the key in it.
 fn store_of(address: &Path) -> io::Result<(Arc<dyn ObjectStore>, Key)> {
-    static STORES: OnceLock<Mutex<HashMap<(&'static str, String), Arc<dyn ObjectStore>>>> = OnceLock::new();
+    static STORES: OnceLock<Mutex<Stores>> = OnceLock::new();
     let (scheme, bucket, key) = parts(address).ok_or_else(no_address)?;
     let key = match WEB.contains(&scheme) {
         true => Key::from_url_path(key),
@@ -324,14 +327,18 @@ fn told(error: &object_store::Error) -> io::Error {
             Some("401" | "403") => StoreRefusal::NoRights(short),
             Some("408" | "429") => StoreRefusal::Later(masked(&words)),
             Some(status) if status.starts_with('4') || status.starts_with('3') => StoreRefusal::Unusable(short),
-            Some(_) => StoreRefusal::Later(format!("{short}, after {RETRIES} retries")),
+            Some(_) => StoreRefusal::Later(format!("{short}, after up to {RETRIES} retries")),
+            None if words.contains("URL scheme is not allowed") => StoreRefusal::Unusable(
+                "plain HTTP is not allowed: set AWS_ALLOW_HTTP=true (ALLOW_HTTP=true for http:// addresses) if it is meant".into(),
+            ),
             None if words.contains("without LOCATION") => {
                 StoreRefusal::Unusable(format!("{short}; set AWS_REGION to the bucket's region"))
             }
             None if words.contains("redentials") || words.contains("169.254.169.254") => {
                 StoreRefusal::NoRights(format!("no credentials in the environment, and none from the machine: {short}"))
             }
-            None => StoreRefusal::Later(short),
+            None if words.contains(" retries") => StoreRefusal::Later(short),
+            None => StoreRefusal::Later(format!("{short}, after up to {RETRIES} retries")),
         },
         _ => StoreRefusal::Unusable(short),
     };

@@ -48,6 +48,16 @@ pub fn a_dump_in_a_bucket_is_audited_as_one_on_a_disk() {
     server.put("dumps/delta/part-0.parquet", b"PAR1");
     let mut command = server.chehra(&place);
     refused(command.args(["-q", "audit", "s3://dumps/delta", "--out"]).arg(&no), 65, &["a Delta table"]);
+    server.put("dumps/delta/x/y/part-0.parquet", b"PAR1");
+    let mut command = server.chehra(&place);
+    refused(
+        command.args(["-q", "audit", "s3://dumps/delta/x/y", "--out"]).arg(&no),
+        65,
+        &["s3://dumps/delta", "a Delta table"],
+    );
+    server.put("dumps/run/run.json", b"{}");
+    let mut command = server.chehra(&place);
+    refused(command.args(["-q", "audit", "s3://dumps/run", "--out"]).arg(&no), 65, &["a run folder"]);
     server.put("dumps/bad.parquet", &fs::read(fixture("broken/truncated.parquet")).unwrap());
     let mut command = server.chehra(&place);
     refused(command.args(["-q", "audit", "s3://dumps/bad.parquet", "--out"]).arg(&no), 65, &["cut off after"]);
@@ -158,7 +168,7 @@ pub fn one_file_is_read_over_http_where_that_is_allowed() {
         command.args(["-q", "see", &address, "--part", "1/4", "--out"]).arg(&seen);
         command
     };
-    refused(&mut see(), 65, &["/web/night/submissions-0.parquet"]);
+    refused(&mut see(), 65, &["/web/night/submissions-0.parquet", "ALLOW_HTTP=true"]);
     done(see().env("ALLOW_HTTP", "true"));
     let local = place.path("local");
     let file = fixture("night/submissions-0.parquet");
@@ -194,7 +204,7 @@ pub fn a_member_who_is_forgotten_is_erased_from_what_was_seen_in_a_bucket() {
     let verdicts = crate::util::table(&[place.path("one/verdicts.parquet")]);
     let texts = |name: &str| arrow::array::AsArray::as_string::<i32>(verdicts.column_by_name(name).unwrap()).clone();
     let (ids, decided) = (texts("submission_id"), texts("verdict"));
-    let accepted = (0..ids.len()).find(|&row| decided.value(row) == "accept").unwrap();
+    let accepted = (0..arrow::array::Array::len(&ids)).find(|&row| decided.value(row) == "accept").unwrap();
     let id = ids.value(accepted).to_owned();
 
     // While the server cannot be reached the receipt is not settled, and says where something is left.
