@@ -207,7 +207,9 @@ impl Pieces {
                 range.start.saturating_add((2 * before).clamp(UNPLANNED, PIECES[1]))
             }
         };
-        end.max(range.end).min(size)
+        // What is there already is not fetched again.
+        let next = self.kept.iter().map(|(start, _)| *start).filter(|start| *start > range.start).min();
+        end.max(range.end).min(size).min(next.unwrap_or(u64::MAX))
     }
 
     /// Where what is planned from here on ends.
@@ -238,20 +240,25 @@ impl RemoteFile {
             return Ok(Bytes::new());
         }
         let mut pieces = self.pieces();
-        let kept = pieces.find(&range).unwrap_or_default();
-        if kept.len() as u64 == length {
-            return Ok(kept);
+        let mut found: Vec<Bytes> = Vec::new();
+        let mut at = start;
+        while at < range.end {
+            let part = match pieces.find(&(at..range.end)) {
+                Some(part) => part,
+                None => {
+                    let end = pieces.end_of_piece(&(at..range.end), size);
+                    let fetched = self.object.read(at..end)?;
+                    pieces.keep(at, fetched.clone());
+                    fetched.slice(..fetched.len().min((range.end - at) as usize))
+                }
+            };
+            at += part.len() as u64;
+            found.push(part);
         }
-        // The rest in one request, joined to what is kept: nothing is fetched twice.
-        let missing = start + kept.len() as u64;
-        let end = pieces.end_of_piece(&(missing..range.end), size);
-        let fetched = self.object.read(missing..end)?;
-        let whole = match kept.is_empty() {
-            true => fetched,
-            false => [kept, fetched].concat().into(),
-        };
-        pieces.keep(start, whole.clone());
-        Ok(whole.slice(..length as usize))
+        match found.as_slice() {
+            [one] => Ok(one.clone()),
+            several => Ok(several.concat().into()),
+        }
     }
 }
 
@@ -268,9 +275,14 @@ impl Read for RemoteReader {
         if length == 0 {
             return Ok(0);
         }
-        let bytes = self.file.read(self.at, length)?;
+        // What is there is handed out before anything is fetched: a header's reader asks for more than it looks at.
+        let kept = self.file.pieces().find(&(self.at..self.at + length));
+        let bytes = match kept {
+            Some(bytes) => bytes,
+            None => self.file.read(self.at, length)?,
+        };
         out[..bytes.len()].copy_from_slice(&bytes);
-        self.at += length;
+        self.at += bytes.len() as u64;
         Ok(bytes.len())
     }
 }

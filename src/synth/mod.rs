@@ -26,6 +26,7 @@ mod draw;
 mod exif;
 mod facts;
 mod field;
+mod field_plan;
 mod people;
 mod plan;
 mod recapture;
@@ -43,7 +44,8 @@ use std::path::{Path, PathBuf};
 use rayon::prelude::*;
 use serde::Serialize;
 
-pub use field::{FieldPlan, Habit, HomeWay};
+pub use field::{Habit, HomeWay};
+pub use field_plan::FieldPlan;
 pub use people::{ATTACK_LABELS, Collections, FaceBox, FindFace, LIVE_LABELS};
 pub use plan::{Pattern, PatternKind, Plan, Rates, ReplyPlan};
 pub use tables::truth_schema;

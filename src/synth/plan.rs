@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::field::FieldPlan;
+use super::field_plan::FieldPlan;
 use crate::reason::Reason;
 use crate::{Error, Result};
 

@@ -121,7 +121,7 @@ fn two_nights_are_answered_as_their_truth_says() {
     assert_eq!(record(&again)["members_added_to_store"], 0);
     assert_same_tables(&one, &again);
     let files: BTreeSet<_> = std::fs::read_dir(&one).unwrap().map(|e| e.unwrap().file_name()).collect();
-    assert_eq!(files.len(), 8, "{files:?}");
+    assert_eq!(files.len(), 10, "{files:?}");
     assert_eq!(place.list(), ["again", "one", "store", "two"]);
 }
 

@@ -1,7 +1,7 @@
 //! Accounts that enrol from home, against the list of whom to call first and the indicators behind it.
 //!
 //! The truth says of each account in which way it enrols from home (`home`), or how it works honestly (`habit`); the run says
-//! in which order to call (`call_first.parquet`) and how surprising each indicator is of each account (`presence.parquet`). Over
+//! in which order to call (`call_first.parquet`) and by which signs each account stands out (`workers_audit.parquet`). Over
 //! several nights the last run counts, for its tables are over the whole drive.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -13,8 +13,6 @@ use crate::Result;
 
 /// So many places of the list are looked at.
 const FIRST: i64 = 10;
-/// An account is flagged where an indicator has at most this q-value (false discovery rate).
-const Q: f64 = 0.05;
 
 /// The counts.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -23,7 +21,7 @@ pub struct PresenceReport {
     pub found_in_first_ten: Rate,
     /// How many of the first ten of the list enrol from home.
     pub right_in_first_ten: Rate,
-    /// Accounts that enrol from home with an indicator of q at most 0.05.
+    /// Accounts that enrol from home that stand out by a sign.
     pub flagged: Rate,
     /// How many of those flagged so enrol from home.
     pub right_among_flagged: Rate,
@@ -42,7 +40,7 @@ pub struct Group {
     pub name: String,
     /// Those among the first ten of the list.
     pub in_first_ten: Rate,
-    /// Those with an indicator of q at most 0.05.
+    /// Those that stand out by a sign.
     pub flagged: Rate,
     /// Of how many accounts each indicator flagged it.
     pub indicators: BTreeMap<String, usize>,
@@ -53,7 +51,7 @@ pub struct Group {
 pub struct Told {
     /// Place in the list of whom to call first, from 1.
     pub place: Option<i64>,
-    /// Indicators with q at most 0.05.
+    /// Signs by which it stands out.
     pub indicators: BTreeSet<String>,
 }
 
@@ -75,9 +73,9 @@ pub fn report(nights: &[Night]) -> Result<Option<PresenceReport>> {
     for night in nights {
         accounts.extend(tables::accounts(night)?);
     }
-    let told = nights.iter().rev().find(|night| night.run.join("presence.parquet").is_file());
+    let told = nights.iter().rev().find(|night| night.run.join("call_first.parquet").is_file());
     let Some(night) = told.filter(|_| !accounts.is_empty()) else { return Ok(None) };
-    Ok(Some(count(&accounts, &tables::told(night, Q)?)))
+    Ok(Some(count(&accounts, &tables::told(night)?)))
 }
 
 /// The counts, from what the truth and the run say of each account by its id.

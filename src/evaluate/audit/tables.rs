@@ -9,13 +9,14 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::compute::{cast, concat_batches};
-use arrow::datatypes::{DataType, Field, Float32Type, Float64Type, Int64Type};
+use arrow::datatypes::{DataType, Field, Float32Type, Int64Type};
 
 use super::people::Link;
 use super::presence::{Account, Told};
 use super::{Case, FaceGiven, Given, Known, Night, Truth};
 use crate::config::policy::VerdictPolicy;
 use crate::dump::{TRUTH_FILE, open_parquet};
+use crate::presence::Sign;
 use crate::reason::{Reason, Verdict};
 use crate::synth::Pattern;
 use crate::{Error, Result};
@@ -75,12 +76,12 @@ pub fn accounts(night: &Night) -> Result<HashMap<String, Account>> {
     Ok(ids.into_iter().zip(home).zip(habits).filter_map(account).collect())
 }
 
-/// What a run says of each account, by its id: its place in `call_first.parquet`, and its indicators in `presence.parquet` with
-/// a q-value of at most `most`.
+/// What a run says of each account, by its id: its place in `call_first.parquet`, and the signs by which it stands out
+/// in `workers_audit.parquet`.
 ///
 /// # Errors
 /// [`Error::Input`] when a table cannot be read or lacks a column.
-pub fn told(night: &Night, most: f64) -> Result<HashMap<String, Told>> {
+pub fn told(night: &Night) -> Result<HashMap<String, Told>> {
     let mut told: HashMap<String, Told> = HashMap::new();
     let table = Table::read(&night.run.join("call_first.parquet"))?;
     let ids = table.needed("worker_id", table.texts("worker_id")?)?;
@@ -89,14 +90,14 @@ pub fn told(night: &Night, most: f64) -> Result<HashMap<String, Told>> {
     for (at, id) in ids.into_iter().enumerate() {
         told.entry(id.unwrap_or_default()).or_default().place = places.is_valid(at).then(|| places.value(at));
     }
-    let table = Table::read(&night.run.join("presence.parquet"))?;
-    let ids = table.needed("worker_id", table.texts("worker_id")?)?;
-    let indicators = table.needed("indicator", table.texts("indicator")?)?;
-    let values = table.needed("q_value", table.column("q_value", &DataType::Float64)?)?;
-    let values = values.as_primitive::<Float64Type>();
-    for (at, (id, indicator)) in ids.into_iter().zip(indicators).enumerate() {
-        if values.is_valid(at) && values.value(at) <= most {
-            told.entry(id.unwrap_or_default()).or_default().indicators.extend(indicator);
+    let table = Table::read(&night.run.join("workers_audit.parquet"))?;
+    let ids = table.needed("id", table.texts("id")?)?;
+    let reasons = table.needed("reason", table.texts("reason")?)?;
+    let flags = table.needed("flagged", table.column("flagged", &DataType::Boolean)?)?;
+    let is_sign = |code: &str| Sign::ALL.iter().any(|sign| sign.reason().code() == code);
+    for (at, (id, reason)) in ids.into_iter().zip(reasons).enumerate() {
+        if flags.as_boolean().value(at) && reason.as_deref().is_some_and(is_sign) {
+            told.entry(id.unwrap_or_default()).or_default().indicators.extend(reason);
         }
     }
     Ok(told)
@@ -415,21 +416,18 @@ pub(super) mod tests {
         );
         let places: ArrayRef = Arc::new(arrow::array::Int32Array::from(vec![1]));
         write("call_first.parquet", vec![("worker_id", texts(vec![w1])), ("place_in_list", places)]);
-        let values: ArrayRef = Arc::new(arrow::array::Float64Array::from(vec![Some(0.01), Some(0.2), None]));
-        let indicators = texts(vec![Some("same_place"), Some("burst"), Some("burst")]);
-        write(
-            "presence.parquet",
-            vec![("worker_id", texts(vec![w1, w1, w2])), ("indicator", indicators), ("q_value", values)],
-        );
+        let flags: ArrayRef = Arc::new(arrow::array::BooleanArray::from(vec![true, false, true]));
+        let reasons = texts(vec![Some("same_place"), Some("burst"), Some("one_face")]);
+        write("workers_audit.parquet", vec![("id", texts(vec![w1, w1, w2])), ("reason", reasons), ("flagged", flags)]);
         let folder = temp.path().to_path_buf();
         let night = Night { run: folder.clone(), truth: folder };
         let report = super::super::presence::report(std::slice::from_ref(&night)).unwrap().unwrap();
         assert_eq!((report.found_in_first_ten.count, report.flagged.count, report.honest_flagged.count), (1, 1, 0));
         assert_eq!((report.ways[0].name.as_str(), report.habits[0].name.as_str()), ("room", "camp"));
         assert_eq!(report.ways[0].indicators.len(), 1);
-        std::fs::remove_file(night.run.join("call_first.parquet")).unwrap();
+        std::fs::remove_file(night.run.join("workers_audit.parquet")).unwrap();
         assert!(super::super::presence::report(std::slice::from_ref(&night)).is_err(), "one table without the other");
-        std::fs::remove_file(night.run.join("presence.parquet")).unwrap();
+        std::fs::remove_file(night.run.join("call_first.parquet")).unwrap();
         assert_eq!(super::super::presence::report(&[night]).unwrap(), None);
     }
 

@@ -122,7 +122,7 @@ impl Display for PresenceReport {
         writeln!(f, "\naccounts that enrol from home")?;
         line(f, "among the first ten", &self.found_in_first_ten)?;
         line(f, "first ten that are right", &self.right_in_first_ten)?;
-        line(f, "flagged (q <= 0.05)", &self.flagged)?;
+        line(f, "stand out", &self.flagged)?;
         line(f, "flagged that are right", &self.right_among_flagged)?;
         line(f, "honest accounts flagged", &self.honest_flagged)?;
         let groups = |f: &mut Formatter<'_>, title: &str, groups: &[Group]| {

@@ -2,7 +2,7 @@
 
 use jiff::tz::TimeZone;
 
-use super::call_first::Called;
+use super::called::Called;
 use super::drive::{Drive, OwnTables};
 use super::night::Night;
 use super::peers::PeerTable;

@@ -18,13 +18,14 @@
 //! | `tables` | the tables of the page as a workbook or CSV |
 //! | `promises` | what is promised of the drive, and what its detectors are worth |
 //! | `lists`, `format` | data for the script; numbers, times and texts as they are written |
-//! | `call_first` | workers by evidence of enrolling from home |
+//! | `called`, `call_first` | workers by evidence of enrolling from home |
 //! | `units` | places and workers as rows of tables |
 //! | `view`, `report.html`, `report.css`, `report.js` | what is shown, and how |
 
 mod actions;
 mod before;
 mod call_first;
+mod called;
 mod charts;
 mod drive;
 mod format;
@@ -149,7 +150,7 @@ pub fn write(tables: &Path, out: &Path, source: Option<Source>, options: &PageOp
             pictures.members[person][member] = Some(told);
         }
     }
-    let called = call_first::read_called(tables, &scope)?;
+    let called = called::read_called(tables, &scope)?;
     let assurance = options.assurance.as_deref().map(Assurance::read).transpose()?;
     let gathered =
         Gathered { run, earlier, persons, night, peers, called, pictures, assurance, drive, own, part, zone };
