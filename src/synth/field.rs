@@ -6,8 +6,6 @@
 
 use std::collections::HashMap;
 
-use serde::{Deserialize, Serialize};
-
 use super::exif::Exif;
 use super::plan::Plan;
 use super::rng::{Rng, Use};
@@ -89,26 +87,6 @@ const PHONES: [(&str, &str, [u32; 2]); 8] = [
     ("Apple", "iPhone 8", [4032, 3024]),
 ];
 const EDITORS: [&str; 5] = ["Adobe Photoshop Express", "PicsArt", "Snapseed 2.0", "GIMP 2.10.34", "Pixlr"];
-
-/// What the drive is like in the field.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct FieldPlan {
-    /// Whether the dump has the columns of place, device and arrival, and selfies have EXIF.
-    pub evidence: bool,
-    /// Share of the accounts that enrol from home, each in one of the ways of [`HomeWay`].
-    pub home: f64,
-    /// Share of the rows whose phone had no place.
-    pub placeless: f64,
-    /// Share of the phones whose pictures keep their EXIF.
-    pub exif_kept: f64,
-}
-
-impl Default for FieldPlan {
-    fn default() -> Self {
-        FieldPlan { evidence: false, home: 0.0, placeless: 0.08, exif_kept: 0.7 }
-    }
-}
 
 macro_rules! codes {
     ($(#[doc = $about:literal])+ $name:ident { $($(#[doc = $doc:literal])+ $variant:ident = $code:literal),+ $(,)? }) => {

@@ -43,9 +43,9 @@ use std::path::{Path, PathBuf};
 use rayon::prelude::*;
 use serde::Serialize;
 
-pub use field::{FieldPlan, Habit, HomeWay};
+pub use field::{Habit, HomeWay};
 pub use people::{ATTACK_LABELS, Collections, FaceBox, FindFace, LIVE_LABELS};
-pub use plan::{Pattern, PatternKind, Plan, Rates, ReplyPlan};
+pub use plan::{FieldPlan, Pattern, PatternKind, Plan, Rates, ReplyPlan};
 pub use tables::truth_schema;
 
 use crate::output::{self, Kept, parent};
