@@ -28,7 +28,7 @@ pub mod workers;
 
 use serde::Serialize;
 
-pub use case::{Case, FaceGiven, Given, Known, Night, Truth};
+pub use case::{Account, Case, FaceGiven, Given, Known, Night, Told, Truth};
 pub use rate::Rate;
 
 use crate::Result;

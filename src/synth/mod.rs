@@ -26,7 +26,6 @@ mod draw;
 mod exif;
 mod facts;
 mod field;
-mod field_plan;
 mod people;
 mod plan;
 mod recapture;
@@ -45,9 +44,8 @@ use rayon::prelude::*;
 use serde::Serialize;
 
 pub use field::{Habit, HomeWay};
-pub use field_plan::FieldPlan;
 pub use people::{ATTACK_LABELS, Collections, FaceBox, FindFace, LIVE_LABELS};
-pub use plan::{Pattern, PatternKind, Plan, Rates, ReplyPlan};
+pub use plan::{FieldPlan, Pattern, PatternKind, Plan, Rates, ReplyPlan};
 pub use tables::truth_schema;
 
 use crate::output::{self, Kept, parent};

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::field_plan::FieldPlan;
 use crate::reason::Reason;
 use crate::{Error, Result};
 
@@ -184,6 +183,26 @@ impl Rates {
     /// The sum over the patterns of a kind.
     pub fn total(&self, kind: PatternKind) -> f64 {
         self.0.iter().filter(|(p, _)| p.kind() == kind).map(|(_, r)| r).sum()
+    }
+}
+
+/// What the drive is like in the field.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct FieldPlan {
+    /// Whether the dump has the columns of place, device and arrival, and selfies have EXIF.
+    pub evidence: bool,
+    /// Share of the accounts that enrol from home, each in one way (see `field`).
+    pub home: f64,
+    /// Share of the rows whose phone had no place.
+    pub placeless: f64,
+    /// Share of the phones whose pictures keep their EXIF.
+    pub exif_kept: f64,
+}
+
+impl Default for FieldPlan {
+    fn default() -> Self {
+        FieldPlan { evidence: false, home: 0.0, placeless: 0.08, exif_kept: 0.7 }
     }
 }
 

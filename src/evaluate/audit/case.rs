@@ -1,5 +1,6 @@
 //! What is compared: a run folder with the truth about its dump, row by row.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use serde::Serialize;
@@ -168,4 +169,22 @@ pub struct Night {
     pub run: PathBuf,
     /// The truth table, or the folder that holds it as `truth.parquet`.
     pub truth: PathBuf,
+}
+
+/// What a run says of one account.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Told {
+    /// Place in the list of whom to call first, from 1.
+    pub place: Option<i64>,
+    /// Signs by which it stands out.
+    pub indicators: BTreeSet<String>,
+}
+
+/// How an account works, by the truth.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Account {
+    /// Whether it enrols from home.
+    pub is_home: bool,
+    /// The way or the habit.
+    pub name: String,
 }

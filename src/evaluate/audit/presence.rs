@@ -4,11 +4,11 @@
 //! in which order to call (`call_first.parquet`) and by which signs each account stands out (`workers_audit.parquet`). Over
 //! several nights the last run counts, for its tables are over the whole drive.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 
 use serde::Serialize;
 
-use super::{Night, Rate, tables};
+use super::{Account, Night, Rate, Told, tables};
 use crate::Result;
 
 /// So many places of the list are looked at.
@@ -44,24 +44,6 @@ pub struct Group {
     pub flagged: Rate,
     /// Of how many accounts each indicator flagged it.
     pub indicators: BTreeMap<String, usize>,
-}
-
-/// What a run says of one account.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Told {
-    /// Place in the list of whom to call first, from 1.
-    pub place: Option<i64>,
-    /// Signs by which it stands out.
-    pub indicators: BTreeSet<String>,
-}
-
-/// How an account works, by the truth.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Account {
-    /// Whether it enrols from home.
-    pub is_home: bool,
-    /// The way or the habit.
-    pub name: String,
 }
 
 /// Reads and counts; `None` where the truth does not tell of it or no run has the tables.

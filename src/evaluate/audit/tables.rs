@@ -12,8 +12,7 @@ use arrow::compute::{cast, concat_batches};
 use arrow::datatypes::{DataType, Field, Float32Type, Int64Type};
 
 use super::people::Link;
-use super::presence::{Account, Told};
-use super::{Case, FaceGiven, Given, Known, Night, Truth};
+use super::{Account, Case, FaceGiven, Given, Known, Night, Told, Truth};
 use crate::config::policy::VerdictPolicy;
 use crate::dump::{TRUTH_FILE, open_parquet};
 use crate::presence::Sign;
