@@ -122,7 +122,7 @@ impl<'a> Spool<'a> {
     }
 }
 
-/// Takes the pictures of forgotten submissions out of their rows, which stay.
+/// Takes the pictures of forgotten submissions, and where and with which phone they were made, out of their rows, which stay.
 pub fn withhold(analyses: &mut [Analysis], erased: &HashSet<String>) {
     for analysis in analyses.iter_mut().filter(|analysis| is_among(analysis, erased)) {
         analysis.selfie = Err(Reject::new(
@@ -130,6 +130,8 @@ pub fn withhold(analyses: &mut [Analysis], erased: &HashSet<String>) {
             "this submission was erased on request; it is taken again when its consent is given anew (--consent-renewed)",
         ));
         analysis.photo = None;
+        let facts = &mut analysis.facts;
+        (facts.place, facts.device_id, facts.app_version, facts.network) = (None, None, None, None);
     }
 }
 
@@ -293,5 +295,26 @@ mod tests {
         let folder = temp.path().join("spool");
         open(&folder, "run").push(&mut [analysis(0)]).unwrap();
         assert_eq!(open(&folder, "other").batches, 0);
+    }
+
+    #[test]
+    fn what_is_forgotten_leaves_neither_picture_nor_place_nor_phone() {
+        let row = |id: &str| Analysis {
+            row: 0,
+            facts: RowFacts {
+                submission_id: Some(id.into()),
+                place: crate::dump::Place::new(23.18, 75.78),
+                device_id: Some("phone 7".into()),
+                network: Some("4g".into()),
+                ..RowFacts::default()
+            },
+            selfie: Err(Reject::new(Reason::UnreadableImage, "")),
+            photo: None,
+        };
+        let mut rows = [row("a"), row("b")];
+        withhold(&mut rows, &HashSet::from(["a".to_owned()]));
+        assert!(is_erased(&rows[0]) && rows[1] == row("b"));
+        let RowFacts { place, device_id, network, submission_id, .. } = &rows[0].facts;
+        assert!(place.is_none() && device_id.is_none() && network.is_none() && submission_id.is_some());
     }
 }
