@@ -33,8 +33,10 @@ fn truth() -> Vec<RowFacts> {
     let names = [Some("A"), Some("B"), None, None, Some("E"), Some("\u{d05}\u{d28}\u{d3f}\u{d24}")];
     let consents = [Some(true), Some(false), None, Some(true), Some(true), Some(true)];
     let booths = [Some("101"), Some("101"), Some("101"), Some("102"), Some("102"), None];
+    let versions = [Some("3"), Some("3"), Some("4"), Some("4"), None, Some("5")];
     (0..ROWS)
         .map(|i| RowFacts {
+            app_version: versions[i].map(Into::into),
             submission_id: Some(format!("S-{i:04}")),
             worker_id: Some(workers[i].into()),
             district: Some(districts[i].into()),
@@ -405,6 +407,7 @@ fn wrong_types_are_named_with_what_was_found() {
             ["consent", "Boolean"],
         ),
     ] {
+        let columns = Columns { app_version: String::new(), ..columns };
         let text = refused(&file("pyarrow_default"), &columns);
         assert!(parts.iter().all(|part| text.contains(part)), "{text}");
         assert!(text.contains("expected:") && text.contains("found:"), "{text}");

@@ -206,7 +206,7 @@ fn parts_that_do_not_belong_together_are_refused_by_name() {
     changed("arithmetic", &text("bf16 by amx"), &["arithmetic", "bf16 by amx", "f32", "--precision"]);
     changed("program", &text("9.9.9"), &["program", "9.9.9"]);
     let version = |column: &ArrayRef| -> ArrayRef { Arc::new(Int32Array::from(vec![1; column.len()])) };
-    changed("seen_version", &version, &["rows-00002-of-00002.parquet", "version 1", "same version"]);
+    changed("seen_version", &version, &["rows-00002-of-00002.parquet", "version 1", "see the dump anew"]);
     let memory = |column: &ArrayRef| -> ArrayRef { Arc::new(Int64Array::from(vec![1 << 20; column.len()])) };
     changed("picture_memory", &memory, &["1048576 bytes", "photo.max_memory"]);
     let beyond = |column: &ArrayRef| -> ArrayRef { Arc::new(Int64Array::from(vec![38; column.len()])) };
