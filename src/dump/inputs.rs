@@ -155,6 +155,10 @@ pub fn listed(list: &Path) -> Result<Vec<PathBuf>> {
             None => list.parent().unwrap_or(Path::new("")).join(line),
         };
         if objects::is_address(Path::new(line)) {
+            if !objects::BUILT {
+                let fix = "take a chehra that was built with `--features cloud`, or copy the files and list the copies";
+                return Err(Error::input(list, format!("line {}", at + 1), "a path on this machine", line, fix));
+            }
             objects::check(&format!("{}, line {}", list.display(), at + 1), Path::new(line))?;
             paths.push(PathBuf::from(line));
             continue;

@@ -83,11 +83,10 @@ mod tests {
         Visit { place: Some(place), ..visit("A", row, minute) }
     }
 
-    fn tested(
-        visits: &[Visit],
-        of: fn(&[Visit], &[Vec<usize>], &PresencePolicy) -> Vec<Option<bool>>,
-    ) -> Vec<Option<bool>> {
-        of(visits, &by_worker(visits), &PresencePolicy::default())
+    type Test = fn(&[Visit], &[Vec<usize>], &PresencePolicy) -> Vec<Option<bool>>;
+
+    fn tested(visits: &[Visit], test: Test) -> Vec<Option<bool>> {
+        test(visits, &by_worker(visits), &PresencePolicy::default())
     }
 
     #[test]
