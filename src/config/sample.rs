@@ -91,6 +91,6 @@ mod tests {
         let used = text.lines().map(|line| if is_value(&line) { &line[2..] } else { line });
         std::fs::write(&path, used.collect::<Vec<_>>().join("\n")).unwrap();
         let file = File::read(&path, &commands).unwrap();
-        assert!(file.entries.len() >= 9 && file.column_lines.len() == 16, "{text}");
+        assert!(file.entries.len() >= 9 && file.column_lines.len() == 23, "{text}");
     }
 }
