@@ -156,7 +156,7 @@ pub fn listed(list: &Path) -> Result<Vec<PathBuf>> {
         };
         if objects::is_address(Path::new(line)) {
             if !objects::BUILT {
-                let fix = "take a chehra that was built with `--features cloud`, or copy the files and list the copies";
+                let fix = "this program was built without `cloud`: take one built with `--features cloud`, or copy the files here";
                 return Err(Error::input(list, format!("line {}", at + 1), "a path on this machine", line, fix));
             }
             objects::check(&format!("{}, line {}", list.display(), at + 1), Path::new(line))?;
