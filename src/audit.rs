@@ -220,7 +220,7 @@ fn judge(job: &Job, inputs: &Inputs, seen: &Seen, engine: &Engine, past: Past, t
         queue: review_queue(&matched.enrolments, &matched.judged, policy.facts.retry_minutes, job.review_budget),
         peers: peers(analyses, &rows, answered.peers, policy),
         presence: presence.measured,
-        rings: rings(&ties),
+        rings: rings(&ties, &presence::sizes(analyses)),
         replies: answered.counts,
         replies_refused: answered.refused,
         answers: answered.to_store,

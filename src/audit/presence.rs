@@ -1,6 +1,6 @@
 //! Where, when and with which phone tonight's members were enrolled.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
 use crate::config::Policy;
 use crate::infer::Analysis;
@@ -36,6 +36,15 @@ impl Presence {
         let measured = measure(&visits, &signs, &policy.presence, &policy.peers);
         Presence { findings: findings(&visits, &signs, &measured), shared_phones: shared_phones(&visits), measured }
     }
+}
+
+/// Rows of each worker.
+pub fn sizes(analyses: &[Analysis]) -> BTreeMap<&str, u64> {
+    let mut sizes = BTreeMap::new();
+    for worker in analyses.iter().filter_map(|analysis| analysis.facts.worker_id.as_deref()) {
+        *sizes.entry(worker).or_default() += 1;
+    }
+    sizes
 }
 
 /// Workers who enrolled one person, for each person that several did.

@@ -1,10 +1,9 @@
 //! `call_first.parquet`: whom to call first, by strength of evidence, and why.
 //!
-//! A worker's signs hang together: one room is one point as well. So their p-values are joined by a test that holds whatever
-//! hangs together (Y. Liu and J. Xie, "Cauchy combination test", JASA 115, 2020).
+//! A worker's signs hang together: one room is one point as well. So the smallest of their p-values counts, times how many there
+//! are (Bonferroni), which holds whatever hangs together.
 
 use std::collections::BTreeMap;
-use std::f64::consts::PI;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -15,9 +14,6 @@ use crate::Result;
 use crate::verdict::peers::UnitRow;
 use crate::verdict::statistics::q_values;
 use crate::verdict::write_table;
-
-/// A p-value of 1 would outweigh any other; nothing hangs on how near to it.
-const LARGEST: f64 = 0.99;
 
 /// A worker of the list.
 #[derive(Debug, Clone, PartialEq)]
@@ -81,12 +77,10 @@ fn p_of(row: &UnitRow) -> f64 {
     row.p_value.unwrap_or(1.0)
 }
 
-/// One p-value of several, which may hang together in any way.
+/// One p-value of several, which may hang together in any way: the smallest, times how many there are.
 fn joined(p_values: &[f64]) -> f64 {
-    // tan((1/2 - p) pi), which is 1 / (p pi) where p is too small to be taken from 1/2.
-    let deviate = |p: f64| if p < 1e-9 { 1.0 / (p * PI) } else { ((0.5 - p.min(LARGEST)) * PI).tan() };
-    let mean = p_values.iter().map(|&p| deviate(p)).sum::<f64>() / p_values.len().max(1) as f64;
-    if mean > 1e9 { 1.0 / (mean * PI) } else { 0.5 - mean.atan() / PI }
+    let smallest = p_values.iter().copied().fold(1.0, f64::min);
+    (smallest * p_values.len() as f64).min(1.0)
 }
 
 /// Writes the table.
@@ -150,16 +144,14 @@ mod tests {
     }
 
     #[test]
-    fn p_values_join_whatever_hangs_together() {
-        assert!((joined(&[0.03]) - 0.03).abs() < 1e-12);
-        // The same thing told three times is no more than once.
-        assert!((joined(&[0.001; 3]) - 0.001).abs() < 1e-9);
-        // Liu and Xie: the mean of tan((1/2 - p) pi), by hand.
-        let mean = ((0.49 * PI).tan() + (0.3 * PI).tan()) / 2.0;
-        assert!((joined(&[0.01, 0.2]) - (0.5 - mean.atan() / PI)).abs() < 1e-12);
-        let tiny = joined(&[1e-30, 1.0, 1.0, 1.0]);
-        assert!((tiny / 4e-30 - 1.0).abs() < 1e-6, "{tiny:e}");
-        assert!(joined(&[1.0, 1.0]) > 0.98);
+    fn the_smallest_p_value_counts_and_signs_that_are_not_shown_take_nothing_away() {
+        assert_eq!(joined(&[0.03]), 0.03);
+        assert_eq!(joined(&[0.001, 1.0, 1.0, 0.5]), 0.004);
+        assert_eq!(joined(&[0.6, 0.7]), 1.0);
+        let rows = [measured("A", Reason::SamePlace, 8, 0.02), measured("A", Reason::Burst, 0, 1.0)];
+        let other = [measured("B", Reason::SamePlace, 4, 0.3), measured("B", Reason::Burst, 1, 0.4)];
+        let all = [rows, other].concat();
+        assert_eq!(call_first(&all).iter().map(|worker| worker.worker_id).collect::<Vec<_>>(), ["A", "B"]);
     }
 
     #[test]

@@ -16,8 +16,9 @@ use crate::verdict::write_table;
 /// A phone under more accounts than this share of all is no phone (see [`super::device`]).
 const MOST_ACCOUNTS: f64 = 0.5;
 
-/// So many members at least must two workers both have enrolled: one is a mistake, or a member who moved.
-const LEAST_MEMBERS: u64 = 2;
+/// Members whom two workers both enrolled tie them where so many would be so unlikely by chance, over all pairs of workers: people
+/// move, and are asked twice.
+const MOST_CHANCE: f64 = 0.05;
 
 /// What ties two workers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -86,9 +87,9 @@ pub fn shared_phones(visits: &[Visit]) -> Vec<Together> {
     phones.into_values().filter(is_shared).map(together).collect()
 }
 
-/// Who hangs together through any of these. Of things that many share, each worker is tied to the first and the next one only:
+/// Who hangs together through any of these; `sizes` is how many members each worker enrolled. Of things that many share, each worker is tied to the first and the next one only:
 /// all belong to one ring as well.
-pub fn rings(things: &[Together]) -> Vec<RingRow> {
+pub fn rings(things: &[Together], sizes: &BTreeMap<&str, u64>) -> Vec<RingRow> {
     let mut ties: BTreeMap<(&str, &str, Tie), u64> = BTreeMap::new();
     for thing in things {
         let first = thing.workers.iter().skip(1).map(|worker| (thing.workers[0].as_str(), worker.as_str()));
@@ -97,7 +98,13 @@ pub fn rings(things: &[Together]) -> Vec<RingRow> {
             *ties.entry((a.min(b), a.max(b), thing.tie)).or_default() += 1;
         }
     }
-    ties.retain(|(a, b, tie), count| a != b && (*tie != Tie::Members || *count >= LEAST_MEMBERS));
+    let shared: u64 = ties.iter().filter(|((_, _, tie), _)| *tie == Tie::Members).map(|(_, count)| count).sum();
+    let chance = |a: &str, b: &str, count: u64| {
+        let (size, all) = (|id: &str| sizes.get(id).copied().unwrap_or(0) as f64, sizes.values().sum::<u64>() as f64);
+        let pairs = sizes.len() as f64 * (sizes.len() as f64 - 1.0) / 2.0;
+        pairs * poisson_at_least(count, 2.0 * shared as f64 * size(a) * size(b) / (all * all).max(1.0))
+    };
+    ties.retain(|(a, b, tie), count| a != b && (*tie != Tie::Members || chance(a, b, *count) <= MOST_CHANCE));
     let mut rings: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
     let mut ring_of: BTreeMap<&str, &str> = BTreeMap::new();
     for &(a, b, _) in ties.keys() {
@@ -118,6 +125,18 @@ pub fn rings(things: &[Together]) -> Vec<RingRow> {
     let mut rows: Vec<RingRow> = ties.into_iter().filter_map(row).collect();
     rows.sort_by(|a, b| a.ring.cmp(&b.ring).then(b.count.cmp(&a.count)));
     rows
+}
+
+/// The chance of at least so many where so many are expected (S. D. Poisson, 1837).
+fn poisson_at_least(count: u64, expected: f64) -> f64 {
+    let mut term = (-expected).exp();
+    let mut fewer = 0.0;
+    for k in 0..count {
+        fewer += term;
+        term *= expected / (k + 1) as f64;
+    }
+    // Far out the sum of what is fewer is 1 to the last digit; there the first term of the tail is nearly all of it.
+    if fewer < 1.0 - 1e-9 { 1.0 - fewer } else { term }
 }
 
 /// Writes the table.
@@ -166,19 +185,30 @@ mod tests {
         let things = [
             together(Tie::Room, &["X", "Y"]),
             together(Tie::Device, &["A", "B"]),
-            together(Tie::Members, &["B", "C"]),
-            together(Tie::Members, &["B", "C"]),
             together(Tie::Members, &["C", "Z"]),
             together(Tie::Bystander, &["A", "B"]),
         ];
-        let rows = told(&rings(&things));
-        assert_eq!(rows, ["1/3 B-C members 2", "1/3 A-B device 1", "1/3 A-B bystander 1", "2/2 X-Y room 1"]);
+        let mut things = things.to_vec();
+        things.extend(vec![together(Tie::Members, &["B", "C"]); 9]);
+        let sizes: BTreeMap<&str, u64> = ["A", "B", "C", "X", "Y", "Z"].map(|id| (id, 100)).into();
+        let rows = told(&rings(&things, &sizes));
+        assert_eq!(rows, ["1/3 B-C members 9", "1/3 A-B device 1", "1/3 A-B bystander 1", "2/2 X-Y room 1"]);
+        // As many members, but between any two of the six: people are asked twice everywhere.
+        let ids = ["A", "B", "C", "X", "Y", "Z"];
+        let pairs = (0..6).flat_map(|a| (a + 1..6).map(move |b| [ids[a], ids[b]]));
+        let everywhere: Vec<Together> = pairs.flat_map(|pair| vec![together(Tie::Members, &pair); 9]).collect();
+        assert!(rings(&everywhere, &sizes).is_empty());
+        // scipy 1.17.1: poisson.sf(count - 1, expected)
+        for (count, expected, chance) in [(3, 0.5, 0.014387677966970713), (1, 2.0, 0.8646647167633873)] {
+            assert!((poisson_at_least(count, expected) / chance - 1.0).abs() < 1e-9);
+        }
+        assert!(poisson_at_least(30, 0.1) < 1e-50);
         // Two rings that a later tie joins.
         let things = [["A", "B"], ["C", "D"], ["B", "C"]].map(|pair| together(Tie::Device, &pair));
-        assert!(rings(&things).iter().all(|row| (row.ring, row.size) == (1, 4)));
-        let crowd = rings(&[together(Tie::Room, &["A", "B", "C", "D"])]);
+        assert!(rings(&things, &sizes).iter().all(|row| (row.ring, row.size) == (1, 4)));
+        let crowd = rings(&[together(Tie::Room, &["A", "B", "C", "D"])], &sizes);
         assert_eq!((crowd.len(), crowd[0].size), (5, 4));
-        assert!(rings(&[]).is_empty());
+        assert!(rings(&[], &sizes).is_empty());
     }
 
     #[test]
