@@ -99,7 +99,7 @@ pub fn a_night_without_its_page_is_whole_and_does_not_end_with_0() {
     let mut names: Vec<String> =
         fs::read_dir(place.path("out")).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
     names.sort();
-    assert_eq!(names.len(), 7, "all tables and the record, and no half page: {names:?}");
+    assert_eq!(names.len(), 9, "all tables and the record, and no half page: {names:?}");
     assert_eq!(place.list(), ["out"]);
     let (code, _, stderr) = run(chehra().arg("report").arg(place.path("out")));
     assert_eq!(code, 0, "{stderr}");
