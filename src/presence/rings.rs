@@ -87,8 +87,8 @@ pub fn shared_phones(visits: &[Visit]) -> Vec<Together> {
     phones.into_values().filter(is_shared).map(together).collect()
 }
 
-/// Who hangs together through any of these; `sizes` is how many members each worker enrolled. Of things that many share, each worker is tied to the first and the next one only:
-/// all belong to one ring as well.
+/// Who hangs together through any of these; `sizes` is how many rows each worker has. Of what many share, each worker is
+/// tied to the first and the next one only: all belong to one ring as well.
 pub fn rings(things: &[Together], sizes: &BTreeMap<&str, u64>) -> Vec<RingRow> {
     let mut ties: BTreeMap<(&str, &str, Tie), u64> = BTreeMap::new();
     for thing in things {
